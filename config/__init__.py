@@ -1,0 +1,75 @@
+"""What the human writes, config.yaml and secrets.yaml, read once at the door and checked into frozen types.
+
+Callers hand in the sections that are not ours: a collector's name and its own `Settings`, or None where its section is
+not to be checked now. Nothing here knows a collector, writes a file or asks the network; a wrong file is told of as a
+whole, all of its problems in one ConfigurationError.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from config import credentials, predecessor
+from config.checking import Inspection
+from config.credentials import Email, Secrets
+from config.document import read
+from config.naming import NamedDevice, known_devices
+from config.problems import ConfigurationError
+from config.settings import Collection, Configuration, Logging, Retry, Storage
+
+__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Email", "Logging", "NamedDevice",
+           "Retry", "Secrets", "Storage", "find", "known_devices", "load", "load_secrets"]
+
+DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
+ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
+SECTIONS = {"collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging}
+
+
+def find(argument: str | None) -> Path:
+    """Given the value of --config, return the absolute path of config.yaml; it need not exist."""
+    return _absolute(argument or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_PATH)
+
+
+def load(path: Path, collectors: Mapping[str, type | None]) -> Configuration:
+    """Given config.yaml and the known collectors' settings types, return it checked. Raise ConfigurationError."""
+    path = _absolute(path)
+    remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
+    document = read(path, remedy)
+    if document is None:
+        raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH, or copy the "
+                                 f"config/config.yaml of the project to {path}")
+    current, written = predecessor.translate(document, collectors)
+    inspection = Inspection(path.parent.parent, written)
+    inspection.note_unknown(current, (*SECTIONS, "collectors"))
+    shared = {name: inspection.section(kind, current.get(name), name) for name, kind in SECTIONS.items()}
+    own = inspection.mapping(current.get("collectors"), "collectors")
+    inspection.note_unknown(own, collectors, "collectors.")
+    settings = {name: inspection.section(kind, own.get(name), f"collectors.{name}")
+                for name, kind in collectors.items() if kind is not None}
+    inspection.settle(path, remedy)
+    return Configuration(path=path, root=path.parent.parent, collectors=settings, warnings=tuple(inspection.warnings),
+                         **shared)
+
+
+def load_secrets(path: Path, sections: Mapping[str, type | None]) -> Secrets:
+    """Given secrets.yaml and the known sections' types, return it checked; none at all counts as an empty one.
+
+    Raise ConfigurationError, which never holds a value of the file.
+    """
+    path = _absolute(path)
+    remedy = f"correct {path}; the config/secrets.yaml.example of the project shows its form"
+    document = read(path, remedy, private=True)
+    given = document or {}
+    inspection = Inspection(path.parent.parent, private=True)
+    inspection.note_unknown(given, ("email", *sections, *predecessor.SECRETS))
+    checked = {name: inspection.section(kind, given.get(name), name)
+               for name, kind in sections.items() if kind is not None}
+    email = None if given.get("email") is None else inspection.section(Email, given["email"], "email")
+    inspection.settle(path, remedy)
+    return Secrets(path=path, found=document is not None, sections=checked, values=credentials.values(given),
+                   logins=credentials.logins(given), email=email, warnings=tuple(inspection.warnings))
+
+
+def _absolute(path: str | Path) -> Path:
+    # Not resolve(): a config.yaml that is a link into another folder still belongs where it was found.
+    return Path(os.path.abspath(path))

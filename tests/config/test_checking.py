@@ -1,0 +1,212 @@
+"""Values, ranges and unknown keys: what is taken, what is refused, and in which words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import config
+from tests.config.conftest import Load, Problems
+from tests.config.standins import Hue
+
+RANGES = [
+    ("collection.interval_seconds", 30, 86_400, 1),
+    ("collection.cycle_deadline_seconds", 10, 300, 0.5),
+    ("retry.max_attempts", 1, 10, 1),
+    ("retry.base_delay_seconds", 0, 60, 0.1),
+    ("retry.multiplier", 1, 10, 0.1),
+    ("retry.max_delay_seconds", 0, 300, 0.1),
+    ("retry.jitter", 0, 1, 0.1),
+    ("storage.wal_checkpoint_interval", 0, 100_000, 1),
+    ("storage.busy_timeout_ms", 0, 60_000, 1),
+    ("storage.keep_cycles_days", 1, 3650, 1),
+    ("logging.max_bytes", 10_000, 1_000_000_000, 1),
+    ("logging.backup_count", 0, 100, 1),
+    ("logging.min_free_mb", 0, 1_000_000, 1),
+    ("collectors.hue.timeout_seconds", 0.1, 300, 0.05),
+    ("collectors.hue.stale_after_seconds", 60, 604_800, 1),
+    ("collectors.amazon_aqm.offset", -5, 5, 0.1),
+]
+
+
+def line(path: str, value: object) -> str:
+    """Return the YAML that sets one value: `a.b.c` and 1 become `{a: {b: {c: 1}}}`."""
+    keys = path.split(".")
+    return "{" + ": {".join(keys) + f": {value}" + "}" * len(keys)
+
+
+def held(loaded: config.Configuration, path: str) -> object:
+    value: object = loaded
+    for name in path.split("."):
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
+    return value
+
+
+@pytest.mark.parametrize(("path", "lowest", "highest", "step"), RANGES)
+def test_both_ends_of_a_range_are_taken_and_the_next_values_refused(
+        path: str, lowest: float, highest: float, step: float, load: Load, problems: Problems) -> None:
+    expected = 1000 if path == "storage.wal_checkpoint_interval" else lowest
+    assert held(load(line(path, lowest)), path) == expected
+    assert held(load(line(path, highest)), path) == highest
+    for outside in (lowest - step, highest + step):
+        said = f"{path}: {outside} is out of range; allowed is {lowest} to {highest}"
+        assert problems(line(path, outside)) == (said,)
+
+
+@pytest.mark.parametrize(("path", "written", "said"), [
+    ("collectors.hue.timeout_seconds", "ten", "'ten' is not a number; allowed is 0.1 to 300"),
+    ("collectors.hue.timeout_seconds", "'10'", "'10' is not a number; allowed is 0.1 to 300"),
+    ("collectors.hue.timeout_seconds", "yes", "true is not a number; allowed is 0.1 to 300"),
+    ("collectors.hue.timeout_seconds", "[10]", "a list is not a number; allowed is 0.1 to 300"),
+    ("collectors.hue.timeout_seconds", ".inf", "inf is not a finite number; allowed is 0.1 to 300"),
+    ("collectors.hue.timeout_seconds", ".nan", "nan is not a finite number; allowed is 0.1 to 300"),
+    ("collectors.hue.temperature_min", "9" * 400, "a very large number is not a finite number"),
+    ("retry.max_attempts", "3.0", "3.0 is not a whole number; allowed is 1 to 10"),
+    ("retry.max_attempts", "true", "true is not a whole number; allowed is 1 to 10"),
+    ("storage.busy_timeout_ms", "0x" + "f" * 9000, "a very large number is out of range; allowed is 0 to 60000"),
+    ("storage.enable_wal_mode", "1", "1 is neither true nor false"),
+    ("storage.enable_wal_mode", "maybe", "'maybe' is neither true nor false"),
+    ("storage.database_path", "''", "'' names no file"),
+    ("storage.database_path", "5", "5 is not text; put it in quotes"),
+    ("storage.database_path", "~/x.db",
+     "'~/x.db' begins with ~, which is another folder for each account; write it out"),
+    ("logging.level", "loud", "'loud' is not one of the choices; allowed is DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+    ("logging.level", "{}", "a mapping is not text; allowed is DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+    ("collectors.hue.bridge_id", "1234567890123456", "1234567890123456 is not text; put it in quotes"),
+    ("collectors.hue.bridge_ip", "no", "false is not text; put it in quotes"),
+    ("collectors.hue.bridge_ip", '"a\\nb"', "'a\\nb' holds a line break or another control character"),
+    ("collectors.hue.bridge_ip", "[" + "x" * 9 + "]", "a list is not text"),
+    ("collectors.hue.sensor_locations", "hall", "'hall' stands where keys and values are expected"),
+    ("collectors.amazon_aqm.domain", "alexa.amazon.xx",
+     "'alexa.amazon.xx' is not one of the choices; allowed is alexa.amazon.com, alexa.amazon.de"),
+    ("collectors.amazon_aqm.session", "[]", "a list is not text"),
+    ("collection", "5", "5 stands where keys and values are expected"),
+    ("collectors", "[hue]", "a list stands where keys and values are expected"),
+    ("collectors.hue", "on", "true stands where keys and values are expected"),
+])
+def test_a_wrong_value_is_told_with_its_path_and_what_is_allowed(
+        path: str, written: str, said: str, problems: Problems) -> None:
+    assert problems(line(path, written)) == (f"{path}: {said}",)
+
+
+def test_a_long_wrong_value_is_not_told_at_length(problems: Problems) -> None:
+    (told,) = problems(line("retry.jitter", "'" + "long " * 1000 + "'"))
+    assert told.startswith("retry.jitter: 'long long") and len(told) < 150
+
+
+def test_everything_wrong_in_a_file_is_told_at_once(load: Load, house: Path) -> None:
+    with pytest.raises(config.ConfigurationError) as caught:
+        load("""
+collection: {interval_seconds: 5, cycle_deadline_seconds: soon}
+retry: []
+storage: {busy_timeout_ms: -1}
+logging: {level: 7}
+collectors:
+  hue:
+    timeout_seconds: ten
+    sensor_locations: {7: hall, "00:17": 8, "two words": null}
+  amazon_aqm: {offset: 6}
+""")
+    assert [told.split(": ")[0] for told in caught.value.problems] == [
+        "collection.interval_seconds", "collection.cycle_deadline_seconds", "retry", "storage.busy_timeout_ms",
+        "logging.level", "collectors.hue.timeout_seconds", "collectors.hue.sensor_locations",
+        "collectors.hue.sensor_locations.00:17", "collectors.hue.sensor_locations.'two words'",
+        "collectors.amazon_aqm.offset"]
+    assert "collectors.hue.sensor_locations: the key 7 is not text; put it in quotes" in caught.value.problems
+    assert "collectors.hue.sensor_locations.'two words': null is not text" in caught.value.problems
+    path = house / "config" / "config.yaml"
+    assert str(caught.value) == f"{path}: " + "; ".join(caught.value.problems)
+    assert "\n" not in str(caught.value) and str(path) in caught.value.remedy
+
+
+@pytest.mark.parametrize("written", ["warning", "Warning", "WARNING"])
+def test_a_choice_may_be_written_in_any_case(written: str, load: Load) -> None:
+    assert load(line("logging.level", written)).logging.level == "WARNING"
+
+
+def test_null_means_none_where_there_may_be_none_and_the_default_elsewhere(load: Load) -> None:
+    loaded = load("{retry: {max_attempts: null}, storage: null, collectors: {hue: {discovery_url: null,"
+                  " timeout_seconds: ~, sensor_locations: null, ca_file: null}}}")
+    assert loaded.retry == config.Retry()
+    hue = loaded.collectors["hue"]
+    assert (hue.discovery_url, hue.timeout_seconds, hue.sensor_locations) == (None, 10.0, {})
+    assert hue.ca_file == loaded.root / "config" / "hue-bridge-ca.pem"
+
+
+def test_an_empty_text_stands_for_none_where_there_may_be_none(load: Load) -> None:
+    loaded = load("collectors: {hue: {bridge_ip: ''}, amazon_aqm: {session: '', offset: ''}}")
+    assert (loaded.collectors["hue"].bridge_ip, loaded.collectors["amazon_aqm"].session) == (None, None)
+    assert loaded.collectors["amazon_aqm"].offset is None
+
+
+def test_rooms_are_kept_by_their_sensors(load: Load) -> None:
+    hue = load("collectors: {hue: {sensor_locations: {'00:17:88:01-02-0402': Küche, '': ''}}}").collectors["hue"]
+    assert hue.sensor_locations == {"00:17:88:01-02-0402": "Küche", "": ""}
+
+
+def test_fields_that_do_not_go_together_are_told_among_the_others(problems: Problems) -> None:
+    assert problems("{retry: {jitter: 2}, collectors: {hue: {temperature_min: 30, temperature_max: 20}}}") == (
+        "retry.jitter: 2 is out of range; allowed is 0 to 1",
+        "collectors.hue.temperature_min: is not below temperature_max")
+
+
+def test_fields_are_compared_only_once_each_is_right_by_itself(problems: Problems) -> None:
+    assert problems("collectors: {hue: {temperature_min: cold}}") == (
+        "collectors.hue.temperature_min: 'cold' is not a number",)
+
+
+@pytest.mark.parametrize(("text", "warning"), [
+    ("colection: {}", "colection: unknown key, ignored; did you mean collection?"),
+    ("zzz: {}", "zzz: unknown key, ignored"),
+    ("retry: {max_atempts: 5}", "retry.max_atempts: unknown key, ignored; did you mean max_attempts?"),
+    ("collectors: {hue: {timeout_second: 5}}",
+     "collectors.hue.timeout_second: unknown key, ignored; did you mean timeout_seconds?"),
+    ("collectors: {hui: {}}", "collectors.hui: unknown key, ignored; did you mean hue?"),
+    ("5: x", "5: unknown key, ignored"),
+    ("on: x", "true: unknown key, ignored"),
+    ("storage: {null: x}", "storage.null: unknown key, ignored"),
+    ('"a\\nb": x', "'a\\nb': unknown key, ignored"),
+])
+def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(text: str, warning: str, load: Load) -> None:
+    assert load(text).warnings == (warning,)
+
+
+def test_a_file_may_be_right_and_have_unknown_keys_everywhere(load: Load) -> None:
+    loaded = load("{extra: 1, retry: {extra: 1, max_attempts: 5}, collectors: {extra: 1, hue: {extra: 1}}}")
+    assert loaded.retry.max_attempts == 5
+    assert [warning.split(":")[0] for warning in loaded.warnings] == [
+        "extra", "retry.extra", "collectors.extra", "collectors.hue.extra"]
+
+
+def test_a_checkpoint_interval_of_0_counts_as_1000(load: Load) -> None:
+    """To SQLite it would mean never."""
+    assert load(line("storage.wal_checkpoint_interval", 0)).storage.wal_checkpoint_interval == 1000
+
+
+def test_a_collectors_type_may_require_a_key_rename_one_and_compare_them(house: Path) -> None:
+    @dataclass(frozen=True)
+    class Source:
+        address: str
+        origin: str = field(default="here", metadata={"key": "from"})
+
+        def problems(self) -> Iterator[tuple[str, str]]:
+            if self.origin == self.address:
+                yield "origin", "is the address itself"
+
+    path = house / "config" / "config.yaml"
+    for text, said in (("{}", "collectors.source.address: is missing, and there is no default"),
+                       ("{address: a, from: a}", "collectors.source.from: is the address itself")):
+        path.write_text(f"collectors: {{source: {text}}}")
+        with pytest.raises(config.ConfigurationError) as caught:
+            config.load(path, {"source": Source})
+        assert caught.value.problems == (said,)
+    path.write_text("collectors: {source: {address: a, from: b}}")
+    assert config.load(path, {"source": Source}).collectors["source"] == Source("a", "b")
+
+
+def test_what_is_loaded_cannot_be_changed(load: Load) -> None:
+    loaded = load("")
+    with pytest.raises(AttributeError):
+        loaded.retry.max_attempts = 9  # type: ignore[misc]  # The very thing that must fail.
+    assert loaded.collectors["hue"] == Hue(ca_file=loaded.root / "config" / "hue-bridge-ca.pem")

@@ -1,0 +1,154 @@
+"""What a YAML file may do to a program or to its reader, and what is said about it instead of a traceback."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+import config
+from config import document
+from tests.config.conftest import Load, LoadSecrets, Problems
+
+
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LibYAML where it is installed, and Python's own parser where it is not."""
+    monkeypatch.setattr(document, "LOADER", getattr(yaml, request.param))
+
+
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{name}: &{name} [*{before}, *{before}]\n" for before, name in zip("abcdefgh", "bcdefghi"))
+
+HOSTILE = {
+    "an alias bomb": (BOMB, "line 1: anchors and aliases are not allowed"),
+    "a lone alias": ("retry:\n  jitter: *half\n", "line 2: anchors and aliases are not allowed"),
+    "an anchor on a mapping": ("retry: &shared\n  jitter: 0\n", "line 1: anchors and aliases"),
+    "a Python object": ("a: 1\nb: !!python/object/apply:os.system [ls]\n", "line 2: tags are not allowed"),
+    "a harmless tag": ("a: !!str 5\n", "line 1: tags are not allowed"),
+    "a second document": ("a: 1\n---\nb: 2\n", "line 2: a second document begins"),
+    "nesting in brackets": ("a: " + "[" * 60, "line 1: nested more than 50 levels deep"),
+    "nesting far beyond the stack": ("[" * 60_000, "nested more than 50 levels deep"),
+    "nesting in lines": ("".join(f"{' ' * depth}a:\n" for depth in range(60)), "line 51: nested more than 50 levels"),
+    "a tab for indentation": ("retry:\n\tjitter: 0\n", "line 2, column 1: a tab stands where YAML wants spaces"),
+    "two colons": ("retry:\n  jitter: 0: 1\n", "line 2, column 12: mapping values are not allowed"),
+    "an open bracket": ("a: 1\nb: [1,\n", "line 3, column 1: "),
+    "an open quote": ("a: 'x\n", "line 2, column 1: "),
+    "a reserved character": ("a: @x\n", "line 1, column 4: "),
+    "a list at the top": ("- retry\n", "the file does not consist of 'key: value' lines"),
+    "a single word": ("retry\n", "the file does not consist of 'key: value' lines"),
+    "a list as a key": ("? [a]\n: 1\n", "line 1: a list or a mapping stands where a key is expected"),
+    "a control character": ("a: 1\nb: \x1b[31m\n", "line 2: a control character stands there"),
+    "a NUL": ("\x00", "line 1: a control character stands there"),
+}
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize(("text", "said"), HOSTILE.values(), ids=list(HOSTILE))
+def test_hostile_yaml_is_one_clear_sentence(text: str, said: str, problems: Problems) -> None:
+    told = problems(text)
+    assert len(told) == 1
+    assert said in told[0]
+    assert "\n" not in told[0]
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize("text", [text for text, _ in HOSTILE.values()], ids=list(HOSTILE))
+def test_hostile_yaml_is_refused_among_the_secrets_too(text: str, secret_problems: Problems) -> None:
+    assert len(secret_problems(text)) == 1
+
+
+@pytest.mark.usefixtures("loader")
+def test_every_repeated_key_is_named_with_both_lines(problems: Problems) -> None:
+    """YAML itself would keep the last one in silence."""
+    text = "retry:\n  jitter: 0\n  max_attempts: 3\n  jitter: 1\nlogging: {level: INFO}\nretry: {}\nretry: {}\n"
+    assert problems(text) == (
+        "line 4: the key jitter stands here again, first in line 2",
+        "line 6: the key retry stands here again, first in line 1",
+        "line 7: the key retry stands here again, first in line 1",
+    )
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize("text", ["", "\n# only a comment\n", "---\n", "~\n", "{}\n", "\ufeff"])
+def test_an_empty_file_means_all_defaults(text: str, load: Load) -> None:
+    assert load(text) == load("retry: {max_attempts: 3}")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(load: Load) -> None:
+    assert load("\ufeffretry:\r\n  max_attempts: 7\r\n").retry.max_attempts == 7
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize("written", ["5:00", "010", "-0777", "1:30.5", "2026-11-22", "2026-99-99", "=", "1e3",
+                                     "9" * 5000])
+def test_what_yaml_would_make_a_number_or_a_date_behind_ones_back_stays_text(written: str, load: Load) -> None:
+    assert load(f"collectors: {{hue: {{bridge_ip: {written}}}}}").collectors["hue"].bridge_ip == written
+
+
+def test_the_plain_values_are_read_as_everybody_expects(load: Load) -> None:
+    hue = load("collectors: {hue: {enabled: off, temperature_min: -3.5, stale_after_seconds: 1_000,"
+               " bridge_ip: \"10.0.0.2\", timeout_seconds: 7}}").collectors["hue"]
+    assert (hue.enabled, hue.temperature_min, hue.stale_after_seconds) == (False, -3.5, 1000)
+    assert (hue.bridge_ip, hue.timeout_seconds) == ("10.0.0.2", 7.0)
+    assert isinstance(hue.timeout_seconds, float)
+
+
+def test_a_file_of_64_kib_is_read_and_a_byte_more_is_refused(load: Load, problems: Problems) -> None:
+    full = "retry: {max_attempts: 4}\n#"
+    full += "x" * (64 * 1024 - len(full))
+    assert load(full).retry.max_attempts == 4
+    assert problems(full + "x") == ("the file is larger than 64 KiB",)
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("a: 1\nb: Küche\n".encode("latin-1"), "line 2: the file is not encoded as UTF-8"),
+    ("a: 1\n".encode("utf-16"), "line 1: the file is not encoded as UTF-8"),
+    ("a: 1\n".encode("utf-16-le"), "line 1: a control character stands there; is this a UTF-8 text file?"),
+])
+def test_another_encoding_is_named_as_such(content: bytes, said: str, house: Path) -> None:
+    path = house / "config" / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(config.ConfigurationError) as caught:
+        config.load(path, {})
+    assert caught.value.problems == (said,)
+
+
+def test_a_missing_configuration_is_told_with_the_way_out(house: Path) -> None:
+    path = house / "config" / "config.yaml"
+    with pytest.raises(config.ConfigurationError) as caught:
+        config.load(path, {})
+    assert str(caught.value) == f"{path}: there is no such file"
+    assert "--config" in caught.value.remedy and str(path) in caught.value.remedy
+
+
+def test_a_directory_in_the_files_place_is_told(house: Path) -> None:
+    with pytest.raises(config.ConfigurationError, match="this is a directory, not a file"):
+        config.load(house / "config", {})
+    with pytest.raises(config.ConfigurationError, match="this is a directory, not a file"):
+        config.load_secrets(house / "config", {})
+
+
+def test_a_pipe_in_the_files_place_does_not_make_the_program_wait(house: Path) -> None:
+    os.mkfifo(house / "config" / "config.yaml")
+    with pytest.raises(config.ConfigurationError, match="this is not an ordinary file"):
+        config.load(house / "config" / "config.yaml", {})
+
+
+@pytest.mark.parametrize("name", ["circle", "file/config.yaml", "x" * 300])
+def test_a_file_that_cannot_be_opened_is_told_with_the_reason(name: str, house: Path) -> None:
+    (house / "circle").symlink_to(house / "circle")
+    (house / "file").touch()
+    with pytest.raises(config.ConfigurationError, match="cannot be read: .+") as caught:
+        config.load(house / name, {})
+    assert "readable" in caught.value.remedy
+    with pytest.raises(config.ConfigurationError, match="cannot be read: .+"):
+        config.load_secrets(house / name, {})
+
+
+def test_yamls_own_words_about_a_secret_file_are_kept_back(load_secrets: LoadSecrets) -> None:
+    """Its messages quote names, and its marks whole lines."""
+    with pytest.raises(config.ConfigurationError) as caught:
+        load_secrets("hue:\n  api_key: Canary1234: x\n")
+    assert caught.value.problems == ("line 2, column 22: this is not valid YAML",)
+    assert caught.value.__suppress_context__

@@ -1,0 +1,166 @@
+"""A file written for the predecessor: what of it is honoured, what is passed over, and that nobody is bothered."""
+
+from pathlib import Path
+
+import pytest
+
+import config
+from tests.config.conftest import Load, LoadSecrets, Problems
+
+WHOLE = """
+collection:
+  interval_seconds: 600
+  retry_attempts: 5
+  retry_backoff_base: 2
+  collection_interval: 900
+storage:
+  database_path: data/readings.db
+  enable_pooling: true
+  enable_wal_mode: true
+  wal_checkpoint_interval: 0
+  retry_max_attempts: 4
+  retry_base_delay: 0.5
+  busy_timeout_ms: 5000
+logging:
+  level: info
+  enable_file_logging: true
+  log_file_path: data/logs/collection.log
+  max_bytes: 10485760
+  backup_count: 5
+  encoding: utf-8
+validation: {temperature_min: 0, temperature_max: 40}
+nest: {enabled: false}
+weather: {enabled: false, units: metric}
+collectors:
+  general: {timeout: 5}
+  nest: {enabled: false}
+  weather: {location: "Ulm, DE"}
+  hue:
+    bridge_ip: 192.168.1.105
+    auto_discover: true
+    timeout_seconds: 30
+    collection_interval: 300
+    retry_attempts: 3
+    retry_backoff_base: 1
+    fallback_to_name: true
+    temperature_min: 0
+    temperature_max: 40
+    sensor_locations: {"00:17:88:01:02:02:b5:21-02-0402": Utility}
+    collect_battery_level: true
+    collect_signal_strength: true
+  amazon_aqm:
+    collection_interval: 300
+    retry_attempts: 3
+    retry_backoff_base: 1
+    max_timeout: 120
+    fallback_location: Home
+    iaq_max: 100
+    collect_temperature: true
+    collect_humidity: true
+    collect_pm25: true
+    collect_voc: true
+    collect_co: true
+    collect_iaq: true
+    collect_connectivity: true
+"""
+
+
+def test_a_whole_file_of_the_predecessor_loads_without_a_warning(load: Load) -> None:
+    loaded = load(WHOLE)
+    assert loaded.warnings == ()
+    assert loaded.retry == config.Retry(max_attempts=5, base_delay_seconds=2.0)
+    assert (loaded.collection.interval_seconds, loaded.storage.wal_checkpoint_interval) == (600, 1000)
+    assert (loaded.logging.level, loaded.logging.max_bytes) == ("INFO", 10_485_760)
+    assert loaded.logging.log_file_path == loaded.root / "data" / "logs" / "collection.log"
+    hue = loaded.collectors["hue"]
+    assert (hue.bridge_ip, hue.timeout_seconds) == ("192.168.1.105", 30.0)
+    assert hue.sensor_locations == {"00:17:88:01:02:02:b5:21-02-0402": "Utility"}
+
+
+@pytest.mark.parametrize(("text", "attempts", "delay"), [
+    ("collection: {retry_attempts: 5}", 5, 1.0),
+    ("storage: {retry_max_attempts: 6}", 6, 1.0),
+    ("collection: {retry_backoff_base: 4}", 3, 4.0),
+    ("storage: {retry_base_delay: 0.25}", 3, 0.25),
+    ("{collection: {retry_attempts: 5, retry_backoff_base: 4},"
+     " storage: {retry_max_attempts: 6, retry_base_delay: 8}}", 5, 4.0),
+    ("{retry: {max_attempts: 2}, collection: {retry_attempts: 5, retry_backoff_base: 4}}", 2, 4.0),
+    ("{retry: {base_delay_seconds: 3}, storage: {retry_base_delay: 8}}", 3, 3.0),
+    ("{retry: null, collection: {retry_attempts: 5}}", 5, 1.0),
+    ("collection: {retry_attempts: null}", 3, 1.0),
+    ("{collection: {retry_attempts: null}, storage: {retry_max_attempts: 6}}", 6, 1.0),
+])
+def test_its_retries_are_honoured_unless_the_new_keys_say_otherwise(
+        text: str, attempts: int, delay: float, load: Load) -> None:
+    loaded = load(text)
+    assert (loaded.retry.max_attempts, loaded.retry.base_delay_seconds) == (attempts, delay)
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize(("text", "interval"), [
+    ("collection: {collection_interval: 900}", 900),
+    ("collection: {collection_interval: 900, interval_seconds: 600}", 600),
+])
+def test_its_collection_interval_holds_where_there_is_no_other(text: str, interval: int, load: Load) -> None:
+    assert load(text).collection.interval_seconds == interval
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("collection: {retry_attempts: 50}", "collection.retry_attempts: 50 is out of range; allowed is 1 to 10"),
+    ("storage: {retry_max_attempts: x}", "storage.retry_max_attempts: 'x' is not a whole number; allowed is 1 to 10"),
+    ("collection: {retry_backoff_base: -1}", "collection.retry_backoff_base: -1 is out of range; allowed is 0 to 60"),
+    ("storage: {retry_base_delay: 61}", "storage.retry_base_delay: 61 is out of range; allowed is 0 to 60"),
+    ("collection: {collection_interval: 5}",
+     "collection.collection_interval: 5 is out of range; allowed is 30 to 86400"),
+])
+def test_a_wrong_value_is_told_under_the_key_that_was_written(text: str, said: str, problems: Problems) -> None:
+    assert problems(text) == (said,)
+
+
+@pytest.mark.parametrize(("hue", "url"), [
+    ("auto_discover: false", None),
+    ("auto_discover: true", "https://discovery.meethue.com"),
+    ("{auto_discover: false, discovery_url: 'http://localhost/'}", "http://localhost/"),
+])
+def test_a_discovery_that_was_turned_off_stays_off(hue: str, url: str | None, load: Load) -> None:
+    loaded = load("collectors:\n  hue: " + (hue if hue.startswith("{") else f"{{{hue}}}"))
+    assert loaded.collectors["hue"].discovery_url == url
+    assert loaded.warnings == ()
+
+
+def test_a_key_of_the_predecessor_that_means_something_today_is_no_relic(load: Load, problems: Problems) -> None:
+    """The stand-in's `iaq_min` is its own; in the Hue section, which has none, it is passed over."""
+    loaded = load("collectors: {amazon_aqm: {iaq_min: 10}, hue: {iaq_min: x, collect_light_level: false}}")
+    assert loaded.collectors["amazon_aqm"].iaq_min == 10
+    assert loaded.collectors["hue"].collect_light_level is False
+    assert problems("collectors: {amazon_aqm: {iaq_min: x}}") == (
+        "collectors.amazon_aqm.iaq_min: 'x' is not a whole number",)
+
+
+@pytest.mark.parametrize("text", [
+    "retry: 5\ncollection: {retry_attempts: 5}",
+    "collectors: 5\nretry: x",
+    "collection: [retry_attempts]",
+    "collectors: {hue: 5, general: 6}",
+])
+def test_sections_of_the_wrong_form_are_problems_and_no_traceback(text: str, problems: Problems) -> None:
+    assert any("stands where keys and values are expected" in told for told in problems(text))
+
+
+def test_its_sections_of_secrets_are_known_even_where_nobody_reads_them(house: Path) -> None:
+    path = house / "config" / "secrets.yaml"
+    path.write_text("{hue: {api_key: xxxx}, amazon_aqm: {cookies: {}}, nest: {}, weather: {}, hul: {}}")
+    assert config.load_secrets(path, {}).warnings == ("hul: unknown key, ignored; did you mean hue?",)
+
+
+def test_its_secrets_load_without_a_warning_and_are_masked_whole(load_secrets: LoadSecrets) -> None:
+    secrets = load_secrets("""
+hue: {api_key: hueCanary1, bridge_id: "001788fffe123456"}
+amazon_aqm: {cookies: {session-id: "257-1234567", at-acbuk: "Atza|Canary2"}}
+nest: {client_id: nestCanary3, client_secret: nestCanary4}
+weather: {provider: openweathermap, api_key: weatherCanary5, location: "Ulm, DE"}
+""")
+    assert secrets.warnings == ()
+    assert secrets.sections["amazon_aqm"].cookies == {"session-id": "257-1234567", "at-acbuk": "Atza|Canary2"}
+    assert set(secrets.values) == {"hueCanary1", "257-1234567", "Atza|Canary2", "nestCanary3", "nestCanary4",
+                                   "weatherCanary5"}
