@@ -1,0 +1,119 @@
+"""The small files beside the database: written so that nobody ever sees half of one, locked so that one process writes.
+
+It never opens the database, its -wal or its -shm: closing any handle on them drops the locks that SQLite holds in the
+same process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+"""
+
+import errno
+import fcntl
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage import Busy, StorageError, Unavailable, Unusable
+
+POLL_SECONDS = 0.005
+FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP,
+               errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace the file by `text` as a whole: readers see the old one or the new one, also after a power cut.
+
+    The file is never wider than `mode`, whatever the umask or the file it replaces; a link stays, what it points to is
+    replaced. Raise OSError when it cannot be done, the old file being intact then.
+    """
+    target, content = Path(os.path.realpath(path)), text.encode("utf-8")
+    beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what CIFS and some FUSE file systems say of folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
+    """Hold the lock file while the block runs; the kernel frees it when the process dies, however it dies.
+
+    Folder and file are created if missing. Raise Busy when another process still holds it after `wait_seconds` (0 asks
+    once), Unusable or Unavailable when the file cannot be opened.
+    """
+    descriptor = _open(path)
+    try:
+        _take(descriptor, path, wait_seconds, sleep or time.sleep)
+        yield
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise translate(error, path) from error
+
+
+def _take(descriptor: int, path: Path, wait_seconds: float, sleep: Callable[[float], None]) -> None:
+    """Poll instead of blocking in the kernel: a blocking flock knows no time limit, and an alarm is not ours to set."""
+    for _ in range(int(wait_seconds / POLL_SECONDS)):
+        if _taken(descriptor, path):
+            return
+        sleep(POLL_SECONDS)
+    if not _taken(descriptor, path):
+        raise Busy(f"another process holds {path}; waited {wait_seconds:g} s for it")
+
+
+def _taken(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise translate(error, path) from error
+    return True
+
+
+def translate(error: OSError, path: Path) -> StorageError:
+    """Given what the operating system said of a file, return it named by what can be done next."""
+    reason = error.strerror or type(error).__name__
+    if error.errno in FOR_A_HUMAN:
+        return Unusable(f"{path} cannot be used: {reason}", permit(path))
+    return Unavailable(f"{path} cannot be used now: {reason}")
+
+
+def permitted(path: Path) -> bool:
+    """Tell whether the present user may write the file, or create it where there is none."""
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return False
+    return not path.exists() or path.is_file() and os.access(path, os.R_OK | os.W_OK)
+
+
+def permit(path: Path) -> str:
+    """Return the command that lets the present user write the file and its companions, or their folder."""
+    user, folder = os.geteuid(), path.parent
+    if os.access(folder, os.W_OK | os.X_OK):
+        names = f"{shlex.quote(str(path))}*"
+        return f"sudo chown {user} {names} && sudo chmod u+rw {names}"
+    return f"sudo chown {user} {shlex.quote(str(folder))} && sudo chmod u+rwx {shlex.quote(str(folder))}"

@@ -1,0 +1,165 @@
+"""The WAL manager: opens the database for one writer or for any reader, and stores what a cycle brought home.
+
+Writers take a lock file beside SQLite's own locks: SQLite 3.7.0 to 3.51.2 can lose committed rows when several
+connections write and checkpoint at once (https://www.sqlite.org/wal.html#walresetbug), nearly every Python of 2026
+links such a version, and two processes that convert a fresh file to WAL at once fail outright. `synchronous` is FULL:
+with NORMAL a power cut took every committed row as long as a second connection was open.
+
+It never tries again (its callers do), never asks what time it is, and never opens the files but through SQLite.
+"""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from storage import Busy, StorageError, Unavailable, Unusable, cycles, files, schema
+from storage.backup import back_up, read_only
+from storage.reading import Cycle
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_PAGES = 1000
+SYNCHRONOUS = ("off", "normal", "full", "extra")
+
+
+def lock_path(path: Path) -> Path:
+    """Return the lock file of a database: the same one, whatever links lead to it."""
+    return Path(f"{os.path.realpath(path)}.lock")
+
+
+@contextmanager
+def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
+            adopt: schema.Adopt | None = None, progress: schema.Progress | None = None,
+            sleep: Callable[[float], None] | None = None) -> Iterator[sqlite3.Connection]:
+    """Open the database for its only writer of the moment; create or migrate it if need be.
+
+    `adopt` is asked once in a database's life, for the devices that people named before. Raise Busy after waiting
+    `busy_timeout_ms` for another writer; raise other troubles, the block's own included, as a StorageError.
+    """
+    real = Path(os.path.realpath(path))
+    with files.locked(lock_path(path), busy_timeout_ms / 1000, sleep), _translated(real):
+        with closing(sqlite3.connect(real, timeout=busy_timeout_ms / 1000, isolation_level=None)) as connection:
+            pending = schema.pending(connection, real)
+            _configure(connection, real, wal, checkpoint_pages or CHECKPOINT_PAGES)
+            _migrate(connection, real, pending, adopt or tuple, progress or _unseen)
+            connection.execute("PRAGMA foreign_keys = ON")
+            _tell(connection, real)
+            yield connection
+
+
+def _configure(connection: sqlite3.Connection, path: Path, wal: bool, checkpoint_pages: int) -> None:
+    # Off until the migrations are through: dropping a table would empty people's own tables that refer to it.
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages:d}")
+    wanted = "wal" if wal else "delete"
+    mode = _set_journal_mode(connection, wanted)
+    if mode != wanted:
+        log.warning("database %s: journal_mode stays %s, %s was asked for (a network file system knows no WAL, and any "
+                    "other program that reads at this moment keeps the mode as it is)", path.name, mode, wanted)
+
+
+def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
+    try:
+        return str(connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
+            raise
+    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, pending: range, adopt: schema.Adopt,
+             progress: schema.Progress) -> None:
+    """Bring the schema up to date, a transaction for each step, after one copy of what is there."""
+    for number in pending:
+        with transaction(connection):
+            if schema.version(connection) >= number:  # another process came first, its lock being a removed file's
+                continue
+            if number == pending[0] and schema.needs_copy(connection):
+                back_up(path, number, progress)
+            schema.apply(connection, number, adopt, progress)
+
+
+def _unseen(step: str, done: int, total: int) -> None:
+    """Show nobody how far a migration is."""
+
+
+def _tell(connection: sqlite3.Connection, path: Path) -> None:
+    mode, = connection.execute("PRAGMA journal_mode").fetchone()
+    synchronous, = connection.execute("PRAGMA synchronous").fetchone()
+    log.info("database %s: journal_mode %s, synchronous %s, schema %d, SQLite %s", path.name, mode,
+             SYNCHRONOUS[synchronous], schema.version(connection), sqlite3.sqlite_version)
+
+
+@contextmanager
+def reading(path: Path, *, busy_timeout_ms: int = 5000) -> Iterator[sqlite3.Connection]:
+    """Open the database for reading beside its writers; long transactions would keep its -wal growing.
+
+    Raise Unusable where there is none, Unavailable for one that the next cycle has still to bring up to date.
+    """
+    try:
+        os.stat(path)
+    except FileNotFoundError as error:
+        raise Unusable(f"there is no database {path}", "run a collector, or correct storage.database_path") from error
+    except OSError as error:
+        raise files.translate(error, path) from error
+    with _translated(path), closing(sqlite3.connect(read_only(path), uri=True, timeout=busy_timeout_ms / 1000,
+                                                    isolation_level=None)) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        if schema.pending(connection, path):
+            raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
+        yield connection
+
+
+def add(connection: sqlite3.Connection, cycle: Cycle, *, elapsed_ms: Callable[[], float],
+        keep_days: int) -> cycles.Stored:
+    """Store all that a cycle brought home in one short transaction, or nothing; adding it twice is harmless.
+
+    A device has one reading in a cycle, the first told. Where its second is taken by another value (a clock was set
+    back), all the cycle's readings move on to the next free one. `elapsed_ms` is asked last, just before the commit.
+    """
+    rows, sightings = cycles.prepare(cycle)
+    with transaction(connection):
+        return cycles.write(connection, cycle, rows, sightings, elapsed_ms, keep_days)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold SQLite's write lock from the first statement on; commit at the end, or roll back on any error."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if not hasattr(error, "sqlite_errorcode"):  # raised by Python's module: a mistake of ours, not SQLite's trouble
+            raise
+        raise translate(error, path) from error
+
+
+def translate(error: sqlite3.Error, path: Path) -> StorageError:
+    """Given what SQLite said, return it named by what can be done next (https://www.sqlite.org/rescode.html)."""
+    code = error.sqlite_errorcode & 0xFF
+    reason = f"{error} ({error.sqlite_errorname})"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Busy(f"another process holds {path}: {reason}")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Unusable(f"{path} is damaged or not a database: {reason}",
+                        "put a good copy in its place, or move it away and run: python devices.py accept-new-database")
+    forbidden = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+    if forbidden or code == sqlite3.SQLITE_CANTOPEN and not files.permitted(path):
+        return Unusable(f"not permitted to use {path}: {reason}", files.permit(path))
+    # A disk without room lets nobody create the -shm file, which SQLite calls an I/O error.
+    hint = "; is the disk full?" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else ""
+    return Unavailable(f"{path} cannot be used now: {reason}{hint}")

@@ -1,0 +1,143 @@
+"""The tables, and how a database of any age becomes one of today.
+
+`MIGRATIONS` is append-only: a database in somebody's house has gone through the older ones already, so none is ever
+edited. `PRAGMA user_version` counts the ones a database has gone through. docs/data.md explains every column.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from storage import Unusable, devices, predecessor
+
+Progress = Callable[[str, int, int], None]
+Adopt = Callable[[], Iterable[devices.Device]]
+
+READINGS = """
+    CREATE TABLE readings (
+        id INTEGER PRIMARY KEY,
+        timestamp TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        device_type TEXT NOT NULL,
+        name TEXT,
+        location TEXT,
+        temperature_celsius REAL,
+        temperature_raw REAL,
+        humidity_percent REAL,
+        pm25_ugm3 REAL,
+        pm10_ugm3 REAL,
+        voc_index REAL,
+        voc_ppb REAL,
+        co_ppm REAL,
+        co2_ppm REAL,
+        iaq_score REAL,
+        light_lux REAL,
+        battery_level INTEGER,
+        signal_strength INTEGER,
+        is_anomalous INTEGER NOT NULL DEFAULT 0,
+        measured_at TEXT,
+        thermostat_mode TEXT,
+        thermostat_state TEXT,
+        day_night TEXT,
+        weather_conditions TEXT,
+        raw_response TEXT,
+        created_at TEXT NOT NULL,
+        UNIQUE (device_id, timestamp)
+    )
+"""
+
+DEVICE_REGISTRY = """
+    CREATE TABLE device_registry (
+        device_id TEXT PRIMARY KEY NOT NULL,
+        device_type TEXT,
+        device_name TEXT,
+        location TEXT,
+        unique_id TEXT,
+        model_info TEXT,
+        first_seen TEXT,
+        last_seen TEXT,
+        is_active INTEGER NOT NULL DEFAULT 1,
+        name_source TEXT NOT NULL DEFAULT 'discovered',
+        location_source TEXT NOT NULL DEFAULT 'discovered',
+        temperature_offset REAL NOT NULL DEFAULT 0,
+        collector TEXT
+    )
+"""
+
+COLLECTION_CYCLES = """
+    CREATE TABLE collection_cycles (
+        id INTEGER PRIMARY KEY,
+        collector TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        duration_ms REAL,
+        fetch_ms REAL,
+        payload_bytes INTEGER,
+        requests INTEGER,
+        endpoint TEXT,
+        readings INTEGER,
+        stored INTEGER,
+        spooled INTEGER,
+        retries INTEGER,
+        outcome TEXT NOT NULL,
+        error_type TEXT,
+        error TEXT
+    )
+"""
+
+RETRY_EVENTS = """
+    CREATE TABLE retry_events (
+        id INTEGER PRIMARY KEY,
+        collector TEXT NOT NULL,
+        cycle_started_at TEXT NOT NULL,
+        at TEXT NOT NULL,
+        operation TEXT,
+        endpoint TEXT,
+        attempt INTEGER,
+        delay_seconds REAL,
+        error_type TEXT,
+        error TEXT,
+        outcome TEXT
+    )
+"""
+
+
+def pending(connection: sqlite3.Connection, path: Path) -> range:
+    """Return the numbers of the migrations still to be made. Raise Unusable for a database newer than this program."""
+    reached = version(connection)
+    if reached > len(MIGRATIONS):
+        raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
+                       f"knows {len(MIGRATIONS)})", "update this program: git pull && make install")
+    return range(reached + 1, len(MIGRATIONS) + 1)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return how many migrations the database has gone through; 0 for an empty one and for the predecessor's."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def needs_copy(connection: sqlite3.Connection) -> bool:
+    """Tell whether there are readings to copy before a migration. Raise Unusable for tables of another program."""
+    if version(connection) == 0:
+        predecessor.check(connection)
+    return bool(connection.execute("PRAGMA table_info(readings)").fetchall())
+
+
+def apply(connection: sqlite3.Connection, number: int, adopt: Adopt, progress: Progress) -> None:
+    """Make one migration inside the caller's transaction."""
+    MIGRATIONS[number - 1](connection, adopt, progress)
+    connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _first(connection: sqlite3.Connection, adopt: Adopt, progress: Progress) -> None:
+    """Create the tables; fill them with what the predecessor left, if it left anything."""
+    left = predecessor.set_aside(connection)
+    for table in (READINGS, DEVICE_REGISTRY, COLLECTION_CYCLES, RETRY_EVENTS):
+        connection.execute(table)
+    predecessor.bring_over(connection, left, progress)
+    connection.execute("CREATE INDEX readings_timestamp ON readings (timestamp)")
+    connection.execute("CREATE INDEX collection_cycles_started_at ON collection_cycles (started_at)")
+    connection.execute("CREATE INDEX retry_events_cycle_started_at ON retry_events (cycle_started_at)")
+    devices.adopt(connection, adopt())
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection, Adopt, Progress], None]] = [_first]

@@ -1,0 +1,73 @@
+"""Readings, cycles and processes as the tests of storage need them; the clock stands at `NOW`."""
+
+import multiprocessing
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from storage import StorageError, cycles, manager
+from storage.reading import Cycle, Reading
+
+NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
+FORK = multiprocessing.get_context("fork")
+
+
+def a_reading(device_id: str = "hue:kitchen", at: datetime = NOW, **values: Any) -> Reading:
+    return Reading(**{"timestamp": at, "device_id": device_id, "device_type": "hue_sensor", "name": "Kitchen",
+                      "temperature_celsius": 20.29, **values})
+
+
+def a_cycle(*readings: Reading, at: datetime = NOW, **values: Any) -> Cycle:
+    return Cycle(**{"collector": "hue", "started_at": at, "outcome": "ok", "readings": readings, **values})
+
+
+def at(**passed: float) -> datetime:
+    """Return the moment that long after `NOW`; negative for before."""
+    return NOW + timedelta(**passed)
+
+
+def store(path: Path, *told: Cycle) -> list[cycles.Stored]:
+    """Store cycles as the program does, one opening for all."""
+    with manager.writing(path) as connection:
+        return [manager.add(connection, each, elapsed_ms=lambda: 212.0, keep_days=90) for each in told]
+
+
+def rows(path: Path, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:
+    """Return what a person's own SQL would find."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(query)]
+
+
+def start(work: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
+    """Run the work in a process of its own, which inherits all that the test has at hand."""
+    process = FORK.Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+def in_a_process(work: Callable[[], object], user: int | None = None) -> Any:
+    """Return what the work returns in a process of its own, a StorageError as its type, text and remedy.
+
+    `user` is given to root's child only; whoever is not root already meets the permissions as they are.
+    """
+    def answer(channel: Connection) -> None:
+        if user is not None and os.geteuid() == 0:
+            os.setgid(user)
+            os.setuid(user)
+        try:
+            channel.send(work())
+        except StorageError as error:
+            channel.send((type(error).__name__, str(error), error.remedy))
+    ours, theirs = FORK.Pipe()
+    process = start(answer, theirs)
+    theirs.close()
+    with ours:
+        returned = ours.recv() if ours.poll(20) else "no answer"
+    process.join()
+    return returned

@@ -1,0 +1,42 @@
+import pytest
+
+from storage.reading import Sighting, instant, number, printable, stamp
+from tests.storage.samples import NOW, a_cycle, a_reading
+
+
+def test_names_become_one_printable_line() -> None:
+    assert printable("Kü\u202eche\n\x1b[31m Nord\ud800  ") == "Kü che [31m Nord"
+    assert printable("x" * 10_000) == "x" * 120
+    assert printable("\x00\t") is None
+    assert printable(17) is None
+
+
+def test_only_finite_numbers_are_numbers() -> None:
+    assert [number(value) for value in (21, 20.5, 0, True, "21", None, float("nan"), 10 ** 400)] == [
+        21.0, 20.5, 0.0, None, None, None, None, None]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2 ** 63, 10 ** 400])
+def test_a_value_that_no_column_can_hold_is_no_measurement(value: float) -> None:
+    with pytest.raises(ValueError):
+        a_reading(battery_level=value)
+
+
+def test_a_row_has_plain_values_and_a_missing_one_is_none() -> None:
+    row = a_reading(measured_at=NOW, is_anomalous=True).row()
+    assert (row["timestamp"], row["measured_at"]) == ("2026-11-22T00:55:00+00:00",) * 2
+    assert (row["is_anomalous"], row["humidity_percent"]) == (1, None)
+
+
+def test_lone_surrogates_never_reach_the_database() -> None:
+    reading, cycle = a_reading("hue:\ud800", raw_response="{\udfff}"), a_cycle(error="at \ud800")
+    sighting = Sighting(device_id="hue:\ud800", device_type="hue_sensor")
+    assert (reading.device_id, reading.raw_response, cycle.error) == ("hue:?", "{?}", "at ?")
+    assert sighting.device_id == reading.device_id
+
+
+def test_times_without_an_offset_are_utc() -> None:
+    assert instant("2026-11-22T00:55:00") == instant("2026-11-22T01:55:00+01:00") == NOW
+    assert stamp(instant("2026-11-22T01:55:00.999999+01:00")) == stamp(NOW)
+    with pytest.raises(ValueError):
+        instant("yesterday")
