@@ -1,0 +1,135 @@
+"""A Hue bridge's v1 API, answered from a house: sensors, the full configuration, pairing.
+
+https://developers.meethue.com/develop/hue-api/ (login needed). Errors come with HTTP status 200, as a list. It opens
+no socket and reads no clock: requests and the moment are handed in. Nothing on it can be changed but its whitelist.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.simulator.alterations import alter
+from tests.simulator.faults import Fault, clock_offset
+from tests.simulator.furnishings import furnish
+from tests.simulator.house import House, chance
+from tests.simulator.messages import Answer, Request, html_answer, json_answer
+from tests.simulator.sensors import show_sensors, stamp
+
+BUTTON_SECONDS = 30
+SHORT_CONFIG = ("name", "datastoreversion", "swversion", "apiversion", "mac", "bridgeid", "factorynew",
+                "replacesbridgeid", "modelid", "starterkitid")
+
+
+class Bridge:
+    """One bridge: its id (lower case here, upper case in its answers), its keys, and the house it listens to."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        tail = f"{int(chance('bridge', house.seed) * 2**24):06x}"
+        self.bridge_id = f"001788fffe{tail}"
+        self.key = _key("SimulatedApplicationKey-", house.seed)
+        self.other_keys = [_key("SomebodyElsesKey-", house.seed, number) for number in range(6)]
+        self.keys = {self.key: "home-monitor#simulated"}
+        self._guests: Mapping[str, str] = {}
+        self._furnishings = furnish(house, self.other_keys[0])
+        self._pressed_at: datetime | None = None
+
+    def press_link_button(self, now: datetime) -> None:
+        """Let it pair for BUTTON_SECONDS."""
+        self._pressed_at = now
+
+    def admit(self, guests: Mapping[str, str]) -> None:
+        """Accept another bridge's keys as well, as a successor does that took its settings over."""
+        self._guests = guests
+
+    def answer(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
+        """Given a request, the moment and the faults that alter the content, return what the bridge says."""
+        top, key, *rest = [*request.path.strip("/").split("/"), ""][:4]
+        rest = [part for part in rest if part]
+        if top != "api":
+            return html_answer("Not found", 404)
+        if not key:
+            return self._pair(request, now)
+        refused = not (key in self.keys or key in self._guests) or any(fault.kind == "key-refused" for fault in faults)
+        if request.method == "GET" and (key == "config" or rest == ["config"] and refused):
+            config = self._config(now, faults)
+            return json_answer({name: config[name] for name in SHORT_CONFIG})
+        address = "/" + "/".join(rest)
+        if refused:
+            return _error(1, address, "unauthorized user")
+        if request.method != "GET":
+            return _refuse_change(request, address)
+        return self._show(rest, address, now, faults)
+
+    def _show(self, rest: list[str], address: str, now: datetime, faults: list[Fault]) -> Answer:
+        if rest == ["sensors"]:
+            return json_answer(self._sensors(now, faults))
+        content: Any = {**self._furnishings, "sensors": self._sensors(now, faults), "config": self._config(now, faults)}
+        for part in rest:
+            if not isinstance(content, dict) or part not in content:
+                return _error(3, address, f"resource, {address}, not available")
+            content = content[part]
+        return json_answer(content)
+
+    def _sensors(self, now: datetime, faults: list[Fault]) -> dict[str, dict[str, Any]]:
+        return alter(show_sensors(self.house, now), self.house, now, faults)
+
+    def _pair(self, request: Request, now: datetime) -> Answer:
+        if request.method != "POST":
+            return _error(4, "/", f"method, {request.method}, not available for resource, /")
+        wishes = _parse(request.body)
+        if wishes is None:
+            return _error(2, "", "body contains invalid json")
+        if not isinstance(wishes, dict) or not isinstance(wishes.get("devicetype"), str):
+            return _error(5, "", "invalid/missing parameters in body")
+        if self._pressed_at is None or not timedelta() <= now - self._pressed_at <= timedelta(seconds=BUTTON_SECONDS):
+            return _error(101, "", "link button not pressed")
+        key = _key("PairedApplicationKey-", self.house.seed, len(self.keys))
+        self.keys[key] = wishes["devicetype"]
+        return json_answer([{"success": {"username": key}}])
+
+    def _config(self, now: datetime, faults: list[Fault]) -> dict[str, Any]:
+        shown = now + clock_offset(faults)
+        tail = self.bridge_id[10:]
+        whitelist = {key: "somebody#phone" for key in self.other_keys} | self.keys
+        return {
+            "name": "Philips hue", "zigbeechannel": 25, "bridgeid": self.bridge_id.upper(),
+            "mac": ":".join(["00:17:88", tail[:2], tail[2:4], tail[4:]]), "dhcp": True, "ipaddress": "127.0.0.1",
+            "netmask": "255.0.0.0", "gateway": "127.0.0.1", "proxyaddress": "none", "proxyport": 0,
+            "UTC": stamp(shown), "localtime": stamp(shown), "timezone": "Europe/London", "modelid": "BSB002",
+            "datastoreversion": "171", "swversion": "1971060010", "apiversion": "1.71.0",
+            "swupdate2": {"checkforupdate": False, "lastchange": "2025-11-13T02:10:05", "state": "noupdates",
+                          "bridge": {"state": "noupdates", "lastinstall": "2025-11-13T02:10:05"},
+                          "autoinstall": {"updatetime": "T14:00:00", "on": True}},
+            "linkbutton": False, "portalservices": True, "portalconnection": "connected",
+            "portalstate": {"signedon": True, "incoming": False, "outgoing": True, "communication": "disconnected"},
+            "internetservices": {"internet": "connected", "remoteaccess": "connected", "time": "connected",
+                                 "swupdate": "connected"},
+            "factorynew": False, "replacesbridgeid": None, "backup": {"status": "idle", "errorcode": 0},
+            "starterkitid": "",
+            "whitelist": {key: {"last use date": stamp(shown), "create date": "2024-12-24T17:01:10", "name": name}
+                          for key, name in whitelist.items()}}
+
+
+def _key(prefix: str, *origin: object) -> str:
+    """Return 40 characters that are the same every time and easy to find where they must not be."""
+    digits = f"{int(chance('key', prefix, *origin) * 2**64):016x}" * 2
+    return prefix + digits[:40 - len(prefix)]
+
+
+def _error(kind: int, address: str, description: str) -> Answer:
+    return json_answer([{"error": {"type": kind, "address": address, "description": description}}])
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _refuse_change(request: Request, address: str) -> Answer:
+    if request.body and _parse(request.body) is None:
+        return _error(2, address, "body contains invalid json")
+    return _error(4, address, f"method, {request.method}, not available for resource, {address}")

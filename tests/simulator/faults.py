@@ -1,0 +1,138 @@
+"""What can go wrong, on demand or by schedule, and the book that keeps which of it is going on.
+
+A fault has a kind and options; the kinds and their defaults are below. It ends after `times` requests, at `end`, or
+when it is cleared. This module only keeps the book: `wire` plays what happens to an answer on its way, `alterations`
+what the bridge shows differently.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any
+
+ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
+    "429": {"retry_after": None},  # seconds, an HTTP date as text, or an aware datetime
+    "500": {},
+    "502": {},  # the bridge's own page: "Oops, there appears to be no lighting here"
+    "503": {"retry_after": None},
+    "not-json": {},
+    "body": {"content": "", "status": 200, "content_type": "application/json"},  # text or bytes
+    "redirect": {"location": "http://127.0.0.1:9/", "status": 301},
+    "gzip-bomb": {"megabytes": 100},
+    "oversized": {"megabytes": 20},
+    "delay": {"seconds": 1.0},  # then the true answer
+    "silence": {"seconds": 60.0},  # then the connection closes without a word
+    "drip-headers": {"pause": 0.1, "chunk": 1},
+    "drip-body": {"pause": 0.1, "chunk": 1},
+    "reset": {},
+    "truncated": {"keep": 0.5},  # the share of the body that is sent
+}
+AT_THE_DOOR: Mapping[str, Mapping[str, Any]] = {
+    "silent-handshake": {"seconds": 60.0},  # https only: connected, and then not a byte of TLS
+}
+IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
+    "key-refused": {},
+    "wrong-bridge": {"accepts_key": False},  # another bridge answers, with its own certificate and its own house
+    "restarted": {"sensor": None},  # null and "none" until the sensors report again
+    "off": {"sensor": None, "frozen": False},  # config.on is false; frozen: the last value stays, else null
+    "unreachable": {"sensor": None},
+    "stale": {"sensor": None, "seconds": 18_000},  # no report since `start`, or for so many seconds
+    "battery-null": {"sensor": None},
+    "uniqueid-missing": {"sensor": None},
+    "milliseconds": {"sensor": None},
+    "state": {"sensor": None, "state": {}},  # anything JSON can say, laid over the temperature sensor's state
+    "future": {"sensor": None, "seconds": 86_400},
+    "re-paired": {"sensor": None, "lingering": False},
+    "presence-deleted": {"sensor": None},
+    "renamed": {"sensor": None, "name": "Thermostat 1"},
+    "gone": {"sensor": None},
+    "clock": {"seconds": 0.0},  # the bridge's own clock is off: Date, lastupdated, config
+    "date": {"seconds": 0.0},  # the Date header alone is off
+}
+KINDS: Mapping[str, Mapping[str, Any]] = {**AT_THE_DOOR, **ON_THE_WIRE, **IN_THE_CONTENT}
+Scheduled = tuple[datetime, datetime, str] | tuple[datetime, datetime, str, Mapping[str, Any]]
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong; `paths` are prefixes after /api/<key>, "/" means the full configuration only."""
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+    times: int | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    paths: Sequence[str] = ()
+    face: str = "hue"
+
+    def concerns(self, face: str, resource: str, now: datetime) -> bool:
+        """Return whether it is going on and is about such a request."""
+        begun = self.start is None or self.start <= now
+        over = self.times == 0 or self.end is not None and self.end <= now
+        return face == self.face and begun and not over and (
+            not self.paths or any(_within(resource, prefix) for prefix in self.paths))
+
+
+class Faults:
+    """The book of faults, safe to write while requests are answered."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._lock = Lock()
+
+    def add(self, kind: str, *, times: int | None = None, start: datetime | None = None, end: datetime | None = None,
+            paths: Sequence[str] = (), face: str = "hue", **options: Any) -> Fault:
+        """Enter a fault and return it. Raise ValueError for an unknown kind or option."""
+        if kind not in KINDS:
+            raise ValueError(f"there is no fault {kind!r}; there are {', '.join(KINDS)}")
+        unknown = options.keys() - KINDS[kind].keys()
+        if unknown:
+            raise ValueError(f"the fault {kind!r} has no option {', '.join(sorted(unknown))}")
+        fault = Fault(kind, {**KINDS[kind], **options}, times, start, end, paths, face)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def schedule(self, entries: Iterable[Scheduled]) -> None:
+        """Given (start, end, kind) or (start, end, kind, options) in the house's time, enter them all."""
+        for start, end, kind, *options in entries:
+            self.add(kind, start=start, end=end, **(options[0] if options else {}))
+
+    def clear(self, kind: str | None = None) -> None:
+        """End all faults, or those of one kind."""
+        with self._lock:
+            self._faults = [fault for fault in self._faults if kind is not None and fault.kind != kind]
+
+    def active(self, face: str, resource: str, now: datetime, *kinds: str) -> list[Fault]:
+        """Return what concerns such a request, oldest first, of those kinds if any; asking does not count as one."""
+        with self._lock:
+            return [fault for fault in self._faults if fault.concerns(face, resource, now)
+                    and (not kinds or fault.kind in kinds)]
+
+    def take(self, face: str, resource: str, now: datetime) -> tuple[Fault | None, list[Fault]]:
+        """Return the oldest fault on the wire and all in the content that concern this request, each counted once."""
+        wire = self.active(face, resource, now, *ON_THE_WIRE)[:1]
+        content = self.active(face, resource, now, *IN_THE_CONTENT)
+        self._count(wire + content)
+        return (wire[0] if wire else None), content
+
+    def take_at_the_door(self, now: datetime) -> Fault | None:
+        """Return the oldest fault that keeps a new connection waiting, counted once."""
+        faults = self.active("hue", "", now, *AT_THE_DOOR)[:1]
+        self._count(faults)
+        return faults[0] if faults else None
+
+    def _count(self, faults: list[Fault]) -> None:
+        with self._lock:
+            for fault in faults:
+                fault.times = fault.times - 1 if fault.times else fault.times
+
+
+def clock_offset(faults: Iterable[Fault], *kinds: str) -> timedelta:
+    """Return by how much the bridge's clock is off; given further kinds (`date`), count them in."""
+    return timedelta(seconds=sum(fault.options["seconds"] for fault in faults if fault.kind in ("clock", *kinds)))
+
+
+def _within(resource: str, prefix: str) -> bool:
+    return resource == prefix or prefix != "/" and resource.startswith(prefix.rstrip("/") + "/")

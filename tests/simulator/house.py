@@ -1,0 +1,123 @@
+"""A house that exists only as arithmetic: how a room is at a moment depends on the seed, the room and the moment alone.
+
+Nothing is remembered and nothing is random, so that a restart changes nothing and any stored reading can be checked
+years later. It does not know who shows it: bridges and clouds are other modules' business.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+REPORT_SECONDS = 300
+JITTER_SECONDS = 20
+DAY_SECONDS = 86_400
+ROOMS = (
+    "Utility", "Küche", "Außen", "Living room", "Büro", "Bedroom", "Salle à manger", "Kinderzimmer", "Bathroom",
+    "Flur", "Keller", "Łazienka", "Guest room", "Dachboden", "Studio", "Spülküche", "Library", "Wäschekeller",
+)
+OUTDOORS = frozenset({"Außen"})
+CLUSTERS: Mapping[str, str] = {"temperature": "0402", "presence": "0406", "light": "0400"}
+
+
+def chance(*key: object) -> float:
+    """Return a number in [0, 1) that depends on the key alone."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def drift(seconds: float, period: float, *key: object) -> float:
+    """Return a smooth curve between -1 and 1 that takes a new direction every `period` seconds."""
+    step, part = divmod(seconds / period, 1.0)
+    ease = part * part * (3.0 - 2.0 * part)
+    before, after = (2.0 * chance(key, int(step) + turn) - 1.0 for turn in (0, 1))
+    return before + (after - before) * ease
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One motion sensor: three logical sensors in one box, tied by the MAC. `number` counts from 1 in pairing order."""
+
+    number: int
+    room: str
+    mac: str
+    outdoor: bool
+
+    def uniqueid(self, quantity: str = "temperature") -> str:
+        """Given temperature, presence or light, return the address the bridge shows: MAC, end point, cluster."""
+        return f"{self.mac}-02-{CLUSTERS[quantity]}"
+
+
+class House:
+    """Rooms with a motion sensor each; every sixth or so is outdoors, where it freezes."""
+
+    def __init__(self, seed: int = 1, sensors: int = 5) -> None:
+        self.seed = seed
+        self.sensors = tuple(self._install(number) for number in range(1, sensors + 1))
+        self.rooms = tuple(sensor.room for sensor in self.sensors)
+        self._by_mac = {sensor.mac: sensor for sensor in self.sensors}
+
+    def _install(self, number: int) -> Sensor:
+        lap, place = divmod(number - 1, len(ROOMS))
+        room = f"{ROOMS[place]} {lap + 1}" if lap else ROOMS[place]
+        tail = f"{int(chance(self.seed, number) * 65536):04x}{number:04x}"
+        mac = ":".join(["00:17:88:01", *(tail[at:at + 2] for at in range(0, 8, 2))])
+        return Sensor(number, room, mac, ROOMS[place] in OUTDOORS)
+
+    def sensor(self, uniqueid: str) -> Sensor:
+        """Given a uniqueid or its MAC, return the sensor. Raise KeyError for one that is not in this house."""
+        return self._by_mac[uniqueid[:23]]
+
+    def truth(self, uniqueid: str, when: datetime) -> float:
+        """Return the °C that the sensor's thermometer would tell at that moment."""
+        return self.temperature(self.sensor(uniqueid).room, when)
+
+    def last_report(self, uniqueid: str, when: datetime) -> datetime:
+        """Return the moment of the logical sensor's last report, whole seconds, at or before `when`.
+
+        Sensors report about every five minutes, each at its own time (azogue/fasthue#4).
+        """
+        phase = REPORT_SECONDS * chance(self.seed, uniqueid, "phase")
+        turn = math.floor((when.timestamp() - phase) / REPORT_SECONDS)
+        moment = self._report(uniqueid, phase, turn)
+        if moment > when.timestamp():
+            moment = self._report(uniqueid, phase, turn - 1)
+        return datetime.fromtimestamp(moment, timezone.utc)
+
+    def _report(self, uniqueid: str, phase: float, turn: int) -> int:
+        return math.floor(turn * REPORT_SECONDS + phase + JITTER_SECONDS * chance(self.seed, uniqueid, turn))
+
+    def temperature(self, room: str, when: datetime) -> float:
+        """Return the room's °C, to the hundredth that a sensor resolves: a daily wave, slow weather, a little noise."""
+        seconds = when.timestamp()
+        mean, wave, weather = 20.5 + 3.0 * (chance(self.seed, room) - 0.5), 0.9, 1.4
+        if room.partition(" ")[0] in OUTDOORS:
+            mean, wave, weather = 1.0, 3.5, 6.0
+        celsius = mean + wave * math.cos(2.0 * math.pi * (seconds / DAY_SECONDS - 15 / 24))
+        celsius += weather * drift(seconds, 2 * DAY_SECONDS, self.seed, room, "weather")
+        return round(celsius + 0.25 * drift(seconds, 1200, self.seed, room, "noise"), 2)
+
+    def occupied(self, room: str, when: datetime) -> bool:
+        """Return whether somebody moves about in the room."""
+        hour = when.timestamp() % DAY_SECONDS / 3600
+        likely = 0.35 if 6 <= hour < 23 else 0.03
+        return chance(self.seed, room, "presence", when.timestamp() // 600) < likely
+
+    def lux(self, room: str, when: datetime) -> float:
+        """Return the illuminance: the sun through the window, and a lamp for whoever sits in the dark."""
+        seconds = when.timestamp()
+        sun = max(0.0, math.cos(2.0 * math.pi * (seconds / DAY_SECONDS - 0.5)))
+        clouds = 0.6 + 0.4 * drift(seconds, 7200, self.seed, "clouds")
+        lamp = 80.0 if sun < 0.2 and self.occupied(room, when) else 0.0
+        return 400.0 * sun * clouds + lamp
+
+    def light_level(self, room: str, when: datetime) -> int:
+        """Return the illuminance as the bridge shows it: 10000 log10(lux) + 1, and 0 for darkness."""
+        lux = self.lux(room, when)
+        return int(10_000 * math.log10(lux) + 1) if lux >= 1 else 0
+
+    def battery(self, room: str, when: datetime) -> int:
+        """Return the charge in percent, falling from 100 to 10 in two years, then replaced."""
+        age = when.timestamp() / (730 * DAY_SECONDS) + chance(self.seed, room, "battery")
+        return 100 - int(90 * (age % 1.0))

@@ -1,0 +1,227 @@
+"""The simulator: a house shown by a bridge on http and https, and what stands for the internet on a port of its own.
+
+    with Simulator(seed=1, sensors=5) as simulator:
+        simulator.faults.add("429", times=2, retry_after=3)
+        requests.get(f"{simulator.http_url}/api/{simulator.key}/sensors")
+
+A face answers for one service and knows no other: "hue" (below /api) and "discovery". Another one is a line in
+`locate` and a branch in `_answer`, and shows the same house.
+"""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from email.utils import format_datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Lock
+from types import TracebackType
+from typing import Any
+
+from tests.simulator.bridge import Bridge
+from tests.simulator.certificates import certify
+from tests.simulator.control import control
+from tests.simulator.faults import Fault, Faults, clock_offset
+from tests.simulator.house import House
+from tests.simulator.listener import Greet, Listener, Respond
+from tests.simulator.messages import Answer, Request, Seen, html_answer, json_answer
+from tests.simulator.wire import Wire
+
+
+def real_time() -> datetime:
+    """Return the moment it is outside."""
+    return datetime.now(timezone.utc)
+
+
+def locate(path: str) -> tuple[str, str]:
+    """Given a path, return the face it belongs to and what is asked of it: /api/<key>/sensors is /sensors of "hue"."""
+    top, _, rest = path.strip("/").partition("/")
+    if top == "discovery":
+        return "discovery", path
+    if not rest:
+        return "hue", path
+    return "hue", "/config" if rest == "config" else "/" + rest.partition("/")[2]
+
+
+class Simulator:
+    """Serves from its making until it is closed; as a context manager it also raises what went wrong inside.
+
+    `tls` is "ca", "intermediate", "self-signed", or None for a bridge without https. `requests` are all that came.
+    `stranger` is the bridge next door, which answers during the fault "wrong-bridge" and, after `move(stranger=True)`,
+    at the old address; what it got is in `stranger_requests` too. `discovery` replaces the honest list if set.
+    """
+
+    def __init__(self, seed: int = 1, sensors: int = 5, clock: Callable[[], datetime] = real_time,
+                 tls: str | None = "ca", http_port: int = 0, https_port: int = 0, cloud_port: int = 0) -> None:
+        self.clock = clock
+        self.house = House(seed, sensors)
+        self.bridge, self.stranger = Bridge(self.house), Bridge(House(seed + 1, sensors))
+        self.key, self.bridge_id = self.bridge.key, self.bridge.bridge_id
+        self.faults = Faults()
+        self.requests: list[Seen] = []
+        self.stranger_requests: list[Seen] = []
+        self.discovery: list[dict[str, Any]] | None = None
+        self.concurrent = self.peak_concurrent = 0
+        self.secure = tls is not None
+        self._lock = Lock()
+        self._folder = TemporaryDirectory(prefix="simulator-")
+        self._identities = {bridge: certify(Path(self._folder.name), bridge.bridge_id, tls)
+                            for bridge in (self.bridge, self.stranger) if tls}
+        self._reserved: list[socket.socket] = []
+        self._listeners: list[Listener] = []
+        try:
+            self._cloud = self._listen(cloud_port, self._respond_as_cloud)
+            self._doors = self._open_doors(http_port, https_port)
+        except OSError:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Simulator":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
+        failures = [failure for listener in self._listeners for failure in listener.errors]
+        if failures and error is None:
+            raise RuntimeError(f"the simulator itself failed: {failures[0]!r}") from failures[0]
+
+    def close(self) -> None:
+        """Drop all clients, free all ports, remove the certificates."""
+        for listener in self._listeners:
+            listener.close()
+        for placeholder in self._reserved:
+            placeholder.close()
+        self._folder.cleanup()
+
+    @property
+    def http_url(self) -> str:
+        """The bridge's present address, without a path."""
+        return self._doors["http"].url
+
+    @property
+    def https_url(self) -> str:
+        """The same with TLS. Raise KeyError for a bridge without."""
+        return self._doors["https"].url
+
+    @property
+    def cloud_url(self) -> str:
+        """What stands for the internet; it stays where it is when the bridge moves."""
+        return self._cloud.url
+
+    @property
+    def discovery_url(self) -> str:
+        """What stands for https://discovery.meethue.com; it names the https port, or the http port without TLS."""
+        return f"{self.cloud_url}/discovery"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the bridge's certificate in DER form, 64 hex digits."""
+        return self._identities[self.bridge].fingerprint
+
+    @property
+    def ca_file(self) -> Path:
+        """What a client must trust, as PEM: the private root, or the certificate itself where it is self-signed."""
+        return self._identities[self.bridge].ca_file
+
+    def press_link_button(self) -> None:
+        """Let the bridge pair for 30 seconds of the house's time."""
+        self.bridge.press_link_button(self.now())
+
+    def move(self, stranger: bool = False) -> None:
+        """Give the bridge new ports. The old ones refuse connections, or the stranger moves in there."""
+        left, self._doors = self._doors, self._open_doors()
+        for door in left.values():
+            if stranger:
+                door.respond, door.greet = self._manners(self.stranger, door.greet is not None)
+            else:
+                door.close()
+                self._reserved.append(_reserve(door.port))
+
+    def now(self) -> datetime:
+        """Return the house's time, aware UTC."""
+        return self.clock().astimezone(timezone.utc)
+
+    def _listen(self, port: int, respond: Respond, greet: Greet | None = None) -> Listener:
+        self._listeners.append(Listener(port, respond, greet))
+        return self._listeners[-1]
+
+    def _open_doors(self, http_port: int = 0, https_port: int = 0) -> dict[str, Listener]:
+        doors = {"http": self._listen(http_port, *self._manners(self.bridge, secure=False))}
+        if self.secure:
+            doors["https"] = self._listen(https_port, *self._manners(self.bridge, secure=True))
+        return doors
+
+    def _manners(self, bridge: Bridge, secure: bool) -> tuple[Respond, Greet | None]:
+        return partial(self._respond, bridge), partial(self._greet, bridge) if secure else None
+
+    def _greet(self, bridge: Bridge, closing: Event) -> ssl.SSLContext:
+        """Return the certificate to show; during "silent-handshake" let the client wait instead, and leave."""
+        if bridge is self.bridge:
+            silence = self.faults.take_at_the_door(self.now())
+            if silence is not None:
+                closing.wait(silence.options["seconds"])
+                raise ConnectionAbortedError
+            if self.faults.active("hue", "", self.now(), "wrong-bridge"):
+                bridge = self.stranger
+        return self._identities[bridge].context
+
+    def _respond_as_cloud(self, request: Request, wire: Wire) -> None:
+        if request.path.startswith("/simulator/"):
+            wire.send(control(self, request), format_datetime(self.now(), usegmt=True))
+        else:
+            self._respond(self.bridge, request, wire)
+
+    def _respond(self, bridge: Bridge, request: Request, wire: Wire) -> None:
+        with self._counting(request):
+            now = self.now()
+            face, resource = locate(request.path) if bridge is self.bridge else ("stranger", "")
+            mishap, alterations = self.faults.take(face, resource, now)
+            answer = self._answer(bridge, face, request, now, alterations)
+            date = format_datetime(now + clock_offset(alterations, "date"), usegmt=True)
+            if mishap is None:
+                wire.send(answer, date)
+            else:
+                wire.play(mishap.kind, mishap.options, answer, date)
+
+    def _answer(self, bridge: Bridge, face: str, request: Request, now: datetime, faults: list[Fault]) -> Answer:
+        if face == "discovery":
+            return self._discover(request)
+        for fault in faults:
+            if fault.kind == "wrong-bridge":
+                bridge = self.stranger
+                bridge.admit(self.bridge.keys if fault.options["accepts_key"] else {})
+        if bridge is self.stranger:
+            self.stranger_requests.append(request.seen())
+        return bridge.answer(request, now, faults)
+
+    def _discover(self, request: Request) -> Answer:
+        """Answer as discovery.meethue.com does: all bridges that called from this household's address."""
+        if request.method != "GET":
+            return html_answer("Method not allowed", 405)
+        door = self._doors.get("https", self._doors["http"])
+        honest = [{"id": self.bridge_id, "internalipaddress": "127.0.0.1", "port": door.port}]
+        return json_answer(honest if self.discovery is None else self.discovery)
+
+    @contextmanager
+    def _counting(self, request: Request) -> Iterator[None]:
+        with self._lock:
+            self.requests.append(request.seen())
+            self.concurrent += 1
+            self.peak_concurrent = max(self.peak_concurrent, self.concurrent)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.concurrent -= 1
+
+
+def _reserve(port: int) -> socket.socket:
+    """Hold a port without listening, so that it refuses connections and nobody else gets it."""
+    placeholder = socket.socket()
+    placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    placeholder.bind(("127.0.0.1", port))
+    return placeholder

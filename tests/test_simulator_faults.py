@@ -1,0 +1,257 @@
+"""Each fault of the simulator is what it says, as seen by a client on the other side of a real socket."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import requests
+
+from tests.simulator import Simulator
+from tests.simulator.asking import Entry, ask, logical_sensors, port, temperatures
+from tests.simulator.faults import KINDS
+
+NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
+MOTION = ("ZLLPresence", "ZLLLightLevel", "ZLLTemperature")
+
+
+@pytest.fixture
+def frozen() -> Iterator[Simulator]:
+    """A simulator with two sensors on a winter noon that does not pass."""
+    with Simulator(sensors=2, clock=lambda: NOW) as running:
+        yield running
+
+
+def arriving(simulator: Simulator, seconds: float) -> bytes:
+    """Return what comes within so many seconds after a request, headers included."""
+    with socket.create_connection(("127.0.0.1", port(simulator.http_url))) as client:
+        client.sendall(b"GET /api/config HTTP/1.1\r\nHost: bridge\r\n\r\n")
+        arrived, deadline = b"", time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            client.settimeout(left)
+            try:
+                piece = client.recv(65536)
+            except TimeoutError:
+                break
+            arrived += piece
+        return arrived
+
+
+@pytest.mark.parametrize("kind, status, phrase", [
+    ("429", 429, ""), ("500", 500, "Internal Server Error"), ("503", 503, ""),
+    ("502", 502, "Oops, there appears to be no lighting here"), ("not-json", 200, "The service is starting"),
+])
+def test_statuses_and_pages(frozen: Simulator, kind: str, status: int, phrase: str) -> None:
+    frozen.faults.add(kind)
+    answer = ask(frozen)
+    assert answer.status_code == status and phrase in answer.text
+    with pytest.raises(ValueError):
+        answer.json()
+
+
+@pytest.mark.parametrize("asked, header", [
+    (None, None), (7, "7"), ("Thu, 15 Jan 2026 12:00:07 GMT", "Thu, 15 Jan 2026 12:00:07 GMT"),
+    (NOW + timedelta(seconds=7), "Thu, 15 Jan 2026 12:00:07 GMT"),
+])
+@pytest.mark.parametrize("kind", ["429", "503"])
+def test_patience_is_asked_for_in_seconds_or_by_date(frozen: Simulator, kind: str, asked: Any, header: str | None
+                                                     ) -> None:
+    frozen.faults.add(kind, retry_after=asked)
+    assert ask(frozen).headers.get("Retry-After") == header
+
+
+def test_any_bytes_can_be_the_body(frozen: Simulator) -> None:
+    frozen.faults.add("body", content=b"\xff\x00[", status=203, content_type="text/odd", times=1)
+    frozen.faults.add("body", content='"\ud800"', times=1)
+    first, second = ask(frozen), ask(frozen)
+    assert (first.content, first.status_code, first.headers["Content-Type"]) == (b"\xff\x00[", 203, "text/odd")
+    assert second.content == b'"\xed\xa0\x80"'
+
+
+def test_a_redirect_leads_where_it_is_told(frozen: Simulator) -> None:
+    frozen.faults.add("redirect", location="https://example.org/")
+    answer = ask(frozen)
+    assert (answer.status_code, answer.headers["Location"]) == (301, "https://example.org/")
+
+
+def test_a_bomb_is_small_on_the_wire_and_large_unpacked(frozen: Simulator) -> None:
+    frozen.faults.add("gzip-bomb", megabytes=30)
+    answer = ask(frozen)
+    assert int(answer.headers["Content-Length"]) < 300_000 and len(answer.content) > 30_000_000
+
+
+def test_an_oversized_body_is_valid_json(frozen: Simulator) -> None:
+    frozen.faults.add("oversized", megabytes=9)
+    answer = ask(frozen)
+    assert len(answer.content) > 9_000_000 and list(answer.json()) == ["1"]
+
+
+def test_a_delay_ends_in_the_true_answer(frozen: Simulator) -> None:
+    frozen.faults.add("delay", seconds=0.3)
+    answer = ask(frozen)
+    assert answer.elapsed.total_seconds() >= 0.3 and "1" in answer.json()
+
+
+def test_silence_lasts_and_then_nobody_is_there(frozen: Simulator) -> None:
+    frozen.faults.add("silence", seconds=0.3, times=1)
+    frozen.faults.add("silence", times=1)
+    with pytest.raises(requests.ConnectionError, match="Remote end closed connection"):
+        ask(frozen)
+    with pytest.raises(requests.ReadTimeout):
+        ask(frozen, timeout=0.2)
+
+
+@pytest.mark.parametrize("kind, complete", [("drip-body", True), ("drip-headers", False)])
+def test_a_drip_never_pauses_for_long_and_never_gets_far(frozen: Simulator, kind: str, complete: bool) -> None:
+    whole = len(arriving(frozen, 0.2))
+    frozen.faults.add(kind, pause=0.02, chunk=1)
+    dripped = arriving(frozen, 0.4)
+    head, blank, body = dripped.partition(b"\r\n\r\n")
+    assert (blank == b"\r\n\r\n") is complete and 5 < len(dripped) < whole
+    assert len(body or head) <= 21
+
+
+def test_a_reset_is_a_reset(frozen: Simulator) -> None:
+    frozen.faults.add("reset")
+    with socket.create_connection(("127.0.0.1", port(frozen.http_url))) as client:
+        client.sendall(b"GET /api/config HTTP/1.1\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+
+
+def test_a_truncated_body_is_shorter_than_promised(frozen: Simulator) -> None:
+    frozen.faults.add("truncated", keep=0.25)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match=r"IncompleteRead\(17.. bytes read, 51.. more"):
+        ask(frozen)
+
+
+def test_faults_come_one_after_the_other_as_often_as_asked(frozen: Simulator) -> None:
+    frozen.faults.add("429", times=2)
+    frozen.faults.add("503", times=1)
+    assert [ask(frozen).status_code for _ in range(4)] == [429, 429, 503, 200]
+
+
+def test_a_fault_keeps_to_its_paths(frozen: Simulator) -> None:
+    frozen.faults.add("503", paths=["/sensors"])
+    assert [ask(frozen, path).status_code for path in ("/sensors", "/sensors/1", "", "/config")] == [503, 503, 200, 200]
+    frozen.faults.clear()
+    frozen.faults.add("503", paths=["/"])
+    assert [ask(frozen, path).status_code for path in ("/sensors", "", "/config")] == [200, 503, 200]
+
+
+def test_a_schedule_keeps_to_the_houses_time() -> None:
+    clock = {"now": NOW}
+    with Simulator(clock=lambda: clock["now"]) as simulator:
+        simulator.faults.schedule([(NOW + timedelta(minutes=5), NOW + timedelta(minutes=10), "503"), (
+            NOW + timedelta(minutes=10), NOW + timedelta(minutes=15), "429", {"retry_after": 3})])
+        statuses = []
+        for minutes in (0, 5, 9, 10, 15):
+            clock["now"] = NOW + timedelta(minutes=minutes)
+            statuses.append(ask(simulator).status_code)
+    assert statuses == [200, 503, 503, 429, 200]
+
+
+def test_clearing_ends_one_kind_or_all(frozen: Simulator) -> None:
+    for kind in ("429", "503", "battery-null"):
+        frozen.faults.add(kind)
+    frozen.faults.clear("429")
+    assert ask(frozen).status_code == 503
+    frozen.faults.clear()
+    assert temperatures(frozen)[0]["config"]["battery"] is not None
+
+
+def test_a_misspelt_fault_or_option_is_refused(frozen: Simulator) -> None:
+    with pytest.raises(ValueError, match="there is no fault 'resett'"):
+        frozen.faults.add("resett")
+    with pytest.raises(ValueError, match="has no option second"):
+        frozen.faults.add("silence", second=1)
+
+
+SHOWN: list[tuple[str, dict[str, Any], Callable[[Entry], bool]]] = [
+    ("restarted", {}, lambda entry: set(entry["state"].values()) == {None, "none"}),
+    ("off", {}, lambda entry: not entry["config"]["on"] and set(entry["state"].values()) == {None, "none"}),
+    ("off", {"frozen": True}, lambda entry: not entry["config"]["on"] and "2026" in entry["state"]["lastupdated"]),
+    ("unreachable", {}, lambda entry: not entry["config"]["reachable"]),
+    ("stale", {"seconds": 7200}, lambda entry: (
+        "2026-01-15T09:54" < entry["state"]["lastupdated"] <= "2026-01-15T10:00:00" and entry["config"]["reachable"])),
+    ("stale", {"start": NOW - timedelta(days=1)}, lambda entry: (
+        "2026-01-14T11:54" < entry["state"]["lastupdated"] <= "2026-01-14T12:00:00")),
+    ("battery-null", {}, lambda entry: entry["config"]["battery"] is None),
+    ("milliseconds", {}, lambda entry: entry["state"]["lastupdated"].endswith(".123Z")),
+    ("future", {}, lambda entry: entry["state"]["lastupdated"] > "2026-01-16T11:54"),
+    ("uniqueid-missing", {}, lambda entry: "uniqueid" not in entry),
+]
+
+
+@pytest.mark.parametrize("kind, options, shown", SHOWN)
+def test_a_fault_shows_on_all_motion_sensors_or_on_one_and_nowhere_else(
+        frozen: Simulator, kind: str, options: dict[str, Any], shown: Callable[[Entry], bool]) -> None:
+    before = ask(frozen).json()
+    frozen.faults.add(kind, **options)
+    after = ask(frozen).json()
+    assert all(shown(entry) for entry in after.values() if entry["type"] in MOTION)
+    assert not any(shown(entry) for entry in before.values() if entry["type"] in MOTION)
+    assert all(after[number] == entry for number, entry in before.items() if entry["type"] not in MOTION)
+    frozen.faults.clear()
+    frozen.faults.add(kind, sensor="Küche", **options)
+    assert [shown(entry) for entry in temperatures(frozen)] == [False, True]
+
+
+def test_a_state_can_be_anything_json_can_say(frozen: Simulator) -> None:
+    frozen.faults.add("state", sensor="Utility", state={"temperature": [True], "lastupdated": "yesterday"})
+    odd, sane = temperatures(frozen)
+    assert odd["state"] == {"temperature": [True], "lastupdated": "yesterday"} and isinstance(
+        sane["state"]["temperature"], int)
+
+
+def test_a_sensor_can_be_renamed_orphaned_or_gone(frozen: Simulator) -> None:
+    frozen.faults.add("renamed", sensor="Utility")
+    frozen.faults.add("presence-deleted", sensor="Utility")
+    frozen.faults.add("gone", sensor="Küche")
+    assert [entry["name"] for entry in temperatures(frozen)] == ["Thermostat 1"]
+    assert logical_sensors(frozen, "ZLLPresence") == {} and len(logical_sensors(frozen, "ZLLLightLevel")) == 1
+
+
+@pytest.mark.parametrize("lingering", [False, True])
+def test_a_repaired_sensor_has_a_new_number_and_its_old_address(frozen: Simulator, lingering: bool) -> None:
+    before = logical_sensors(frozen, "ZLLTemperature")
+    frozen.faults.add("re-paired", lingering=lingering)
+    after = logical_sensors(frozen, "ZLLTemperature")
+    fresh = [entry for number, entry in after.items() if number not in before]
+    assert fresh == list(before.values()) and (before.keys() <= after.keys()) is lingering
+    assert all(after[number]["state"]["lastupdated"] < "2026-01-13" for number in before if lingering)
+
+
+def test_a_wrong_clock_moves_all_the_bridge_says_and_a_wrong_date_only_that(frozen: Simulator) -> None:
+    honest = temperatures(frozen)
+    frozen.faults.add("date", seconds=3600)
+    assert ask(frozen).headers["Date"] == "Thu, 15 Jan 2026 13:00:00 GMT" and temperatures(frozen) == honest
+    frozen.faults.clear()
+    frozen.faults.add("clock", seconds=-86400)
+    assert ask(frozen).headers["Date"] == "Wed, 14 Jan 2026 12:00:00 GMT"
+    assert [entry["state"]["lastupdated"].replace("-14T", "-15T") for entry in temperatures(frozen)] == [
+        entry["state"]["lastupdated"] for entry in honest]
+    assert ask(frozen, "/config").json()["UTC"] == "2026-01-14T12:00:00"
+
+
+def test_a_refused_key_is_gone_and_the_short_configuration_does_not_tell(frozen: Simulator) -> None:
+    frozen.faults.add("key-refused")
+    assert ask(frozen).json()[0]["error"]["type"] == 1
+    assert "whitelist" not in ask(frozen, "/config").json()
+
+
+@pytest.mark.parametrize("accepts_key", [False, True])
+def test_another_bridge_answers_at_the_address(frozen: Simulator, accepts_key: bool) -> None:
+    frozen.faults.add("wrong-bridge", accepts_key=accepts_key)
+    assert isinstance(ask(frozen).json(), dict) is accepts_key
+    shown = requests.get(f"{frozen.http_url}/api/config", timeout=5).json()["bridgeid"]
+    assert shown == frozen.stranger.bridge_id.upper() != frozen.bridge_id.upper()
+    assert [seen.path for seen in frozen.stranger_requests] == [f"/api/{frozen.key}/sensors", "/api/config"]
+
+
+def test_every_fault_can_be_added_without_options(frozen: Simulator) -> None:
+    for kind in KINDS:
+        frozen.faults.add(kind)
+    assert [fault.kind for fault in frozen.faults.active("hue", "/sensors", NOW)] == list(KINDS)
