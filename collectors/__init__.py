@@ -1,0 +1,60 @@
+"""Lives for one cycle: one file per source, and in `kit` what they all carry.
+
+A source is a module here; its name is its section in config.yaml and in secrets.yaml, its cron line and its label in
+the database. This is all that the rest of the program asks of it. Adding a source means adding such a module (and its
+test): nothing else changes.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from collectors.kit.session import Session
+    from storage.memory import Memory
+    from storage.reading import Reading, Sighting
+
+
+class Human(Protocol):
+    """The person in front of the terminal, while a source is being paired.
+
+    `address` is where the source is, if the command line said so.
+    """
+
+    address: str | None
+
+    def tell(self, text: str) -> None:
+        """Say one line."""
+
+    def ask(self, question: str) -> str:
+        """Return the line that the person answers with."""
+
+
+class Collector(Protocol):
+    """What a collector's module offers.
+
+    `Settings` is a frozen dataclass: its section of config.yaml, with the defaults and ranges. A module may also offer
+    `Secrets`, its section of secrets.yaml in the same form (else None is handed to it), and
+    `pair(settings, http, memory, human)`, which introduces us to the source and returns what belongs in secrets.yaml.
+    """
+
+    Settings: type
+
+    def collect(self, settings: Any, secrets: Any, http: "Session", memory: "Memory",
+                now: datetime) -> "Iterator[Reading | Sighting]":
+        """Yield what the source tells at this cycle. Raise a CollectorError; what was yielded before still counts."""
+
+    def probe(self, settings: Any, secrets: Any, http: "Session", memory: "Memory") -> str:
+        """Make one cheap real request; return what was found as a sentence, or raise a CollectorError."""
+
+
+def names() -> list[str]:
+    """Return the names of all collectors, in alphabetical order."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "kit")
+
+
+def load(name: str) -> Collector:
+    """Given one of the names, return that collector's module."""
+    return cast(Collector, importlib.import_module(f"{__name__}.{name}"))

@@ -1,0 +1,110 @@
+"""The Hue Bridge as an HTTP server, at one address: the requests it answers, and what its refusals mean.
+
+Errors come as HTTP 200 with a JSON list, `[{"error": {"type": 1, "description": "unauthorized user"}}]`; success is an
+object. It does not know where the bridge is or whom to trust: lookup.py does.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotUnderstood
+from collectors.kit.session import Answer, Session
+from collectors.kit.trust import Trust
+
+log = logging.getLogger(__name__)
+
+PAIR = "python devices.py pair hue"
+
+# The error types that mean something to us: https://developers.meethue.com/develop/hue-api/error-messages/
+UNAUTHORISED, NOT_PRESSED, INTERNAL = 1, 101, 901
+
+
+class ButtonNotPressed(CollectorError):
+    """The bridge waits for somebody to press its link button."""
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """One bridge at one address (scheme and host), and what is needed to ask it.
+
+    `bridge_id` is the id it ought to have, in lower case, None if nobody has said. `share` is how much of the cycle's
+    time its requests may take.
+    """
+
+    http: Session
+    address: str
+    key: str
+    bridge_id: str | None
+    trust: Trust | None
+    timeout_seconds: float
+    share: float = 1.0
+
+    def fetch_sensors(self) -> Answer:
+        """Return the object of all sensors, by number. If it is unreadable, take it from the full configuration.
+
+        The full configuration is some three times larger and holds other people's keys: it is neither kept nor logged.
+        """
+        try:
+            return self._fetch(f"/api/{self.key}/sensors", "/sensors", _check_sensors)
+        except (BadAnswer, NotUnderstood) as error:
+            log.warning("falling back to the full configuration: %s", error)
+        self.http.tally.endpoint = "fallback"
+        answer = self._fetch(f"/api/{self.key}", "/", _check_configuration)
+        assert isinstance(answer.document, dict)
+        return Answer(answer.document["sensors"], answer.date)
+
+    def fetch_id(self) -> str | None:
+        """Return the id that whoever is at this address goes by, in lower case; None for no Hue bridge.
+
+        Asked without the key, so that a stranger does not learn it.
+        """
+        document = self._fetch("/api/config", "/config", _check_errors).document
+        found = document.get("bridgeid") if isinstance(document, dict) else None
+        return found.lower() if isinstance(found, str) else None
+
+    def register(self, device_type: str) -> str:
+        """Ask for a key of our own and return it. Raise ButtonNotPressed while nobody has pressed the button."""
+        answer = self.http.fetch_json(
+            f"{self.address}/api", method="POST", body={"devicetype": device_type}, trust=self.trust,
+            timeout_seconds=self.timeout_seconds, once=True, check=_check_errors)
+        match answer.document:
+            case [{"success": {"username": str(key)}}, *_]:
+                return key
+        raise NotUnderstood(f"{self.address} did not answer with a key")
+
+    def _fetch(self, path: str, endpoint: str, check: Callable[[object], None]) -> Answer:
+        try:
+            return self.http.fetch_json(
+                self.address + path, timeout_seconds=self.timeout_seconds, trust=self.trust, endpoint=endpoint,
+                share=self.share, check=check)
+        except NotAuthorised as error:
+            raise type(error)(str(error), error.remedy or PAIR) from None
+
+
+def _check_sensors(document: object) -> None:
+    _check_errors(document)
+    if not isinstance(document, dict):
+        raise NotUnderstood("the bridge's sensors are no JSON object")
+
+
+def _check_configuration(document: object) -> None:
+    _check_errors(document)
+    if not isinstance(document, dict) or not isinstance(document.get("sensors"), dict):
+        raise NotUnderstood("the bridge's configuration holds no JSON object of sensors")
+
+
+def _check_errors(document: object) -> None:
+    """Raise what the first error in the bridge's list means; any other document passes."""
+    match document:
+        case [{"error": {"type": int(kind), **rest}}, *_] if kind is not True:
+            description = str(rest.get("description", "no reason given"))
+        case _:
+            return
+    if kind == UNAUTHORISED:
+        raise NotAuthorised("the bridge refuses our key", PAIR)
+    if kind == NOT_PRESSED:
+        raise ButtonNotPressed("the bridge's link button has not been pressed")
+    if kind == INTERNAL:
+        raise BadAnswer(f"the bridge reports an internal error ({description[:80]})")
+    raise NotUnderstood(f"the bridge answers with error {kind} ({description[:80]})")

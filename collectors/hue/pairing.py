@@ -1,0 +1,108 @@
+"""How a human introduces us to a bridge: they press its round button, we ask for a key.
+
+Over https from the start: newer bridges answer http with a redirect, and a redirected POST is a GET. The certificate
+seen while the person stands before the bridge is the one trusted from then on, unless Signify's authority file is
+there.
+"""
+
+import hashlib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from collectors.hue import Settings
+from collectors.hue.address import base_address, is_address
+from collectors.hue.bridge import Bridge, ButtonNotPressed
+from collectors.hue.lookup import listed, remember
+from collectors.kit.errors import CannotReach, NotUnderstood
+from collectors.kit.session import Session
+from collectors.kit.stopwatch import Deadline
+from collectors.kit.trust import Trust
+from storage.memory import Memory
+
+if TYPE_CHECKING:
+    from collectors import Human
+
+BUTTON_SECONDS = 30
+TELL_EVERY_SECONDS = 5
+DEVICE_NAME_LENGTH = 19  # of what follows the # in a devicetype
+
+
+def pair(settings: Settings, http: Session, memory: Memory, human: "Human",
+         sleep: Callable[[float], None] | None = None) -> dict[str, str]:
+    """Wait for the button, and return api_key, bridge_id and, over https, certificate_fingerprint.
+
+    Raise CannotReach where no bridge is found, NotUnderstood where what is found is none, ButtonNotPressed after 30 s.
+    """
+    address = _address(settings, http, human)
+    fingerprint = _fingerprint(address, settings.timeout_seconds) if address.startswith("https://") else None
+    trust = Trust(fingerprint=fingerprint) if fingerprint else None
+    bridge = Bridge(http, address, "", None, trust, settings.timeout_seconds)
+    identity = bridge.fetch_id()
+    if identity is None:
+        raise NotUnderstood(f"whoever is at {address} is no Hue bridge", "check the address")
+    if fingerprint and settings.ca_file.exists():
+        bridge = replace(bridge, trust=Trust(ca_file=settings.ca_file, common_name=identity))
+    human.tell(f"Found bridge {identity} at {address}. Press the round button on it now.")
+    key = _wait_for_key(bridge, human, sleep)
+    remember(settings, memory, address)
+    secrets = {"api_key": key, "bridge_id": identity}
+    return secrets | {"certificate_fingerprint": fingerprint} if fingerprint else secrets
+
+
+def _address(settings: Settings, http: Session, human: "Human") -> str:
+    """Return the given or configured address, else that of the one bridge the discovery service knows, else ask."""
+    given = human.address or settings.bridge_ip
+    if given is not None:
+        return _checked(given)
+    hosts = listed(http, settings.discovery_url, settings.timeout_seconds) if settings.discovery_url else {}
+    if len(hosts) == 1:
+        return base_address(next(iter(hosts.values())))
+    for identity, host in hosts.items():
+        human.tell(f"bridge {identity} at {host}")
+    answer = human.ask("Which address has your bridge (the Hue app tells it under Settings, My Hue system)? ").strip()
+    if not answer:
+        raise CannotReach("no bridge was found", "python devices.py pair hue --bridge ADDRESS")
+    return _checked(answer)
+
+
+def _checked(text: str) -> str:
+    if not is_address(text):
+        raise NotUnderstood(f"{text!r} is no host, host:port, or address such as https://192.168.1.2",
+                            "check the address")
+    return base_address(text)
+
+
+def _fingerprint(address: str, timeout_seconds: float) -> str:
+    """Return the SHA-256 fingerprint, in hexadecimal, of the certificate presented at an address."""
+    parts = urlsplit(address)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with socket.create_connection((parts.hostname, parts.port or 443), timeout_seconds) as plain:
+            with context.wrap_socket(plain) as secure:
+                certificate = secure.getpeercert(binary_form=True)
+    except OSError as error:
+        raise CannotReach(f"{address} cannot be reached: {error.strerror or 'no answer'}",
+                          "check the address; an old round bridge wants it with http://") from None
+    return hashlib.sha256(certificate or b"").hexdigest()
+
+
+def _wait_for_key(bridge: Bridge, human: "Human", sleep: Callable[[float], None] | None) -> str:
+    deadline = Deadline(BUTTON_SECONDS)
+    devicetype = f"home-monitor#{socket.gethostname()[:DEVICE_NAME_LENGTH]}"
+    for second in range(BUTTON_SECONDS):
+        try:
+            return bridge.register(devicetype)
+        except ButtonNotPressed:
+            if deadline.remaining() <= 0:
+                break
+        if second % TELL_EVERY_SECONDS == 0:
+            human.tell(f"Waiting for the button: {max(0, round(deadline.remaining()))} s left.")
+        (sleep or time.sleep)(1)
+    raise ButtonNotPressed("the bridge's button was not pressed within 30 s", "python devices.py pair hue")

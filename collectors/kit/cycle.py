@@ -1,0 +1,263 @@
+"""One cycle of one collector, from its configuration to its exit code.
+
+The only module of the collectors that reads the clock (once), and the only one that catches everything. A collector's
+module ends with `raise SystemExit(cycle.run(...))`; all else happens here, in this order: configuration and secrets,
+the log, the collector's lock, the source, the database, a line in the log. No transaction is open while the network is
+asked.
+
+Exit codes: 0 all is well (also: disabled, or another run of the same collector is active) · 1 something failed that the
+next cycle may mend · 2 a human is needed · 130 and 143 interrupted by SIGINT and SIGTERM, with nothing half-stored.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import collectors
+import config
+from collectors.kit import log as log_file
+from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, Throttled
+from collectors.kit.log import Mask
+from collectors.kit.report import ERROR_LIMIT, Manner, Report, Result, sentence
+from collectors.kit.retry import retry_with_backoff
+from collectors.kit.stopwatch import Deadline, Stopwatch, Tally
+from storage import Busy, StorageError, Unusable, manager
+from storage.devices import Device
+from storage.files import locked
+from storage.memory import Memory
+from storage.reading import Cycle, Reading, Sighting, instant, stamp
+
+if TYPE_CHECKING:
+    from collectors.kit.session import Session
+
+log = logging.getLogger(__name__)
+
+STORING_SECONDS = 6  # of the cycle's deadline are kept from the network, so that storing, alerts and e-mail have room
+LONGEST_PAUSE = timedelta(hours=4)  # that a source may ask for
+
+
+def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
+    """Given a collector's module, run one cycle as the command line asks for it. Return the exit code."""
+    watch = Stopwatch()
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    name = collector.__spec__.name.rpartition(".")[2]
+    options = _options(name).parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    manner = Manner(options.verbose, options.quiet, options.json, options.dry_run or options.discover, options.discover)
+    report = Report(name, now, manner, watch, log)
+    path = config.find(options.config)
+    try:
+        configuration = config.load(path, dict.fromkeys(collectors.names()) | {name: collector.Settings})
+        secrets = config.load_secrets(configuration.secrets_path, {name: getattr(collector, "Secrets", None)})
+    except config.ConfigurationError as error:
+        return _misconfigured(error, report, path.parent.parent / "data" / f"{name}.session.json", manner.always)
+    report.mask = Mask(secrets.values, secrets.logins)
+    sys.excepthook = report.fault
+    try:
+        return _Run(name, cast(collectors.Collector, collector), configuration, secrets, now, watch, report).go(options)
+    finally:
+        log_file.shut_down()
+
+
+def retry_policy(settings: config.Retry) -> "partial[Any]":
+    """Return the retry decorator with the configured attempts and waits, the same ones for everything."""
+    return partial(retry_with_backoff, max_attempts=settings.max_attempts, base_delay=settings.base_delay_seconds,
+                   multiplier=settings.multiplier, max_delay=settings.max_delay_seconds, jitter=settings.jitter)
+
+
+def exit_code(error: Exception | None) -> int:
+    """Return what an error means to whoever started the program: 0 none, 1 time may mend it, 2 a human is needed."""
+    if error is None:
+        return 0
+    return 2 if isinstance(error, config.ConfigurationError | NotAuthorised | Unusable) else 1
+
+
+def _options(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m collectors.{name}", description=f"Read {name} once and store what it tells.")
+    parser.add_argument("--config", metavar="PATH", help="default: $HOME_MONITOR_CONFIG, else config/config.yaml")
+    parser.add_argument("--dry-run", action="store_true", help="read and print, store nothing")
+    parser.add_argument("--discover", action="store_true", help="the same, listing all that the source offers")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print readings and log lines in any case")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print no readings, not even on a terminal")
+    return parser
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _misconfigured(error: config.ConfigurationError, report: Report, path: Path, look_only: bool) -> int:
+    memory = Memory(path) if path.parent.is_dir() and not look_only else None
+    report.trouble(error, memory)
+    if memory is not None:
+        with suppress(OSError):  # it is then told again at the next cycle, which is no harm
+            memory.save()
+    return exit_code(error)
+
+
+class _Run:
+    """One run whose configuration is known to be good."""
+
+    def __init__(self, name: str, collector: collectors.Collector, configuration: config.Configuration,
+                 secrets: config.Secrets, now: datetime, watch: Stopwatch, report: Report) -> None:
+        self.name, self.collector, self.configuration = name, collector, configuration
+        self.settings, self.secrets = configuration.collectors[name], secrets.sections.get(name)
+        self.warnings = configuration.warnings + secrets.warnings
+        self.now, self.watch, self.report = now, watch, report
+        self.deadline = Deadline(configuration.collection.cycle_deadline_seconds)
+        self.retry = retry_policy(configuration.retry)
+
+    def go(self, options: argparse.Namespace) -> int:
+        """Do what the command line asks for, and return the exit code."""
+        data = self.configuration.data
+        if not getattr(self.settings, "enabled", True):
+            self.report.note(f"disabled in {self.configuration.path}")
+            return 0
+        if options.dry_run or options.discover:
+            return self._look(Memory(data / f"{self.name}.session.json"))
+        log_file.set_up(self.configuration.logging, self.name, self.report.mask, retry=self.retry,
+                        stderr=options.verbose, level="DEBUG" if options.verbose else None)
+        for warning in self.warnings:
+            self.report.note(warning)
+            log.debug("%s", warning)
+        try:
+            with locked(data / f"{self.name}.lock", 0):
+                return self._cycle(Memory(data / f"{self.name}.session.json"))
+        except Busy:
+            return self._skip()
+        except StorageError as error:
+            log.critical("%s", sentence(error))
+            self.report.trouble(error, None)
+            return exit_code(error)
+
+    def _look(self, memory: Memory) -> int:
+        cycle, error = self._collect(memory)
+        self.report.result(Result(cycle, 0, self.watch.elapsed_ms()))
+        if error is not None:
+            self.report.trouble(error, None)
+        return exit_code(error)
+
+    def _skip(self) -> int:
+        log.info("another run is active: this cycle is left to it")
+        self.report.note("another run is active: this cycle is left to it")
+        self._store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"))
+        return 0
+
+    def _cycle(self, memory: Memory) -> int:
+        cycle, error = self._collect(memory)
+        result, trouble = self._store(cycle)
+        self.report.log(result, error, exit_code(error))
+        self.report.result(result)
+        for each in (error, trouble):
+            if each is not None:
+                self.report.trouble(each, memory)
+        if error is None and trouble is None:
+            memory.pop("said", None)
+        try:
+            memory.save()
+        except OSError as failure:
+            log.warning("cannot remember what was found: %s", failure)
+        return max(exit_code(error), exit_code(trouble))
+
+    def _collect(self, memory: Memory) -> tuple[Cycle, Exception | None]:
+        """Ask the source for all it has, and return that with whatever went wrong on the way."""
+        found: list[Reading | Sighting] = []
+        pause = _pause(memory, self.now)
+        if pause is not None:
+            error: Exception | None = Throttled(f"left alone until {stamp(pause)}, as it asked")
+            return self._harvest(found, error, Tally()), error
+        from collectors.kit.session import Session
+        with Session(self.deadline.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry)) as http:
+            error = self._drain(http, memory, found)
+        self._remember_pause(memory, error)
+        return self._harvest(found, error, http.tally), error
+
+    def _drain(self, http: "Session", memory: Memory, found: list[Reading | Sighting]) -> Exception | None:
+        try:
+            for item in self.collector.collect(self.settings, self.secrets, http, memory, self.now):
+                found.append(item)
+        except CollectorError as error:
+            return error
+        except Exception as error:  # the only catch-all: a fault in one collector must not cost what it had yielded
+            log.critical("a fault in the program, please report it", exc_info=True)
+            return error
+        return None
+
+    def _harvest(self, found: list[Reading | Sighting], error: Exception | None, tally: Tally) -> Cycle:
+        readings = tuple(item for item in found if isinstance(item, Reading))
+        seen = {item.device_id: item for item in found if isinstance(item, Sighting)}
+        for reading in readings:
+            seen.setdefault(reading.device_id, Sighting(
+                device_id=reading.device_id, device_type=reading.device_type, name=reading.name,
+                location=reading.location))
+        outcome = getattr(error, "outcome", "not_understood") if error else "ok"
+        return Cycle(
+            collector=self.name, started_at=self.now, outcome="partial" if error and readings else outcome,
+            fetch_ms=tally.fetch_ms, payload_bytes=tally.payload_bytes, requests=tally.requests,
+            endpoint=tally.endpoint,
+            error_type=type(error).__name__ if error else None,
+            error=self.report.mask(sentence(error))[:ERROR_LIMIT] if error else None,
+            readings=readings, sightings=tuple(seen.values()), retries=tuple(self.report.retries))
+
+    def _store(self, cycle: Cycle) -> tuple[Result, Exception | None]:
+        """Store a cycle in one short transaction, and return what came of it with whatever went wrong."""
+        store = self.retry(on=Busy, deadline=self.deadline, operation="store", listener=self.report.retry,
+                           endpoint=self.configuration.storage.database_path.name)(self._store_once)
+        try:
+            return store(cycle), None
+        except StorageError as error:
+            log.critical("%s", sentence(error))
+            self.report.last_resort(cycle.readings)
+            return Result(cycle, 0, self.watch.elapsed_ms()), error
+
+    def _store_once(self, cycle: Cycle) -> Result:
+        storage = self.configuration.storage
+        wait_ms = min(storage.busy_timeout_ms, max(0, int(self.deadline.remaining() * 1000)))
+        with manager.writing(
+            storage.database_path, wal=storage.enable_wal_mode, checkpoint_pages=storage.wal_checkpoint_interval,
+            busy_timeout_ms=wait_ms, adopt=partial(_known_devices, self.configuration.path),
+            progress=self.report.progress,
+        ) as connection:
+            cycle = replace(cycle, retries=tuple(self.report.retries))
+            stored = manager.add(connection, cycle, elapsed_ms=self.watch.elapsed_ms,
+                                 keep_days=storage.keep_cycles_days)
+        told = {each.device_id: each for each in reversed(cycle.readings)}
+        readings = tuple(told[str(row["device_id"])].as_stored(row) for row in stored.rows)
+        return Result(replace(cycle, readings=readings), stored.readings, self.watch.elapsed_ms())
+
+    def _remember_pause(self, memory: Memory, error: Exception | None) -> None:
+        """Keep until when the source wants to be left alone; forget it once the source has been asked again."""
+        memory.pop("not_before", None)
+        if isinstance(error, CannotReach) and error.retry_after:
+            wait = min(timedelta(seconds=error.retry_after), LONGEST_PAUSE)
+            memory["not_before"] = stamp(self.now + timedelta(milliseconds=self.watch.elapsed_ms()) + wait)
+
+
+def _known_devices(path: Path) -> list[Device]:
+    """Return the devices that people have named in the predecessor's file, asked for once in a database's life."""
+    try:
+        return [Device(device_id=each.device_id, device_type=each.device_type, device_name=each.name,
+                       location=each.location) for each in config.known_devices(path)]
+    except config.ConfigurationError as error:
+        raise Unusable(str(error), error.remedy) from error
+
+
+def _pause(memory: Memory, now: datetime) -> datetime | None:
+    """Return until when the source is to be left alone, if it is. One beyond reason (the clock was set) is no pause."""
+    try:
+        until = instant(memory.text("not_before") or "")
+    except ValueError:
+        return None
+    return until if now < until <= now + LONGEST_PAUSE else None

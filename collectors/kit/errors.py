@@ -1,0 +1,54 @@
+"""The errors of every collector, named by what can be done next.
+
+    CollectorError
+    ├── CannotReach         transient: wait and try again
+    │   ├── Throttled       the source asks for patience (429)
+    │   └── BadAnswer       the source answered, but with 5xx, an HTML page, a torn or unreadable body
+    ├── NotAuthorised       permanent: a human is needed
+    │   └── NotTrusted      whoever answers is not who we were told to trust
+    └── NotUnderstood       valid JSON of the wrong shape, or far too much of it: trying again would change nothing
+"""
+
+
+class CollectorError(Exception):
+    """What went wrong as a sentence, and the remedy as something to do (empty when time is the remedy)."""
+
+    outcome = "not_understood"
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class CannotReach(CollectorError):
+    """The source did not answer, or not usefully; `retry_after` is the wait in seconds that it asked for, if it did."""
+
+    outcome = "unreachable"
+
+    def __init__(self, message: str, remedy: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, remedy)
+        self.retry_after = retry_after
+
+
+class Throttled(CannotReach):
+    """The source answered 429 or its like."""
+
+    outcome = "throttled"
+
+
+class BadAnswer(CannotReach):
+    """The source answered, but with an error of its own or a body that cannot be read."""
+
+
+class NotAuthorised(CollectorError):
+    """The source refused us, or we have nothing to show it."""
+
+    outcome = "not_authorised"
+
+
+class NotTrusted(NotAuthorised):
+    """The source's certificate is not the one we were told to trust."""
+
+
+class NotUnderstood(CollectorError):
+    """The source answered readably, but not in a form we know."""

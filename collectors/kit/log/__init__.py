@@ -1,0 +1,69 @@
+"""One log file for all scripts, and the mask: the one place where text leaves the program.
+
+Nothing here ever raises into the program, and about its own trouble it says one line on stderr, once per process.
+
+    set_up ── RotatingLog (the file), and a stream handler when stderr is asked for
+                 └── Line (time, level, collector, module, message: one line, masked)
+                        └── Mask
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from collectors.kit.log.line import Line
+from collectors.kit.log.mask import Mask
+from collectors.kit.log.rotating import RotatingLog
+
+__all__ = ["LogSettings", "Mask", "RotatingLog", "set_up", "shut_down"]
+
+
+class LogSettings(Protocol):
+    """The section `logging` of config.yaml."""
+
+    @property
+    def level(self) -> str: ...
+    @property
+    def log_file_path(self) -> Path: ...
+    @property
+    def max_bytes(self) -> int: ...
+    @property
+    def backup_count(self) -> int: ...
+    @property
+    def min_free_mb(self) -> int: ...
+
+
+def set_up(settings: LogSettings | None, collector: str, mask: Mask, *, retry: Callable[..., Any] | None = None,
+           stderr: bool = False, level: str | None = None) -> RotatingLog | None:
+    """Send every log record to the file, and to stderr too if asked for. Without settings touch no file: return None.
+
+    `retry`, called with `on`, `operation` and `listener`, makes the decorator for the rotation. `level` overrules the
+    settings' own.
+    """
+    shut_down()
+    logging.raiseExceptions = False  # or a full disk prints a traceback per line, and cron mails megabytes of them
+    line = Line(collector, mask)
+    logging.getLogger().setLevel(level or (settings.level if settings else logging.INFO))
+    if stderr:
+        _attach(logging.StreamHandler(), line)
+    if settings is None:
+        return None
+    handler = RotatingLog(settings.log_file_path, line, max_bytes=settings.max_bytes, retry=retry,
+                          backup_count=settings.backup_count, min_free_mb=settings.min_free_mb)
+    _attach(handler, line)
+    return handler
+
+
+def shut_down() -> None:
+    """Close and detach what `set_up` attached."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, Line):
+            root.removeHandler(handler)
+            handler.close()
+
+
+def _attach(handler: logging.Handler, line: Line) -> None:
+    handler.setFormatter(line)
+    logging.getLogger().addHandler(handler)

@@ -1,0 +1,200 @@
+"""What one run says, and to whom: lines for a person at a terminal, JSON for programs, stderr and the log for trouble.
+
+Under cron stdout is no terminal, and nothing is printed on success, for cron mails whatever is printed. A trouble that
+goes on is told on stderr at its first cycle and then once in 24 hours; exit code, log and the cycle's row tell it every
+time. Everything passes the mask on its way out.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, TextIO
+
+from collectors.kit.log import Mask
+from collectors.kit.retry import Attempt
+from collectors.kit.stopwatch import Stopwatch
+from storage import Busy
+from storage.memory import Memory
+from storage.reading import Cycle, Reading, Retry, Sighting, instant, stamp
+
+SAY_AGAIN_AFTER = timedelta(hours=24)
+ERROR_LIMIT = 500  # characters of an error kept in the database
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the person who started the run wants to hear of it."""
+
+    verbose: bool = False
+    quiet: bool = False
+    as_json: bool = False
+    always: bool = False  # a dry run prints on a pipe too
+    table: bool = False  # every device the source offers, not only those with a value
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a cycle came to."""
+
+    cycle: Cycle
+    stored: int
+    duration_ms: float
+    spooled: int = 0
+
+
+class Report:
+    """The voice of one run. `retries` are the attempts that failed so far, as the database takes them."""
+
+    def __init__(self, collector: str, now: datetime, manner: Manner, watch: Stopwatch, log: logging.Logger) -> None:
+        self.mask = Mask()
+        self.retries: list[Retry] = []
+        self._collector, self._now, self._manner, self._watch, self._log = collector, now, manner, watch, log
+
+    def retry(self, attempt: Attempt) -> None:
+        """Note a failed attempt, or the recovery from one: a line in the log and a row of `retry_events`."""
+        error = self.mask(attempt.error)[:ERROR_LIMIT]
+        self.retries.append(Retry(
+            at=self._now + timedelta(seconds=attempt.at_seconds - self._watch.started), operation=attempt.operation,
+            endpoint=attempt.endpoint, attempt=attempt.attempt, delay_seconds=attempt.delay_seconds,
+            error_type=attempt.error_type, error=error, outcome=attempt.outcome))
+        what = f"{attempt.operation} at {attempt.endpoint or self._collector}"
+        if attempt.outcome == "recovered":
+            self._log.info("%s succeeded at attempt %d", what, attempt.attempt)
+        elif attempt.outcome == "retrying":
+            self._log.warning("%s failed (attempt %d, next in %.1f s): %s: %s", what, attempt.attempt,
+                              attempt.delay_seconds, attempt.error_type, error)
+        else:
+            level = logging.CRITICAL if attempt.error_type == Busy.__name__ else logging.ERROR
+            self._log.log(level, "%s given up after %d attempts in %.1f s: %s: %s", what, attempt.attempt,
+                          attempt.elapsed_seconds, attempt.error_type, error)
+
+    def log(self, result: Result, error: Exception | None, code: int) -> None:
+        """Say in one line of the log how the cycle went."""
+        cycle = result.cycle
+        cost = (f"{result.stored} readings in {result.duration_ms:.0f} ms ({cycle.payload_bytes / 1000:.1f} kB, "
+                f"{cycle.tried_again()} retries){complaints(cycle.sightings)}")
+        if error is None:
+            self._log.info("stored %s", cost)
+        else:
+            level = logging.CRITICAL if code == 2 else logging.ERROR
+            self._log.log(level, "%s: %s; stored %s", cycle.outcome, sentence(error), cost)
+
+    def result(self, result: Result) -> None:
+        """Print what the cycle brought home, in the form asked for, to whoever is there to see it."""
+        manner = self._manner
+        if manner.as_json:
+            self._write(sys.stdout, json.dumps(self._summary(result)))
+        elif not manner.quiet and (manner.always or manner.verbose or sys.stdout.isatty()):
+            lines = _table(result.cycle) if manner.table else _lines(result.cycle)
+            for line in lines:
+                self._write(sys.stdout, line)
+
+    def trouble(self, error: Exception, memory: Memory | None) -> None:
+        """Tell stderr of an error and its remedy, unless it was told of this kind of error within the last 24 hours."""
+        kind = type(error).__name__
+        said = memory.get("said") if memory is not None else None
+        known: dict[str, Any] = dict(said) if isinstance(said, dict) else {}
+        if self._manner.verbose or sys.stderr.isatty() or not self._is_recent(known.get(kind)):
+            self._write(sys.stderr, f"{self._collector}: {sentence(error)}")
+            known[kind] = stamp(self._now)
+            if memory is not None:
+                memory["said"] = known
+
+    def last_resort(self, readings: Sequence[Reading]) -> None:
+        """Print readings that found no place anywhere, so that at least cron's mail keeps them."""
+        if readings:
+            rows = json.dumps([reading.row() for reading in readings])
+            self._write(sys.stderr, f"{self._collector}: these readings could not be stored: {rows}")
+
+    def note(self, text: str) -> None:
+        """Tell a person at the terminal why there is nothing to show."""
+        if self._manner.verbose or (sys.stdout.isatty() and not (self._manner.quiet or self._manner.as_json)):
+            self._write(sys.stdout, f"{self._collector}: {text}")
+
+    def fault(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        """Print what Python would print of an exception that nobody caught, masked, as one line."""
+        from traceback import format_exception
+        trace = " | ".join("".join(format_exception(kind, error, traceback)).splitlines())
+        self._write(sys.stderr, f"{self._collector}: a fault in the program, please report it: {trace}")
+
+    def progress(self, step: str, done: int, total: int) -> None:
+        """Show a person at the terminal how far a long piece of work is."""
+        if sys.stderr.isatty() and not self._manner.quiet:
+            sys.stderr.write(f"\r{step}: {done} of {total}" + ("\n" if done >= total else ""))
+            sys.stderr.flush()
+
+    def _is_recent(self, said_at: object) -> bool:
+        try:
+            age = self._now - instant(str(said_at))
+        except ValueError:
+            return False
+        return timedelta(0) <= age < SAY_AGAIN_AFTER
+
+    def _summary(self, result: Result) -> dict[str, object]:
+        cycle = result.cycle
+        summary: dict[str, object] = {
+            "collector": self._collector,
+            "started_at": stamp(self._now),
+            "outcome": cycle.outcome,
+            "readings": [reading.row() for reading in cycle.readings],
+            "stored": result.stored,
+            "spooled": result.spooled,
+            "duration_ms": round(result.duration_ms, 1),
+            "payload_bytes": cycle.payload_bytes,
+            "requests": cycle.requests,
+            "retries": cycle.tried_again(),
+            "error": cycle.error,
+        }
+        if self._manner.table:
+            summary["devices"] = [vars(sighting) for sighting in cycle.sightings]
+        return summary
+
+    def _write(self, stream: TextIO, line: str) -> None:
+        encoding = stream.encoding or "utf-8"
+        stream.write(self.mask(line).encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+
+
+def sentence(error: Exception) -> str:
+    """Return an error and its remedy as one line."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    remedy = getattr(error, "remedy", "")
+    return f"{message.rstrip('.')}. Remedy: {remedy}" if remedy else message
+
+
+def complaints(sightings: Iterable[Sighting]) -> str:
+    """Return the devices without a fresh value, and why, as the end of a sentence; empty if there are none."""
+    troubled = [f"{each.name or each.device_id} ({each.trouble})" for each in sightings if each.trouble]
+    return f"; no fresh value: {', '.join(troubled)}" if troubled else ""
+
+
+def _lines(cycle: Cycle) -> list[str]:
+    places = [reading.location or reading.name or reading.device_id for reading in cycle.readings]
+    lines = []
+    for reading, label in zip(cycle.readings, places):
+        if places.count(label) > 1:
+            label = f"{label}, {reading.name or reading.device_id}"
+        battery = "" if reading.battery_level is None else f" [Battery: {reading.battery_level}%]"
+        lines.append(f"{'⚠️' if reading.is_anomalous else '✅'} {label}: {_degrees(reading)}{battery}")
+    return lines + [f"⚠️ {each.name or each.device_id}: {each.trouble}" for each in cycle.sightings if each.trouble]
+
+
+def _degrees(reading: Reading | None) -> str:
+    if reading is None or reading.temperature_celsius is None:
+        return "-"
+    return f"{reading.temperature_celsius:.2f}°C"
+
+
+def _table(cycle: Cycle) -> list[str]:
+    values = {reading.device_id: reading for reading in cycle.readings}
+    rows = [("id", "name", "location", "model", "value")]
+    for sighting in cycle.sightings:
+        value = sighting.trouble or _degrees(values.get(sighting.device_id))
+        rows.append((sighting.device_id, sighting.name or "-", sighting.location or "-", sighting.model_info or "-",
+                     value))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)] + [0]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]

@@ -1,0 +1,11 @@
+"""A clock for the waits: nobody sleeps, and what would have been slept is kept."""
+
+import pytest
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the list that the seconds of every wait between two attempts are written to."""
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    return slept

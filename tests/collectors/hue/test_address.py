@@ -1,0 +1,88 @@
+"""Where a bridge is, as people write it and as the discovery service tells it, sense and nonsense alike."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+
+import config
+from collectors import hue
+from collectors.hue.address import base_address
+from collectors.kit.cycle import retry_policy
+from collectors.kit.session import Session
+from collectors.kit.stopwatch import Deadline
+from storage.memory import Memory
+from storage.reading import Reading
+from tests.collectors.hue.samples import KEY, NOW, box
+from tests.home import Home
+from tests.simulator.server import Simulator
+
+OURS = "001788fffe256501"
+NO_ADDRESSES = ["", "two words", "bridge:port", "bridge:99999", "bridge/api", "a@b", "bridge?x", "bridge#x", "x" * 70,
+                "x" * 300, "[::1", "a..b", "\nbridge", "é" * 80, "\ud800", "%00", "back\\slash"]
+
+
+def found_at(address: str, *, port: Any, bridge_ip: str | None) -> bool:
+    """Tell whether a bridge that moved is asked at that address, discovery telling host `new` and a port."""
+    settings = hue.Settings(bridge_ip=bridge_ip, discovery_url="https://discovery")
+    secrets = hue.Secrets(api_key=KEY, bridge_id=OURS, certificate_fingerprint="0" * 64)
+    policy = retry_policy(config.Retry(base_delay_seconds=0))
+    listing = [{"id": OURS.upper(), "internalipaddress": "new", "port": port}]
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as net, Session(Deadline(20), policy) as http:
+        net.get("https://discovery", json=listing)
+        net.get(f"{address}/api/config", json={"bridgeid": OURS.upper()})
+        net.get(f"{address}/api/{KEY}/sensors", json=box())
+        found = list(hue.collect(settings, secrets, http, Memory(Path("nowhere")), NOW))
+    return any(isinstance(item, Reading) for item in found)
+
+
+@pytest.mark.parametrize(("written", "address"), [
+    ("192.168.1.2", "https://192.168.1.2"), ("bridge.local:8443", "https://bridge.local:8443"),
+    ("http://bridge/", "http://bridge"), ("https://bridge", "https://bridge"), ("HTTP://bridge", "http://bridge"),
+    ("HTTPS://Bridge", "https://Bridge"), ("fe80::1", "https://[fe80::1]"), ("[fe80::1]:81", "https://[fe80::1]:81"),
+])
+def test_an_address_may_be_written_in_several_ways(written: str, address: str) -> None:
+    assert base_address(written) == address
+    assert list(hue.Settings(bridge_ip=written).problems()) == []
+
+
+@pytest.mark.parametrize("written", [*NO_ADDRESSES, "ftp://bridge", "https://", "bridge:0"])
+def test_what_is_no_address_is_told_by_its_path(written: str) -> None:
+    [(path, sentence)] = hue.Settings(bridge_ip=written).problems()
+    assert path == "bridge_ip" and "is no host, host:port" in sentence
+
+
+@pytest.mark.parametrize("host", [*NO_ADDRESSES, "127.0.0.1:notaport"])
+def test_an_address_looked_up_that_is_none_does_no_harm(host: str, home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    simulator.discovery = [{"id": simulator.bridge_id, "internalipaddress": host}]
+    simulator.move()
+    outcome = home.run()
+    assert outcome.code == 1 and "connection refused" in outcome.err
+    assert not any("/api" in request.path for request in simulator.requests)
+
+
+@pytest.mark.parametrize("port", ["text", None, True, 1.5, [443]])
+def test_a_port_that_is_none_counts_for_nothing(port: Any) -> None:
+    assert found_at("https://new", port=port, bridge_ip="https://old")
+
+
+@pytest.mark.parametrize(("port", "configured", "expected"), [
+    (443, "http://old", "http://new"), (80, "http://old", "http://new:80"), (8080, "http://old:80", "http://new:8080"),
+    (443, "old", "https://new:443"), (8443, "https://old", "https://new:8443"), (443, None, "https://new:443"),
+    (443, "HTTP://old", "http://new"),
+])
+def test_the_configured_scheme_stays_and_over_http_port_443_means_80(
+        port: int, configured: str | None, expected: str) -> None:
+    assert found_at(expected, port=port, bridge_ip=configured)
+
+
+@pytest.mark.parametrize("url", ["https://[::1", f"https://{'x' * 70}", "https://a..b"])
+def test_a_discovery_url_that_is_none_is_no_fault_of_the_program(url: str, home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    home.configure_hue(discovery_url=url)
+    simulator.move()
+    outcome = home.run()
+    assert "a fault in the program" not in home.log()
+    assert outcome.code in (1, 2) and "connection refused" in outcome.err

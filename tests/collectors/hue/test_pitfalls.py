@@ -1,0 +1,269 @@
+"""What bridges are known to do to those who read them, each by its name; the house shown here is the simulator's.
+
+The collections of such surprises: github.com/ebaauw/homebridge-hue, home-assistant/core, ioBroker.hue, mitchellrj's
+hue_exporter.
+"""
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from tests.home import Home
+from tests.simulator.sensors import show_sensors
+from tests.simulator.server import Simulator
+
+ROOM = "Utility"  # of the sensor that has the trouble; the other four have none
+UNFOUNDED = timedelta(days=46 * 365)
+
+
+def rows_of(home: Home, room: str = ROOM) -> list[dict[str, Any]]:
+    return [row for row in home.rows() if row["name"] == room]
+
+
+def entries(simulator: Simulator, kind: str) -> list[dict[str, Any]]:
+    """Return the bridge's entries of a type, as it shows them now."""
+    shown = show_sensors(simulator.house, simulator.now())
+    return [entry for entry in shown.values() if entry["type"] == kind]
+
+
+@pytest.fixture(autouse=True)
+def pointed(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+
+
+def test_01_an_error_comes_as_a_list_with_http_200(home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("key-refused")
+    assert home.run().code == 2
+    assert home.rows() == []
+
+
+def test_02_null_and_none_after_a_restart_are_no_reading_and_no_failure(home: Home, simulator: Simulator) -> None:
+    """home-assistant/core issue 43475."""
+    simulator.faults.add("restarted", sensor=ROOM)
+    assert home.run().code == 0
+    assert len(home.rows()) == 4 and rows_of(home) == []
+    assert f"{ROOM} (has told nothing since the bridge started)" in home.log()
+    assert len(home.rows("SELECT * FROM device_registry")) == 5
+    simulator.faults.clear()
+    home.run()
+    assert len(rows_of(home)) == 1
+
+
+@pytest.mark.parametrize("hundredths", [0, -1, -1250])
+def test_03_zero_and_below_are_temperatures(hundredths: int, home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("state", sensor=ROOM, state={"temperature": hundredths})
+    assert home.run().code == 0
+    assert [row["temperature_celsius"] for row in rows_of(home)] == [hundredths / 100]
+    assert [row["is_anomalous"] for row in rows_of(home)] == [int(hundredths < 0)]
+
+
+def test_04_a_battery_level_of_null_is_not_known(home: Home, simulator: Simulator) -> None:
+    """For up to two hours after the bridge's restart: homebridge-hue issue 280."""
+    simulator.faults.add("battery-null", sensor=ROOM)
+    home.run()
+    assert [row["battery_level"] for row in rows_of(home)] == [None]
+    assert sum(row["battery_level"] is not None for row in home.rows()) == 4
+
+
+def test_05_what_old_firmware_leaves_out_is_not_missed(home: Home, simulator: Simulator) -> None:
+    [old] = [entry for entry in entries(simulator, "ZLLTemperature") if "productname" not in entry]
+    assert "capabilities" not in old
+    home.run()
+    assert f"hue:{old['uniqueid']}" in [row["device_id"] for row in home.rows()]
+
+
+def test_05_a_sensor_without_an_address_cannot_be_stored_and_costs_no_other(home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("uniqueid-missing", sensor=ROOM)
+    assert home.run().code == 0
+    assert len(home.rows()) == 4 and rows_of(home) == []
+    assert "a temperature sensor without uniqueid is left out" in home.log()
+
+
+def test_06_virtual_sensors_that_share_an_address_or_make_up_a_temperature_are_none(
+        home: Home, simulator: Simulator) -> None:
+    assert [entry["uniqueid"] for entry in entries(simulator, "CLIPPresence")] == ["WA0001", "WA0001"]
+    assert entries(simulator, "CLIPTemperature")
+    home.run()
+    real = {f"hue:{sensor.uniqueid()}" for sensor in simulator.house.sensors}
+    assert {row["device_id"] for row in home.rows()} == real
+
+
+def test_07_a_sensor_silent_for_hours_is_stale_though_it_is_called_reachable(home: Home, simulator: Simulator) -> None:
+    """ioBroker.hue issue 736."""
+    simulator.faults.add("stale", sensor=ROOM, seconds=18_000)
+    assert home.run().code == 0
+    assert len(home.rows()) == 4 and rows_of(home) == []
+    assert f"{ROOM} (last heard of 5 h " in home.log()
+
+
+def test_07_a_sensor_heard_of_is_read_though_it_is_called_unreachable(home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("unreachable", sensor=ROOM)
+    home.run()
+    assert len(rows_of(home)) == 1
+
+
+def test_08_a_value_from_the_future_is_kept_without_its_time(home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("future", sensor=ROOM)
+    home.run()
+    [row] = rows_of(home)
+    assert (row["temperature_celsius"] is not None, row["measured_at"]) == (True, None)
+
+
+@pytest.mark.parametrize("off", [-UNFOUNDED, UNFOUNDED])
+def test_08_a_bridge_that_has_lost_its_clock_is_read_all_the_same(
+        off: timedelta, home: Home, simulator: Simulator) -> None:
+    """After a power cut it may be 1980."""
+    simulator.faults.add("clock", seconds=off.total_seconds())
+    home.run()
+    assert [row["measured_at"] for row in home.rows()] == [None] * 5
+    now = datetime.now(timezone.utc)
+    assert all(abs(now - datetime.fromisoformat(row["timestamp"])) < timedelta(minutes=1) for row in home.rows())
+
+
+def test_08_a_stale_value_stays_stale_on_a_bridge_that_has_lost_its_clock(home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("clock", seconds=-UNFOUNDED.total_seconds())
+    simulator.faults.add("stale", sensor=ROOM)
+    home.run()
+    assert rows_of(home) == []
+
+
+def test_09_a_value_shown_twice_is_stored_with_the_time_it_was_measured(home: Home) -> None:
+    """Sensors report every five minutes, and who asks more often gets the same again: one can tell by measured_at."""
+    moment = datetime.now(timezone.utc).replace(microsecond=0)
+    with Simulator(clock=lambda: moment) as still:
+        home.point_at(still)
+        home.run()
+        with freeze_time(moment + timedelta(seconds=30), tick=True):
+            home.run()
+    first, second = rows_of(home)
+    assert first["timestamp"] < second["timestamp"]
+    assert first["measured_at"] == second["measured_at"] is not None
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_10_a_sensor_switched_off_in_the_app_tells_nothing_new(frozen: bool, home: Home, simulator: Simulator) -> None:
+    """Its last value stays in the answer or becomes null, depending on the firmware."""
+    simulator.faults.add("stale", sensor=ROOM)
+    simulator.faults.add("off", sensor=ROOM, frozen=frozen)
+    assert home.run().code == 0
+    assert rows_of(home) == []
+    assert f"{ROOM} ({'last heard of' if frozen else 'switched off in the app'}" in home.log()
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "502", "silence"])
+def test_11_a_bridge_that_is_busy_for_a_moment_is_asked_again(kind: str, home: Home, simulator: Simulator) -> None:
+    home.configure_hue(timeout_seconds=0.3)
+    simulator.faults.add(kind, times=2)
+    assert home.run().code == 0
+    assert len(home.rows()) == 5
+    assert [event["outcome"] for event in home.rows("SELECT outcome FROM retry_events ORDER BY id")] == [
+        "retrying", "retrying", "recovered"]
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "502", "silence"])
+def test_11_a_bridge_that_is_busy_until_somebody_restarts_it_costs_readings_but_stores_none_that_is_false(
+        kind: str, home: Home, simulator: Simulator) -> None:
+    """home-assistant/core issues 126796 and 181864."""
+    home.configure_hue(timeout_seconds=0.1)
+    fault = simulator.faults.add(kind)
+    assert [home.run().code, home.run().code] == [1, 1]
+    assert home.rows() == []
+    simulator.faults.clear(fault.kind)
+    assert home.run().code == 0
+
+
+def test_12_a_newer_bridge_sends_http_to_https_and_a_human_is_told(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator, scheme="http")
+    simulator.faults.add("redirect", location=f"{simulator.https_url}/api/{simulator.key}/sensors")
+    outcome = home.run()
+    assert outcome.code == 2
+    assert "Remedy: give its address with https://" in outcome.err
+    assert len(simulator.requests) <= 2
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_13_another_bridge_at_the_address_is_not_read(scheme: str, home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator, scheme)
+    simulator.faults.add("wrong-bridge")
+    assert home.run().code == 2
+    assert home.rows() == []
+
+
+def test_14_a_thermometer_whose_presence_sensor_was_deleted_goes_by_its_own_name(
+        home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("presence-deleted", sensor=ROOM)
+    home.run()
+    assert len(rows_of(home, "Hue temperature sensor 1")) == 1
+    assert len(home.rows()) == 5
+
+
+def test_15_a_thermometer_renamed_by_itself_keeps_the_name_of_the_whole_sensor(
+        home: Home, simulator: Simulator) -> None:
+    """The app renames the presence sensor; other programs may rename the thermometer."""
+    simulator.faults.add("renamed", sensor=ROOM, name="Thermostat 1")
+    home.run()
+    assert len(rows_of(home)) == 1 and rows_of(home, "Thermostat 1") == []
+
+
+@pytest.mark.parametrize("lingering", [False, True])
+def test_16_a_sensor_paired_anew_is_the_same_device(lingering: bool, home: Home, simulator: Simulator) -> None:
+    home.run()
+    simulator.faults.add("re-paired", sensor=ROOM, lingering=lingering)
+    with freeze_time(datetime.now(timezone.utc) + timedelta(seconds=2), tick=True):
+        assert home.run().code == 0
+    assert len({row["device_id"] for row in rows_of(home)}) == 1
+    assert len(rows_of(home)) == 2 and len(home.rows()) == 10
+
+
+def test_17_two_bridges_may_use_the_same_names(home: Home) -> None:
+    home.run()
+    with Simulator(seed=9) as other:
+        home.point_at(other)
+        assert home.run().code == 0
+    assert len(rows_of(home)) == 2
+    assert len({row["device_id"] for row in home.rows()}) == 10
+
+
+def test_18_emulators_add_milliseconds_and_a_z(home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("milliseconds")
+    home.run()
+    for row in home.rows():
+        device = row["device_id"].removeprefix("hue:")
+        reported = simulator.house.last_report(device, datetime.fromisoformat(row["timestamp"]))
+        assert row["measured_at"] == reported.isoformat()
+
+
+@pytest.mark.parametrize(("kind", "options"), [
+    ("429", {}), ("500", {}), ("reset", {}), ("truncated", {}), ("not-json", {}), ("oversized", {"megabytes": 9}),
+    ("key-refused", {}), ("wrong-bridge", {}), ("redirect", {"location": "http://127.0.0.1:9/api/KEY/sensors"}),
+    ("body", {"content": '[{"error": {"type": 3, "description": "resource, /KEY/sensors, not available"}}]'}),
+    ("body", {"content": '[{"error": {"type": 901, "description": "KEY"}}]'}),
+    ("body", {"content": "<html>KEY</html>"}), ("body", {"content": '{"KEY": 1}', "status": 404}),
+])
+def test_19_the_key_is_in_no_output_log_or_file_whatever_goes_wrong(
+        kind: str, options: dict[str, Any], home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator, scheme="http", collect_raw_response=True)
+    named = json.loads(json.dumps(options).replace("KEY", simulator.key))
+    simulator.faults.add(kind, paths=["/sensors"], **named)
+    outcomes = [home.run(flag) for flag in ("-v", "--json", "--discover")]
+    told = "".join(outcome.out + outcome.err for outcome in outcomes)
+    kept = [file.read_bytes() for file in home.data.rglob("*") if file.is_file()]
+    assert told and kept
+    assert simulator.key not in told
+    assert not any(simulator.key.encode() in content for content in kept)
+
+
+def test_19_not_even_a_fault_in_the_program_tells_the_key(
+        home: Home, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its traceback goes to the log, with whatever the exception says."""
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError(f"https://bridge/api/{simulator.key}/sensors")
+
+    monkeypatch.setattr("requests.Session.request", fail)
+    outcome = home.run("-v")
+    assert outcome.code == 1 and "a fault in the program" in home.log()
+    assert simulator.key not in outcome.out + outcome.err + home.log()
+    assert simulator.key not in str(home.cycles())

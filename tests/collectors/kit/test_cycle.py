@@ -1,0 +1,432 @@
+"""One cycle from configuration to exit code: what is stored, printed, logged and returned, whatever happens."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from collectors.kit import cycle
+from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, NotUnderstood, Throttled
+from storage.files import locked
+from storage.reading import Reading, Sighting
+from tests.home import Home
+from tests.simulator.server import Simulator
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a made-up source."""
+
+    enabled: bool = True
+
+
+def source(*items: Any) -> Any:
+    """Return a collector's module that yields these items, and raises those that are errors."""
+
+    def collect(settings: Any, secrets: Any, http: Any, memory: Any, now: datetime) -> Iterator[Any]:
+        for item in items:
+            if isinstance(item, Exception):
+                raise item
+            yield item(now) if callable(item) else item
+
+    return SimpleNamespace(__spec__=ModuleSpec("collectors.made_up", None), Settings=Settings, collect=collect)
+
+
+def degrees(celsius: float, device: str = "made_up:1") -> Any:
+    """Return what makes a reading of so many degrees at a given time."""
+    return lambda now: Reading(timestamp=now, device_id=device, device_type="thing", temperature_celsius=celsius)
+
+
+@pytest.fixture
+def written(home: Home) -> Home:
+    """A home with a configuration and no secrets."""
+    home.write_config()
+    return home
+
+
+def test_a_cycle_stores_one_row_per_sensor_and_says_nothing_under_cron(home: Home, simulator: Simulator) -> None:
+    """FR-001: what the bridge tells is in the database, with name and place; cron has nothing to mail."""
+    home.point_at(simulator)
+    outcome = home.run()
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    rows = home.rows()
+    assert len(rows) == 5 and all(row["name"] and row["location"] for row in rows)
+    assert len({row["timestamp"] for row in rows}) == 1
+
+
+def test_every_stored_temperature_is_the_houses_own(home: Home, simulator: Simulator) -> None:
+    """Never store a false one: each value is the true temperature at the moment the sensor told it."""
+    home.point_at(simulator)
+    home.run()
+    for row in home.rows():
+        unique_id = row["device_id"].removeprefix("hue:")
+        measured = datetime.fromisoformat(row["measured_at"])
+        assert row["temperature_celsius"] == pytest.approx(simulator.house.truth(unique_id, measured), abs=0.006)
+
+
+def test_two_cycles_store_two_rows_per_sensor(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    for hours in (0, 1):
+        with at(hours):
+            assert home.run().code == 0
+    assert len(home.rows()) == 10 and len({row["timestamp"] for row in home.rows()}) == 2
+
+
+def test_the_clock_is_read_once_so_all_rows_of_a_cycle_bear_one_time(written: Home) -> None:
+    with freeze_time("2026-11-22T00:55:00.7Z", auto_tick_seconds=1.1):
+        written.run(collector=source(degrees(20), degrees(21, "made_up:2")))
+    times = {row["timestamp"] for row in written.rows()} | {row["created_at"] for row in written.rows()}
+    assert len(written.rows()) == 2 and times == {written.cycles()[0]["started_at"]}
+    assert times.pop().endswith("+00:00")
+
+
+def test_a_clock_set_back_moves_the_cycle_on_to_the_next_free_second(written: Home) -> None:
+    for celsius in (20, 21):
+        with freeze_time("2026-11-22T00:55:00Z"):
+            assert written.run(collector=source(degrees(celsius))).code == 0
+    assert [(row["timestamp"][-14:-6], row["temperature_celsius"]) for row in written.rows()] == [
+        ("00:55:00", 20), ("00:55:01", 21)]
+
+
+def test_the_cycles_row_tells_what_it_cost(home: Home, simulator: Simulator) -> None:
+    """FR-035: bytes on the wire and fetch time are stored for each cycle."""
+    home.point_at(simulator)
+    home.run()
+    row = home.cycles()[0]
+    assert (row["collector"], row["outcome"], row["readings"], row["stored"], row["requests"]) == ("hue", "ok", 5, 5, 1)
+    assert 5_000 < row["payload_bytes"] < 20_000 and 0 < row["fetch_ms"] <= row["duration_ms"]
+
+
+def test_the_log_says_in_one_line_how_it_went(home: Home, simulator: Simulator) -> None:
+    """FR-014: `2026-11-22T00:55:00+0000 INFO hue cycle stored 5 readings in 212 ms (11.2 kB, 0 retries)`."""
+    home.point_at(simulator)
+    home.run()
+    lines = [line for line in home.log().splitlines() if " cycle " in line]
+    assert len(lines) == 1
+    stamp, level, collector, rest = lines[0].split(" ", 3)
+    assert datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%S%z").tzinfo == timezone.utc
+    assert (level, collector) == ("INFO", "hue")
+    assert rest.startswith("cycle stored 5 readings in ") and rest.endswith(" kB, 0 retries)")
+
+
+def test_json_tells_the_whole_result(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    result = home.run("--json").json
+    assert set(result) == {"collector", "started_at", "outcome", "readings", "stored", "spooled", "duration_ms",
+                           "payload_bytes", "requests", "retries", "error"}
+    assert (result["collector"], result["outcome"], result["stored"], result["error"]) == ("hue", "ok", 5, None)
+    assert result["readings"][0]["temperature_celsius"] == home.rows()[0]["temperature_celsius"]
+    assert result["readings"][0]["location"] == home.rows()[0]["location"]
+
+
+def test_a_dry_run_prints_on_a_pipe_and_touches_no_file(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    outcome = home.run("--dry-run")
+    assert outcome.code == 0 and outcome.out.count("°C [Battery: ") == 5 and "✅ Utility: " in outcome.out
+    assert list(home.data.iterdir()) == []
+
+
+def test_a_dry_run_takes_no_lock(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    with locked(home.data / "hue.lock", 0):
+        assert home.run("--dry-run").out.count("°C") == 5
+
+
+def test_discover_lists_all_that_the_source_offers(home: Home, simulator: Simulator) -> None:
+    """Also what has no fresh value: id, name, location, model, value."""
+    home.point_at(simulator)
+    simulator.faults.add("stale", sensor="Utility")
+    outcome = home.run("--discover")
+    header, *rows = outcome.out.splitlines()
+    assert header.split() == ["id", "name", "location", "model", "value"] and len(rows) == 5
+    assert sum("°C" in row for row in rows) == 4 and sum("last heard of" in row for row in rows) == 1
+    assert list(home.data.iterdir()) == []
+
+
+def test_discover_as_json_lists_the_devices(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    assert {device["model_info"] for device in home.run("--discover", "--json").json["devices"]} >= {"SML001"}
+
+
+def test_a_disabled_collector_does_nothing_and_all_is_well(written: Home) -> None:
+    written.write_config(collectors={"made_up": {"enabled": False}})
+    outcome = written.run(collector=source(degrees(20)))
+    assert (outcome.code, outcome.err, written.rows()) == (0, "", [])
+
+
+def test_a_second_run_leaves_the_cycle_to_the_first(written: Home) -> None:
+    """Exit 0, nothing printed, and a row that tells of it."""
+    with locked(written.data / "made_up.lock", 0):
+        outcome = written.run(collector=source(degrees(20)))
+    assert (outcome.code, outcome.out + outcome.err) == (0, "")
+    assert [row["outcome"] for row in written.cycles()] == ["skipped"] and written.rows() == []
+
+
+@pytest.mark.parametrize(("error", "code", "outcome"), [
+    (CannotReach("away"), 1, "unreachable"),
+    (Throttled("slower"), 1, "throttled"),
+    (NotUnderstood("what"), 1, "not_understood"),
+    (NotAuthorised("no", "pair again"), 2, "not_authorised"),
+    (KeyError("a mistake of ours"), 1, "not_understood"),
+])
+def test_each_error_has_its_exit_code_and_its_outcome(written: Home, error: Exception, code: int, outcome: str) -> None:
+    run = written.run(collector=source(error))
+    row = written.cycles()[0]
+    assert (run.code, row["outcome"], row["error_type"]) == (code, outcome, type(error).__name__)
+    assert run.err.count("\n") == 1 and run.err.startswith("made_up: ")
+
+
+def test_what_was_read_before_an_error_is_stored(written: Home) -> None:
+    """Never lose a reading: a source that fails half-way still counts for its first half."""
+    assert written.run(collector=source(degrees(20), CannotReach("away"))).code == 1
+    assert len(written.rows()) == 1 and written.cycles()[0]["outcome"] == "partial"
+
+
+def test_a_fault_in_a_collector_costs_only_what_it_had_not_yielded(written: Home) -> None:
+    assert written.run(collector=source(degrees(20), ZeroDivisionError("ours"))).code == 1
+    assert len(written.rows()) == 1 and "CRITICAL" in written.log() and "ZeroDivisionError" in written.log()
+
+
+def test_trouble_is_told_with_its_remedy_on_one_line(written: Home) -> None:
+    run = written.run(collector=source(NotAuthorised("the key\nwas refused", "python devices.py pair made_up")))
+    assert run.err == "made_up: the key was refused. Remedy: python devices.py pair made_up\n"
+
+
+def test_a_permanent_refusal_is_logged_as_critical_and_a_passing_one_as_error(written: Home) -> None:
+    written.run(collector=source(NotAuthorised("no")))
+    written.run(collector=source(CannotReach("away")))
+    assert " CRITICAL made_up cycle not_authorised: no;" in written.log()
+    assert " ERROR made_up cycle unreachable: away;" in written.log()
+
+
+def at(hours: float) -> Any:
+    """Freeze the clock so many hours after a moment."""
+    return freeze_time(datetime(2026, 11, 22, tzinfo=timezone.utc) + timedelta(hours=hours))
+
+
+def said(home: Home, hours: float, *items: Any) -> bool:
+    """Tell whether a cycle at that hour said anything on stderr."""
+    with at(hours):
+        return home.run(collector=source(*items)).err != ""
+
+
+def test_a_trouble_that_goes_on_is_told_at_first_and_then_once_in_24_hours(written: Home) -> None:
+    told = [said(written, hours, CannotReach("away")) for hours in (0, 1, 12, 23.9, 24, 25, 47, 48)]
+    assert told == [True, False, False, False, True, False, False, True]
+    assert [row["outcome"] for row in written.cycles()] == ["unreachable"] * 8
+
+
+def test_a_trouble_that_comes_back_is_told_again(written: Home) -> None:
+    assert said(written, 0, CannotReach("away"))
+    assert not said(written, 1, degrees(20))
+    assert said(written, 2, CannotReach("away"))
+
+
+def test_another_kind_of_trouble_is_told_at_once(written: Home) -> None:
+    assert said(written, 0, CannotReach("away"))
+    assert said(written, 1, NotAuthorised("no"))
+    assert not said(written, 2, CannotReach("away"))
+
+
+def test_verbose_tells_it_always(written: Home) -> None:
+    written.run(collector=source(CannotReach("away")))
+    run = written.run("-v", collector=source(CannotReach("away")))
+    assert "made_up: away\n" in run.err
+
+
+def test_verbose_prints_readings_and_log_lines_on_a_pipe(written: Home) -> None:
+    run = written.run("--verbose", collector=source(degrees(20.294)))
+    assert run.out == "✅ made_up:1: 20.29°C\n" and " INFO made_up cycle stored 1 readings" in run.err
+
+
+def test_quiet_prints_nothing_even_of_a_dry_run(written: Home) -> None:
+    assert written.run("-q", "--dry-run", collector=source(degrees(20))).out == ""
+
+
+def test_an_implausible_value_and_a_device_without_one_are_shown_as_such(written: Home) -> None:
+    hot = Reading(timestamp=datetime.now(timezone.utc), device_id="a:1", device_type="t", name="Attic",
+                  temperature_celsius=55.0, battery_level=7, is_anomalous=True)
+    mute = Sighting(device_id="a:2", device_type="t", name="Cellar", trouble="last heard of 3 h 0 min ago")
+    assert written.run("--dry-run", collector=source(hot, mute)).out.splitlines() == [
+        "⚠️ Attic: 55.00°C [Battery: 7%]", "⚠️ Cellar: last heard of 3 h 0 min ago"]
+
+
+def test_a_device_without_a_fresh_value_is_no_failure_but_stands_in_the_log(written: Home) -> None:
+    mute = Sighting(device_id="a:2", device_type="t", name="Cellar", trouble="last heard of 3 h 0 min ago")
+    assert written.run(collector=source(degrees(20), mute)).code == 0
+    assert "; no fresh value: Cellar (last heard of 3 h 0 min ago)" in written.log()
+    devices = written.rows("SELECT * FROM device_registry ORDER BY device_id")
+    assert [row["device_name"] for row in devices] == ["Cellar", "made_up:1"]
+
+
+def test_a_wait_that_does_not_fit_the_cycle_is_kept_by_the_next_ones(written: Home) -> None:
+    """Retry-After: an hour's patience is remembered, and the source is not asked before it is over."""
+    asked = [0]
+
+    def collect(*_arguments: Any) -> Iterator[Reading]:
+        asked[0] += 1
+        raise Throttled("slower", retry_after=3600)
+        yield
+
+    module = source()
+    module.collect = collect
+    codes = []
+    for hours in (0, 0.5, 0.9, 1.1):
+        with at(hours):
+            codes.append(written.run(collector=module).code)
+    assert (codes, asked) == ([1, 1, 1, 1], [2])
+    assert [row["outcome"] for row in written.cycles()] == ["throttled"] * 4
+
+
+def test_a_pause_beyond_reason_is_not_kept(written: Home) -> None:
+    """A hostile header, or a clock that was set back years, must not silence a source."""
+    with at(0):
+        written.run(collector=source(Throttled("slower", retry_after=1e9)))
+    with at(4.1):
+        assert written.run(collector=source(degrees(20))).code == 0
+    with at(-9000):
+        assert written.run(collector=source(degrees(20))).code == 0
+
+
+def test_a_missing_configuration_needs_a_human(home: Home) -> None:
+    run = home.run()
+    assert run.code == 2 and str(home.config) in run.err and "Remedy: " in run.err and run.err.count("\n") == 1
+
+
+def test_all_that_is_wrong_with_the_configuration_is_told_at_once(home: Home) -> None:
+    home.write_config(collection={"interval_seconds": "often"})
+    home.configure_hue(timeout_seconds=-1)
+    run = home.run()
+    assert run.code == 2 and "collection.interval_seconds" in run.err and "collectors.hue.timeout_seconds" in run.err
+
+
+def test_a_wrong_configuration_is_told_once_in_24_hours_too(home: Home) -> None:
+    home.write_config(storage={"busy_timeout_ms": "long"})
+    told = []
+    for hours in (0, 1, 24):
+        with at(hours):
+            run = home.run()
+            told.append((run.code, bool(run.err)))
+    assert told == [(2, True), (2, False), (2, True)]
+
+
+def test_a_database_that_is_held_costs_a_retry_and_no_reading(home: Home, simulator: Simulator) -> None:
+    """FR-005, SC-002: another program holds the database for a moment; the cycle waits and stores."""
+    home.point_at(simulator)
+    home.write_config(storage={"busy_timeout_ms": 200}, retry={"base_delay_seconds": 0.5})
+    with at(0):
+        home.run()
+    hold = subprocess.Popen(["python3", "-c", (
+        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "c.execute('BEGIN IMMEDIATE'); print('held', flush=True); time.sleep(0.6); c.execute('ROLLBACK'); c.close()"),
+        str(home.database)], stdout=subprocess.PIPE)
+    assert hold.stdout is not None and hold.stdout.readline() == b"held\n"
+    try:
+        assert home.run().code == 0
+    finally:
+        hold.wait()
+        hold.stdout.close()
+    assert len(home.rows()) == 10
+    assert [row["outcome"] for row in home.rows("SELECT * FROM retry_events")][:1] == ["retrying"]
+
+
+def test_readings_that_find_no_place_are_printed_as_a_last_resort(home: Home, simulator: Simulator) -> None:
+    """A database that is none: exit 2 with the remedy, and the readings stand in what cron mails."""
+    home.point_at(simulator)
+    home.database.write_bytes(b"this is no database at all" * 100)
+    run = home.run()
+    assert run.code == 2 and "Remedy: " in run.err
+    kept = next(line for line in run.err.splitlines() if "could not be stored" in line)
+    assert len(json.loads(kept.split("stored: ", 1)[1])) == 5
+    assert home.database.read_bytes().startswith(b"this is no database")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_cycle_cleanly(home: Home, simulator: Simulator, number: int, code: int) -> None:
+    """Nothing half-stored, the lock free, the exit code that of the signal."""
+    home.point_at(simulator)
+    simulator.faults.add("silence", seconds=20)
+    process = subprocess.Popen(home.command(), stderr=subprocess.PIPE, cwd=os.getcwd())
+    wait_for(lambda: bool(simulator.requests))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (code, b"")
+    simulator.faults.clear()
+    assert home.run().code == 0 and len(home.rows()) == 5
+
+
+def test_a_silent_bridge_is_given_up_in_time(home: Home) -> None:
+    """The whole cycle ends within its deadline, retries and waits included."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        home.configure_hue(bridge_ip=f"http://127.0.0.1:{deaf.getsockname()[1]}", discovery_url=None, timeout_seconds=3)
+        home.write_config(collection={"cycle_deadline_seconds": 10})
+        home.write_secrets({"hue": {"api_key": "a-key-of-some-length"}})
+        started = time.monotonic()
+        run = home.run()
+        assert run.code == 1 and time.monotonic() - started < 10
+    assert home.cycles()[0]["outcome"] == "unreachable"
+
+
+def test_retries_become_lines_in_the_log_and_rows(home: Home, simulator: Simulator) -> None:
+    """FR-009, SC-007: operation, endpoint, attempt, delay, error and outcome, in both places."""
+    home.point_at(simulator)
+    simulator.faults.add("503", times=2)
+    assert home.run().code == 0
+    events = home.rows("SELECT * FROM retry_events ORDER BY id")
+    assert [(row["attempt"], row["outcome"]) for row in events] == [(1, "retrying"), (2, "retrying"), (3, "recovered")]
+    assert {(row["operation"], row["endpoint"], row["error_type"]) for row in events} == {
+        ("fetch", "/sensors", "BadAnswer")}
+    assert home.cycles()[0]["retries"] == 2
+    assert home.log().count(" WARNING hue cycle fetch at /sensors failed (attempt ") == 2
+    assert "fetch at /sensors succeeded at attempt 3" in home.log()
+
+
+def test_exhausted_retries_are_logged_with_attempts_and_time(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    simulator.faults.add("reset")
+    simulator.faults.add("reset", face="discovery")
+    assert home.run().code == 1
+    assert " ERROR hue cycle fetch at /sensors given up after 3 attempts in " in home.log()
+
+
+def test_a_run_does_not_care_about_the_current_directory_for_its_data(home: Home, simulator: Simulator) -> None:
+    """Relative paths resolve against the folder above the one that holds config.yaml."""
+    home.point_at(simulator)
+    home.write_config(storage={"database_path": "data/here.db"}, logging={"log_file_path": "data/logs/there.log"})
+    assert home.process().code == 0
+    assert (home.data / "here.db").exists() and (home.data / "logs" / "there.log").exists()
+
+
+def test_no_secret_reaches_any_output_of_a_failing_cycle(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator, scheme="http")
+    for fault in ("503", "502", "reset", "truncated", "not-json", "redirect", "key-refused"):
+        simulator.faults.clear()
+        simulator.faults.add(fault)
+        run = home.process("-v", "--json")
+        assert run.code != 0 and simulator.key not in run.out + run.err
+    everything = b"".join(path.read_bytes() for path in home.data.rglob("*") if path.is_file())
+    assert simulator.key.encode() not in everything and b"BadAnswer" in everything
+
+
+def wait_for(condition: Any, seconds: float = 10) -> None:
+    """Wait until a condition holds, or fail."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_exit_codes_mean_the_same_for_every_error() -> None:
+    assert [cycle.exit_code(error) for error in (None, CollectorError("x"), CannotReach("x"), NotAuthorised("x"))] == [
+        0, 1, 1, 2]

@@ -1,0 +1,93 @@
+"""A third source is one new file: dropped into a checkout it has a cron line, a configuration and rows of its own."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.home import CHECKOUT, Home
+
+
+class Page(BaseHTTPRequestHandler):
+    """The thermometer's web page; `statuses` are those of the next answers, 200 when there are none left."""
+
+    statuses: list[int] = []
+
+    def do_GET(self) -> None:
+        """Answer with the temperature, or with an error if one is due."""
+        self.send_response(self.statuses.pop(0) if self.statuses else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"degrees": 21.5, "where": "Cellar"}).encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    """The address of a running page."""
+    Page.statuses = []
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the program into which the one file has been dropped."""
+    folder = tmp_path / "checkout"
+    for room in ("collectors", "config", "storage"):
+        shutil.copytree(CHECKOUT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
+    shutil.copy(CHECKOUT / "tests" / "trial" / "thermometer.py", folder / "collectors")
+    return folder
+
+
+def configured(home: Home, **settings: Any) -> Home:
+    """Write the new source's section of config.yaml."""
+    home.settings["collectors"] = {"thermometer": settings}
+    home.write_config()
+    return home
+
+
+def test_it_runs_and_stores(home: Home, checkout: Path, page: str) -> None:
+    run = configured(home, url=page).process(module="collectors.thermometer", folder=checkout)
+    assert (run.code, run.out, run.err) == (0, "", "")
+    row, = home.rows()
+    assert (row["device_id"], row["location"], row["temperature_celsius"]) == ("thermometer:1", "Cellar", 21.5)
+    assert home.cycles()[0]["collector"] == "thermometer" and " INFO thermometer cycle stored 1 readings" in home.log()
+    device, = home.rows("SELECT * FROM device_registry")
+    assert (device["device_name"], device["collector"]) == ("Cellar", "thermometer")
+
+
+def test_its_requests_are_retried(home: Home, checkout: Path, page: str) -> None:
+    Page.statuses = [503, 503]
+    assert configured(home, url=page).process(module="collectors.thermometer", folder=checkout).code == 0
+    assert home.cycles()[0]["retries"] == 2 and len(home.rows()) == 1
+
+
+def test_its_configuration_is_checked(home: Home, checkout: Path, page: str) -> None:
+    run = configured(home, url=page, timeout_seconds="soon").process(module="collectors.thermometer", folder=checkout)
+    assert run.code == 2 and "collectors.thermometer.timeout_seconds" in run.err and "0.1" in run.err
+
+
+def test_a_mistyped_key_of_it_is_told_with_the_nearest(home: Home, checkout: Path, page: str) -> None:
+    run = configured(home, url=page, timeout_second=3).process("-v", module="collectors.thermometer", folder=checkout)
+    assert run.code == 0 and "collectors.thermometer.timeout_second" in run.out
+    assert "did you mean timeout_seconds" in run.out
+
+
+def test_the_other_collectors_know_its_section_without_checking_it(home: Home, checkout: Path, page: str) -> None:
+    """A mistake in one source's section does not stop another source."""
+    home.write_secrets({"hue": {"api_key": "a-key-of-some-length"}})
+    configured(home, url=5)
+    home.configure_hue(bridge_ip="http://127.0.0.1:9", discovery_url=None)
+    run = home.process("--dry-run", folder=checkout)
+    assert run.code == 1 and "unknown key" not in run.out + run.err and "cannot be reached" in run.err

@@ -1,0 +1,57 @@
+"""What every test can rely on: no way out of this machine, no way into the real data, one home and one simulator."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.home import Home
+from tests.simulator.server import Simulator
+
+pytest_plugins = ["tests.cron_house"]
+
+real_connect = socket.socket.connect
+
+
+@pytest.fixture(autouse=True)
+def no_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Refuse connections that leave the loopback, and hide the checkout's own configuration and data."""
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and not str(address[0]).startswith(("127.", "::1", "localhost")):
+            raise AssertionError(f"a test tried to connect to {address}")
+        real_connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setenv("HOME_MONITOR_CONFIG", str(tmp_path / "nowhere" / "config" / "config.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Put back what a run in this process changes for good: signal handlers and the root logger."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    level, raising, hook = logging.getLogger().level, logging.raiseExceptions, sys.excepthook
+    yield
+    sys.excepthook = hook
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    logging.getLogger().setLevel(level)
+    logging.raiseExceptions = raising
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home, not yet pointed at any bridge."""
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A house with five sensors and a bridge, on http and https."""
+    with Simulator() as running:
+        yield running

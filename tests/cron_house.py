@@ -1,0 +1,210 @@
+"""A house whose collectors are started by the real cron daemon, every minute, as an ordinary user.
+
+The daemon runs in a mount and process namespace of its own: it sees no crontab but crontab.example, its mail goes to a
+stand-in for sendmail that keeps it, and all that it started ends when this process closes its pipe, or dies. Nothing of
+the machine is changed. It needs Linux and root.
+
+Minutes cannot be hurried. So this is a pytest plugin too, which starts the house as soon as it is known that a test
+wants it, and puts that test last.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from tests.demo import simulated_house
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+USER, UID = "household", 54321  # known inside the namespace only
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+MINUTES = 3
+PATIENCE_SECONDS = 270
+CANARY = "the canary sings"
+HOUSE = pytest.StashKey["CronHouse"]()
+
+# All that the daemon uses of /usr/sbin is itself and sendmail, so the folder is covered by one with these two.
+NAMESPACE = f"""
+set -eu
+cd /
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /etc/cron.d
+mount -t tmpfs -o "mode=1730,gid=$(stat -c %g /var/spool/cron/crontabs)" tmpfs /var/spool/cron/crontabs
+if [ -e /etc/crontab ]; then mount --bind "$1/etc/crontab" /etc/crontab; fi
+mount --bind "$1/etc/passwd" /etc/passwd
+mount --bind "$1/sbin" /usr/sbin
+eval "$2"
+echo mounted
+setpriv --reuid={UID} --regid={UID} --clear-groups crontab "$1/crontab"
+cron -f &
+echo started
+read -r _ || exit 0
+"""
+
+
+class Unavailable(Exception):
+    """Why cron cannot be tried on this machine."""
+
+
+class CronHouse:
+    """Starts at `start`, has been lived in for three minutes after `wait`, and leaves nothing behind after `stop`."""
+
+    def __init__(self) -> None:
+        self.running = False
+        self._stack = ExitStack()
+        self._deadline = 0.0
+
+    def start(self) -> None:
+        """Start the simulated house and the daemon. Raise Unavailable where that cannot be done."""
+        _require_tools()
+        try:
+            self._furnish(Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cron house "))))
+            self._stack.enter_context(simulated_house(self.home))
+            self._hand_over()
+            self._start_cron()
+        except BaseException:
+            self.stop()
+            raise
+        self.running, self._deadline = True, monotonic() + PATIENCE_SECONDS
+
+    def wait(self) -> None:
+        """Wait until rows and canaries of three minutes are there. Raise TimeoutError when that takes too long."""
+        while min(len(self.cycles()), len(self.canaries())) < MINUTES:
+            if monotonic() > self._deadline:
+                raise TimeoutError(f"after {PATIENCE_SECONDS} s there are only {self.cycles()}, and these mails: "
+                                   f"{self.mails()}; the daemon said: {self._said.read_text(errors='replace')!r}")
+            sleep(0.5)
+
+    def stop(self) -> None:
+        """End the daemon, all that it started, and the simulated house, and remove their files."""
+        self._stack.close()
+        self.running = False
+
+    def cycles(self) -> list[tuple[str, int]]:
+        """Return each cycle's time and how many rows it left, in the order of time."""
+        path = self.home / "data" / "readings.db"
+        if not path.exists():
+            return []
+        with suppress(sqlite3.OperationalError), \
+                closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(
+                "SELECT timestamp, COUNT(*) FROM readings GROUP BY timestamp ORDER BY timestamp").fetchall()
+        return []  # it is just being made
+
+    def mails(self) -> list[str]:
+        """Return what sendmail was given."""
+        return [path.read_text(errors="replace") for path in sorted(self._mails.iterdir())]
+
+    def canaries(self) -> list[str]:
+        """Return the mails of the line that is there to show that mail arrives."""
+        return [mail for mail in self.mails() if CANARY in mail]
+
+    def _furnish(self, folder: Path) -> None:
+        """Make a checkout as somebody would have it, and what the namespace puts in the place of the machine's own."""
+        folder.chmod(0o755)
+        self.folder, self.home = folder, folder / "home monitor"
+        self._mails, self._said = folder / "mails", folder / "said"
+        for name in ("collectors", "config", "storage"):
+            shutil.copytree(CHECKOUT / name, self.home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"))
+        for path in (self._mails, folder / "etc", folder / "sbin", self.home / ".venv" / "bin"):
+            path.mkdir(parents=True)
+        _write_script(self.home / ".venv" / "bin" / "python", f'exec {shlex.quote(sys.executable)} "$@"')
+        _write_script(folder / "sbin" / "sendmail", f'exec cat > "$(mktemp {shlex.quote(str(self._mails))}/XXXXXX)"')
+        shutil.copy(_which("cron") or "", folder / "sbin" / "cron")
+        (folder / "etc" / "crontab").touch()
+        accounts = Path("/etc/passwd").read_text(encoding="utf-8") + f"{USER}:*:{UID}:{UID}::{folder}:/bin/sh\n"
+        (folder / "etc" / "passwd").write_text(accounts, encoding="utf-8")
+        (folder / "crontab").write_text(_every_minute(self.home), encoding="utf-8")
+
+    def _hand_over(self) -> None:
+        """Make the ordinary user the owner of the checkout and of its mail."""
+        for top in (self.home, self._mails):
+            for path in (top, *top.rglob("*")):
+                os.chown(path, UID, UID, follow_symlinks=False)
+
+    def _start_cron(self) -> None:
+        needed = [Path(sys.base_prefix), Path(sys.prefix), self.folder]
+        with self._said.open("w") as said:
+            daemon = subprocess.Popen(
+                ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", NAMESPACE, "sh",
+                 str(self.folder), _opened(needed)], env={"PATH": PATH}, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
+        self._stack.enter_context(daemon)  # closes the pipe, at which the namespace ends, and waits for that
+        assert daemon.stdout is not None
+        if daemon.stdout.readline() != "mounted\n":
+            raise Unavailable(f"a namespace for cron was refused: {self._said.read_text().strip()}")
+        if daemon.stdout.readline() != "started\n":
+            raise RuntimeError(f"crontab.example was refused: {self._said.read_text().strip()}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what needs the house last."""
+    items.sort(key=_wants_house)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the house while there are other tests to run."""
+    if any(map(_wants_house, session.items)) and not session.config.option.collectonly:
+        house = session.config.stash[HOUSE] = CronHouse()
+        session.config.add_cleanup(house.stop)
+        with suppress(Exception):  # the test starts it again, and is then the one to fail or to be skipped
+            house.start()
+
+
+def _wants_house(item: pytest.Item) -> bool:
+    return "cron_house" in getattr(item, "fixturenames", ())
+
+
+def _require_tools() -> None:
+    """Install cron where that is all that is missing. Raise Unavailable where this cannot work."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise Unavailable("cron is tried in a namespace of its own, which takes Linux and root")
+    if not _which("cron") and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "cron"], capture_output=True,
+                       env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
+    missing = [tool for tool in ("cron", "crontab", "unshare", "setpriv", "mount") if not _which(tool)]
+    if missing:
+        raise Unavailable(f"this machine has no {', '.join(missing)}")
+
+
+def _which(tool: str) -> str | None:
+    return shutil.which(tool, path=PATH)
+
+
+def _every_minute(home: Path) -> str:
+    """Return crontab.example as its reader would edit it, but for every minute, and with the canary's line."""
+    text = (CHECKOUT / "crontab.example").read_text(encoding="utf-8")
+    text = re.sub(r"^HOME_MONITOR=.*$", f"HOME_MONITOR={home}", text, flags=re.MULTILINE)
+    text = re.sub(r"^\*/\d+ ", "* ", text, flags=re.MULTILINE)
+    return f"{text}* * * * * echo {CANARY}\n"
+
+
+def _write_script(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def _opened(paths: list[Path]) -> str:
+    """Return the commands that give everybody a way to these folders, where one above them is root's alone."""
+    closed = {path.resolve(): ancestor for path in paths if (ancestor := _closed_ancestor(path))}
+    holds = [(shlex.quote(str(path)), f"/run/hold-{number}") for number, path in enumerate(closed)]
+    return "\n".join([
+        *(f"mkdir {hold}; mount --bind {path} {hold}" for path, hold in holds),
+        *(f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(path))}" for path in set(closed.values())),
+        *(f"mkdir -p {path}; mount --move {hold} {path}" for path, hold in holds),
+    ])
+
+
+def _closed_ancestor(path: Path) -> Path | None:
+    ancestors = reversed(path.resolve().parents)
+    return next((each for each in ancestors if not each.stat().st_mode & stat.S_IXOTH), None)

@@ -1,0 +1,122 @@
+"""A home to test in: a temporary folder with configuration and data, and the real scripts run on it.
+
+Tests enter by the front door: `run` is a collector's command line in this process, `process` the same as a process of
+its own; then they look at the exit code, what was printed, the rows and the files.
+"""
+
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from collectors import hue
+from collectors.kit import cycle
+from tests.simulator.server import Simulator
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def unmeasured() -> dict[str, str]:
+    """Return the environment for a process that must not be measured for coverage, which imports and writes files."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        result = json.loads(self.out)
+        assert isinstance(result, dict)
+        return result
+
+
+class Home:
+    """A folder with config/config.yaml, config/secrets.yaml and data/, as a household has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config" / "config.yaml"
+        self.secrets = folder / "config" / "secrets.yaml"
+        self.data = folder / "data"
+        self.database = self.data / "readings.db"
+        self.log_file = self.data / "logs" / "home_monitor.log"
+        self.settings: dict[str, Any] = {"retry": {"base_delay_seconds": 0}, "collectors": {"hue": {}}}
+        self.config.parent.mkdir(parents=True)
+        self.data.mkdir()
+
+    def point_at(self, simulator: Simulator, scheme: str = "https", **settings: Any) -> None:
+        """Write the files that make the Hue collector talk to a simulated bridge, trusting it by its fingerprint."""
+        address = simulator.https_url if scheme == "https" else simulator.http_url
+        trust = {"certificate_fingerprint": simulator.fingerprint} if scheme == "https" else {}
+        self.configure_hue(bridge_ip=address, discovery_url=simulator.discovery_url, **{**trust, **settings})
+        self.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id}})
+
+    def configure_hue(self, **settings: Any) -> None:
+        """Change settings of the Hue collector and write config.yaml."""
+        self.settings["collectors"].setdefault("hue", {}).update(settings)
+        self.write_config()
+
+    def write_config(self, **sections: Any) -> None:
+        """Write config.yaml, with further sections."""
+        self.settings.update(sections)
+        self.config.write_text(yaml.safe_dump(self.settings), encoding="utf-8")
+
+    def write_secrets(self, secrets: Mapping[str, Any]) -> None:
+        """Write secrets.yaml, mode 0600."""
+        self.secrets.write_text(yaml.safe_dump(dict(secrets)), encoding="utf-8")
+        self.secrets.chmod(0o600)
+
+    def run(self, *arguments: str, collector: Any = hue) -> Outcome:
+        """Run one cycle in this process, with stdout and stderr no terminals, as under cron."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = cycle.run(collector, ["--config", str(self.config), *arguments])
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    def process(self, *arguments: str, module: str = "collectors.hue", folder: Path = CHECKOUT) -> Outcome:
+        """Run one cycle as a process of its own, from the checkout or a copy of it."""
+        done = subprocess.run(self.command(*arguments, module=module), capture_output=True, text=True, cwd=folder,
+                              timeout=60)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def command(self, *arguments: str, module: str = "collectors.hue") -> list[str]:
+        """Return the command line of a collector on this home."""
+        return [sys.executable, "-m", module, "--config", str(self.config), *arguments]
+
+    def devices(self, *arguments: str, answer: str = "") -> Outcome:
+        """Run devices.py as a process of its own, from another folder, with what the person types."""
+        done = subprocess.run([sys.executable, str(CHECKOUT / "devices.py"), "--config", str(self.config), *arguments],
+                              capture_output=True, text=True, input=answer, timeout=60, cwd=self.folder,
+                              env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def rows(self, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:
+        """Return what the database holds; an empty list where there is none."""
+        if not self.database.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query)]
+
+    def cycles(self) -> list[dict[str, Any]]:
+        """Return the rows that tell of the cycles, oldest first."""
+        return self.rows("SELECT * FROM collection_cycles ORDER BY id")
+
+    def log(self) -> str:
+        """Return the whole log; empty where there is none."""
+        return self.log_file.read_text(encoding="utf-8") if self.log_file.exists() else ""
