@@ -1,0 +1,68 @@
+"""docs/data.md tells of the database as it is: every table, every column, and queries that find something."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from storage import manager
+from storage.reading import Retry
+from tests.storage.samples import a_cycle, a_reading, at, store
+
+PAGE = (Path(__file__).parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+COLUMN = re.compile(r"^\| `(\w+)` \| ([A-Z ]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Return a fresh database with a few cycles: a gap of an hour, a battery running low, a failed attempt."""
+    path = tmp_path / "readings.db"
+    early, late = (a_reading(at=at(minutes=minutes), location="Kitchen", battery_level=9) for minutes in (0, 60))
+    refused = Retry(at=at(), operation="fetch", endpoint="/sensors", attempt=1, delay_seconds=1.0,
+                    error_type="CannotReach", error="no answer", outcome="retrying")
+    store(path, a_cycle(early, retries=(refused,)), a_cycle(late, at=at(minutes=60)))
+    return path
+
+
+def described() -> dict[str, list[tuple[str, str]]]:
+    """Return what the page has under each heading that is a table's name: the columns and their types."""
+    sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+    titles = ((section, re.match(r"`(\w+)`\n", section)) for section in sections)
+    return {title[1]: COLUMN.findall(section) for section, title in titles if title}
+
+
+def declared(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str]]]:
+    """Return the tables of a database, their columns and the columns' types, as they were created."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {table: [(name, kind + (" NOT NULL" if required else "")) for _, name, kind, required, *_
+                    in connection.execute(f"PRAGMA table_info({table})")] for table, in tables.fetchall()}
+
+
+def test_the_page_describes_every_column_of_every_table_and_no_other(database: Path) -> None:
+    with manager.reading(database) as connection:
+        assert described() == declared(connection)
+
+
+def test_the_page_has_queries_to_copy() -> None:
+    assert len(QUERIES) >= 5
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: " ".join(query.split())[7:60])
+def test_a_query_of_the_page_finds_something(query: str, database: Path) -> None:
+    """Read-only, for nobody expects an example to change the data."""
+    with manager.reading(database) as connection:
+        assert connection.execute(query).fetchall()
+
+
+def test_the_gap_between_two_readings_is_found(database: Path) -> None:
+    query, = (each for each in QUERIES if "LAG" in each)
+    with manager.reading(database) as connection:
+        assert [row[-1] for row in connection.execute(query)] == [60.0]
+
+
+def test_the_page_names_the_files_that_are_made(database: Path) -> None:
+    """The database, its lock, and the copy made before a migration."""
+    for path in (*database.parent.iterdir(), database.with_name("readings.db.before-v1")):
+        assert f"`{path.name}`" in PAGE
