@@ -29,7 +29,8 @@ def started(tmp_path: Path) -> Iterator[Started]:
         try:
             yield process, dict(line.split(": ", 1) for line in lines)
         finally:
-            process.kill()
+            process.terminate()
+            process.communicate(timeout=5)
 
 
 def sensors(facts: Facts) -> requests.Response:

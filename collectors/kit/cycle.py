@@ -224,7 +224,8 @@ class _Run:
 
     def _store_once(self, cycle: Cycle) -> Result:
         storage = self.configuration.storage
-        wait_ms = min(storage.busy_timeout_ms, max(0, int(self.deadline.remaining() * 1000)))
+        # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
+        wait_ms = min(storage.busy_timeout_ms, max(0, int(self.deadline.remaining() * 500)))
         with manager.writing(
             storage.database_path, wal=storage.enable_wal_mode, checkpoint_pages=storage.wal_checkpoint_interval,
             busy_timeout_ms=wait_ms, adopt=partial(_known_devices, self.configuration.path),

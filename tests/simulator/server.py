@@ -11,7 +11,7 @@ A face answers for one service and knows no other: "hue" (below /api) and "disco
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from functools import partial
@@ -176,7 +176,9 @@ class Simulator:
             self._respond(self.bridge, request, wire)
 
     def _respond(self, bridge: Bridge, request: Request, wire: Wire) -> None:
-        with self._counting(request):
+        with ExitStack() as visit:
+            visit.enter_context(self._counting(request))
+            wire.before_answer = visit.close
             now = self.now()
             face, resource = locate(request.path) if bridge is self.bridge else ("stranger", "")
             mishap, alterations = self.faults.take(face, resource, now)

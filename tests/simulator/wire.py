@@ -24,9 +24,11 @@ class Wire:
         self._connection = connection
         self._closing = closing
         self.keep_open = True
+        self.before_answer: Callable[[], None] = lambda: None
 
     def send(self, answer: Answer, date: str) -> None:
-        """Send the answer as it is meant."""
+        """Send the answer as it is meant. Whoever has it may ask again, so the visit is over before."""
+        self.before_answer()
         self._connection.sendall(answer.head(date) + answer.body)
 
     def play(self, kind: str, options: Options, answer: Answer, date: str) -> None:

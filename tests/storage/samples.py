@@ -46,7 +46,7 @@ def rows(path: Path, query: str = "SELECT * FROM readings ORDER BY id") -> list[
 
 def start(work: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
     """Run the work in a process of its own, which inherits all that the test has at hand."""
-    process = FORK.Process(target=work, args=arguments)
+    process = FORK.Process(target=work, args=arguments, daemon=True)
     process.start()
     return process
 

@@ -157,6 +157,19 @@ def test_a_copy_that_is_not_safe_on_the_disk_is_none(left: Left, monkeypatch: py
     assert rows(path) == before and sorted(each.name for each in path.parent.iterdir()) == ["left.db", "left.db.lock"]
 
 
+def test_a_copy_and_its_name_are_on_the_disk_before_anything_is_changed(
+        left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = left
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def look(step: str, done: int, total: int) -> None:
+        assert step == "copy" or synced == [str(path.with_name("left.db.copying")), str(path.parent)]
+    with manager.writing(path, progress=look):
+        pass
+    assert len(synced) == 2
+
+
 def test_a_migration_that_another_process_made_meanwhile_is_not_made_again(
         left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
     path, before = left

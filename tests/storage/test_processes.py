@@ -1,5 +1,6 @@
 """Several real processes with one database: nothing lost, nobody refused."""
 
+import logging
 import sqlite3
 import sys
 from contextlib import closing
@@ -49,10 +50,18 @@ def test_readers_and_copies_run_along_with_writers(database: Path, tmp_path: Pat
     assert_all_is_there(database, "hue", "amazon_aqm")
 
 
+class Refusal(logging.Handler):
+    """A warning that WAL could not be had is a failure here."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise AssertionError(record.getMessage())
+
+
 def test_four_processes_open_a_fresh_database_at_once_a_hundred_times(tmp_path: Path) -> None:
     together = FORK.Barrier(4, timeout=20)
 
     def race(number: int) -> None:
+        logging.getLogger("storage").addHandler(Refusal(logging.WARNING))
         for n in range(100):
             together.wait()
             store(tmp_path / f"{n}" / "readings.db", a_cycle(a_reading(f"hue:{number}")))
