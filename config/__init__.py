@@ -36,8 +36,8 @@ def load(path: Path, collectors: Mapping[str, type | None]) -> Configuration:
     remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
     document = read(path, remedy)
     if document is None:
-        raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH, or copy the "
-                                 f"config/config.yaml of the project to {path}")
+        raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
+                                 f"HOME_MONITOR_CONFIG, or copy the config/config.yaml of the project to {path}")
     current, written = predecessor.translate(document, collectors)
     inspection = Inspection(path.parent.parent, written)
     inspection.note_unknown(current, (*SECTIONS, "collectors"))

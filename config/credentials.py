@@ -7,8 +7,10 @@ from typing import Any
 
 # Shorter texts are too common: masking every "1" or "on" would make logs unreadable and protect nothing.
 SHORTEST_SECRET = 4
-NOT_SECRET = frozenset({"bridge_id", "smtp_host", "smtp_port", "security", "from", "to", "username", "domain",
-                        "provider", "location"})
+NOT_SECRET = frozenset({
+    "bridge_id", "bridge_ip", "certificate_fingerprint", "domain", "from", "location", "provider", "security",
+    "smtp_host", "smtp_port", "to", "username",
+})
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,15 @@ class Email:
     smtp_host: str
     from_address: str = field(metadata={"key": "from"})
     to: tuple[str, ...]
-    smtp_port: int = field(default=587, metadata={"range": (1, 65_535)})
+    smtp_port: int = field(default=0, metadata={"range": (1, 65_535)})  # 0, which is no port: the one of `security`
     security: str = field(default="starttls", metadata={"choices": ("starttls", "tls", "none")})
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        # RFC 8314, section 3.3: 465 where TLS comes first, 587 where it is asked for.
+        if self.smtp_port == 0:
+            object.__setattr__(self, "smtp_port", 465 if self.security == "tls" else 587)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield the fields that do not go together, each with a sentence."""

@@ -4,12 +4,15 @@ Read once in a database's life, when its tables are made; from then on names liv
 the file.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.document import read
 
 FILE_NAME = "device_registry.yaml"
+# A word of three letters or more: a bare hardware address (00:17:88:…, ec:b5:fa:…) begins with two digits of its own.
+DEVICE_ID = re.compile(r"[a-z][a-z_]{2,}:\S.*")
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ def known_devices(path: Path) -> list[NamedDevice]:
     document = read(file, f"correct {file}, or remove it to go on without the names in it") or {}
     entries = document.get("devices", document)
     found = entries.items() if isinstance(entries, dict) else ()
-    return [NamedDevice(str(key), *(_text(entry, name) for name in ("device_type", "name", "location")))
-            for key, entry in found if isinstance(entry, dict) and ":" in str(key)]
+    return [NamedDevice(key, *(_text(entry, name) for name in ("device_type", "name", "location")))
+            for key, entry in found if isinstance(entry, dict) and isinstance(key, str) and DEVICE_ID.fullmatch(key)]
 
 
 def _text(entry: dict[object, object], name: str) -> str | None:

@@ -7,15 +7,23 @@ stands here is only ever about names: values are checked where they arrive.
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
+# What it called the retries, in either section that had some.
+RETRIED = ("collection", "storage")
+RETRIES = {
+    "retry_attempts": "max_attempts",
+    "retry_max_attempts": "max_attempts",
+    "retry_backoff_base": "base_delay_seconds",
+    "retry_base_delay": "base_delay_seconds",
+    "retry_multiplier": "multiplier",
+    "retry_max_delay": "max_delay_seconds",
+}
 # Where a value was written and where it belongs; an earlier line wins over a later one, the new key over both.
 HONOURED = (
-    ("collection.retry_attempts", "retry.max_attempts"),
-    ("storage.retry_max_attempts", "retry.max_attempts"),
-    ("collection.retry_backoff_base", "retry.base_delay_seconds"),
-    ("storage.retry_base_delay", "retry.base_delay_seconds"),
+    *((f"{section}.{old}", f"retry.{new}") for section in RETRIED for old, new in RETRIES.items()),
     ("collection.collection_interval", "collection.interval_seconds"),
 )
 GONE = {
+    "collection": ("max_timeout",),
     "storage": ("enable_pooling",),
     "logging": ("enable_file_logging", "encoding"),
 }
@@ -39,7 +47,12 @@ def translate(document: Document, collectors: Mapping[str, type | None]) -> tupl
     sections = current.get("collectors")
     if isinstance(sections, dict):
         current["collectors"] = _collectors(sections, collectors)
-    return current, _carry(current)
+    written = _carry(current)
+    for name in RETRIED:
+        section = current.get(name)
+        if isinstance(section, dict):
+            current[name] = _without(section, (key for key in section if str(key).startswith("retry_")))
+    return current, written
 
 
 def _without(section: Document, gone: Iterable[object]) -> Document:

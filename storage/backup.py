@@ -51,10 +51,17 @@ def _same(copy: Path, path: Path) -> bool:
         return False
 
 
-def _fingerprint(path: Path) -> tuple[int, int | None]:
+def _fingerprint(path: Path) -> list[tuple[object, ...]]:
+    """Return of either table how many rows it has, and the last one's number."""
     with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
-        count, last = connection.execute("SELECT COUNT(*), MAX(id) FROM readings").fetchone()
-        return count, last
+        tables = connection.execute("""
+            SELECT lower(name)
+            FROM sqlite_master
+            WHERE type = 'table'
+                AND lower(name) IN ('readings', 'device_registry')
+            ORDER BY lower(name)
+        """).fetchall()
+        return [(name, *connection.execute(f"SELECT COUNT(*), MAX(rowid) FROM {name}").fetchone()) for name, in tables]
 
 
 def _make(path: Path, target: Path, progress: Callable[[str, int, int], None]) -> None:

@@ -3,7 +3,6 @@
 `write` runs inside the transaction of `storage.manager.add`, which is short: what can be done before is in `prepare`.
 """
 
-import logging
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -11,8 +10,6 @@ from datetime import timedelta
 
 from storage import devices
 from storage.reading import Cycle, Reading, Row, Sighting, instant, stamp
-
-log = logging.getLogger(__name__)
 
 ANSWERED = ("ok", "partial")
 COLUMNS = tuple(each.name for each in fields(Reading))
@@ -80,12 +77,10 @@ class Stored:
 
 
 def prepare(cycle: Cycle) -> tuple[list[Row], list[Sighting]]:
-    """Return the cycle's rows, one per device, and all its sightings; this much needs no lock."""
+    """Return the cycle's rows, the first told of each device, and all its sightings; this much needs no lock."""
     first: dict[str, Reading] = {}
     for reading in cycle.readings:
         first.setdefault(reading.device_id, reading)
-    if len(first) < len(cycle.readings):
-        log.warning("%s told of a device more than once in a cycle; the first value counts", cycle.collector)
     told = {each.device_id: each for each in cycle.sightings}
     implied = (Sighting(device_id=each.device_id, device_type=each.device_type, name=each.name, location=each.location)
                for each in first.values() if each.device_id not in told)

@@ -1,8 +1,9 @@
 """The device registry: which devices there are, what people call them, where they stand, when they were last seen.
 
-A device registers itself by being seen. What a human chose is never overwritten by what a source happens to tell; the
-one exception is the configuration file, which is a human's word too and the later one. Rows of `readings` carry copies
-of name and place, so that history stays as it was told then.
+A device registers itself by being seen. What a human chose is never overwritten by what a source happens to tell. A
+place in the configuration file is a human's word too: while it stands there the readings carry it, and the place that
+was chosen by command waits in the registry. Rows of `readings` carry copies of name and place, so that history stays as
+it was told then.
 """
 
 import sqlite3
@@ -57,15 +58,15 @@ UPDATE_SIGHTED = """
 
 def sight(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
           now: datetime) -> dict[str, Device]:
-    """Register what a source told of at `now`, with or without a value; return the devices as they are registered now.
+    """Register what a source told of at `now`, with or without a value; return the devices as their readings have them.
 
-    A device that had retired is active again.
+    That is as they are registered now, but for a configured place. A device that had retired is active again.
     """
     told, moment = {each.device_id: each for each in sightings}, stamp(now)
     known = find(connection, told)
     seen = {each: _sighted(known.get(each), sighting, collector, moment) for each, sighting in told.items()}
     connection.executemany(INSERT + UPDATE_SIGHTED, map(vars, seen.values()))
-    return seen
+    return {each: _placed(device, told[each]) for each, device in seen.items()}
 
 
 def _sighted(known: Device | None, sighting: Sighting, collector: str, now: str) -> Device:
@@ -80,11 +81,19 @@ def _sighted(known: Device | None, sighting: Sighting, collector: str, now: str)
 
 
 def _place(device: Device, sighting: Sighting, name: str | None) -> tuple[str | None, str]:
-    if sighting.location is not None and sighting.location_source == "config":
-        return sighting.location, "config"
     if device.location is not None and device.location_source == "user":
         return device.location, "user"
+    if _is_configured(sighting):
+        return sighting.location, "config"
     return sighting.location or name, "discovered"
+
+
+def _placed(device: Device, sighting: Sighting) -> Device:
+    return replace(device, location=sighting.location) if _is_configured(sighting) else device
+
+
+def _is_configured(sighting: Sighting) -> bool:
+    return sighting.location is not None and sighting.location_source == "config"
 
 
 def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str, Device]:

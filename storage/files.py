@@ -16,8 +16,8 @@ from pathlib import Path
 from storage import Busy, StorageError, Unavailable, Unusable
 
 POLL_SECONDS = 0.005
-FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP,
-               errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
+FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
+               errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
@@ -70,7 +70,11 @@ def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | Non
 def _open(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except PermissionError:
+            # A file that a run of root's made: locking it asks for no right to write, but on NFS (flock(2), NOTES).
+            return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise translate(error, path) from error
 
@@ -101,6 +105,19 @@ def translate(error: OSError, path: Path) -> StorageError:
     if error.errno in FOR_A_HUMAN:
         return Unusable(f"{path} cannot be used: {reason}", permit(path))
     return Unavailable(f"{path} cannot be used now: {reason}")
+
+
+def take_on_owner(folder: Path) -> None:
+    """Run as root, become the owner of the folder: files of root's would lock out the account that cron uses.
+
+    Nothing happens for anybody else, or where the folder is root's or not there.
+    """
+    if os.geteuid() == 0 and os.path.isdir(folder):
+        owner = folder.stat()
+        if owner.st_uid:
+            os.setgroups([])
+            os.setgid(owner.st_gid)
+            os.setuid(owner.st_uid)
 
 
 def permitted(path: Path) -> bool:

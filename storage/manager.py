@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from storage import Busy, StorageError, Unavailable, Unusable, cycles, files, schema
@@ -23,6 +24,18 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
+BEGIN_ANEW = "put a good copy in its place, or move it away to begin a new one"
+PERMANENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA,
+             sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE)
+
+
+class Writer(sqlite3.Connection):
+    """The only writer's connection, with the log lines that wait in `later` until the lock is free.
+
+    A line takes seconds where the log is to be rotated and cannot be, and all other writers would wait with it.
+    """
+
+    later: list[Callable[[], None]]
 
 
 def lock_path(path: Path) -> Path:
@@ -33,24 +46,30 @@ def lock_path(path: Path) -> Path:
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
             adopt: schema.Adopt | None = None, progress: schema.Progress | None = None,
-            sleep: Callable[[float], None] | None = None) -> Iterator[sqlite3.Connection]:
+            sleep: Callable[[float], None] | None = None) -> Iterator[Writer]:
     """Open the database for its only writer of the moment; create or migrate it if need be.
 
     `adopt` is asked once in a database's life, for the devices that people named before. Raise Busy after waiting
     `busy_timeout_ms` for another writer; raise other troubles, the block's own included, as a StorageError.
     """
-    real = Path(os.path.realpath(path))
-    with files.locked(lock_path(path), busy_timeout_ms / 1000, sleep), _translated(real):
-        with closing(sqlite3.connect(real, timeout=busy_timeout_ms / 1000, isolation_level=None)) as connection:
+    real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
+    later: list[Callable[[], None]] = []
+    try:
+        with files.locked(lock_path(path), seconds, sleep), _translated(real), closing(
+                sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
+            connection.later = later
             pending = schema.pending(connection, real)
             _configure(connection, real, wal, checkpoint_pages or CHECKPOINT_PAGES)
             _migrate(connection, real, pending, adopt or tuple, progress or _unseen)
             connection.execute("PRAGMA foreign_keys = ON")
             _tell(connection, real)
             yield connection
+    finally:
+        for tell in later:
+            tell()
 
 
-def _configure(connection: sqlite3.Connection, path: Path, wal: bool, checkpoint_pages: int) -> None:
+def _configure(connection: Writer, path: Path, wal: bool, checkpoint_pages: int) -> None:
     # Off until the migrations are through: dropping a table would empty people's own tables that refer to it.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
@@ -58,8 +77,9 @@ def _configure(connection: sqlite3.Connection, path: Path, wal: bool, checkpoint
     wanted = "wal" if wal else "delete"
     mode = _set_journal_mode(connection, wanted)
     if mode != wanted:
-        log.warning("database %s: journal_mode stays %s, %s was asked for (a network file system knows no WAL, and any "
-                    "other program that reads at this moment keeps the mode as it is)", path.name, mode, wanted)
+        connection.later.append(partial(
+            log.warning, "database %s: journal_mode stays %s, %s was asked for (a network file system knows no WAL, "
+            "and any other program that reads at this moment keeps the mode as it is)", path.name, mode, wanted))
 
 
 def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
@@ -71,27 +91,32 @@ def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
     return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, pending: range, adopt: schema.Adopt,
-             progress: schema.Progress) -> None:
-    """Bring the schema up to date, a transaction for each step, after one copy of what is there."""
+def _migrate(connection: Writer, path: Path, pending: range, adopt: schema.Adopt, progress: schema.Progress) -> None:
+    """Bring the schema up to date, a transaction for each step, after one copy of what is there.
+
+    That it begins is logged at once, though others wait: it takes its time in any case, and may be killed half-way.
+    """
     for number in pending:
         with transaction(connection):
             if schema.version(connection) >= number:  # another process came first, its lock being a removed file's
                 continue
             if number == pending[0] and schema.needs_copy(connection):
-                back_up(path, number, progress)
-            schema.apply(connection, number, adopt, progress)
+                copy = back_up(path, number, progress)
+                log.warning("database %s is brought to schema %d; as it was, it is kept in %s", path.name, number, copy)
+            told = schema.apply(connection, number, adopt, progress)
+        connection.later += [partial(log.warning, "database %s: %s", path.name, each) for each in told]
 
 
 def _unseen(step: str, done: int, total: int) -> None:
     """Show nobody how far a migration is."""
 
 
-def _tell(connection: sqlite3.Connection, path: Path) -> None:
+def _tell(connection: Writer, path: Path) -> None:
     mode, = connection.execute("PRAGMA journal_mode").fetchone()
     synchronous, = connection.execute("PRAGMA synchronous").fetchone()
-    log.info("database %s: journal_mode %s, synchronous %s, schema %d, SQLite %s", path.name, mode,
-             SYNCHRONOUS[synchronous], schema.version(connection), sqlite3.sqlite_version)
+    connection.later.append(partial(
+        log.info, "database %s: journal_mode %s, synchronous %s, schema %d, SQLite %s", path.name, mode,
+        SYNCHRONOUS[synchronous], schema.version(connection), sqlite3.sqlite_version))
 
 
 @contextmanager
@@ -110,18 +135,21 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000) -> Iterator[sqlite3.Conn
                                                     isolation_level=None)) as connection:
         connection.execute("PRAGMA query_only = ON")
         if schema.pending(connection, path):
-            raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
+            raise Unavailable(f"{path} has still to be brought up to date",
+                              "run a collector once, such as python -m collectors.hue")
         yield connection
 
 
-def add(connection: sqlite3.Connection, cycle: Cycle, *, elapsed_ms: Callable[[], float],
-        keep_days: int) -> cycles.Stored:
+def add(connection: Writer, cycle: Cycle, *, elapsed_ms: Callable[[], float], keep_days: int) -> cycles.Stored:
     """Store all that a cycle brought home in one short transaction, or nothing; adding it twice is harmless.
 
     A device has one reading in a cycle, the first told. Where its second is taken by another value (a clock was set
     back), all the cycle's readings move on to the next free one. `elapsed_ms` is asked last, just before the commit.
     """
     rows, sightings = cycles.prepare(cycle)
+    if len(rows) < len(cycle.readings):
+        connection.later.append(partial(
+            log.warning, "%s told of a device more than once in a cycle; the first value counts", cycle.collector))
     with transaction(connection):
         return cycles.write(connection, cycle, rows, sightings, elapsed_ms, keep_days)
 
@@ -155,8 +183,9 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(f"another process holds {path}: {reason}")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return Unusable(f"{path} is damaged or not a database: {reason}",
-                        "put a good copy in its place, or move it away and run: python devices.py accept-new-database")
+        return Unusable(f"{path} is damaged or not a database: {reason}", BEGIN_ANEW)
+    if code in PERMANENT:
+        return Unusable(f"{path} does not have the form this program expects: {reason}", BEGIN_ANEW)
     forbidden = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
     if forbidden or code == sqlite3.SQLITE_CANTOPEN and not files.permitted(path):
         return Unusable(f"not permitted to use {path}: {reason}", files.permit(path))

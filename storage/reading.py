@@ -43,7 +43,10 @@ def number(value: object) -> float | None:
 def instant(text: str) -> datetime:
     """Given a stored time, return it as aware UTC, without an offset read as UTC. Raise ValueError if it is none."""
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    try:
+        return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except OverflowError as error:
+        raise ValueError(f"{text} is beyond the calendar") from error
 
 
 def stamp(moment: datetime) -> str:
@@ -181,6 +184,12 @@ class Cycle:
     readings: tuple[Reading, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     retries: tuple[Retry, ...] = ()
+
+    def with_places(self) -> "Cycle":
+        """Return the cycle with a device's name for its place where the source tells none."""
+        return replace(
+            self, readings=tuple(replace(each, location=each.location or each.name) for each in self.readings),
+            sightings=tuple(replace(each, location=each.location or each.name) for each in self.sightings))
 
     def tried_again(self) -> int:
         """Return how many attempts were made again."""

@@ -102,11 +102,15 @@ RETRY_EVENTS = """
 
 
 def pending(connection: sqlite3.Connection, path: Path) -> range:
-    """Return the numbers of the migrations still to be made. Raise Unusable for a database newer than this program."""
+    """Return the numbers of the migrations still to be made; nothing is changed.
+
+    Raise Unusable for a database newer than this program, and for another program's.
+    """
     reached = version(connection)
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
                        f"knows {len(MIGRATIONS)})", "update this program: git pull && make install")
+    predecessor.check(connection, path, reached > 0)
     return range(reached + 1, len(MIGRATIONS) + 1)
 
 
@@ -116,28 +120,28 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def needs_copy(connection: sqlite3.Connection) -> bool:
-    """Tell whether there are readings to copy before a migration. Raise Unusable for tables of another program."""
-    if version(connection) == 0:
-        predecessor.check(connection)
-    return bool(connection.execute("PRAGMA table_info(readings)").fetchall())
+    """Tell whether there are readings or names to copy before a migration."""
+    return any(connection.execute(f"PRAGMA table_info({table})").fetchall() for table in predecessor.REQUIRED)
 
 
-def apply(connection: sqlite3.Connection, number: int, adopt: Adopt, progress: Progress) -> None:
-    """Make one migration inside the caller's transaction."""
-    MIGRATIONS[number - 1](connection, adopt, progress)
+def apply(connection: sqlite3.Connection, number: int, adopt: Adopt, progress: Progress) -> Iterable[str]:
+    """Make one migration inside the caller's transaction; return what people should be told once it is committed."""
+    told = MIGRATIONS[number - 1](connection, adopt, progress)
     connection.execute(f"PRAGMA user_version = {number}")
+    return told
 
 
-def _first(connection: sqlite3.Connection, adopt: Adopt, progress: Progress) -> None:
+def _first(connection: sqlite3.Connection, adopt: Adopt, progress: Progress) -> Iterable[str]:
     """Create the tables; fill them with what the predecessor left, if it left anything."""
     left = predecessor.set_aside(connection)
     for table in (READINGS, DEVICE_REGISTRY, COLLECTION_CYCLES, RETRY_EVENTS):
         connection.execute(table)
-    predecessor.bring_over(connection, left, progress)
+    told = predecessor.bring_over(connection, left, progress)
     connection.execute("CREATE INDEX readings_timestamp ON readings (timestamp)")
     connection.execute("CREATE INDEX collection_cycles_started_at ON collection_cycles (started_at)")
     connection.execute("CREATE INDEX retry_events_cycle_started_at ON retry_events (cycle_started_at)")
     devices.adopt(connection, adopt())
+    return told
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection, Adopt, Progress], None]] = [_first]
+MIGRATIONS: list[Callable[[sqlite3.Connection, Adopt, Progress], Iterable[str]]] = [_first]

@@ -30,7 +30,9 @@ def test_no_file_names_no_device(house: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "devices:\n", "devices: []\n", "devices: text\n", "version: 1\n",
-                                  "a: {name: B}\n", "'hue:1': text\n", "'hue:1': [name, B]\n", "'hue:1':\n"])
+                                  "a: {name: B}\n", "00:17:88:01:02:03:04:05-02-0402: {name: B}\n",
+                                  "ec:b5:fa:01: {name: B}\n", "':x': {name: B}\n", "'hue:': {name: B}\n",
+                                  "'hue:1': text\n", "'hue:1': [name, B]\n", "'hue:1':\n"])
 def test_what_is_no_device_is_left_out(text: str, house: Path) -> None:
     assert told(house, text) == []
 

@@ -87,6 +87,9 @@ def test_a_whole_file_of_the_predecessor_loads_without_a_warning(load: Load) -> 
     ("{retry: {max_attempts: 2}, collection: {retry_attempts: 5, retry_backoff_base: 4}}", 2, 4.0),
     ("{retry: {base_delay_seconds: 3}, storage: {retry_base_delay: 8}}", 3, 3.0),
     ("{retry: null, collection: {retry_attempts: 5}}", 5, 1.0),
+    ("collection: {retry_max_attempts: 7}", 7, 1.0),
+    ("collection: {retry_base_delay: 4}", 3, 4.0),
+    ("storage: {retry_attempts: 8, retry_backoff_base: 9}", 8, 9.0),
     ("collection: {retry_attempts: null}", 3, 1.0),
     ("{collection: {retry_attempts: null}, storage: {retry_max_attempts: 6}}", 6, 1.0),
 ])
@@ -95,6 +98,20 @@ def test_its_retries_are_honoured_unless_the_new_keys_say_otherwise(
     loaded = load(text)
     assert (loaded.retry.max_attempts, loaded.retry.base_delay_seconds) == (attempts, delay)
     assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize("section", ["collection", "storage"])
+def test_its_longest_wait_and_its_multiplier_are_honoured(section: str, load: Load) -> None:
+    loaded = load(f"{section}: {{retry_max_delay: 45, retry_multiplier: 3}}")
+    assert (loaded.retry.max_delay_seconds, loaded.retry.multiplier) == (45.0, 3.0)
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize("text", ["collection: {retry_on: [timeout], retry_strategy: exponential, max_timeout: 120}",
+                                  "storage: {retry_jitter: true, retry_: x}"])
+def test_its_retries_of_another_meaning_are_passed_over(text: str, load: Load) -> None:
+    loaded = load(text)
+    assert (loaded.retry, loaded.warnings) == (config.Retry(), ())
 
 
 @pytest.mark.parametrize(("text", "interval"), [
@@ -110,6 +127,7 @@ def test_its_collection_interval_holds_where_there_is_no_other(text: str, interv
     ("storage: {retry_max_attempts: x}", "storage.retry_max_attempts: 'x' is not a whole number; allowed is 1 to 10"),
     ("collection: {retry_backoff_base: -1}", "collection.retry_backoff_base: -1 is out of range; allowed is 0 to 60"),
     ("storage: {retry_base_delay: 61}", "storage.retry_base_delay: 61 is out of range; allowed is 0 to 60"),
+    ("storage: {retry_max_delay: 301}", "storage.retry_max_delay: 301 is out of range; allowed is 0 to 300"),
     ("collection: {collection_interval: 5}",
      "collection.collection_interval: 5 is out of range; allowed is 30 to 86400"),
 ])

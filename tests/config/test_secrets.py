@@ -66,6 +66,14 @@ def test_an_email_section_may_say_everything(load_secrets: LoadSecrets) -> None:
     assert email == config.Email("h", "f", ("a@example.org", "b@example.org"), 465, "tls", "u", "p")
 
 
+@pytest.mark.parametrize(("said", "port"), [
+    ("security: tls", 465), ("security: TLS, smtp_port: null", 465), ("security: tls, smtp_port: 2465", 2465),
+    ("security: starttls", 587), ("security: none", 587), ("security: starttls, smtp_port: 465", 465)])
+def test_the_port_follows_the_security_unless_it_is_named(said: str, port: int, load_secrets: LoadSecrets) -> None:
+    email = load_secrets(f"email: {{{MAIL}, {said}}}").email
+    assert email is not None and email.smtp_port == port
+
+
 @pytest.mark.parametrize("port", [1, 65_535])
 def test_every_port_there_is_may_be_named(port: int, load_secrets: LoadSecrets) -> None:
     email = load_secrets(f"email: {{{MAIL}, smtp_port: {port}}}").email

@@ -1,5 +1,6 @@
 """A database of its own for every test, and a folder that users other than root can reach."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,4 +21,6 @@ def shared_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     folder.chmod(0o755)
+    for each, _, _ in os.walk(folder):  # only root can clear a folder that a test has shut
+        os.chmod(each, 0o755)
     shutil.rmtree(folder)

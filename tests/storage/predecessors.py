@@ -53,6 +53,7 @@ ALTERED = """
         UNIQUE (device_id, timestamp)
     )
 """
+UNGUARDED = NEWEST.replace(" NOT NULL", "").replace("UNIQUE (device_id, timestamp),", "")
 SHAPES = {"newest": NEWEST, "older": OLDER, "altered": ALTERED}
 INDEXES = ("timestamp", "device_id", "device_id, timestamp", "location", "device_type",
            "is_anomalous) WHERE (is_anomalous = 1")

@@ -75,6 +75,16 @@ def test_a_sighting_that_knows_more_than_its_reading_counts(database: Path) -> N
     assert found["hue:attic"].last_seen == stamp(NOW)
 
 
+def test_a_users_place_is_back_when_the_configured_one_is_gone(database: Path) -> None:
+    configured = Sighting(device_id="hue:kitchen", device_type="hue_sensor", location="Flat 2",
+                          location_source="config")
+    store(database)
+    with manager.writing(database) as connection:
+        devices.adopt(connection, [devices.Device(device_id="hue:kitchen", location="Cellar")])
+    store(database, a_cycle(a_reading(), sightings=(configured,)), a_cycle(a_reading(at=at(minutes=5))))
+    assert [row["location"] for row in rows(database)] == ["Flat 2", "Cellar"]
+
+
 def test_storing_a_cycle_twice_is_harmless(database: Path) -> None:
     cycle = a_cycle(a_reading(), a_reading("hue:hall"), retries=(a_retry(),))
     assert store(database, cycle, cycle) == [Stored(2, 0)] * 2

@@ -1,4 +1,3 @@
-import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,42 +12,42 @@ from tests.storage.samples import NOW, a_cycle, at
 
 
 @pytest.fixture
-def connection(database: Path) -> Iterator[sqlite3.Connection]:
+def connection(database: Path) -> Iterator[manager.Writer]:
     with manager.writing(database) as opened:
         yield opened
 
 
-def seen(connection: sqlite3.Connection, now: datetime = NOW, collector: str = "hue", **values: Any) -> Device:
+def seen(connection: manager.Writer, now: datetime = NOW, collector: str = "hue", **values: Any) -> Device:
     """Let the kitchen's sensor be seen; return what the registry says of it then."""
     sighting = Sighting(**{"device_id": "hue:k", "device_type": "hue_sensor", "name": "Kitchen sensor", **values})
     devices.sight(connection, [sighting], collector, now)
     return devices.find(connection, ["hue:k"])["hue:k"]
 
 
-def choose(connection: sqlite3.Connection, **values: str) -> None:
+def choose(connection: manager.Writer, **values: str) -> None:
     """Let a human name or place the kitchen's sensor."""
     for column, value in values.items():
         connection.execute(f"UPDATE device_registry SET {column} = ?", (value,))
 
 
-def answered(connection: sqlite3.Connection, started_at: datetime, outcome: str = "ok", collector: str = "hue") -> None:
+def answered(connection: manager.Writer, started_at: datetime, outcome: str = "ok", collector: str = "hue") -> None:
     manager.add(connection, a_cycle(at=started_at, outcome=outcome, collector=collector),
                 elapsed_ms=lambda: 1.0, keep_days=90)
 
 
-def test_a_device_registers_itself_by_being_seen(connection: sqlite3.Connection) -> None:
+def test_a_device_registers_itself_by_being_seen(connection: manager.Writer) -> None:
     assert seen(connection, model_info="SML001") == Device(
         device_id="hue:k", device_type="hue_sensor", device_name="Kitchen sensor", location="Kitchen sensor",
         unique_id="hue:k", model_info="SML001", first_seen=stamp(NOW), last_seen=stamp(NOW), is_active=True,
         name_source="discovered", location_source="discovered", temperature_offset=0.0, collector="hue")
 
 
-def test_only_registered_devices_are_found(connection: sqlite3.Connection) -> None:
+def test_only_registered_devices_are_found(connection: manager.Writer) -> None:
     seen(connection)
     assert list(devices.find(connection, ["alexa:x", "hue:k", "hue:' OR 1=1 --"])) == ["hue:k"]
 
 
-def test_a_later_sighting_updates_what_it_tells_and_nothing_else(connection: sqlite3.Connection) -> None:
+def test_a_later_sighting_updates_what_it_tells_and_nothing_else(connection: manager.Writer) -> None:
     seen(connection, model_info="SML001")
     silent = seen(connection, at(minutes=5), name=None)
     assert (silent.device_name, silent.model_info) == ("Kitchen sensor", "SML001")
@@ -57,44 +56,53 @@ def test_a_later_sighting_updates_what_it_tells_and_nothing_else(connection: sql
     assert (later.model_info, later.device_type) == ("SML003", "other")
 
 
-def test_the_source_may_rename_what_nobody_named(connection: sqlite3.Connection) -> None:
+def test_the_source_may_rename_what_nobody_named(connection: manager.Writer) -> None:
     seen(connection)
     assert seen(connection, name="Larder").device_name == "Larder"
 
 
-def test_a_discovered_name_never_overwrites_a_users_one(connection: sqlite3.Connection) -> None:
+def test_a_discovered_name_never_overwrites_a_users_one(connection: manager.Writer) -> None:
     seen(connection)
     choose(connection, device_name="Cold corner", name_source="user")
     device = seen(connection, name="Larder")
     assert (device.device_name, device.name_source, device.location) == ("Cold corner", "user", "Cold corner")
 
 
-def test_a_nameless_device_goes_by_its_id_until_the_source_names_it(connection: sqlite3.Connection) -> None:
+def test_a_nameless_device_goes_by_its_id_until_the_source_names_it(connection: manager.Writer) -> None:
     assert seen(connection, name=None).device_name == "hue:k"
     assert seen(connection, name="Larder").device_name == "Larder"
 
 
-def test_without_any_place_the_name_is_the_place(connection: sqlite3.Connection) -> None:
+def test_without_any_place_the_name_is_the_place(connection: manager.Writer) -> None:
     assert seen(connection).location == "Kitchen sensor"
     assert seen(connection, location="Ground floor").location == "Ground floor"
 
 
-def test_a_users_place_is_kept_against_discovered_ones(connection: sqlite3.Connection) -> None:
+def test_a_users_place_is_kept_against_discovered_ones(connection: manager.Writer) -> None:
     seen(connection)
     choose(connection, location="Cellar", location_source="user")
     device = seen(connection, location="Ground floor")
     assert (device.location, device.location_source) == ("Cellar", "user")
 
 
-def test_a_configured_place_wins_over_everything(connection: sqlite3.Connection) -> None:
-    seen(connection)
-    choose(connection, location="Cellar", location_source="user")
+def test_a_configured_place_is_registered_where_no_person_chose_one(connection: manager.Writer) -> None:
+    seen(connection, location="Ground floor")
     device = seen(connection, location="Utility", location_source="config")
     assert (device.location, device.location_source) == ("Utility", "config")
 
 
+def test_a_configured_place_holds_for_readings_and_leaves_the_users_one_as_it_is(
+        connection: manager.Writer) -> None:
+    seen(connection)
+    choose(connection, location="Cellar", location_source="user")
+    configured = Sighting(device_id="hue:k", device_type="hue_sensor", location="Utility", location_source="config")
+    assert devices.sight(connection, [configured], "hue", NOW)["hue:k"].location == "Utility"
+    for device in (devices.find(connection, ["hue:k"])["hue:k"], seen(connection, location="Ground floor")):
+        assert (device.location, device.location_source) == ("Cellar", "user")
+
+
 def test_a_place_gone_from_the_configuration_gives_way_to_the_discovered_one_or_the_name(
-        connection: sqlite3.Connection) -> None:
+        connection: manager.Writer) -> None:
     seen(connection, location="Utility", location_source="config")
     assert seen(connection, location="Ground floor").location == "Ground floor"
     seen(connection, location="Utility", location_source="config")
@@ -102,13 +110,13 @@ def test_a_place_gone_from_the_configuration_gives_way_to_the_discovered_one_or_
     assert (device.location, device.location_source) == ("Kitchen sensor", "discovered")
 
 
-def test_names_full_of_sql_are_names(connection: sqlite3.Connection) -> None:
+def test_names_full_of_sql_are_names(connection: manager.Writer) -> None:
     name = "Robert'); DROP TABLE readings;-- \"x\""
     assert seen(connection, name=name, location="O'Brien's").device_name == name
     assert seen(connection, location="O'Brien's").location == "O'Brien's"
 
 
-def test_a_device_retires_when_its_source_answered_for_a_week_without_it(connection: sqlite3.Connection) -> None:
+def test_a_device_retires_when_its_source_answered_for_a_week_without_it(connection: manager.Writer) -> None:
     seen(connection)
     answered(connection, at(minutes=5))
     assert devices.retire(connection, "hue", at(days=7, minutes=4)) == 0
@@ -116,7 +124,7 @@ def test_a_device_retires_when_its_source_answered_for_a_week_without_it(connect
     assert devices.find(connection, ["hue:k"])["hue:k"].is_active is False
 
 
-def test_a_silent_source_retires_nobody(connection: sqlite3.Connection) -> None:
+def test_a_silent_source_retires_nobody(connection: manager.Writer) -> None:
     seen(connection)
     answered(connection, at(minutes=5), outcome="unreachable")
     answered(connection, at(minutes=5), collector="amazon_aqm")
@@ -125,13 +133,13 @@ def test_a_silent_source_retires_nobody(connection: sqlite3.Connection) -> None:
     assert devices.find(connection, ["hue:k"])["hue:k"].is_active
 
 
-def test_another_source_retires_nobody_of_ours(connection: sqlite3.Connection) -> None:
+def test_another_source_retires_nobody_of_ours(connection: manager.Writer) -> None:
     seen(connection)
     answered(connection, at(minutes=5), collector="amazon_aqm")
     assert devices.retire(connection, "amazon_aqm", at(days=30)) == 0
 
 
-def test_a_cycle_retires_in_passing_and_a_sighting_brings_back(connection: sqlite3.Connection) -> None:
+def test_a_cycle_retires_in_passing_and_a_sighting_brings_back(connection: manager.Writer) -> None:
     seen(connection)
     answered(connection, at(minutes=5), outcome="partial")
     answered(connection, at(days=8))
@@ -139,7 +147,7 @@ def test_a_cycle_retires_in_passing_and_a_sighting_brings_back(connection: sqlit
     assert seen(connection, at(days=8, minutes=5), trouble="unreachable").is_active
 
 
-def test_adopted_names_are_the_users_and_overwrite_nothing(connection: sqlite3.Connection) -> None:
+def test_adopted_names_are_the_users_and_overwrite_nothing(connection: manager.Writer) -> None:
     seen(connection)
     devices.adopt(connection, [Device(device_id="hue:k", device_name="Other"),
                                Device(device_id="alexa:a", device_name="Monitor", location="Hall"),

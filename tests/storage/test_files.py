@@ -147,11 +147,38 @@ def test_a_child_that_lingers_does_not_keep_the_lock(tmp_path: Path) -> None:
     child.join()
 
 
-def test_a_lock_is_private_and_its_handle_stays_in_this_process(tmp_path: Path) -> None:
+def test_the_handle_of_a_lock_stays_in_this_process(tmp_path: Path) -> None:
     with locked(tmp_path / "new" / "x.lock", 0):
         mine = [fd for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}").endswith("x.lock")]
         assert [os.get_inheritable(int(fd)) for fd in mine] == [False]
-        assert stat.S_IMODE((tmp_path / "new" / "x.lock").stat().st_mode) == 0o600
+
+
+def mode_of_a_new_lock(path: Path) -> int:
+    os.umask(0)
+    with locked(path, 0):
+        return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_lock_can_be_taken_by_others_and_changed_by_its_owner_alone(tmp_path: Path) -> None:
+    assert in_a_process(lambda: mode_of_a_new_lock(tmp_path / "x.lock")) == 0o644
+
+
+def test_a_lock_that_we_may_only_read_keeps_others_out_all_the_same(shared_folder: Path) -> None:
+    path = shared_folder / "x.lock"
+    path.touch(0o444)
+
+    def lock() -> str:
+        with locked(path, 0), pytest.raises(Busy), locked(path, 0):
+            pass
+        return "locked"
+    assert in_a_process(lock, user=65534) == "locked"
+
+
+def test_a_lock_is_opened_for_writing_where_it_may_be(tmp_path: Path) -> None:
+    """Over NFS a lock is refused to whoever cannot write (https://man7.org/linux/man-pages/man2/flock.2.html)."""
+    with locked(tmp_path / "x.lock", 0):
+        mine, = (fd for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}").endswith("x.lock"))
+        assert fcntl.fcntl(int(mine), fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
 
 
 def test_a_lock_in_a_closed_folder_asks_for_a_human_and_says_the_command(shared_folder: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_migration_that_another_process_made_meanwhile_is_not_made_again(
     path, before = left
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
-    class Overtaken(sqlite3.Connection):
+    class Overtaken(manager.Writer):
         def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
             if sql == "BEGIN IMMEDIATE" and manager.lock_path(path).exists():
                 manager.lock_path(path).unlink()
@@ -183,7 +183,7 @@ def test_a_migration_that_another_process_made_meanwhile_is_not_made_again(
                 assert in_a_process(lambda: store(path, a_cycle(a_reading()))) == [Stored(1, 0)]
             return super().execute(sql, *arguments)
     monkeypatch.setattr(sqlite3, "connect", lambda *arguments, **options: connect(
-        *arguments, **options, factory=Overtaken))
+        *arguments, **options | {"factory": Overtaken}))
     with manager.writing(path):
         pass
     assert len(rows(path)) == len(before) + 1

@@ -2,7 +2,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,41 @@ def test_every_opening_verifies_its_settings_and_says_them(database: Path, caplo
                                f"SQLite {sqlite3.sqlite_version}"]
 
 
+class Patient(logging.Handler):
+    """Takes the database's lock for every line: what a line waits for, nobody else has to wait for then."""
+
+    def __init__(self, database: Path) -> None:
+        super().__init__()
+        self.database = database
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with locked(manager.lock_path(self.database), 0):
+            assert not self.database.with_name(f"{self.database.name}-wal").exists()
+            self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def patient(database: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Patient]:
+    caplog.set_level(logging.INFO, "storage")
+    handler = Patient(database)
+    logging.getLogger("storage").addHandler(handler)
+    yield handler
+    logging.getLogger("storage").removeHandler(handler)
+
+
+def test_nothing_is_logged_while_others_wait_for_the_lock(database: Path, patient: Patient) -> None:
+    store(database, a_cycle(a_reading(), a_reading(temperature_celsius=9.0)))
+    opened, twice = patient.lines
+    assert opened.startswith("database readings.db: journal_mode wal") and "more than once" in twice
+
+
+def test_what_there_is_to_say_is_said_after_an_error_too(database: Path, patient: Patient) -> None:
+    with pytest.raises(ZeroDivisionError), manager.writing(database) as connection:
+        manager.add(connection, a_cycle(a_reading(), a_reading()), elapsed_ms=lambda: 1 / 0, keep_days=90)
+    assert len(patient.lines) == 2
+
+
 def test_the_checkpoint_interval_is_the_configured_one(database: Path) -> None:
     with manager.writing(database, checkpoint_pages=250) as connection:
         assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (250,)
@@ -41,7 +76,7 @@ def test_wal_can_be_switched_off_and_on(database: Path) -> None:
 
 
 def test_a_file_system_without_wal_is_told_of_and_used_all_the_same(
-        database: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        database: Path, monkeypatch: pytest.MonkeyPatch, patient: Patient) -> None:
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def connect_without_shared_memory(path: Path, **options: Any) -> sqlite3.Connection:
@@ -49,7 +84,7 @@ def test_a_file_system_without_wal_is_told_of_and_used_all_the_same(
     monkeypatch.setattr(sqlite3, "connect", connect_without_shared_memory)
     store(database, a_cycle(a_reading()))
     monkeypatch.setattr(sqlite3, "connect", connect)
-    assert "journal_mode stays delete, wal was asked for" in caplog.text
+    assert patient.lines[0].startswith("database readings.db: journal_mode stays delete, wal was asked for")
     assert len(rows(database)) == 1
 
 
@@ -119,7 +154,7 @@ def test_a_reader_waits_for_the_next_cycle_to_bring_a_database_up_to_date(tmp_pa
     (tmp_path / "readings.db").touch()
     with pytest.raises(Unavailable, match="up to date") as caught, manager.reading(tmp_path / "readings.db"):
         pass
-    assert caught.value.remedy == "python devices.py migrate"
+    assert caught.value.remedy.startswith("run a collector once")
 
 
 @pytest.mark.parametrize("content", [
@@ -130,7 +165,7 @@ def test_a_file_that_is_no_database_needs_a_human_and_stays_as_it_is(tmp_path: P
     for opening in (manager.writing, manager.reading):
         with pytest.raises(Unusable, match="not a database") as caught, opening(path):
             pass
-        assert "accept-new-database" in caught.value.remedy
+        assert "put a good copy in its place" in caught.value.remedy
     assert path.read_bytes() == content
 
 
@@ -182,7 +217,7 @@ def test_a_disk_without_room_for_the_shared_memory_is_for_the_next_cycle_too(dat
 @pytest.mark.parametrize("shut, mode, advice", [
     ("", 0o555, "chmod u+rwx {folder}"),
     ("readings.db", 0o444, "chmod u+rw {folder}/readings.db*"),
-    ("readings.db.lock", 0o400, "chmod u+rw {folder}/readings.db.lock*"),
+    ("readings.db.lock", 0, "chmod u+rw {folder}/readings.db.lock*"),
 ])
 def test_whoever_is_not_permitted_is_told_the_command(shared_folder: Path, shut: str, mode: int, advice: str) -> None:
     path = shared_folder / "readings.db"
@@ -190,12 +225,13 @@ def test_whoever_is_not_permitted_is_told_the_command(shared_folder: Path, shut:
     if os.geteuid() == 0:
         for each in (shared_folder, *shared_folder.iterdir()):
             os.chown(each, NOBODY, NOBODY)
-    (shared_folder / shut).chmod(mode)
     if not shut:
         manager.lock_path(path).unlink()
+    (shared_folder / shut).chmod(mode)
     kind, text, remedy = in_a_process(lambda: store(path, a_cycle(a_reading("hue:hall"))), user=NOBODY)
     assert kind == "Unusable" and str(path) in text
     assert remedy.startswith("sudo chown ") and advice.format(folder=shared_folder) in remedy
+    shared_folder.chmod(0o755)
     assert len(rows(path)) == 1
 
 
@@ -218,14 +254,36 @@ def test_a_folder_in_the_databases_place_needs_a_human(tmp_path: Path) -> None:
 def test_mistakes_in_the_program_are_not_taken_for_troubles_of_the_database(database: Path) -> None:
     with pytest.raises(sqlite3.ProgrammingError), manager.writing(database) as connection:
         connection.execute("SELECT ?", ())
-    with pytest.raises(Unavailable, match="no such table"), manager.writing(database) as connection:
-        connection.execute("SELECT * FROM nonsense")
+
+
+def test_a_database_of_another_form_needs_a_human(database: Path) -> None:
+    store(database)
+    with manager.writing(database) as connection:
+        connection.execute("ALTER TABLE collection_cycles RENAME COLUMN outcome TO result")
+    with pytest.raises(Unusable, match="no such column: outcome") as caught:
+        store(database, a_cycle(a_reading()))
+    assert "does not have the form this program expects" in str(caught.value)
+    assert caught.value.remedy == "put a good copy in its place, or move it away to begin a new one"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to make a file of root's")
+def test_a_lock_file_that_root_made_does_not_lock_the_cron_user_out(shared_folder: Path) -> None:
+    path = shared_folder / "readings.db"
+    os.chown(shared_folder, NOBODY, NOBODY)
+    with locked(manager.lock_path(path), 0):
+        pass
+    assert in_a_process(lambda: [each.readings for each in store(path, a_cycle(a_reading()))], user=NOBODY) == [1]
+    manager.lock_path(path).chmod(0o600)
+    kind, text, remedy = in_a_process(lambda: store(path), user=NOBODY)
+    assert kind == "Unusable" and "readings.db.lock" in text and remedy.startswith(f"sudo chown {NOBODY} ")
 
 
 @pytest.mark.parametrize("name, kind", [
     ("SQLITE_BUSY_SNAPSHOT", Busy), ("SQLITE_LOCKED", Busy), ("SQLITE_FULL", Unavailable),
     ("SQLITE_NOMEM", Unavailable), ("SQLITE_IOERR_SHMSIZE", Unavailable), ("SQLITE_PROTOCOL", Unavailable),
-    ("SQLITE_CANTOPEN", Unavailable),
+    ("SQLITE_CANTOPEN", Unavailable), ("SQLITE_INTERRUPT", Unavailable),
+    ("SQLITE_ERROR", Unusable), ("SQLITE_CONSTRAINT_NOTNULL", Unusable), ("SQLITE_MISMATCH", Unusable),
+    ("SQLITE_SCHEMA", Unusable), ("SQLITE_TOOBIG", Unusable), ("SQLITE_RANGE", Unusable), ("SQLITE_MISUSE", Unusable),
     ("SQLITE_READONLY_DIRECTORY", Unusable), ("SQLITE_PERM", Unusable), ("SQLITE_AUTH", Unusable),
     ("SQLITE_CORRUPT_INDEX", Unusable), ("SQLITE_NOTADB", Unusable)])
 def test_troubles_are_named_by_their_code_and_never_by_their_text(tmp_path: Path, name: str, kind: type) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from storage import Unusable, manager
+from storage import Unusable, manager, predecessor
 from storage.devices import Device, find
-from tests.storage.predecessors import ALTERED, NEWEST, OLDER, REGISTRY, SHAPES, awkward_rows, leave, many_rows
+from tests.storage.predecessors import (
+    ALTERED, NEWEST, OLDER, REGISTRY, SHAPES, UNGUARDED, awkward_rows, leave, many_rows)
 from tests.storage.samples import a_cycle, a_reading, rows, store
 
 BACKUP = "readings.db.before-v1"
@@ -35,6 +36,123 @@ def test_every_row_is_brought_over_as_it_is(database: Path, shape: str) -> None:
 def test_the_shapes_of_the_test_differ_as_they_should() -> None:
     assert "voc_ppb" in NEWEST and "voc_ppb" not in OLDER and " name" not in OLDER and "CHECK" in OLDER
     assert ALTERED.index("created_at") < ALTERED.index("timestamp")
+
+
+def test_the_shape_without_guards_has_none() -> None:
+    assert "NOT NULL" not in UNGUARDED and "UNIQUE" not in UNGUARDED and "created_at" in UNGUARDED
+
+
+def test_columns_written_in_another_case_are_the_same_columns(database: Path) -> None:
+    shape = NEWEST.replace("device_type", "Device_Type").replace("timestamp", "TIMESTAMP").replace(
+        "is_anomalous", "Is_Anomalous").replace("voc_ppb", "VOC_ppb")
+    written = {"timestamp": "TIMESTAMP", "device_type": "Device_Type", "is_anomalous": "Is_Anomalous",
+               "voc_ppb": "VOC_ppb"}
+    leave(database, ({written.get(name, name): row[name] for name in row} for row in awkward_rows()), shape,
+          "ALTER TABLE readings ADD COLUMN Küchen_Notiz TEXT", "UPDATE readings SET Küchen_Notiz = 'x'")
+    store(database)
+    after = rows(database)
+    assert [row["timestamp"] for row in after] == [row["timestamp"] for row in awkward_rows()]
+    assert [row["is_anomalous"] for row in after] == [row.get("is_anomalous") or 0 for row in awkward_rows()]
+    assert [row["voc_index"] for row in after] == [None, None, None, 41.0, 41.0, None, None]
+    assert "Küchen_Notiz" in after[0]
+
+
+BARE = {"device_id": "hue:1", "device_type": "hue_sensor", "temperature_celsius": 20.0,
+        "timestamp": "2025-11-18T14:30:00+00:00", "created_at": "2025-11-18 14:30:01"}
+
+
+@pytest.mark.parametrize("missing, kept", [
+    ({"device_type": None}, {"device_type": "unknown"}),
+    ({"device_id": None}, {"device_id": "unknown"}),
+    ({"timestamp": None}, {"timestamp": "2025-11-18 14:30:01"}),
+    ({"created_at": None}, {"created_at": "2025-11-18T14:30:00+00:00"}),
+    ({"device_id": None, "timestamp": None, "device_type": None},
+     {"device_id": "unknown", "timestamp": "2025-11-18 14:30:01", "device_type": "unknown"}),
+])
+def test_what_a_row_lacks_is_made_up_for(database: Path, missing: dict[str, Any], kept: dict[str, Any]) -> None:
+    leave(database, [BARE | {"id": 7} | missing], UNGUARDED)
+    store(database)
+    [row] = rows(database)
+    assert {name: row[name] for name in ("id", *BARE)} == {"id": 7} | BARE | kept
+    assert tables(database).isdisjoint({"readings_not_migrated"})
+
+
+def tables(path: Path) -> set[str]:
+    return {row["name"] for row in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_of_rows_with_one_key_the_first_keeps_it_and_the_others_are_kept_aside(
+        database: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predecessor, "BATCH", 3)
+    later = {"timestamp": "2025-11-18T14:35:00+00:00"}
+    before = leave(database, [
+        BARE | {"id": 1, "timestamp": None, "created_at": later["timestamp"], "temperature_celsius": 1.0},
+        BARE | {"id": 2}, BARE | {"id": 3, "raw_response": "{}", "temperature_celsius": "warm"},
+        BARE | later | {"id": 4}, BARE | {"id": 5}, BARE | {"id": 6, "timestamp": None, "created_at": None},
+        BARE | {"id": 7, "device_id": None}, BARE | {"id": 8, "device_id": None}], UNGUARDED)
+    store(database)
+    assert [row["id"] for row in rows(database)] == [2, 4, 7]
+    aside = rows(database, "SELECT * FROM readings_not_migrated ORDER BY id")
+    assert aside == [row for row in before if row["id"] in (1, 3, 5, 6, 8)]
+    assert [each for each in caplog.messages if "readings_not_migrated" in each] == [
+        "database readings.db: 5 readings of the predecessor were not brought over, for others have the same device "
+        "and time, or the same id; they are kept as they are in the table readings_not_migrated"]
+
+
+def test_ids_that_are_none_or_stand_twice_cost_no_row(database: Path) -> None:
+    shape = UNGUARDED.replace("id INTEGER PRIMARY KEY AUTOINCREMENT", "id")
+    told = [BARE | {"id": number, "timestamp": f"2025-11-18T14:3{n}:00+00:00"}
+            for n, number in enumerate([5, 5, None, "five"])]
+    leave(database, [*told, told[0]], shape)
+    store(database)
+    count, = rows(database, """
+        SELECT
+            (SELECT COUNT(*) FROM readings) AS kept,
+            (SELECT COUNT(*) FROM readings_not_migrated) AS aside
+    """)
+    assert count == {"kept": 2, "aside": 3}
+
+
+def test_a_registry_alone_is_copied_before_it_is_rebuilt(database: Path) -> None:
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(REGISTRY)
+        connection.execute("INSERT INTO device_registry (device_type, device_name, unique_id) VALUES ('h', 'A', 'h:1')")
+        connection.commit()
+    before = rows(database, "SELECT * FROM device_registry")
+    database.with_name(BACKUP).write_bytes(database.read_bytes())
+    with closing(sqlite3.connect(database.with_name(BACKUP))) as connection:
+        connection.execute("DELETE FROM device_registry")
+        connection.commit()
+    store(database)
+    assert rows(database.with_name(f"{BACKUP}.2"), "SELECT * FROM device_registry") == before
+    assert [row["device_id"] for row in rows(database, "SELECT * FROM device_registry")] == ["h:1"]
+
+
+def test_a_registry_without_guards_costs_no_reading(database: Path) -> None:
+    leave(database, awkward_rows(), NEWEST, REGISTRY.replace("NOT NULL UNIQUE", ""), """
+        INSERT INTO device_registry (device_type, device_name, unique_id)
+        VALUES ('h', 'First', 'h:1'), ('h', 'Second', 'h:1'), ('h', 'Third', NULL)
+    """)
+    store(database)
+    assert [row["device_name"] for row in rows(database, "SELECT * FROM device_registry")] == ["First"]
+    assert len(rows(database)) == 7
+
+
+def test_a_migration_is_told_of_before_its_long_work(database: Path, caplog: pytest.LogCaptureFixture) -> None:
+    leave(database, awkward_rows())
+    told: list[tuple[str, bool]] = []
+    with manager.writing(database, progress=lambda step, *_: told.append((step, "to schema 1" in caplog.text))):
+        pass
+    assert ("migrate", True) in told and ("migrate", False) not in told
+
+
+def test_triggers_of_a_table_written_in_another_case_keep_working(database: Path) -> None:
+    leave(database, awkward_rows(), NEWEST.replace("TABLE readings", "TABLE Readings"),
+          "CREATE TABLE notes (note TEXT)",
+          "CREATE TRIGGER remind AFTER INSERT ON Readings BEGIN INSERT INTO notes VALUES (NEW.device_id); END")
+    store(database, a_cycle(a_reading("hue:new")))
+    assert rows(database, "SELECT * FROM notes")[-1] == {"note": "hue:new"}
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -127,16 +245,38 @@ def test_a_file_in_the_copys_place_is_never_overwritten(database: Path) -> None:
     assert rows(database.with_name(f"{BACKUP}.3")) == before
 
 
-@pytest.mark.parametrize("table", ["CREATE TABLE readings (id INTEGER PRIMARY KEY, sensor TEXT, value REAL)",
-                                   "CREATE TABLE device_registry (device_id TEXT, owner TEXT)"])
-def test_another_programs_table_is_not_taken_for_the_predecessors(tmp_path: Path, table: str) -> None:
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("table, what", [
+    ("CREATE TABLE readings (id INTEGER PRIMARY KEY, sensor TEXT, value REAL)",
+     "table readings has no device_id, device_type, temperature_celsius, timestamp"),
+    ("CREATE TABLE device_registry (device_id TEXT, owner TEXT)", "has no"),
+    ("CREATE VIEW readings AS SELECT 1 AS id, 2 AS timestamp, 3 AS device_id, 4 AS device_type,"
+     " 5 AS temperature_celsius", "table readings is a view"),
+])
+def test_another_programs_database_is_refused_and_stays_as_it_is(
+        tmp_path: Path, table: str, what: str, version: int) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(table)
-    with pytest.raises(Unusable, match="another program's table") as caught, manager.writing(path):
+        connection.execute(f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    for opening in (manager.writing, manager.reading):
+        with pytest.raises(Unusable, match="is another program's database") as caught, opening(path):
+            pass
+        assert "database_path" in caught.value.remedy
+        assert what in str(caught.value) or version == 1 and "is missing" in str(caught.value)
+    assert path.read_bytes() == before
+    assert {each.name for each in tmp_path.iterdir()} == {"other.db", "other.db.lock"}
+
+
+def test_a_database_that_counts_its_version_but_has_no_table_of_ours_is_another_programs(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    before = path.read_bytes()
+    with pytest.raises(Unusable, match="its table readings is missing"), manager.writing(path):
         pass
-    assert "database_path" in caught.value.remedy
-    assert [row["sql"] for row in rows(path, "SELECT sql FROM sqlite_master")] == [table]
+    assert path.read_bytes() == before
 
 
 def test_other_tables_in_the_file_are_no_trouble(tmp_path: Path) -> None:

@@ -40,3 +40,8 @@ def test_times_without_an_offset_are_utc() -> None:
     assert stamp(instant("2026-11-22T01:55:00.999999+01:00")) == stamp(NOW)
     with pytest.raises(ValueError):
         instant("yesterday")
+
+
+def test_a_time_beyond_the_calendar_is_no_time() -> None:
+    with pytest.raises(ValueError, match="beyond the calendar"):
+        instant("0001-01-01T00:00:00+23:59")
