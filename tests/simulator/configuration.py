@@ -9,26 +9,41 @@ if TYPE_CHECKING:
     from tests.simulator.server import Simulator
 
 
-def write_config(simulator: "Simulator", folder: Path) -> Path:
+Sections = dict[str, dict[str, str | bool]]
+
+
+def write_config(simulator: "Simulator", folder: Path, with_alexa: bool = False) -> Path:
     """Given a folder, write its config/config.yaml and secrets.yaml (mode 0600), make data; return the first's path.
 
-    The collector is to trust the bridge by its fingerprint; a simulator without https is reached over http.
+    The collector is to trust the bridge by its fingerprint; a simulator without https is reached over http. The air
+    monitor's sections are written if wanted.
     """
     for name in ("config", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     config, secrets = folder / "config" / "config.yaml", folder / "config" / "secrets.yaml"
-    bridge: dict[str, str | bool] = {"bridge_ip": simulator.http_url}
-    if simulator.secure:
-        bridge = {"bridge_ip": simulator.https_url, "certificate_fingerprint": simulator.fingerprint}
-    hue = {"enabled": True, **bridge, "bridge_id": simulator.bridge_id, "discovery_url": simulator.discovery_url}
-    config.write_text("collectors:\n  hue:\n" + _lines(hue, indent=4), encoding="utf-8")
+    settings: Sections = {"hue": _hue(simulator)}
+    credentials: Sections = {"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id}}
+    if with_alexa:
+        settings["amazon_aqm"] = {"enabled": True, "domain": f"alexa.{simulator.alexa.site}",
+                                  "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
+        credentials["amazon_aqm"] = {"refresh_token": simulator.alexa.refresh_token}
+    config.write_text("collectors:\n" + _lines(settings, indent=2), encoding="utf-8")
     secrets.unlink(missing_ok=True)
     descriptor = os.open(secrets, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
-        file.write("hue:\n" + _lines({"api_key": simulator.key, "bridge_id": simulator.bridge_id}, indent=2))
+        file.write(_lines(credentials, indent=0))
     return config
 
 
-def _lines(values: dict[str, str | bool], indent: int) -> str:
-    """Return a line of YAML per value, quoted as JSON does, which YAML reads too."""
-    return "".join(f"{' ' * indent}{name}: {json.dumps(value)}\n" for name, value in values.items())
+def _hue(simulator: "Simulator") -> dict[str, str | bool]:
+    bridge: dict[str, str | bool] = {"bridge_ip": simulator.http_url}
+    if simulator.secure:
+        bridge = {"bridge_ip": simulator.https_url, "certificate_fingerprint": simulator.fingerprint}
+    return {"enabled": True, **bridge, "bridge_id": simulator.bridge_id, "discovery_url": simulator.discovery_url}
+
+
+def _lines(sections: Sections, indent: int) -> str:
+    """Return a line of YAML per section and value, quoted as JSON does, which YAML reads too."""
+    return "".join(f"{' ' * indent}{section}:\n" + "".join(
+        f"{' ' * (indent + 2)}{name}: {json.dumps(value)}\n" for name, value in values.items())
+        for section, values in sections.items())

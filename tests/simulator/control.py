@@ -5,6 +5,10 @@
     POST   /simulator/link-button
     POST   /simulator/move         {"stranger": false}
     GET    /simulator/requests     [[method, path, headers], ...]
+    POST   /simulator/sign-in      {"url": the sign-in page's} -> {"address": where the browser ends up}
+    POST   /simulator/revoke       {"status": 400}, the refresh token
+    POST   /simulator/new-refresh-token, /simulator/expire-cookies
+    GET    /simulator/counts       what the cloud was asked for how often
 
 Times (`start`, `end`) are ISO 8601 with an offset. Nothing asked here counts as a request to the bridge.
 """
@@ -13,6 +17,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tests.simulator.alexa import Alexa
 from tests.simulator.messages import Answer, Request, json_answer
 
 if TYPE_CHECKING:
@@ -41,5 +46,21 @@ def _obey(simulator: "Simulator", method: str, wish: str, wishes: dict[str, Any]
     elif (method, wish) == ("POST", "/move"):
         simulator.move(**wishes)
     else:
-        return json_answer({"error": f"there is no {method} /simulator{wish}"}, 404)
+        return _obey_about_alexa(simulator.alexa, method, wish, wishes)
     return json_answer({"http_url": simulator.http_url, "discovery_url": simulator.discovery_url})
+
+
+def _obey_about_alexa(alexa: Alexa, method: str, wish: str, wishes: dict[str, Any]) -> Answer:
+    if (method, wish) == ("GET", "/counts"):
+        return json_answer(alexa.counts)
+    if (method, wish) == ("POST", "/sign-in"):
+        return json_answer({"address": alexa.sign_in(**wishes)})
+    if (method, wish) == ("POST", "/new-refresh-token"):
+        alexa.new_refresh_token()
+    elif (method, wish) == ("POST", "/revoke"):
+        alexa.revoke(**wishes)
+    elif (method, wish) == ("POST", "/expire-cookies"):
+        alexa.expire_cookies()
+    else:
+        return json_answer({"error": f"there is no {method} /simulator{wish}"}, 404)
+    return json_answer({"refresh_token": alexa.refresh_token})

@@ -2,7 +2,7 @@
 
 A fault has a kind and options; the kinds and their defaults are below. It ends after `times` requests, at `end`, or
 when it is cleared. This module only keeps the book: `wire` plays what happens to an answer on its way, `alterations`
-what the bridge shows differently.
+what the bridge shows differently, `alexa` and its parts what the cloud does.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,13 +50,45 @@ IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "clock": {"seconds": 0.0},  # the bridge's own clock is off: Date, lastupdated, config
     "date": {"seconds": 0.0},  # the Date header alone is off
 }
+AT_THE_EXCHANGE: Mapping[str, Mapping[str, Any]] = {
+    "token-refused": {"status": 400},  # or 401, 403
+    "cookieless": {"names": None},  # status 200 without any cookies, or without those whose names start so
+    "foreign-cookies": {"domain": ".amazon.com"},
+}
+IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
+    "cookies-expired": {},  # those handed out before `start`; without a start, all
+    "401": {}, "403": {}, "302": {}, "sign-in": {},  # refused, whatever the cookies: statuses, and the page at 200
+    "forbidden": {"operation": None},  # at 200; None for any operation, or "state", "discovery", "groups"
+    "throttled": {"operation": None},  # at 200
+    "bad-request": {"operation": "state", "monitor": None, "partial": True},  # partial: the other monitors still answer
+    "invalid-query": {"field": "configuration"},  # whoever asks for that field is told that it does not exist
+    "incomplete": {"operation": None, "kept": 0},
+    "empty": {"operation": None},
+    "groupless": {},
+    "offline": {"monitor": None, "features": None, "frozen": False, "seconds": 18_000},  # frozen: old values stay
+    "old-samples": {"monitor": None, "features": None, "seconds": 172_800},
+    "properties-null": {"monitor": None, "features": None},  # features: names or instances; None for all that measure
+    "value-null": {"monitor": None, "features": None},
+    "value": {"monitor": None, "features": None, "value": None},  # anything JSON can say, and NaN and Infinity
+    "not-found": {"monitor": None, "features": None},
+    "not-retrievable": {"monitor": None, "features": None},
+    "property": {"monitor": None, "features": None, "property": {}},  # laid over what is there
+    "extra-features": {"monitor": None},
+    "uninstanced": {"monitor": None, "features": None},
+    "unlabelled": {"monitor": None, "features": None},
+    "relabelled": {"monitor": None, "labels": {}},  # {"5": "Carbon dioxide", "6": "Alexa.AirQuality.…", "9": None}
+    "called": {"monitor": None, "name": "Spy"},
+    "vanished": {"monitor": None, "replaced": True},
+}
 KINDS: Mapping[str, Mapping[str, Any]] = {**AT_THE_DOOR, **ON_THE_WIRE, **IN_THE_CONTENT}
+ALEXA_KINDS: Mapping[str, Mapping[str, Any]] = {**ON_THE_WIRE, **AT_THE_EXCHANGE, **IN_THE_CLOUD}
+ALEXA_PATHS = {**dict.fromkeys(AT_THE_EXCHANGE, "/ap/exchangetoken"), **dict.fromkeys(IN_THE_CLOUD, "/nexus")}
 Scheduled = tuple[datetime, datetime, str] | tuple[datetime, datetime, str, Mapping[str, Any]]
 
 
 @dataclass
 class Fault:
-    """One thing that goes wrong; `paths` are prefixes after /api/<key>, "/" means the full configuration only."""
+    """One thing that goes wrong; `paths` are prefixes, after /api/<key> on a bridge, where "/" means all of it only."""
 
     kind: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -82,14 +114,18 @@ class Faults:
         self._lock = Lock()
 
     def add(self, kind: str, *, times: int | None = None, start: datetime | None = None, end: datetime | None = None,
-            paths: Sequence[str] = (), face: str = "hue", **options: Any) -> Fault:
-        """Enter a fault and return it. Raise ValueError for an unknown kind or option."""
-        if kind not in KINDS:
-            raise ValueError(f"there is no fault {kind!r}; there are {', '.join(KINDS)}")
-        unknown = options.keys() - KINDS[kind].keys()
+            paths: Sequence[str] = (), face: str | None = None, **options: Any) -> Fault:
+        """Enter a fault and return it; without a face it is Alexa's if only she has it. Raise ValueError for others."""
+        face = face or ("alexa" if kind in ALEXA_PATHS else "hue")
+        kinds = ALEXA_KINDS if face == "alexa" else KINDS
+        if kind not in kinds:
+            raise ValueError(f"there is no fault {kind!r}; there are {', '.join(kinds)}")
+        unknown = options.keys() - kinds[kind].keys()
         if unknown:
             raise ValueError(f"the fault {kind!r} has no option {', '.join(sorted(unknown))}")
-        fault = Fault(kind, {**KINDS[kind], **options}, times, start, end, paths, face)
+        if not paths and face == "alexa" and kind in ALEXA_PATHS:
+            paths = [ALEXA_PATHS[kind]]
+        fault = Fault(kind, {**kinds[kind], **options}, times, start, end, paths, face)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -113,7 +149,7 @@ class Faults:
     def take(self, face: str, resource: str, now: datetime) -> tuple[Fault | None, list[Fault]]:
         """Return the oldest fault on the wire and all in the content that concern this request, each counted once."""
         wire = self.active(face, resource, now, *ON_THE_WIRE)[:1]
-        content = self.active(face, resource, now, *IN_THE_CONTENT)
+        content = self.active(face, resource, now, *IN_THE_CONTENT, *ALEXA_PATHS)
         self._count(wire + content)
         return (wire[0] if wire else None), content
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from uuid import UUID
 
 REPORT_SECONDS = 300
 JITTER_SECONDS = 20
@@ -18,6 +19,8 @@ ROOMS = (
     "Flur", "Keller", "Łazienka", "Guest room", "Dachboden", "Studio", "Spülküche", "Library", "Wäschekeller",
 )
 OUTDOORS = frozenset({"Außen"})
+MONITOR_ROOMS = ("Living room", "Bedroom", "Küche", "Büro", "Kinderzimmer", "Studio")
+REPUBLISHED = 72  # every so many measurements a monitor publishes what has not changed
 CLUSTERS: Mapping[str, str] = {"temperature": "0402", "presence": "0406", "light": "0400"}
 
 
@@ -49,14 +52,26 @@ class Sensor:
         return f"{self.mac}-02-{CLUSTERS[quantity]}"
 
 
-class House:
-    """Rooms with a motion sensor each; every sixth or so is outdoors, where it freezes."""
+@dataclass(frozen=True)
+class Monitor:
+    """One air quality monitor; `uuid` is what a cloud calls it. `number` counts from 1."""
 
-    def __init__(self, seed: int = 1, sensors: int = 5) -> None:
+    number: int
+    room: str
+    serial: str
+    uuid: str
+
+
+class House:
+    """Rooms with a motion sensor each; every sixth or so is outdoors, where it freezes. Some have an air monitor."""
+
+    def __init__(self, seed: int = 1, sensors: int = 5, monitors: int = 1) -> None:
         self.seed = seed
         self.sensors = tuple(self._install(number) for number in range(1, sensors + 1))
+        self.monitors = tuple(self._hang(number) for number in range(1, monitors + 1))
         self.rooms = tuple(sensor.room for sensor in self.sensors)
         self._by_mac = {sensor.mac: sensor for sensor in self.sensors}
+        self._by_serial = {monitor.serial: monitor for monitor in self.monitors}
 
     def _install(self, number: int) -> Sensor:
         lap, place = divmod(number - 1, len(ROOMS))
@@ -64,6 +79,11 @@ class House:
         tail = f"{int(chance(self.seed, number) * 65536):04x}{number:04x}"
         mac = ":".join(["00:17:88:01", *(tail[at:at + 2] for at in range(0, 8, 2))])
         return Sensor(number, room, mac, ROOMS[place] in OUTDOORS)
+
+    def _hang(self, number: int) -> Monitor:
+        digits = "".join(f"{int(chance(self.seed, 'monitor', number, part) * 2**44):011x}" for part in range(4))
+        return Monitor(number, MONITOR_ROOMS[(number - 1) % len(MONITOR_ROOMS)], f"GAJ2{digits[-12:].upper()}",
+                       str(UUID(digits[:32], version=4)))
 
     def sensor(self, uniqueid: str) -> Sensor:
         """Given a uniqueid or its MAC, return the sensor. Raise KeyError for one that is not in this house."""
@@ -121,3 +141,50 @@ class House:
         """Return the charge in percent, falling from 100 to 10 in two years, then replaced."""
         age = when.timestamp() / (730 * DAY_SECONDS) + chance(self.seed, room, "battery")
         return 100 - int(90 * (age % 1.0))
+
+    def monitor(self, serial: str) -> Monitor:
+        """Return the monitor. Raise KeyError for one that is not in this house."""
+        return self._by_serial[serial]
+
+    def air(self, quantity: str, room: str, when: datetime) -> float:
+        """Return what a monitor in the room would measure, to the step that it resolves.
+
+        Whole numbers for humidity (%), pm25, pm10 (µg/m³), voc (index, 0 to 100), co (ppm) and iaq (score, 100 is
+        best); quarters of a °C for temperature, which it takes a little warmer than it is, being warm itself.
+        """
+        if quantity == "temperature":
+            warmth = 0.5 + 0.5 * chance(self.seed, room, "warmth")
+            return round(4.0 * (self.temperature(room, when) + warmth)) / 4.0
+        return float(round(min(max(self._air(quantity, room, when.timestamp()), 0.0), 100.0)))
+
+    def _air(self, quantity: str, room: str, seconds: float) -> float:
+        """Return the true value, unrounded: slow weather and fast life, cooking that raises dust and much else."""
+        if quantity == "humidity":
+            return (48.0 + 9.0 * drift(seconds, 2 * DAY_SECONDS, self.seed, room, "damp")
+                    + 3.0 * drift(seconds, 5400, self.seed, room, "breath"))
+        cooking = max(0.0, drift(seconds, 7200, self.seed, "cooking")) ** 3
+        dust = 4.0 + 3.0 * drift(seconds, 14400, self.seed, room, "dust") + 22.0 * cooking
+        vapours = 24.0 + 16.0 * drift(seconds, 10800, self.seed, room, "vapours") + 20.0 * cooking
+        return {"pm25": dust, "pm10": 2.0 + 1.4 * dust, "voc": vapours, "co": 3.0 * cooking,
+                "iaq": 100.0 - 0.6 * vapours - 0.7 * dust}[quantity]
+
+    def air_truth(self, serial: str, quantity: str, when: datetime) -> float:
+        """Return what the monitor would measure at that moment."""
+        return self.air(quantity, self.monitor(serial).room, when)
+
+    def last_sample(self, serial: str, quantity: str, when: datetime) -> datetime:
+        """Return the moment of the monitor's last sample at or before `when`: published on change, or after hours.
+
+        It measures about every five minutes; of what does not change nothing is heard for long.
+        """
+        name = f"{serial} {quantity}"
+        phase = REPORT_SECONDS * chance(self.seed, name, "phase")
+        turn = math.floor((self.last_report(name, when).timestamp() + 1.0 - phase) / REPORT_SECONDS)
+        value = self._measured(serial, quantity, name, phase, turn)
+        while turn % REPUBLISHED and self._measured(serial, quantity, name, phase, turn - 1) == value:
+            turn -= 1
+        return datetime.fromtimestamp(self._report(name, phase, turn), timezone.utc)
+
+    def _measured(self, serial: str, quantity: str, name: str, phase: float, turn: int) -> float:
+        moment = datetime.fromtimestamp(self._report(name, phase, turn), timezone.utc)
+        return self.air_truth(serial, quantity, moment)

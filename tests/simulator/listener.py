@@ -119,7 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer any method: the names are given by http.server."""
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        request = Request(self.command, unquote(parts.path), dict(self.headers), self.rfile.read(length))
+        request = Request(self.command, unquote(parts.path), dict(self.headers), self.rfile.read(length),
+                          parts.query)
         wire = Wire(self.connection, self.server.closing)
         self.server.respond(request, wire)
         self.close_connection = self.close_connection or not wire.keep_open

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, NamedTuple
 
 
@@ -17,12 +17,13 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """A request whose body has been read; `path` is without the query."""
+    """A request whose body has been read; `path` is without the query, `query` what stands after the question mark."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes = b""
+    query: str = ""
 
     def seen(self) -> Seen:
         """Return what assertions are made on."""
@@ -42,7 +43,7 @@ class Answer:
         fields = {"Server": "nginx", "Date": date, "Content-Type": "application/json",
                   "Content-Length": str(len(self.body)), "Cache-Control": "no-store"}
         fields.update(self.headers)
-        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
+        lines = [f"HTTP/1.1 {self.status} {responses.get(self.status, 'Odd')}"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 

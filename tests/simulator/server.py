@@ -4,8 +4,8 @@
         simulator.faults.add("429", times=2, retry_after=3)
         requests.get(f"{simulator.http_url}/api/{simulator.key}/sensors")
 
-A face answers for one service and knows no other: "hue" (below /api) and "discovery". Another one is a line in
-`locate` and a branch in `_answer`, and shows the same house.
+A face answers for one service and knows no other: "hue" (below /api), "discovery" and "alexa". Another one is a line
+in `locate` and a branch in `_answer`, and shows the same house.
 """
 
 import socket
@@ -21,6 +21,7 @@ from threading import Event, Lock
 from types import TracebackType
 from typing import Any
 
+from tests.simulator.alexa import Alexa
 from tests.simulator.bridge import Bridge
 from tests.simulator.certificates import certify
 from tests.simulator.control import control
@@ -41,6 +42,8 @@ def locate(path: str) -> tuple[str, str]:
     top, _, rest = path.strip("/").partition("/")
     if top == "discovery":
         return "discovery", path
+    if top in ("ap", "auth", "nexus"):
+        return "alexa", path
     if not rest:
         return "hue", path
     return "hue", "/config" if rest == "config" else "/" + rest.partition("/")[2]
@@ -52,12 +55,15 @@ class Simulator:
     `tls` is "ca", "intermediate", "self-signed", or None for a bridge without https. `requests` are all that came.
     `stranger` is the bridge next door, which answers during the fault "wrong-bridge" and, after `move(stranger=True)`,
     at the old address; what it got is in `stranger_requests` too. `discovery` replaces the honest list if set.
+    `alexa` is the cloud at `cloud_url`, which stands for all of Amazon's hosts; the account is one of `site`.
     """
 
     def __init__(self, seed: int = 1, sensors: int = 5, clock: Callable[[], datetime] = real_time,
-                 tls: str | None = "ca", http_port: int = 0, https_port: int = 0, cloud_port: int = 0) -> None:
+                 tls: str | None = "ca", http_port: int = 0, https_port: int = 0, cloud_port: int = 0,
+                 site: str = "amazon.co.uk", monitors: int = 1) -> None:
         self.clock = clock
-        self.house = House(seed, sensors)
+        self.house = House(seed, sensors, monitors)
+        self.alexa = Alexa(self.house, site)
         self.bridge, self.stranger = Bridge(self.house), Bridge(House(seed + 1, sensors))
         self.key, self.bridge_id = self.bridge.key, self.bridge.bridge_id
         self.faults = Faults()
@@ -192,6 +198,8 @@ class Simulator:
     def _answer(self, bridge: Bridge, face: str, request: Request, now: datetime, faults: list[Fault]) -> Answer:
         if face == "discovery":
             return self._discover(request)
+        if face == "alexa":
+            return self.alexa.answer(request, now, faults)
         for fault in faults:
             if fault.kind == "wrong-bridge":
                 bridge = self.stranger
