@@ -4,8 +4,10 @@ Runs from anywhere. Exit codes are those of the collectors: 0 all is well, 1 som
 human is needed.
 """
 
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,20 @@ import click
 
 import collectors
 import config
+from collectors.kit import log
 from collectors.kit.cycle import exit_code, retry_policy
 from collectors.kit.errors import CollectorError
-from collectors.kit.log import Mask
+from collectors.kit.log import Mask, escaped
 from collectors.kit.report import sentence
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline
 from config import editing
-from storage.files import write_atomically
+from storage import StorageError, Unusable
+from storage.files import permit, take_on_owner, write_atomically
 from storage.memory import Memory
 from storage.reading import Reading
 
-PAIRING_SECONDS = 120.0
+PAIRING_SECONDS = 1800.0  # a person signs in meanwhile, with a second factor perhaps
 
 
 class Terminal:
@@ -35,12 +39,15 @@ class Terminal:
         self.address = address
 
     def tell(self, text: str) -> None:
-        """Say one line."""
-        click.echo(text, err=True)
+        """Say one line, of which a part may come from a stranger."""
+        click.echo(escaped(text), err=True)
 
     def ask(self, question: str) -> str:
         """Return the line that the person answers with; empty where there is nobody to answer."""
         click.echo(question, err=True, nl=False)
+        if sys.stdin.isatty():
+            import readline  # noqa: F401  # a terminal without it cuts a pasted address at 1024 characters
+            return input()
         return sys.stdin.readline()
 
 
@@ -58,33 +65,46 @@ def main(context: click.Context, config_path: str | None) -> None:
 @click.pass_obj
 def pair(path: Path, source: str, bridge: str | None) -> None:
     """Introduce us to a SOURCE, such as hue, and keep in secrets.yaml what it gives us."""
-    able = [name for name in collectors.names() if hasattr(collectors.load(name), "pair")]
-    if source not in able:
-        raise click.UsageError(f"{source!r} cannot be paired; what can is: {', '.join(able)}")
+    if source not in collectors.names() or not _can_pair(source):
+        able = ", ".join(filter(_can_pair, collectors.names()))
+        raise click.UsageError(f"{source!r} cannot be paired; what can is: {able}")
+    mask = Mask()
     try:
-        _pair(path, source, bridge)
-    except (CollectorError, config.ConfigurationError, OSError) as error:
-        click.echo(f"{source}: {sentence(error)}", err=True)
+        _pair(path, source, bridge, mask)
+    except (CollectorError, StorageError, config.ConfigurationError) as error:
+        click.echo(escaped(mask(f"{source}: {sentence(error)}")), err=True)
         raise SystemExit(exit_code(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
-def _pair(path: Path, source: str, bridge: str | None) -> None:
+def _can_pair(source: str) -> bool:
+    return hasattr(collectors.load(source), "pair")
+
+
+def _pair(path: Path, source: str, bridge: str | None, mask: Mask) -> None:
     module: Any = collectors.load(source)
     configuration = config.load(path, dict.fromkeys(collectors.names()) | {source: module.Settings})
     settings = configuration.collectors[source]
-    _secrets(configuration, module, source)  # before anybody is asked to press a button: can they be read at all?
+    take_on_owner(configuration.data)
+    log.set_up(None, source, mask)
+    # Before anybody is asked to press a button: can the file be read, and written?
+    _secrets(configuration, module, source)
+    if not os.access(configuration.secrets_path.parent, os.W_OK | os.X_OK):
+        raise Unusable(f"{configuration.secrets_path} cannot be written", permit(configuration.secrets_path))
     memory = Memory(configuration.data / f"{source}.session.json")
-    with Session(Deadline(PAIRING_SECONDS), retry_policy(configuration.retry)) as http:
+    with Session(Deadline(PAIRING_SECONDS), retry_policy(configuration.retry), mask.learn) as http:
         values = module.pair(settings, http, memory, Terminal(bridge))
-        memory.save()
+        with suppress(OSError):  # all of it can be found out again
+            memory.save()
         _keep(configuration.secrets_path, source, values)
         secrets = _secrets(configuration, module, source)
-        mask = Mask(secrets.values, secrets.logins)
+        mask.learn(secrets.values)
         now = datetime.now(timezone.utc).replace(microsecond=0)
         found = list(module.collect(settings, secrets.sections[source], http, memory, now))
     for each in found:
         if isinstance(each, Reading):
-            click.echo(mask(f"{each.device_id}  {each.name}  {each.temperature_celsius}°C"))
+            click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {each.temperature_celsius:.2f}°C"))
 
 
 def _secrets(configuration: config.Configuration, module: Any, source: str) -> config.Secrets:
@@ -95,11 +115,15 @@ def _keep(path: Path, source: str, values: Mapping[str, str]) -> None:
     """Write the secrets, mode 0600; where the file's form is not ours to edit, show the lines to paste."""
     text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     edited = editing.with_values(text, source, values)
+    trouble = "has a form that is not ours to edit"
     if edited is not None:
-        write_atomically(path, edited)
-        click.echo(f"Kept in {path}.", err=True)
-        return
-    click.echo(f"{path} has a form that is not ours to edit. Put these lines there yourself:", err=True)
+        try:
+            write_atomically(path, edited)
+            click.echo(f"Kept in {path}.", err=True)
+            return
+        except OSError as error:
+            trouble = f"cannot be written ({error.strerror})"
+    click.echo(f"{path} {trouble}. Put these lines there yourself, in place of what it has for {source}:", err=True)
     for line in editing.lines(source, values):
         click.echo(line)
     raise SystemExit(2)

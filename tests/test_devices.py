@@ -2,7 +2,12 @@
 each source, in tests/collectors/.
 """
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
+
+import pytest
 
 from tests.home import Home
 from tests.simulator.server import Simulator
@@ -15,7 +20,7 @@ def test_help_lists_the_commands(home: Home) -> None:
 
 def test_a_source_that_cannot_be_paired_is_told_with_those_that_can(home: Home) -> None:
     run = home.devices("pair", "toaster")
-    assert run.code == 2 and "'toaster' cannot be paired; what can is: hue" in run.err
+    assert run.code == 2 and "'toaster' cannot be paired; what can is: " in run.err and "hue" in run.err
 
 
 def test_pairing_without_a_configuration_needs_a_human(home: Home) -> None:
@@ -38,9 +43,45 @@ def test_nobody_at_the_terminal_is_asked_in_vain(home: Home) -> None:
     assert run.code == 1 and "no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS" in run.err
 
 
-def test_a_folder_that_cannot_be_written_leaves_no_key_behind(home: Home, simulator: Simulator) -> None:
-    """The key is lost then, but nothing pretends that it was kept."""
+def test_secrets_that_cannot_be_read_are_told_before_the_button_is_asked_for(home: Home, simulator: Simulator) -> None:
+    """A key that could not be kept is not asked for."""
     home.configure_hue(timeout_seconds=2)
     home.secrets.mkdir()
     run = home.devices("pair", "hue", "--bridge", simulator.https_url)
     assert run.code == 2 and "Kept in" not in run.err and list(Path(home.secrets).iterdir()) == []
+    assert simulator.requests == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_run_as_root_it_becomes_the_owner_of_the_data() -> None:
+    """A key and a memory of root's would lock out the account that cron uses."""
+    folder = Path(tempfile.mkdtemp(prefix="home-"))
+    try:
+        home = Home(folder / "home")
+        home.configure_hue(discovery_url=None, timeout_seconds=2)
+        folder.chmod(0o755)
+        for each in (folder, home.folder, home.config.parent, home.config, home.data):
+            os.chown(each, 54321, 54321)
+        with Simulator() as simulator:
+            simulator.press_link_button()
+            run = home.devices("pair", "hue", "--bridge", simulator.https_url)
+        assert run.code == 0, run.err
+        assert home.secrets.stat().st_uid == 54321 and home.secrets.stat().st_mode & 0o777 == 0o600
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_folder_that_cannot_be_written_is_told_before_the_button_is_asked_for() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="home-"))
+    try:
+        home = Home(folder / "home")
+        home.configure_hue(discovery_url=None, timeout_seconds=2)
+        folder.chmod(0o755)
+        os.chown(home.data, 54321, 54321)
+        with Simulator() as simulator:
+            run = home.devices("pair", "hue", "--bridge", simulator.https_url)
+            assert run.code == 2 and "secrets.yaml cannot be written. Remedy: sudo chown " in run.err
+            assert simulator.requests == []
+    finally:
+        shutil.rmtree(folder)

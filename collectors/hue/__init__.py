@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collectors.kit.session import Session
 
 
+ALERT = ("ALERT_HUE_PAIRING_NEEDED.txt", "https://discovery.meethue.com")  # which tells the bridge's address
+
+
 @dataclass(frozen=True)
 class Settings:
     """Its section of config.yaml. `bridge_ip` is a host, host:port or an address with its scheme."""
@@ -53,14 +56,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class Secrets:
-    """Its section of secrets.yaml, as pairing writes it."""
+    """Its section of secrets.yaml, as pairing writes it. What config.yaml says of the same wins."""
 
     api_key: str | None = None
     bridge_id: str | None = None
+    bridge_ip: str | None = None
     certificate_fingerprint: str | None = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with the key, without telling it."""
+        """Yield what is wrong with the key, without telling it, and with the rest."""
+        from collectors.hue.address import is_address
+        if self.bridge_ip is not None and not is_address(self.bridge_ip):
+            yield "bridge_ip", "is no host, host:port, or address such as https://192.168.1.2"
         if self.api_key is not None and not re.fullmatch(r"[A-Za-z0-9_-]{10,}", self.api_key):
             yield "api_key", "is no key of a Hue bridge: run `python devices.py pair hue`"
         yield from _doubts(self.bridge_id, self.certificate_fingerprint)
@@ -89,7 +96,8 @@ def pair(settings: Settings, http: "Session", memory: Memory, human: "Human") ->
 
 
 def _doubts(bridge_id: str | None, fingerprint: str | None, quoted: str = "") -> Iterator[tuple[str, str]]:
-    if bridge_id is not None and not re.fullmatch(r"[0-9A-Fa-f]{16}", bridge_id):
+    from collectors.hue.address import normal_id
+    if bridge_id is not None and normal_id(bridge_id) is None:
         yield "bridge_id", f"{quoted}is not the 16 hexadecimal digits that a bridge has for an id"
     if fingerprint is not None and not re.fullmatch(r"[0-9A-Fa-f]{64}", fingerprint.replace(":", "")):
         yield "certificate_fingerprint", "is no SHA-256 fingerprint: 64 hexadecimal digits, with or without colons"

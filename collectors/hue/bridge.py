@@ -8,9 +8,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from collectors.hue.address import normal_id
 from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotUnderstood
 from collectors.kit.session import Answer, Session
 from collectors.kit.trust import Trust
+from storage.reading import printable
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ class Bridge:
         try:
             return self._fetch(f"/api/{self.key}/sensors", "/sensors", _check_sensors)
         except (BadAnswer, NotUnderstood) as error:
+            if (getattr(error, "retry_after", None) or 0) > self.timeout_seconds:
+                raise  # it asks for patience, and another request would show none
             log.warning("falling back to the full configuration: %s", error)
         self.http.tally.endpoint = "fallback"
         answer = self._fetch(f"/api/{self.key}", "/", _check_configuration)
@@ -60,8 +64,7 @@ class Bridge:
         Asked without the key, so that a stranger does not learn it.
         """
         document = self._fetch("/api/config", "/config", _check_errors).document
-        found = document.get("bridgeid") if isinstance(document, dict) else None
-        return found.lower() if isinstance(found, str) else None
+        return normal_id(document.get("bridgeid")) if isinstance(document, dict) else None
 
     def register(self, device_type: str) -> str:
         """Ask for a key of our own and return it. Raise ButtonNotPressed while nobody has pressed the button."""
@@ -98,13 +101,13 @@ def _check_errors(document: object) -> None:
     """Raise what the first error in the bridge's list means; any other document passes."""
     match document:
         case [{"error": {"type": int(kind), **rest}}, *_] if kind is not True:
-            description = str(rest.get("description", "no reason given"))
+            description = printable(rest.get("description"), 80) or "no reason given"
         case _:
             return
     if kind == UNAUTHORISED:
         raise NotAuthorised("the bridge refuses our key", PAIR)
     if kind == NOT_PRESSED:
-        raise ButtonNotPressed("the bridge's link button has not been pressed")
+        raise ButtonNotPressed("the bridge's button was not pressed")
     if kind == INTERNAL:
-        raise BadAnswer(f"the bridge reports an internal error ({description[:80]})")
-    raise NotUnderstood(f"the bridge answers with error {kind} ({description[:80]})")
+        raise BadAnswer(f"the bridge reports an internal error ({description})")
+    raise NotUnderstood(f"the bridge answers with error {kind} ({description})")

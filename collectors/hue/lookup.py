@@ -7,11 +7,12 @@ http.
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
 from collectors.hue import Secrets, Settings
-from collectors.hue.address import base_address, is_address
+from collectors.hue.address import base_address, is_address, normal_id
 from collectors.hue.bridge import PAIR, Bridge
 from collectors.kit.errors import (BadAnswer, CannotReach, CollectorError, NotAuthorised, NotTrusted, NotUnderstood,
                                    Throttled)
@@ -21,6 +22,7 @@ from storage.memory import Memory
 
 log = logging.getLogger(__name__)
 
+FIND_IT = "see that the bridge has power and network, or set collectors.hue.bridge_ip in config.yaml to its address"
 SHARE = 0.6  # of the time is for the addresses we know, the rest for looking up a bridge that has moved
 
 
@@ -29,15 +31,19 @@ def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory) -
     if secrets.api_key is None:
         raise NotAuthorised("there is no hue.api_key in secrets.yaml", PAIR)
     ours = expected_id(settings, secrets)
+    settings = replace(settings, bridge_ip=settings.bridge_ip or secrets.bridge_ip)
     bridge = Bridge(http, "", secrets.api_key, ours, trust(settings, secrets, ours), settings.timeout_seconds)
     can_look_up = ours is not None and settings.discovery_url is not None
     error: CollectorError | None = None
-    for address in _addresses(settings, memory):
+    known = list(_addresses(settings, memory))
+    for address in known:
         candidate = replace(bridge, address=_trusted(address, bridge.trust), share=SHARE if can_look_up else 1.0)
         try:
             answer = candidate.fetch_sensors()
         except CollectorError as problem:
-            if not can_look_up or not _is_elsewhere(candidate, problem):
+            is_last_resort = address == known[-1] and not can_look_up
+            if is_last_resort or not _is_elsewhere(candidate, problem):
+                problem.remedy = problem.remedy or (FIND_IT if type(problem) is CannotReach else "")
                 raise
             error = problem
         else:
@@ -49,7 +55,7 @@ def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory) -
 
 def expected_id(settings: Settings, secrets: Secrets) -> str | None:
     """Return the id of the bridge we are meant to talk to, in lower case. Raise NotAuthorised if told of two."""
-    ids = {each.lower() for each in (settings.bridge_id, secrets.bridge_id) if each}
+    ids = {normal_id(each) for each in (settings.bridge_id, secrets.bridge_id) if each}
     if len(ids) > 1:
         raise NotAuthorised("config.yaml and secrets.yaml name two different bridges",
                             "remove collectors.hue.bridge_id or hue.bridge_id")
@@ -58,7 +64,7 @@ def expected_id(settings: Settings, secrets: Secrets) -> str | None:
 
 def trust(settings: Settings, secrets: Secrets, ours: str | None) -> Trust | None:
     """Return how the bridge proves who it is: by Signify's authority if its file is there, else by its fingerprint."""
-    if ours is not None and settings.ca_file.exists():
+    if ours is not None and os.path.exists(settings.ca_file):  # False too for what we may not see
         return Trust(ca_file=settings.ca_file, common_name=ours)
     fingerprint = settings.certificate_fingerprint or secrets.certificate_fingerprint
     return Trust(fingerprint=fingerprint.replace(":", "").lower()) if fingerprint else None
@@ -72,7 +78,7 @@ def listed(http: Session, discovery_url: str, timeout_seconds: float) -> dict[st
         match entry:
             case {"id": str(identity), "internalipaddress": str(host)}:
                 port = entry.get("port")
-                found[identity.lower()] = f"{host}:{port}" if type(port) is int else host
+                found[normal_id(identity) or identity] = f"{host}:{port}" if type(port) is int else host
     return {identity: host for identity, host in found.items() if is_address(host)}
 
 
@@ -104,6 +110,8 @@ def _is_elsewhere(bridge: Bridge, problem: CollectorError) -> bool:
         return False
     if isinstance(problem, CannotReach | NotTrusted):
         return True
+    if bridge.address.startswith("https://"):  # its certificate has told already that it is ours
+        return False
     try:
         return bridge.fetch_id() != bridge.bridge_id
     except NotUnderstood:
@@ -129,7 +137,9 @@ def _look_up(bridge: Bridge, settings: Settings, memory: Memory, error: Collecto
             raise NotTrusted(f"another bridge than {bridge.bridge_id} is at {found.address}")
     except CollectorError as problem:
         log.warning("looking up the bridge did not help: %s", problem)
-        raise error or problem from None
+        problem = error or problem
+        problem.remedy = problem.remedy or FIND_IT
+        raise problem from None
     answer = found.fetch_sensors()
     log.warning("bridge %s has moved to %s", bridge.bridge_id, found.address)
     remember(settings, memory, found.address)

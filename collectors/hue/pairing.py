@@ -6,6 +6,7 @@ there.
 """
 
 import hashlib
+import os
 import socket
 import ssl
 import time
@@ -16,9 +17,9 @@ from urllib.parse import urlsplit
 
 from collectors.hue import Settings
 from collectors.hue.address import base_address, is_address
-from collectors.hue.bridge import Bridge, ButtonNotPressed
+from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed
 from collectors.hue.lookup import listed, remember
-from collectors.kit.errors import CannotReach, NotUnderstood
+from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, NotUnderstood
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline
 from collectors.kit.trust import Trust
@@ -34,7 +35,7 @@ DEVICE_NAME_LENGTH = 19  # of what follows the # in a devicetype
 
 def pair(settings: Settings, http: Session, memory: Memory, human: "Human",
          sleep: Callable[[float], None] | None = None) -> dict[str, str]:
-    """Wait for the button, and return api_key, bridge_id and, over https, certificate_fingerprint.
+    """Wait for the button, and return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint.
 
     Raise CannotReach where no bridge is found, NotUnderstood where what is found is none, ButtonNotPressed after 30 s.
     """
@@ -45,12 +46,14 @@ def pair(settings: Settings, http: Session, memory: Memory, human: "Human",
     identity = bridge.fetch_id()
     if identity is None:
         raise NotUnderstood(f"whoever is at {address} is no Hue bridge", "check the address")
-    if fingerprint and settings.ca_file.exists():
+    if fingerprint and os.path.exists(settings.ca_file):
         bridge = replace(bridge, trust=Trust(ca_file=settings.ca_file, common_name=identity))
     human.tell(f"Found bridge {identity} at {address}. Press the round button on it now.")
     key = _wait_for_key(bridge, human, sleep)
-    remember(settings, memory, address)
-    secrets = {"api_key": key, "bridge_id": identity}
+    if settings.bridge_ip is not None and base_address(settings.bridge_ip) != address:
+        human.tell(f"Note that config.yaml names another address, collectors.hue.bridge_ip: {settings.bridge_ip}")
+        remember(settings, memory, address)
+    secrets = {"api_key": key, "bridge_id": identity, "bridge_ip": address}
     return secrets | {"certificate_fingerprint": fingerprint} if fingerprint else secrets
 
 
@@ -72,7 +75,7 @@ def _address(settings: Settings, http: Session, human: "Human") -> str:
 
 def _checked(text: str) -> str:
     if not is_address(text):
-        raise NotUnderstood(f"{text!r} is no host, host:port, or address such as https://192.168.1.2",
+        raise NotAuthorised(f"{text!r} is no host, host:port, or address such as https://192.168.1.2",
                             "check the address")
     return base_address(text)
 
@@ -88,21 +91,26 @@ def _fingerprint(address: str, timeout_seconds: float) -> str:
             with context.wrap_socket(plain) as secure:
                 certificate = secure.getpeercert(binary_form=True)
     except OSError as error:
-        raise CannotReach(f"{address} cannot be reached: {error.strerror or 'no answer'}",
+        reason = "it speaks no https" if isinstance(error, ssl.SSLError) else error.strerror or "no answer"
+        raise CannotReach(f"{address} cannot be reached: {reason}",
                           "check the address; an old round bridge wants it with http://") from None
     return hashlib.sha256(certificate or b"").hexdigest()
 
 
 def _wait_for_key(bridge: Bridge, human: "Human", sleep: Callable[[float], None] | None) -> str:
     deadline = Deadline(BUTTON_SECONDS)
+    trouble: CollectorError = ButtonNotPressed("the bridge was not asked")
     devicetype = f"home-monitor#{socket.gethostname()[:DEVICE_NAME_LENGTH]}"
     for second in range(BUTTON_SECONDS):
         try:
             return bridge.register(devicetype)
-        except ButtonNotPressed:
-            if deadline.remaining() <= 0:
-                break
+        except ButtonNotPressed as error:
+            trouble = ButtonNotPressed(f"{error} within {BUTTON_SECONDS} s", PAIR)
+        except CannotReach as error:
+            trouble = error
+        if deadline.remaining() <= 0:
+            break
         if second % TELL_EVERY_SECONDS == 0:
             human.tell(f"Waiting for the button: {max(0, round(deadline.remaining()))} s left.")
         (sleep or time.sleep)(1)
-    raise ButtonNotPressed("the bridge's button was not pressed within 30 s", "python devices.py pair hue")
+    raise trouble

@@ -71,8 +71,14 @@ class _Sensor:
         """The presence entry's name: it is the one that the app lets people change."""
         return printable(self._presence.get("name")) or printable(self._entry.get("name"))
 
+    @property
+    def _place(self) -> str | None:
+        """The configured place, by the bridge's own unique id or by ours, which has `hue:` before it."""
+        places = self._settings.sensor_locations
+        return places.get(self._unique_id) or places.get(f"hue:{self._unique_id}")
+
     def sighting(self, trouble: str | None) -> Sighting:
-        place = self._settings.sensor_locations.get(self._unique_id)
+        place = self._place
         return Sighting(
             device_id=f"hue:{self._unique_id}", device_type="hue_sensor", name=self._name, location=place,
             location_source="config" if place else "discovered", model_info=printable(self._entry.get("modelid")),
@@ -84,6 +90,8 @@ class _Sensor:
         if self._celsius is None or state.get("lastupdated") == "none":
             off = _part(self._entry, "config").get("on") is False
             return "switched off in the app" if off else "has told nothing since the bridge started"
+        if _updated(self._entry) == NEVER:
+            return "does not say when it measured"
         age = self._age(self._entry)
         if age is None or age.total_seconds() <= self._settings.stale_after_seconds:
             return None
@@ -95,7 +103,7 @@ class _Sensor:
         is_battery = settings.collect_battery_level and type(battery) is int and 0 <= battery <= 100
         return Reading(
             timestamp=self._now, device_id=f"hue:{self._unique_id}", device_type="hue_sensor", name=self._name,
-            location=settings.sensor_locations.get(self._unique_id), temperature_celsius=celsius,
+            location=self._place, temperature_celsius=celsius,
             temperature_raw=celsius, light_lux=self._lux(), battery_level=battery if is_battery else None,
             is_anomalous=celsius is None or not settings.temperature_min <= celsius <= settings.temperature_max,
             measured_at=self._measured_at(),

@@ -11,6 +11,7 @@ next cycle may mend · 2 a human is needed · 130 and 143 interrupted by SIGINT 
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,16 +26,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import collectors
 import config
 from collectors.kit import log as log_file
-from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, Throttled
+from collectors.kit import mail, pause
+from collectors.kit.errors import CollectorError, NotAuthorised
 from collectors.kit.log import Mask
-from collectors.kit.report import ERROR_LIMIT, Manner, Report, Result, sentence
+from collectors.kit.report import Manner, Report, Result, sentence
 from collectors.kit.retry import retry_with_backoff
 from collectors.kit.stopwatch import Deadline, Stopwatch, Tally
-from storage import Busy, StorageError, Unusable, manager
+from storage import Busy, StorageError, Unusable, alert, manager
 from storage.devices import Device
 from storage.files import locked
 from storage.memory import Memory
-from storage.reading import Cycle, Reading, Sighting, instant, stamp
+from storage.reading import Cycle, Reading, Sighting
 
 if TYPE_CHECKING:
     from collectors.kit.session import Session
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORING_SECONDS = 6  # of the cycle's deadline are kept from the network, so that storing, alerts and e-mail have room
-LONGEST_PAUSE = timedelta(hours=4)  # that a source may ask for
+STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
 
 
 def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
@@ -56,11 +58,13 @@ def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
     manner = Manner(options.verbose, options.quiet, options.json, options.dry_run or options.discover, options.discover)
     report = Report(name, now, manner, watch, log)
     path = config.find(options.config)
+    journal = config.Logging(log_file_path=path.parent.parent / "data" / "logs" / "home_monitor.log")
     try:
         configuration = config.load(path, dict.fromkeys(collectors.names()) | {name: collector.Settings})
+        journal = configuration.logging
         secrets = config.load_secrets(configuration.secrets_path, {name: getattr(collector, "Secrets", None)})
     except config.ConfigurationError as error:
-        return _misconfigured(error, report, path.parent.parent / "data" / f"{name}.session.json", manner.always)
+        return _misconfigured(error, report, name, path.parent.parent / "data", None if manner.always else journal)
     report.mask = Mask(secrets.values, secrets.logins)
     sys.excepthook = report.fault
     try:
@@ -98,13 +102,27 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _misconfigured(error: config.ConfigurationError, report: Report, path: Path, look_only: bool) -> int:
-    memory = Memory(path) if path.parent.is_dir() and not look_only else None
+def _misconfigured(error: config.ConfigurationError, report: Report, name: str, data: Path,
+                   journal: config.Logging | None) -> int:
+    """Tell of the configuration wherever that can be done without one. No journal means that no file is touched."""
+    memory = None
+    if journal is not None and os.path.isdir(data):
+        memory = Memory(data / f"{name}.session.json")
+        log_file.set_up(journal, name, report.mask)
+        log.critical("%s", sentence(error))
+        log_file.shut_down()
+    report.idle(sentence(error), told=True)
     report.trouble(error, memory)
-    if memory is not None:
-        with suppress(OSError):  # it is then told again at the next cycle, which is no harm
-            memory.save()
+    _save(memory)
     return exit_code(error)
+
+
+def _save(memory: Memory | None) -> None:
+    try:
+        if memory is not None:
+            memory.save()
+    except OSError as error:  # what it holds is found out, or told, again at the next cycle
+        log.warning("cannot remember what was found: %s", error)
 
 
 class _Run:
@@ -114,7 +132,8 @@ class _Run:
                  secrets: config.Secrets, now: datetime, watch: Stopwatch, report: Report) -> None:
         self.name, self.collector, self.configuration = name, collector, configuration
         self.settings, self.secrets = configuration.collectors[name], secrets.sections.get(name)
-        self.warnings = configuration.warnings + secrets.warnings
+        self.alert: tuple[str, str] = getattr(collector, "ALERT", (f"ALERT_{name.upper()}_NEEDS_YOU.txt", ""))
+        self.warnings, self.email = configuration.warnings + secrets.warnings, secrets.email
         self.now, self.watch, self.report = now, watch, report
         self.deadline = Deadline(configuration.collection.cycle_deadline_seconds)
         self.retry = retry_policy(configuration.retry)
@@ -122,66 +141,80 @@ class _Run:
     def go(self, options: argparse.Namespace) -> int:
         """Do what the command line asks for, and return the exit code."""
         data = self.configuration.data
+        looks_only = options.dry_run or options.discover
         if not getattr(self.settings, "enabled", True):
-            self.report.note(f"disabled in {self.configuration.path}")
+            self.report.idle(f"disabled in {self.configuration.path}")
+            if not looks_only:
+                with suppress(OSError):  # whoever disabled it needs no reminder
+                    alert.clear(data / self.alert[0])
             return 0
-        if options.dry_run or options.discover:
-            return self._look(Memory(data / f"{self.name}.session.json"))
-        log_file.set_up(self.configuration.logging, self.name, self.report.mask, retry=self.retry,
-                        stderr=options.verbose, level="DEBUG" if options.verbose else None)
+        log_file.set_up(None if looks_only else self.configuration.logging, self.name, self.report.mask,
+                        retry=partial(self.retry, deadline=self.deadline.earlier(STORING_SECONDS)),
+                        stderr=options.verbose)
         for warning in self.warnings:
-            self.report.note(warning)
-            log.debug("%s", warning)
+            self.report.warn(warning)
+        memory = Memory(data / f"{self.name}.session.json")
+        if looks_only:
+            return self._look(memory, options.discover)
         try:
             with locked(data / f"{self.name}.lock", 0):
-                return self._cycle(Memory(data / f"{self.name}.session.json"))
+                return self._cycle(memory)
         except Busy:
             return self._skip()
         except StorageError as error:
             log.critical("%s", sentence(error))
-            self.report.trouble(error, None)
+            self.report.trouble(error, memory)
+            _save(memory)
             return exit_code(error)
+        except SystemExit:
+            log.warning("interrupted")
+            raise
 
-    def _look(self, memory: Memory) -> int:
+    def _look(self, memory: Memory, is_discovery: bool) -> int:
+        if is_discovery:  # what was found on another day is no answer
+            memory.pop("monitors", None)
         cycle, error = self._collect(memory)
-        self.report.result(Result(cycle, 0, self.watch.elapsed_ms()))
+        self.report.result(Result(cycle.with_places(), 0, self.watch.elapsed_ms()))
         if error is not None:
             self.report.trouble(error, None)
         return exit_code(error)
 
     def _skip(self) -> int:
         log.info("another run is active: this cycle is left to it")
-        self.report.note("another run is active: this cycle is left to it")
+        self.report.idle("another run is active: this cycle is left to it")
         self._store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"))
         return 0
 
     def _cycle(self, memory: Memory) -> int:
         cycle, error = self._collect(memory)
         result, trouble = self._store(cycle)
-        self.report.log(result, error, exit_code(error))
+        if trouble is None or error is not None:
+            self.report.log(result, error, exit_code(error))
         self.report.result(result)
-        for each in (error, trouble):
-            if each is not None:
-                self.report.trouble(each, memory)
+        desk = mail.Desk(self.configuration.data, self.name, self.now, self.email, self.report.mask, self.deadline)
+        desk.settle(self.alert, self.name, error, NotAuthorised)
+        desk.settle(STORAGE_ALERT, "storage", trouble, Unusable)
+        if trouble is not None and not cycle.readings:  # else it was told with the readings
+            self.report.trouble(trouble, memory)
+        if error is not None:
+            self.report.trouble(error, memory)
         if error is None and trouble is None:
             memory.pop("said", None)
-        try:
-            memory.save()
-        except OSError as failure:
-            log.warning("cannot remember what was found: %s", failure)
+        _save(memory)
         return max(exit_code(error), exit_code(trouble))
 
     def _collect(self, memory: Memory) -> tuple[Cycle, Exception | None]:
         """Ask the source for all it has, and return that with whatever went wrong on the way."""
         found: list[Reading | Sighting] = []
-        pause = _pause(memory, self.now)
-        if pause is not None:
-            error: Exception | None = Throttled(f"left alone until {stamp(pause)}, as it asked")
+        secrets = self.configuration.secrets_path
+        error: Exception | None = pause.standing(memory, self.now, secrets)
+        if error is not None:
             return self._harvest(found, error, Tally()), error
         from collectors.kit.session import Session
-        with Session(self.deadline.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry)) as http:
+        with Session(self.deadline.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry),
+                     self.report.mask.learn) as http:
             error = self._drain(http, memory, found)
-        self._remember_pause(memory, error)
+        pause.remember(memory, error, self.now + timedelta(milliseconds=self.watch.elapsed_ms()), secrets)
         return self._harvest(found, error, http.tally), error
 
     def _drain(self, http: "Session", memory: Memory, found: list[Reading | Sighting]) -> Exception | None:
@@ -208,7 +241,7 @@ class _Run:
             fetch_ms=tally.fetch_ms, payload_bytes=tally.payload_bytes, requests=tally.requests,
             endpoint=tally.endpoint,
             error_type=type(error).__name__ if error else None,
-            error=self.report.mask(sentence(error))[:ERROR_LIMIT] if error else None,
+            error=self.report.short(sentence(error)) if error else None,
             readings=readings, sightings=tuple(seen.values()), retries=tuple(self.report.retries))
 
     def _store(self, cycle: Cycle) -> tuple[Result, Exception | None]:
@@ -219,7 +252,9 @@ class _Run:
             return store(cycle), None
         except StorageError as error:
             log.critical("%s", sentence(error))
-            self.report.last_resort(cycle.readings)
+            self.report.last_resort(cycle.readings, error)
+            cycle = replace(cycle, outcome="partial" if cycle.outcome == "ok" else cycle.outcome,
+                            error_type=type(error).__name__, error=self.report.short(sentence(error)))
             return Result(cycle, 0, self.watch.elapsed_ms()), error
 
     def _store_once(self, cycle: Cycle) -> Result:
@@ -238,13 +273,6 @@ class _Run:
         readings = tuple(told[str(row["device_id"])].as_stored(row) for row in stored.rows)
         return Result(replace(cycle, readings=readings), stored.readings, self.watch.elapsed_ms())
 
-    def _remember_pause(self, memory: Memory, error: Exception | None) -> None:
-        """Keep until when the source wants to be left alone; forget it once the source has been asked again."""
-        memory.pop("not_before", None)
-        if isinstance(error, CannotReach) and error.retry_after:
-            wait = min(timedelta(seconds=error.retry_after), LONGEST_PAUSE)
-            memory["not_before"] = stamp(self.now + timedelta(milliseconds=self.watch.elapsed_ms()) + wait)
-
 
 def _known_devices(path: Path) -> list[Device]:
     """Return the devices that people have named in the predecessor's file, asked for once in a database's life."""
@@ -253,12 +281,3 @@ def _known_devices(path: Path) -> list[Device]:
                        location=each.location) for each in config.known_devices(path)]
     except config.ConfigurationError as error:
         raise Unusable(str(error), error.remedy) from error
-
-
-def _pause(memory: Memory, now: datetime) -> datetime | None:
-    """Return until when the source is to be left alone, if it is. One beyond reason (the clock was set) is no pause."""
-    try:
-        until = instant(memory.text("not_before") or "")
-    except ValueError:
-        return None
-    return until if now < until <= now + LONGEST_PAUSE else None

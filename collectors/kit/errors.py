@@ -3,7 +3,8 @@
     CollectorError
     ├── CannotReach         transient: wait and try again
     │   ├── Throttled       the source asks for patience (429)
-    │   └── BadAnswer       the source answered, but with 5xx, an HTML page, a torn or unreadable body
+    │   └── BadAnswer       the source answered, but with 5xx, a torn or unreadable body
+    │       └── WebPage     the source answered with a page for people
     ├── NotAuthorised       permanent: a human is needed
     │   └── NotTrusted      whoever answers is not who we were told to trust
     └── NotUnderstood       valid JSON of the wrong shape, or far too much of it: trying again would change nothing
@@ -40,10 +41,25 @@ class BadAnswer(CannotReach):
     """The source answered, but with an error of its own or a body that cannot be read."""
 
 
+class WebPage(BadAnswer):
+    """The source answered 200 with a page for people; `page` is its text, which may hold anything."""
+
+    def __init__(self, message: str, page: str = "") -> None:
+        super().__init__(message)
+        self.page = page
+
+
 class NotAuthorised(CollectorError):
-    """The source refused us, or we have nothing to show it."""
+    """The source refused us, or we have nothing to show it.
+
+    With `retry_after`, in seconds, there is no use in asking sooner unless secrets.yaml has changed.
+    """
 
     outcome = "not_authorised"
+
+    def __init__(self, message: str, remedy: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, remedy)
+        self.retry_after = retry_after
 
 
 class NotTrusted(NotAuthorised):
@@ -51,4 +67,8 @@ class NotTrusted(NotAuthorised):
 
 
 class NotUnderstood(CollectorError):
-    """The source answered readably, but not in a form we know."""
+    """The source answered readably, but not in a form we know; `status` is its HTTP status if that was the trouble."""
+
+    def __init__(self, message: str, remedy: str = "", status: int | None = None) -> None:
+        super().__init__(message, remedy)
+        self.status = status

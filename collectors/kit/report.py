@@ -7,6 +7,7 @@ time. Everything passes the mask on its way out.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, TextIO
 
-from collectors.kit.log import Mask
+from collectors.kit.log import Mask, escaped
 from collectors.kit.retry import Attempt
 from collectors.kit.stopwatch import Stopwatch
 from storage import Busy
 from storage.memory import Memory
-from storage.reading import Cycle, Reading, Retry, Sighting, instant, stamp
+from storage.reading import Cycle, Reading, Retry, Sighting, instant, printable, stamp
 
 SAY_AGAIN_AFTER = timedelta(hours=24)
 ERROR_LIMIT = 500  # characters of an error kept in the database
@@ -56,7 +57,7 @@ class Report:
 
     def retry(self, attempt: Attempt) -> None:
         """Note a failed attempt, or the recovery from one: a line in the log and a row of `retry_events`."""
-        error = self.mask(attempt.error)[:ERROR_LIMIT]
+        error = self.short(attempt.error)
         self.retries.append(Retry(
             at=self._now + timedelta(seconds=attempt.at_seconds - self._watch.started), operation=attempt.operation,
             endpoint=attempt.endpoint, attempt=attempt.attempt, delay_seconds=attempt.delay_seconds,
@@ -71,6 +72,10 @@ class Report:
             level = logging.CRITICAL if attempt.error_type == Busy.__name__ else logging.ERROR
             self._log.log(level, "%s given up after %d attempts in %.1f s: %s: %s", what, attempt.attempt,
                           attempt.elapsed_seconds, attempt.error_type, error)
+
+    def short(self, text: str) -> str:
+        """Return a text as the database takes it: masked, on one line, and not at length."""
+        return printable(self.mask(text), ERROR_LIMIT) or ""
 
     def log(self, result: Result, error: Exception | None, code: int) -> None:
         """Say in one line of the log how the cycle went."""
@@ -87,9 +92,11 @@ class Report:
         """Print what the cycle brought home, in the form asked for, to whoever is there to see it."""
         manner = self._manner
         if manner.as_json:
-            self._write(sys.stdout, json.dumps(self._summary(result)))
-        elif not manner.quiet and (manner.always or manner.verbose or sys.stdout.isatty()):
+            _put(sys.stdout, self._json(self._summary(result)))
+        elif not manner.quiet and (manner.always or manner.verbose or _is_terminal(sys.stdout)):
             lines = _table(result.cycle) if manner.table else _lines(result.cycle)
+            if result.cycle.outcome == "ok" and not result.cycle.sightings:
+                lines = [f"{self._collector}: the source answers, but knows no device"]
             for line in lines:
                 self._write(sys.stdout, line)
 
@@ -98,22 +105,33 @@ class Report:
         kind = type(error).__name__
         said = memory.get("said") if memory is not None else None
         known: dict[str, Any] = dict(said) if isinstance(said, dict) else {}
-        if self._manner.verbose or sys.stderr.isatty() or not self._is_recent(known.get(kind)):
+        if self._manner.verbose or _is_terminal(sys.stderr) or not self._is_recent(known.get(kind)):
             self._write(sys.stderr, f"{self._collector}: {sentence(error)}")
             known[kind] = stamp(self._now)
             if memory is not None:
                 memory["said"] = known
 
-    def last_resort(self, readings: Sequence[Reading]) -> None:
-        """Print readings that found no place anywhere, so that at least cron's mail keeps them."""
+    def last_resort(self, readings: Sequence[Reading], error: Exception) -> None:
+        """Print readings that found no place anywhere, and why, so that at least cron's mail keeps them."""
         if readings:
-            rows = json.dumps([reading.row() for reading in readings])
-            self._write(sys.stderr, f"{self._collector}: these readings could not be stored: {rows}")
+            known = [{name: value for name, value in each.row().items() if value is not None} for each in readings]
+            why = escaped(self.mask(sentence(error)))
+            _put(sys.stderr, f"{self._collector}: {why}; not stored: {self._json(known)}")
 
-    def note(self, text: str) -> None:
-        """Tell a person at the terminal why there is nothing to show."""
-        if self._manner.verbose or (sys.stdout.isatty() and not (self._manner.quiet or self._manner.as_json)):
-            self._write(sys.stdout, f"{self._collector}: {text}")
+    def idle(self, why: str, told: bool = False) -> None:
+        """Tell whoever is there why this run does nothing: a program, or a person not `told` in another way."""
+        if self._manner.as_json:
+            self.result(Result(Cycle(collector=self._collector, started_at=self._now, outcome="skipped", error=why), 0,
+                               self._watch.elapsed_ms()))
+        elif not told and not self._manner.quiet and (
+                self._manner.always or self._manner.verbose or _is_terminal(sys.stdout)):
+            self._write(sys.stdout, f"{self._collector}: {why}")
+
+    def warn(self, text: str) -> None:
+        """Tell the log, and a person who tries things out, of something odd that stops nobody."""
+        self._log.warning("%s", text)
+        if self._manner.always or _is_terminal(sys.stderr):
+            self._write(sys.stderr, f"{self._collector}: {text}")
 
     def fault(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         """Print what Python would print of an exception that nobody caught, masked, as one line."""
@@ -123,7 +141,7 @@ class Report:
 
     def progress(self, step: str, done: int, total: int) -> None:
         """Show a person at the terminal how far a long piece of work is."""
-        if sys.stderr.isatty() and not self._manner.quiet:
+        if _is_terminal(sys.stderr) and not self._manner.quiet:
             sys.stderr.write(f"\r{step}: {done} of {total}" + ("\n" if done >= total else ""))
             sys.stderr.flush()
 
@@ -153,15 +171,44 @@ class Report:
             summary["devices"] = [vars(sighting) for sighting in cycle.sightings]
         return summary
 
-    def _write(self, stream: TextIO, line: str) -> None:
+    def _write(self, stream: TextIO | None, text: str) -> None:
+        """Write one line, masked and without control characters."""
+        _put(stream, escaped(self.mask(text)))
+
+    def _json(self, value: object) -> str:
+        """Return a document with every text in it masked: masked as a whole it might be no JSON any more."""
+        return json.dumps(_masked(value, self.mask))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _put(stream: TextIO | None, line: str) -> None:
+    """Write one line. A stream that is closed, full or read by nobody changes nothing else."""
+    if stream is not None and not stream.closed:
         encoding = stream.encoding or "utf-8"
-        stream.write(self.mask(line).encode(encoding, "replace").decode(encoding) + "\n")
-        stream.flush()
+        try:
+            stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+            stream.flush()
+        except OSError:
+            # Or Python tries once more at its end, and ends with an exit code of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _masked(value: Any, mask: Mask) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(each, mask) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(each, mask) for each in value]
+    return mask(value) if isinstance(value, str) else value
 
 
 def sentence(error: Exception) -> str:
-    """Return an error and its remedy as one line."""
-    message = " ".join(str(error).split()) or type(error).__name__
+    """Return an error and its remedy as one line; one that is none of ours as the fault in the program it is."""
+    message = " ".join(str(error).split())
+    if not hasattr(error, "remedy"):
+        return f"a fault in the program, please report it: {type(error).__name__}: {message}"
     remedy = getattr(error, "remedy", "")
     return f"{message.rstrip('.')}. Remedy: {remedy}" if remedy else message
 

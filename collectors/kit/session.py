@@ -7,21 +7,17 @@ ever becomes the cause of an error raised here.
 
 import json
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from types import FrameType
-from typing import NoReturn
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
 
-from collectors.kit.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled
-from collectors.kit.stopwatch import Deadline, Tally
+from collectors.kit.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled, WebPage
+from collectors.kit.stopwatch import Deadline, Tally, time_limit
 from collectors.kit.trust import PrivateTrust, Trust, chain, tls_error
 from storage.reading import printable
 
@@ -31,7 +27,8 @@ LONGEST_INTEGER = 30  # digits; longer ones are nobody's measurement, and Python
 USER_AGENT = "home-temperature-monitoring"
 TRANSIENT_STATUSES = (408, 425)
 
-Retry = Callable[..., Callable[[Callable[..., "Answer"]], Callable[..., "Answer"]]]
+Fetch = Callable[[], "Answer | Throttled"]
+Retry = Callable[..., Callable[[Fetch], Fetch]]
 
 
 @dataclass(frozen=True)
@@ -43,14 +40,21 @@ class Answer:
 
 
 class Session:
-    """All HTTP of one cycle, within its deadline. `tally` tells what it cost."""
+    """All HTTP of one cycle, within its deadline.
 
-    def __init__(self, deadline: Deadline, retry: Retry) -> None:
+    `tally` tells what it cost, `learn_secrets` takes what must be masked from now on. Cookies are sent only where a
+    caller gives them as a header; those that a server sets are not kept.
+    """
+
+    def __init__(self, deadline: Deadline, retry: Retry,
+                 learn_secrets: Callable[[Iterable[str]], None] = lambda _values: None) -> None:
         self.tally = Tally()
+        self.learn_secrets = learn_secrets
         self._deadline = deadline
         self._retry = retry
         self._requests = requests.Session()
         self._requests.trust_env = False
+        self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
     def __enter__(self) -> "Session":
         return self
@@ -59,28 +63,37 @@ class Session:
         self._requests.close()
 
     def fetch_json(self, url: str, *, timeout_seconds: float, method: str = "GET", body: object = None,
-                   headers: Mapping[str, str] | None = None, trust: Trust | None = None, operation: str = "fetch",
-                   endpoint: str = "", share: float = 1.0, once: bool = False,
-                   check: Callable[[object], None] | None = None) -> Answer:
+                   form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None,
+                   compressed: bool = False, trust: Trust | None = None, operation: str = "fetch", endpoint: str = "",
+                   share: float = 1.0, once: bool = False, patient: bool = True,
+                   check: Callable[[object], None] | None = None,
+                   check_page: Callable[[str], None] | None = None) -> Answer:
         """Given an address, return its JSON; transient failures are retried unless `once` is true.
 
         One attempt takes `timeout_seconds` in all, however slowly it drips; all of them together take no more
-        than that `share` of the time left to the cycle. `check` may raise an error that the document tells of.
-        Raise CannotReach, NotAuthorised or NotUnderstood.
+        than that `share` of the time left to the cycle. What goes out is `body` as JSON or `form`; gzip is asked for
+        if `compressed`. `check` and `check_page` may raise what a document, or a web page in its place, tells of. Not
+        `patient` raises Throttled at once. Raise CannotReach, NotAuthorised or NotUnderstood.
         """
         deadline = Deadline(self._deadline.remaining() * share)
-        attempt = _Attempt(self._requests, method, url, body, dict(headers or {}), trust, timeout_seconds)
+        encoding = {"Accept-Encoding": "gzip" if compressed else "identity"}
+        attempt = _Attempt(self._requests, method, url, body, form, encoding | dict(headers or {}), trust,
+                           timeout_seconds, check or _accept, check_page or _accept)
 
-        def fetch_once() -> Answer:
-            with self.tally.fetching():
-                answer = attempt.send(deadline, self._count)
-            if check is not None:
-                check(answer.document)
-            return answer
+        def fetch_once() -> Answer | Throttled:
+            try:
+                with self.tally.fetching():
+                    return attempt.send(deadline, self._count)
+            except Throttled as error:
+                if patient:
+                    raise
+                return error  # carried past the retry, which would take it for one of its own
 
-        if once:
-            return fetch_once()
-        return self._retry(on=CannotReach, operation=operation, endpoint=endpoint, deadline=deadline)(fetch_once)()
+        retry = self._retry(on=CannotReach, operation=operation, endpoint=endpoint, deadline=deadline)
+        found = (fetch_once if once else retry(fetch_once))()
+        if isinstance(found, Throttled):
+            raise found
+        return found
 
     def _count(self, wire_bytes: int) -> None:
         self.tally.payload_bytes += wire_bytes
@@ -92,16 +105,19 @@ class _Attempt:
     method: str
     url: str
     body: object
+    form: Mapping[str, str] | None
     headers: dict[str, str]
     trust: Trust | None
     timeout_seconds: float
+    check: Callable[[object], None]
+    check_page: Callable[[str], None]
 
     def send(self, deadline: Deadline, count: Callable[[int], None]) -> Answer:
         seconds = min(self.timeout_seconds, deadline.remaining())
         if seconds <= 0:
             raise CannotReach(f"{self._host} was not asked: no time left in this cycle")
         try:
-            with _time_limit(seconds), self._open(seconds) as response:
+            with time_limit(seconds), self._open(seconds) as response:
                 _check_status(response, self._host)
                 content = self._read(response, count)
         except requests.exceptions.RequestException as error:
@@ -110,7 +126,13 @@ class _Attempt:
             raise CannotReach(f"{self._host} did not finish its answer within {seconds:.1f} s") from None
         except ValueError as error:  # what urllib and urllib3 say of an address that is none
             raise NotUnderstood(f"{self._host} cannot be asked: {type(error).__name__}") from None
-        return Answer(_parse(content, self._host), _date(response.headers.get("Date")))
+        try:
+            answer = Answer(_parse(content, self._host), _date(response.headers.get("Date")))
+        except WebPage as error:
+            self.check_page(error.page)
+            raise
+        self.check(answer.document)
+        return answer
 
     @property
     def _host(self) -> str:
@@ -123,9 +145,9 @@ class _Attempt:
         if self.trust is not None and self.url.startswith("https://"):
             self._mount("https://" + urlsplit(self.url).netloc, self.trust)
         return self.session.request(
-            self.method, self.url, json=self.body, timeout=seconds, stream=True, allow_redirects=False,
+            self.method, self.url, json=self.body, data=self.form, timeout=seconds, stream=True, allow_redirects=False,
             verify=self.trust is None or self.trust.ca_file is not None,
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **self.headers})
+            headers={"User-Agent": USER_AGENT, **self.headers})
 
     def _mount(self, origin: str, trust: Trust) -> None:
         """Have connections to an origin checked by this trust, and by no other one that was there before."""
@@ -159,31 +181,8 @@ class _Attempt:
         return NotUnderstood(f"{self._host} cannot be asked: {type(error).__name__}")
 
 
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the body after that many seconds, whatever it waits for.
-
-    The time-out of requests is one per read: a server that drips a byte a second is never late. The alarm rings on, ten
-    times a second, lest a clean-up somewhere swallow it. Only the main thread can be interrupted so; elsewhere the
-    time-out per read has to do.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise TimeoutError
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
-    try:
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+def _accept(_answer: object) -> None:
+    """Find nothing wrong."""
 
 
 def _check_status(response: requests.Response, host: str) -> None:
@@ -200,7 +199,7 @@ def _check_status(response: requests.Response, host: str) -> None:
         raise Throttled(f"{host} asks for patience (HTTP 429)", retry_after=wait)
     if status >= 500 or status in TRANSIENT_STATUSES:
         raise BadAnswer(f"{host} answered with an error of its own (HTTP {status})", retry_after=wait)
-    raise NotUnderstood(f"{host} does not know what we asked for (HTTP {status})")
+    raise NotUnderstood(f"{host} does not know what we asked for (HTTP {status})", status=status)
 
 
 def _redirect_remedy(location: str) -> str:
@@ -230,8 +229,9 @@ def _parse(content: bytes, host: str) -> object:
     except RecursionError:
         raise NotUnderstood(f"{host} sent JSON nested beyond reason") from None
     except ValueError:
-        kind = "a web page" if content.lstrip()[:1] == b"<" else f"{len(content)} bytes that are not JSON"
-        raise BadAnswer(f"{host} answered with {kind}") from None
+        if content.lstrip()[:1] == b"<":
+            raise WebPage(f"{host} answered with a web page", content.decode(errors="replace")) from None
+        raise BadAnswer(f"{host} answered with {len(content)} bytes that are not JSON") from None
 
 
 def _integer(digits: str) -> int | None:

@@ -4,10 +4,15 @@ All durations come from the monotonic clock, so that a step of the wall clock ne
 knows what day it is.
 """
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
+
+AT_ONCE = 1e-6  # seconds: 0 would be no limit to the alarm
 
 
 class Stopwatch:
@@ -54,3 +59,33 @@ class Tally:
             yield
         finally:
             self.fetch_ms += watch.elapsed_ms()
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the body after that many seconds, whatever it waits for; at once if there are none.
+
+    The time-outs of requests and smtplib are one per read: a server that drips a byte a second is never late. The
+    alarm rings on, ten times a second, lest a clean-up somewhere swallow it; once the body is through it is not heard
+    any more. Only the main thread can be interrupted so; elsewhere the time-out per read has to do. Within another
+    limit it ends that one too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    running = True
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        if running:
+            raise TimeoutError
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, AT_ONCE), 0.1)
+            yield
+        finally:
+            running = False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -63,7 +63,7 @@ def _load_authority(context: ssl.SSLContext, path: Path) -> None:
     try:
         context.load_verify_locations(path)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = "none in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
         raise NotTrusted(f"{path} holds no certificate that can be used: {reason}", "check ca_file") from None
     context.hostname_checks_common_name = True
 

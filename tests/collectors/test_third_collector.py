@@ -80,8 +80,14 @@ def test_its_configuration_is_checked(home: Home, checkout: Path, page: str) -> 
 
 def test_a_mistyped_key_of_it_is_told_with_the_nearest(home: Home, checkout: Path, page: str) -> None:
     run = configured(home, url=page, timeout_second=3).process("-v", module="collectors.thermometer", folder=checkout)
-    assert run.code == 0 and "collectors.thermometer.timeout_second" in run.out
-    assert "did you mean timeout_seconds" in run.out
+    assert run.code == 0 and "collectors.thermometer.timeout_second: unknown key" in run.err
+    assert "did you mean timeout_seconds" in run.err
+
+
+def test_a_dry_run_tells_a_mistyped_key_too(home: Home, checkout: Path, page: str) -> None:
+    configured(home, url=page, timeout_second=3)
+    run = home.process("--dry-run", module="collectors.thermometer", folder=checkout)
+    assert run.code == 0 and "did you mean timeout_seconds" in run.err and run.err.count("\n") == 1
 
 
 def test_the_other_collectors_know_its_section_without_checking_it(home: Home, checkout: Path, page: str) -> None:

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from collectors.kit.log.line import Line
+from collectors.kit.log.line import Line, escaped
 from collectors.kit.log.mask import Mask
 from collectors.kit.log.rotating import RotatingLog
 
-__all__ = ["LogSettings", "Mask", "RotatingLog", "set_up", "shut_down"]
+__all__ = ["LogSettings", "Mask", "RotatingLog", "escaped", "set_up", "shut_down"]
 
 
 class LogSettings(Protocol):
@@ -35,23 +35,24 @@ class LogSettings(Protocol):
 
 
 def set_up(settings: LogSettings | None, collector: str, mask: Mask, *, retry: Callable[..., Any] | None = None,
-           stderr: bool = False, level: str | None = None) -> RotatingLog | None:
-    """Send every log record to the file, and to stderr too if asked for. Without settings touch no file: return None.
+           stderr: bool = False) -> RotatingLog | None:
+    """Send log records to the file from the settings' level on, and all of them to stderr too if asked for.
 
-    `retry`, called with `on`, `operation` and `listener`, makes the decorator for the rotation. `level` overrules the
-    settings' own.
+    Without settings touch no file: return None. `retry`, called with `on`, `operation` and `listener`, makes the
+    decorator for the rotation.
     """
     shut_down()
     logging.raiseExceptions = False  # or a full disk prints a traceback per line, and cron mails megabytes of them
     line = Line(collector, mask)
-    logging.getLogger().setLevel(level or (settings.level if settings else logging.INFO))
-    if stderr:
-        _attach(logging.StreamHandler(), line)
+    level = settings.level if settings else "INFO"
+    logging.getLogger().setLevel("DEBUG" if stderr else level)
+    # Without any handler Python would print warnings on stderr by itself.
+    _attach(logging.StreamHandler() if stderr else logging.NullHandler(), line, "DEBUG")
     if settings is None:
         return None
     handler = RotatingLog(settings.log_file_path, line, max_bytes=settings.max_bytes, retry=retry,
                           backup_count=settings.backup_count, min_free_mb=settings.min_free_mb)
-    _attach(handler, line)
+    _attach(handler, line, level)
     return handler
 
 
@@ -64,6 +65,7 @@ def shut_down() -> None:
             handler.close()
 
 
-def _attach(handler: logging.Handler, line: Line) -> None:
+def _attach(handler: logging.Handler, line: Line, level: str) -> None:
     handler.setFormatter(line)
+    handler.setLevel(level)
     logging.getLogger().addHandler(handler)

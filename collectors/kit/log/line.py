@@ -27,11 +27,11 @@ class Line(logging.Formatter):
         """Return the whole line but for its line feed."""
         module = record.name.rpartition(".")[2]
         start = f"{self._stamp(int(record.created))} {record.levelname} {self._collector} {module} "
-        return _capped(start + _escaped(self._mask(_message(record)) + self._traceback(record)))
+        return _capped(start + escaped(self._mask(_message(record)) + self._traceback(record)))
 
     def clean(self, text: str) -> str:
         """Return any text masked, on one line, and no longer than a line may be."""
-        return _capped(_escaped(self._mask(text)))
+        return _capped(escaped(self._mask(text)))
 
     def _traceback(self, record: logging.LogRecord) -> str:
         if not record.exc_info or not record.exc_info[0]:
@@ -52,8 +52,8 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg} {record.args}"
 
 
-def _escaped(text: str) -> str:
-    """Spell out line feeds, escape codes, direction marks and lone surrogates."""
+def escaped(text: str) -> str:
+    """Return any text with line feeds, escape codes, direction marks and lone surrogates spelt out."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -20,7 +20,8 @@ from tests.simulator.server import Simulator
 
 OURS = "001788fffe256501"
 NO_ADDRESSES = ["", "two words", "bridge:port", "bridge:99999", "bridge/api", "a@b", "bridge?x", "bridge#x", "x" * 70,
-                "x" * 300, "[::1", "a..b", "\nbridge", "é" * 80, "\ud800", "%00", "back\\slash"]
+                "x" * 300, "[::1", "a..b", "\nbridge", "é" * 80, "\ud800", "%00", "back\\slash",
+                "192.168.1", "192.168.1.300", "192.168.1.1.", "1"]
 
 
 def found_at(address: str, *, port: Any, bridge_ip: str | None) -> bool:
@@ -51,6 +52,12 @@ def test_an_address_may_be_written_in_several_ways(written: str, address: str) -
 def test_what_is_no_address_is_told_by_its_path(written: str) -> None:
     [(path, sentence)] = hue.Settings(bridge_ip=written).problems()
     assert path == "bridge_ip" and "is no host, host:port" in sentence
+
+
+@pytest.mark.parametrize("written", NO_ADDRESSES)
+def test_nor_is_one_taken_that_pairing_cannot_have_kept(written: str) -> None:
+    [(path, _)] = hue.Secrets(bridge_ip=written).problems()
+    assert path == "bridge_ip"
 
 
 @pytest.mark.parametrize("host", [*NO_ADDRESSES, "127.0.0.1:notaport"])

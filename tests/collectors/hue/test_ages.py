@@ -51,8 +51,14 @@ def test_a_time_with_milliseconds_or_a_zone_is_the_same_moment(lastupdated: str)
 
 @pytest.mark.parametrize("lastupdated", [
     None, True, 0, 1e9, [], {}, "", "yesterday", "2026-13-45T00:00:00", "0001-01-01T00:00:00+23:59", "\ud800",
-    "9999-12-31T23:59:59-23:59", "9" * 5000, told(-timedelta(minutes=6)), "9999-12-31T23:59:59"])
-def test_a_reading_without_a_believable_time_of_its_own_is_kept_without_one(lastupdated: Any) -> None:
+    "9999-12-31T23:59:59-23:59", "9" * 5000])
+def test_a_value_that_says_no_time_at_all_is_not_taken_for_a_fresh_one(lastupdated: Any) -> None:
+    """It may be months old; whoever does not say when cannot be believed to have measured now."""
+    assert trouble(updated(lastupdated)) == "does not say when it measured"
+
+
+@pytest.mark.parametrize("lastupdated", [told(-timedelta(minutes=6)), "9999-12-31T23:59:59"])
+def test_a_reading_of_a_time_to_come_is_kept_without_one(lastupdated: Any) -> None:
     found = reading(updated(lastupdated))
     assert (found.temperature_celsius, found.measured_at) == (20.29, None)
 
@@ -63,6 +69,12 @@ def test_a_bridge_whose_clock_is_years_off_tells_temperatures_but_not_times(year
     found = reading(updated(told(MINUTE - off)), date=NOW + off)
     assert (found.temperature_celsius, found.measured_at) == (20.29, None)
     assert trouble(updated(told(3 * HOUR - off)), date=NOW + off) == "last heard of 3 h 0 min ago"
+
+
+@pytest.mark.parametrize("years", [2, 40])
+def test_a_bridge_whose_clock_alone_is_years_ahead_makes_no_value_stale(years: int) -> None:
+    found = reading(box(), date=NOW + timedelta(days=365.25 * years))
+    assert (found.temperature_celsius, found.measured_at) == (20.29, None)
 
 
 def test_a_value_of_the_first_of_january_1970_is_stale_when_the_bridge_knows_better() -> None:

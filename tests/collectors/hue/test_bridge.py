@@ -65,19 +65,22 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
     assert "Authorization" not in simulator.requests[0].headers
 
 
-def test_a_refused_key_asks_for_a_human_and_for_no_more_than_the_bridges_id(home: Home, simulator: Simulator) -> None:
-    home.point_at(simulator)
+@pytest.mark.parametrize(("scheme", "requests"), [("https", ["/sensors"]), ("http", ["/sensors", "/api/config"])])
+def test_a_refused_key_asks_for_a_human_and_over_http_for_the_bridges_id(
+        scheme: str, requests: list[str], home: Home, simulator: Simulator) -> None:
+    """Over https the certificate has told already that it is our bridge that refuses: one request."""
+    home.point_at(simulator, scheme)
     simulator.faults.add("key-refused")
     outcome = home.run()
     assert outcome.code == 2
     assert outcome.err == "hue: the bridge refuses our key. Remedy: python devices.py pair hue\n"
-    assert asked(simulator) == ["/sensors", "/api/config"]
+    assert asked(simulator) == requests
     assert home.cycles()[0]["outcome"] == "not_authorised"
 
 
 def test_a_refused_key_is_tried_again_at_the_next_cycle(home: Home, simulator: Simulator) -> None:
     home.point_at(simulator)
-    simulator.faults.add("key-refused", times=2)
+    simulator.faults.add("key-refused", times=1)
     assert [home.run().code, home.run().code] == [2, 0]
 
 
@@ -87,7 +90,7 @@ def test_a_refusal_by_http_status_is_one_of_the_key(status: int, home: Home, sim
     simulator.faults.add("body", status=status)
     outcome = home.run()
     assert outcome.code == 2
-    assert "Remedy: python devices.py pair hue" in outcome.err
+    assert f"refused us (HTTP {status}). Remedy: " in outcome.err
     assert "/" not in asked(simulator)
 
 

@@ -78,7 +78,17 @@ def test_a_bridge_that_comes_back_is_asked_at_its_old_address_alone(home: Home, 
     with Simulator(https_port=port) as back:
         assert [home.run().code, home.run().code] == [0, 0]
         assert asked(back) == ["/api/KEY/sensors"] * 2
-    assert [cycle["retries"] for cycle in home.cycles()][-1] == 0
+    assert home.cycles()[-1]["retries"] == 0
+    assert home.run().code == 1
+    assert home.cycles()[-1]["requests"] == 4  # three tries at one address, one of looking it up
+
+
+def test_the_configured_address_is_tried_too_where_nothing_can_be_looked_up(home: Home, simulator: Simulator) -> None:
+    settle(home, simulator, discovery_url=None)
+    left = {"configured": simulator.https_url, "found": "https://127.0.0.1:1"}
+    (home.data / "hue.session.json").write_text(json.dumps({"bridge": left}), encoding="utf-8")
+    assert [home.run().code, home.run().code] == [0, 0]
+    assert [cycle["retries"] for cycle in home.cycles()] == [2, 0]
 
 
 def test_where_a_bridge_was_found_is_forgotten_when_the_configuration_names_another_place(
@@ -90,6 +100,23 @@ def test_where_a_bridge_was_found_is_forgotten_when_the_configuration_names_anot
         settle(home, elsewhere)
         assert home.run().code == 0
         assert asked(elsewhere) == ["/api/KEY/sensors"]
+
+
+def test_a_web_server_of_another_kind_at_the_old_address_is_passed_over(home: Home, round_bridge: Simulator) -> None:
+    """The router gave the address to a printer."""
+    with Simulator(tls=None) as moved:
+        settle(home, round_bridge, discovery_url=moved.discovery_url)
+        round_bridge.faults.add("body", status=404, content="a printer")
+        assert home.run().code == 0
+
+
+@pytest.mark.slow
+def test_a_silent_address_leaves_time_for_looking_up_another(home: Home, simulator: Simulator) -> None:
+    with Simulator() as moved:
+        settle(home, simulator, discovery_url=moved.discovery_url, timeout_seconds=300)
+        home.write_config(collection={"cycle_deadline_seconds": 10})
+        simulator.faults.add("silent-handshake")
+        assert home.run().code == 0
 
 
 def test_without_an_address_the_bridge_is_looked_up_once(home: Home, simulator: Simulator) -> None:

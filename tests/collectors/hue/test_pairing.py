@@ -2,7 +2,6 @@
 
 import stat
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,15 +72,20 @@ def pressed(simulator: Simulator) -> Simulator:
 
 def test_the_command_waits_for_the_button_and_then_everything_is_known(unpaired: Home, simulator: Simulator) -> None:
     """As real processes, somebody else pressing the button meanwhile; then a cycle, with nothing more configured."""
+    over = threading.Event()
+
     def press() -> None:
-        while not registrations(simulator):
-            time.sleep(0.01)
+        while not registrations(simulator) and not over.wait(0.01):
+            pass
         simulator.press_link_button()
 
     somebody = threading.Thread(target=press)
     somebody.start()
-    outcome = unpaired.devices("pair", "hue", "--bridge", simulator.https_url)
-    somebody.join()
+    try:
+        outcome = unpaired.devices("pair", "hue", "--bridge", simulator.https_url)
+    finally:
+        over.set()
+        somebody.join()
     assert outcome.code == 0, outcome.err
     assert registrations(simulator) == 2
     assert outcome.out.count("°C\n") == 5 and "Küche" in outcome.out
@@ -108,10 +112,11 @@ def test_what_is_kept_is_key_id_and_fingerprint_for_the_owner_alone(unpaired: Ho
     assert stat.S_IMODE(unpaired.secrets.stat().st_mode) == 0o600
 
 
-def test_the_bridge_is_told_who_is_asking(pressed: Simulator) -> None:
+def test_the_bridge_is_told_who_is_asking(pressed: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In no more characters than it takes: some 20 before the # and 19 after it."""
+    monkeypatch.setattr("socket.gethostname", lambda: "a-machine-with-a-very-long-name")
     key = introduce(Person(pressed.https_url))["api_key"]
-    application, _, place = pressed.bridge.keys[key].partition("#")
-    assert application == "home-monitor" and 0 < len(place) <= 19
+    assert pressed.bridge.keys[key] == "home-monitor#a-machine-with-a-ve"
 
 
 def test_a_button_pressed_while_waiting_is_enough(simulator: Simulator) -> None:
@@ -169,6 +174,23 @@ def test_where_the_form_of_the_file_is_not_ours_the_lines_are_shown_and_nothing_
     shown = yaml.safe_load(outcome.out)["hue"]
     assert shown["api_key"] in pressed.bridge.keys and shown["bridge_id"] == pressed.bridge_id
     unpaired.secrets.write_text(outcome.out, encoding="utf-8")
+    assert unpaired.run().code == 0
+
+
+def test_the_configured_address_counts_more_than_the_one_that_pairing_kept(unpaired: Home, pressed: Simulator) -> None:
+    assert pair(unpaired, "--bridge", pressed.https_url).exit_code == 0
+    with Simulator() as same_bridge_elsewhere:
+        unpaired.configure_hue(bridge_ip=same_bridge_elsewhere.https_url)
+        same_bridge_elsewhere.bridge.keys.update(pressed.bridge.keys)
+        assert unpaired.run().code == 0
+        assert len(same_bridge_elsewhere.requests) == 1
+
+
+def test_a_bridge_given_by_hand_is_asked_though_the_configuration_names_another_address(
+        unpaired: Home, pressed: Simulator) -> None:
+    unpaired.configure_hue(bridge_ip="https://127.0.0.1:1")
+    result = pair(unpaired, "--bridge", pressed.https_url)
+    assert result.exit_code == 0 and "Note that config.yaml names another address" in result.output
     assert unpaired.run().code == 0
 
 
@@ -241,14 +263,14 @@ def test_an_answer_without_a_key_is_not_taken_for_one(content: str, pressed: Sim
                                      "host/path", "ftp://host", "user@host"])
 def test_an_address_that_is_none_is_told_before_anything_is_tried(address: str, unpaired: Home) -> None:
     result = pair(unpaired, "--bridge", address)
-    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
     assert "is no host, host:port, or address" in result.output
 
 
 def test_what_cannot_be_paired_is_told_with_what_can(unpaired: Home) -> None:
     result = CliRunner().invoke(devices.main, ["--config", str(unpaired.config), "pair", "kettle"])
     assert result.exit_code == 2
-    assert "'kettle' cannot be paired; what can is: " in result.output and "hue" in result.output
+    assert "'kettle' cannot be paired" in result.output and "hue" in result.output
 
 
 def test_with_signifys_authority_at_hand_pairing_and_collecting_rely_on_it(unpaired: Home, pressed: Simulator) -> None:

@@ -347,8 +347,7 @@ def test_readings_that_find_no_place_are_printed_as_a_last_resort(home: Home, si
     home.database.write_bytes(b"this is no database at all" * 100)
     run = home.run()
     assert run.code == 2 and "Remedy: " in run.err
-    kept = next(line for line in run.err.splitlines() if "could not be stored" in line)
-    assert len(json.loads(kept.split("stored: ", 1)[1])) == 5
+    assert run.err.count("\n") == 1 and len(json.loads(run.err.split("not stored: ", 1)[1])) == 5
     assert home.database.read_bytes().startswith(b"this is no database")
 
 
@@ -430,3 +429,45 @@ def wait_for(condition: Any, seconds: float = 10) -> None:
 def test_exit_codes_mean_the_same_for_every_error() -> None:
     assert [cycle.exit_code(error) for error in (None, CollectorError("x"), CannotReach("x"), NotAuthorised("x"))] == [
         0, 1, 1, 2]
+
+
+def test_a_run_that_does_nothing_says_so_to_programs_too(written: Home) -> None:
+    """A script that reads the JSON gets an object in any case."""
+    with locked(written.data / "made_up.lock", 0):
+        skipped = written.run("--json", collector=source(degrees(20))).json
+    written.write_config(collectors={"made_up": {"enabled": False}})
+    disabled = written.run("--json", collector=source(degrees(20))).json
+    assert (skipped["outcome"], disabled["outcome"]) == ("skipped", "skipped")
+    assert "another run is active" in skipped["error"] and "disabled in " in disabled["error"]
+
+
+def test_a_source_without_devices_is_no_silence(written: Home) -> None:
+    assert written.run("--dry-run", collector=source()).out == "made_up: the source answers, but knows no device\n"
+
+
+def test_a_fault_in_the_program_is_told_as_one(written: Home) -> None:
+    run = written.run(collector=source(KeyError("id")))
+    assert run.err == "made_up: a fault in the program, please report it: KeyError: 'id'\n"
+
+
+def test_a_dry_run_whose_source_fails_says_one_sentence(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    simulator.faults.add("503")
+    run = home.process("--dry-run")
+    assert run.code == 1 and run.err.count("\n") == 1 and "HTTP 503" in run.err
+
+
+def test_an_odd_configuration_is_told_in_the_log_and_to_who_tries_it(written: Home) -> None:
+    written.write_config(colection={})
+    assert "did you mean collection" in written.run("--dry-run", collector=source(degrees(20))).err
+    assert written.run(collector=source(degrees(20))).err == ""
+    assert " WARNING made_up cycle colection: unknown key" in written.log()
+
+
+def test_an_interrupted_cycle_leaves_a_line_in_the_log(home: Home, simulator: Simulator) -> None:
+    home.point_at(simulator)
+    simulator.faults.add("silence", seconds=20)
+    process = subprocess.Popen(home.command(), cwd=os.getcwd())
+    wait_for(lambda: bool(simulator.requests))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 143 and " WARNING hue cycle interrupted" in home.log()

@@ -47,13 +47,18 @@ def _umask() -> int:
     return current
 
 
-def test_the_level_comes_from_the_settings_unless_it_is_given(path: Path) -> None:
-    settings = Logging(log_file_path=path, level="ERROR")
-    log.set_up(settings, "hue", log.Mask())
-    say(1)
-    log.set_up(settings, "hue", log.Mask(), level="INFO")
-    say(2)
-    assert numbers(path) == [2]
+def test_the_level_of_the_settings_is_that_of_the_file_and_stderr_shows_all(
+        path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log.set_up(Logging(log_file_path=path, level="ERROR"), "hue", log.Mask(), stderr=True)
+    logging.getLogger("collectors.hue").debug("whispered")
+    assert "DEBUG hue hue whispered" in capsys.readouterr().err and path.read_text() == ""
+
+
+def test_without_a_file_and_without_stderr_python_prints_no_warning_by_itself(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    log.set_up(None, "hue", log.Mask())
+    logging.getLogger("collectors.hue").warning("odd")
+    assert capsys.readouterr().err == ""
 
 
 def test_after_shut_down_nothing_is_written(path: Path) -> None:

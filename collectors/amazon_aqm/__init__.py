@@ -1,0 +1,82 @@
+"""The Amazon Smart Air Quality Monitor, read from the Alexa cloud as the Alexa app does.
+
+There is no official way to read it, and Amazon documents none of what is used here; where something was learnt is said
+where it matters. One request per cycle. It does not control anything, and it never sees the account's password.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from storage.memory import Memory
+from storage.reading import Reading, Sighting
+
+if TYPE_CHECKING:
+    from collectors import Human
+    from collectors.kit.session import Session
+
+ALERT = ("ALERT_TOKEN_REFRESH_NEEDED.txt", "https://www.amazon.com/ap/signin")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Its section of config.yaml. `domain` is the country's own site, `amazon.de`, with or without `alexa.` before it.
+
+    `base_url` stands for https://alexa.<site>, `auth_url` for https://www.<site> and https://api.amazon.com.
+    """
+
+    enabled: bool = False
+    domain: str = "alexa.amazon.co.uk"
+    device_serial: str | None = None
+    timeout_seconds: float = field(default=8.0, metadata={"range": (0.1, 300)})
+    device_locations: dict[str, str] = field(default_factory=dict)
+    temperature_min: float = 0.0
+    temperature_max: float = 40.0
+    humidity_min: float = 0.0
+    humidity_max: float = 100.0
+    stale_after_seconds: int = field(default=86_400, metadata={"range": (60, 604_800)})
+    collect_raw_response: bool = False
+    base_url: str | None = None
+    auth_url: str | None = None
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with values that each look right by themselves."""
+        from collectors.amazon_aqm.addresses import is_safe, site
+        if site(self.domain) is None:
+            yield "domain", f"{self.domain!r} is no site of Amazon's such as amazon.de or alexa.amazon.co.uk"
+        for name, address in (("base_url", self.base_url), ("auth_url", self.auth_url)):
+            if address is not None and not is_safe(address):
+                yield name, f"{address!r} is no https:// address (http:// is for this machine alone)"
+        if self.temperature_min >= self.temperature_max:
+            yield "temperature_min", f"{self.temperature_min} is not below temperature_max, {self.temperature_max}"
+        if self.humidity_min >= self.humidity_max:
+            yield "humidity_min", f"{self.humidity_min} is not below humidity_max, {self.humidity_max}"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Its section of secrets.yaml: the token that pairing writes, or the cookies that an earlier program captured."""
+
+    refresh_token: str | None = field(default=None, repr=False)
+    cookies: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def collect(settings: Settings, secrets: Secrets, http: "Session", memory: Memory,
+            now: datetime) -> Iterator[Reading | Sighting]:
+    """Yield every monitor of the account, and a reading of each that is reachable and has fresh values."""
+    from collectors.amazon_aqm import cloud, monitors
+    with cloud.growing_patience(memory):
+        yield from monitors.collect(cloud.enter(settings, secrets, http, memory, now), settings, memory, now)
+
+
+def probe(settings: Settings, secrets: Secrets, http: "Session", memory: Memory) -> str:
+    """Ask for the state of the known monitors, or which ones there are if none is known."""
+    from collectors.amazon_aqm import cloud, monitors
+    return monitors.probe(cloud.enter(settings, secrets, http, memory, None), settings, memory)
+
+
+def pair(settings: Settings, http: "Session", memory: Memory, human: "Human") -> dict[str, str]:
+    """Have the person sign in with their own browser; return what belongs in secrets.yaml."""
+    from collectors.amazon_aqm import pairing
+    return pairing.pair(settings, http, memory, human)

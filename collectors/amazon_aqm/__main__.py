@@ -1,0 +1,7 @@
+"""`python -m collectors.amazon_aqm`: one cycle."""
+
+from collectors import amazon_aqm
+from collectors.kit import cycle
+
+if __name__ == "__main__":
+    raise SystemExit(cycle.run(amazon_aqm))

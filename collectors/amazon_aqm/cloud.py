@@ -1,0 +1,125 @@
+"""The Alexa cloud as an HTTP server: the one address it is asked at, and what its refusals mean.
+
+It refuses in many ways: by status, by sending us to the sign-in page, by showing that page, or with HTTP 200 and an
+error in the answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}], "data": null}`. What it
+answers to is the session cookies; an app's User-Agent keeps it from throttling (homebridge-alexa-smarthome issue 129).
+"""
+
+import re
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from collectors.amazon_aqm import Secrets, Settings, queries
+from collectors.amazon_aqm.addresses import Hosts, hosts
+from collectors.amazon_aqm.login import Login
+from collectors.amazon_aqm.queries import Part
+from collectors.kit.errors import BadAnswer, NotAuthorised, NotTrusted, NotUnderstood, Throttled
+from collectors.kit.session import Answer, Session
+
+HEADERS = {"User-Agent": "AmazonWebView/AmazonAlexa/2.2.663733.0/iOS/18.5/iPhone", "Accept-Language": "en-US",
+           "Accept": "application/json"}
+THROTTLED = ("UNOFFICIAL_CLIENT_TOO_MANY_REQUESTS", "ThrottlingException")
+SIGN_IN = re.compile(r"<form[^>]*(?:/ap/signin|sign-?in)|id=[\"']?ap_email|<title>[^<]*sign[ -]?in", re.IGNORECASE)
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 900.0, 14_400.0
+
+
+class UnknownEndpoint(NotUnderstood):
+    """The cloud does not know an endpoint that it was asked for."""
+
+
+class InvalidQuery(NotUnderstood):
+    """The cloud does not know a field that the query asks for."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The cloud at one country's site, and our login there."""
+
+    http: Session
+    hosts: Hosts
+    login: Login
+    timeout_seconds: float
+
+    def fetch(self, body: object, name: str, items: str) -> Answer:
+        """Return the answer to operations that all ask for the field `name`, of whose `items` at least none is denied.
+
+        Refused cookies are renewed once. Raise UnknownEndpoint if the cloud knows nothing of what it was asked for.
+        """
+        cookies = self.login.cookies()
+        while True:
+            try:
+                return self.send(body, name, items, cookies)
+            except NotTrusted:
+                raise
+            except NotAuthorised as error:
+                cookies = self.login.after_refusal(error)
+
+    def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False) -> Answer:
+        """Ask with these cookies; what the cloud refuses stays refused."""
+        return self.http.fetch_json(
+            f"{self.hosts.alexa}/nexus/v1/graphql", method="POST", body=body, headers={**HEADERS, "Cookie": cookies},
+            timeout_seconds=self.timeout_seconds, compressed=True, once=once, patient=False, endpoint=name,
+            check=_check(name, items), check_page=_check_page)
+
+
+def enter(settings: Settings, secrets: Secrets, http: Session, memory: MutableMapping[str, object],
+          now: datetime | None) -> Cloud:
+    """Return the cloud that the settings and secrets lead to; `now` is None where nobody knows the time."""
+    where = hosts(settings)
+    login = Login(where, secrets, http, memory, now, settings.timeout_seconds)
+    return Cloud(http, where, login, settings.timeout_seconds)
+
+
+@contextmanager
+def growing_patience(memory: MutableMapping[str, object]) -> Iterator[None]:
+    """Make a Throttled ask for 15 min, 30 min, ... 4 h, each time longer, until all goes well again."""
+    count = memory.get("throttled")
+    times = count if type(count) is int and 0 <= count < 10 else 0
+    try:
+        yield
+    except Throttled as error:
+        memory["throttled"] = times + 1
+        seconds = max(FIRST_PAUSE_SECONDS * 2 ** times, error.retry_after or 0)
+        raise Throttled(str(error), error.remedy, min(seconds, LONGEST_PAUSE_SECONDS)) from None
+    memory.pop("throttled", None)
+
+
+def _check(name: str, items: str) -> Callable[[object], None]:
+    """Return what raises the meaning of an answer's errors; while there is some data, errors cost only their own."""
+    def check(document: object) -> None:
+        parts = queries.parts(document, name)
+        if any(part.get(items) for part in parts):
+            return
+        errors = [error for answer in queries.answers(document) for error in queries.objects(answer, "errors")]
+        if errors:
+            raise _meaning(errors)
+        if not any(isinstance(part.get(items), list) for part in parts):
+            raise NotUnderstood(f"the Alexa cloud tells neither {items} nor why")
+        if any(part.get("completeResult") is False for part in parts):
+            raise BadAnswer("the Alexa cloud tells nothing, and that its answer is incomplete")
+    return check
+
+
+def _meaning(errors: list[Part]) -> Exception:
+    first = queries.part(errors[0], "extensions")
+    codes = [queries.part(error, "extensions").get("errorCode") for error in errors]
+    said = queries.brief(errors[0].get("message")) or queries.brief(codes[0]) or "no reason given"
+    if "FORBIDDEN" in codes:
+        return NotAuthorised(f"the Alexa cloud refuses our session ({said})")
+    if any(code in THROTTLED for code in codes):
+        return Throttled("the Alexa cloud asks for patience (too many requests)")
+    if first.get("classification") == "ValidationError":
+        return InvalidQuery(f"the Alexa cloud does not understand our query ({said})")
+    if codes[0] == "BAD_REQUEST":
+        return UnknownEndpoint(f"the Alexa cloud does not know what we asked for ({said})")
+    if first.get("isRetryable") is True:
+        return BadAnswer(f"the Alexa cloud reports an error of its own ({said})")
+    return NotUnderstood(f"the Alexa cloud answers with an error ({said})")
+
+
+def _check_page(page: str) -> None:
+    """Raise NotAuthorised for the page where people sign in; any other one (maintenance, say) passes by itself."""
+    if SIGN_IN.search(page):
+        raise NotAuthorised("the Alexa cloud shows us the page where people sign in")

@@ -1,0 +1,59 @@
+"""The exchange of the refresh token for session cookies, as the Alexa app makes it.
+
+Form and answer as in alexa-cookie-cli (adn77, README, 2026-08) and thorsten-gehrig/alexa-remote-control. What Amazon
+says to a token that is dead is not known to anybody; a refusal by status, or no cookies, is taken for that.
+"""
+
+import re
+from collections.abc import Mapping
+
+from collectors.amazon_aqm.addresses import Hosts
+from collectors.amazon_aqm.queries import brief, objects, part
+from collectors.kit.errors import BadAnswer, NotAuthorised, NotUnderstood
+from collectors.kit.session import Answer, Session
+
+APP = "Amazon Alexa"
+COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
+
+
+def exchange(http: Session, hosts: Hosts, refresh_token: str, timeout_seconds: float, share: float = 1.0) -> Answer:
+    """Return Amazon's answer, which holds cookies for our site. Raise NotAuthorised if the token is refused."""
+    form = {"app_name": APP, "requested_token_type": "auth_cookies", "source_token_type": "refresh_token",
+            "source_token": refresh_token, "domain": f".{hosts.site}"}
+    try:
+        return http.fetch_json(
+            f"{hosts.www}/ap/exchangetoken/cookies", method="POST", form=form, compressed=True, patient=False,
+            headers={"x-amzn-identity-auth-domain": f"api.{hosts.site}"}, timeout_seconds=timeout_seconds, share=share,
+            operation="exchange", endpoint="exchangetoken", check=lambda document: _check(document, hosts.site))
+    except NotUnderstood as error:
+        if error.status != 400:
+            raise
+        raise NotAuthorised(str(error)) from None
+
+
+def issued(document: object, site: str) -> dict[str, str]:
+    """Return the cookies for a site among those that an answer holds, by name."""
+    tokens = part(part(document, "response"), "tokens")
+    cookies = {}
+    for each in objects(part(tokens, "cookies"), f".{site}"):
+        match each:
+            case {"Name": str(name), "Value": str(value)}:
+                cookies[name] = value
+    return fit(cookies)
+
+
+def fit(cookies: Mapping[str, object]) -> dict[str, str]:
+    """Return the cookies that a header can hold. Some values come in quotes, which are not theirs."""
+    bare = {name: value.strip().strip('"') for name, value in cookies.items() if isinstance(value, str)}
+    return {name: value for name, value in bare.items() if COOKIE.fullmatch(f"{name}={value}")}
+
+
+def _check(document: object, site: str) -> None:
+    """Raise what an answer without cookies for our site means."""
+    if not isinstance(document, dict):
+        raise NotUnderstood("the exchange of our token for cookies was answered with no JSON object")
+    error = part(part(document, "response"), "error")
+    if error.get("code") == "ServerError":
+        raise BadAnswer("Amazon reports an internal error")
+    if not issued(document, site):
+        raise NotAuthorised(brief(error.get("message")) or f"no cookies for {site} came in exchange")

@@ -1,0 +1,178 @@
+"""What a monitor measures: its features made into a sighting and a reading.
+
+Temperature is a feature of its own; the other values are ranges that differ by `instance`. A name that comes with one
+says what it is; where none does, the table below does, which real devices agree on (alexa_media_player issues 3245 and
+3483, ioBroker.alexa2 issue 960). The device measures carbon monoxide and no carbon dioxide. A null or a fault costs
+nobody but itself.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from collectors.amazon_aqm import Settings
+from collectors.amazon_aqm.discovery import Monitor
+from collectors.amazon_aqm.queries import Part, objects, part, text
+from storage.reading import Reading, Sighting, instant, number, printable
+
+log = logging.getLogger(__name__)
+
+FUTURE = timedelta(minutes=5)  # a sample this much younger than the cloud's own clock tells of a clock that is wrong
+MANY = 50  # unknown instances remembered
+
+BY_INSTANCE: Mapping[str, str] = {
+    "4": "humidity_percent",
+    "5": "voc_index",  # 0 to 100, higher is worse
+    "6": "pm25_ugm3",
+    "7": "pm10_ugm3",  # the one that devices give no name
+    "8": "co_ppm",
+    "9": "iaq_score",  # 0 to 100, higher is better
+}
+BY_NAME: Mapping[str, str] = {
+    "humidity": "humidity_percent", "indoorhumidity": "humidity_percent", "relativehumidity": "humidity_percent",
+    "volatileorganiccompounds": "voc_index", "voc": "voc_index",
+    "particulatematter": "pm25_ugm3", "pm25": "pm25_ugm3", "pm10": "pm10_ugm3", "particulatematter10": "pm10_ugm3",
+    "carbonmonoxide": "co_ppm", "carbondioxide": "co2_ppm",
+    "indoorairquality": "iaq_score", "airquality": "iaq_score",
+}
+ASSET = "Alexa.AirQuality."
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value and when it was measured, None if the cloud does not say."""
+
+    value: float
+    at: datetime | None
+
+
+def parse(monitor: Monitor, endpoint: Part, settings: Settings, now: datetime,
+          cloud_now: datetime | None) -> Iterator[Reading | Sighting]:
+    """Given the state of a monitor's endpoint, yield its sighting, and a reading if anything in it is fresh.
+
+    `cloud_now` is the cloud's own clock, if it told: ages are judged by the clock that the samples' times are of.
+    """
+    name = printable(text(endpoint, "friendlyNameObject"))
+    samples = dict(_samples(endpoint))
+    limit = (cloud_now or now) - timedelta(seconds=settings.stale_after_seconds)
+    fresh = {name: each for name, each in samples.items() if each.at is None or each.at >= limit}
+    trouble = _trouble(endpoint, samples, fresh, cloud_now or now)
+    yield monitor.sighting(settings, trouble, name)
+    if trouble is None:
+        yield _reading(monitor, name, endpoint, fresh, settings, now, cloud_now or now)
+
+
+def note_unknown(endpoint: Part, memory: MutableMapping[str, object]) -> None:
+    """Log the instances nobody has heard of, each once in a lifetime."""
+    remembered = memory.get("unknown_instances")
+    known = [each for each in remembered if isinstance(each, str)] if isinstance(remembered, list) else []
+    for feature in objects(endpoint, "features"):
+        instance = printable(feature.get("instance"), 20)
+        if feature.get("name") == "range" and instance not in (None, *known) and _quantity(feature) is None:
+            known.append(f"{instance}")
+            log.warning("a monitor tells a value of unknown meaning, which is not stored: instance %s", instance)
+            memory["unknown_instances"] = known[-MANY:]
+
+
+def _reading(monitor: Monitor, name: str | None, endpoint: Part, samples: Mapping[str, Sample], settings: Settings,
+             now: datetime, cloud_now: datetime) -> Reading:
+    values = {quantity: sample.value for quantity, sample in samples.items()}
+    celsius, humidity = values.pop("temperature_celsius", None), values.get("humidity_percent")
+    times = [sample.at for sample in samples.values() if sample.at is not None]
+    told = samples["temperature_celsius"].at if celsius is not None else None
+    measured_at = told or max(times, default=None)
+    return Reading(
+        timestamp=now, device_id=f"alexa:{monitor.serial}", device_type="alexa_aqm", name=name or monitor.name,
+        location=settings.device_locations.get(monitor.serial) or monitor.room,
+        temperature_celsius=celsius, temperature_raw=celsius, **values,  # type: ignore[arg-type]  # all are numbers
+        is_anomalous=_is_outside(celsius, settings.temperature_min, settings.temperature_max)
+        or _is_outside(humidity, settings.humidity_min, settings.humidity_max),
+        measured_at=measured_at if measured_at and measured_at - cloud_now <= FUTURE else None,
+        raw_response=json.dumps(endpoint) if settings.collect_raw_response else None)
+
+
+def _is_outside(value: float | None, lowest: float, highest: float) -> bool:
+    return value is not None and not lowest <= value <= highest
+
+
+def _trouble(endpoint: Part, samples: Mapping[str, Sample], fresh: Mapping[str, Sample], now: datetime) -> str | None:
+    """Say why there is no fresh value, or None if there is one. Offline monitors keep telling their last values."""
+    if _is_unreachable(endpoint):
+        return "cannot be reached by the Alexa cloud"
+    if fresh:
+        return None
+    times = [sample.at for sample in samples.values() if sample.at is not None]
+    return f"last heard of {int((now - max(times)).total_seconds()) // 3600} h ago" if times else "tells no values"
+
+
+def _is_unreachable(endpoint: Part) -> bool:
+    states = [each.get("reachabilityStatusValue") for feature in objects(endpoint, "features")
+              if feature.get("name") == "connectivity" for each in objects(feature, "properties")]
+    return any(isinstance(each, str) and each != "OK" for each in states)
+
+
+def _samples(endpoint: Part) -> Iterator[tuple[str, Sample]]:
+    """Yield each quantity that the endpoint tells, once, the lower instance first where two claim to be the same."""
+    seen = set()
+    for feature in sorted(objects(endpoint, "features"), key=_order):
+        quantity = _quantity(feature)
+        for each in objects(feature, "properties"):
+            value = _value(feature, each)
+            if quantity is not None and value is not None and quantity not in seen:
+                seen.add(quantity)
+                yield quantity, Sample(value, _time(each.get("timeOfSample")))
+
+
+def _order(feature: Part) -> tuple[int, str]:
+    instance = str(feature.get("instance"))
+    return len(instance), instance
+
+
+def _quantity(feature: Part) -> str | None:
+    """Return the column that a feature's value belongs in, None for one that belongs in none."""
+    if feature.get("name") == "temperatureSensor":
+        return "temperature_celsius"
+    if feature.get("name") != "range":
+        return None
+    asset, label = _names(feature)
+    if asset is not None:
+        return BY_NAME.get(_plain(asset.removeprefix(ASSET)))
+    return BY_NAME.get(_plain(label or "")) or BY_INSTANCE.get(str(feature.get("instance")))
+
+
+def _names(feature: Part) -> tuple[str | None, str | None]:
+    """Return the asset id and the human name that come with a feature, in any of the forms that have been seen."""
+    configuration, resources = part(feature, "configuration"), part(feature, "resources")
+    named = [part(configuration, "friendlyName"), *objects(configuration, "friendlyNames"),
+             *objects(resources, "friendlyNames")]
+    values = [part(each, "value") for each in named]
+    assets = [each["assetId"] for each in values if isinstance(each.get("assetId"), str)]
+    labels = [each["text"] for each in values if isinstance(each.get("text"), str)]
+    return next(iter(assets), None), next(iter(labels), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+def _value(feature: Part, each: Part) -> float | None:
+    """Return the number that a property tells, temperatures in degrees Celsius; None for one not to be relied on."""
+    if each.get("type") != "RETRIEVABLE" or each.get("error") is not None:
+        return None
+    if feature.get("name") == "range":
+        return number(part(each, "rangeValue").get("value")) if each.get("name") == "rangeValue" else None
+    told = part(each, "value") if each.get("name") == "temperature" else {}
+    degrees, scale = number(told.get("value")), told.get("scale")
+    if degrees is None or scale not in ("CELSIUS", "FAHRENHEIT"):
+        return None
+    return round(degrees if scale == "CELSIUS" else (degrees - 32) * 5 / 9, 2)
+
+
+def _time(told: object) -> datetime | None:
+    try:
+        return instant(told if isinstance(told, str) else "").replace(microsecond=0)
+    except (ValueError, OverflowError):
+        return None

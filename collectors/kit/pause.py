@@ -1,0 +1,56 @@
+"""Until when a source is left alone: it asked for patience, or it refuses us and only a human can change that.
+
+Kept in the collector's memory. A pause because of a refusal ends at once when secrets.yaml has changed: then a human
+has acted. One that reaches further than any pause may (the clock was set back) is none.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, Throttled
+from storage.memory import Memory
+from storage.reading import instant, stamp
+
+PATIENCE = timedelta(hours=4)  # the most that a source may ask for
+REFUSAL = timedelta(hours=24)  # after a refusal, one request a day
+
+
+def standing(memory: Memory, now: datetime, secrets: Path) -> CollectorError | None:
+    """Return, as the error it is for this cycle too, why the source is not to be asked now; None if it may be."""
+    match memory.get("pause"):
+        case {"until": str(text), "error": str(error), "remedy": str(remedy), "refused": bool(refused),
+              "secrets": mark}:
+            until = _moment(text)
+        case _:
+            return None
+    if until is None or not now < until <= now + (REFUSAL if refused else PATIENCE):
+        return None
+    if refused:
+        return NotAuthorised(error, remedy) if mark == _mark(secrets) else None
+    return Throttled(f"left alone until {stamp(until)}, as it asked ({error})", remedy)
+
+
+def remember(memory: Memory, error: Exception | None, now: datetime, secrets: Path) -> None:
+    """Keep the pause that an error asks for; forget an earlier one, for the source has been asked again."""
+    memory.pop("pause", None)
+    if isinstance(error, CannotReach | NotAuthorised) and error.retry_after is not None and error.retry_after > 0:
+        refused = isinstance(error, NotAuthorised)
+        longest = REFUSAL if refused else PATIENCE
+        until = now + timedelta(seconds=min(error.retry_after, longest.total_seconds()))
+        memory["pause"] = {"until": stamp(until), "error": str(error), "remedy": error.remedy, "refused": refused,
+                           "secrets": _mark(secrets)}
+
+
+def _mark(secrets: Path) -> int:
+    """Return what changes whenever a human, or pairing, writes secrets.yaml: its time of change in nanoseconds."""
+    try:
+        return secrets.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return instant(text)
+    except (ValueError, OverflowError):
+        return None

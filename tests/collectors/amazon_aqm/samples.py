@@ -1,0 +1,118 @@
+"""What the cloud says of one monitor, written out, and what the collector makes of it. The clock stands at `NOW`."""
+
+import json
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import responses
+
+import config
+from collectors import amazon_aqm
+from collectors.kit.cycle import retry_policy
+from collectors.kit.session import Session
+from collectors.kit.stopwatch import Deadline
+from storage.memory import Memory
+from storage.reading import Reading, Sighting
+
+NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
+ID = "amzn1.alexa.endpoint.11111111-2222-4333-8444-555555555555"
+SERIAL = "GAJ23005314600H3"
+URL = "https://alexa.amazon.de/nexus/v1/graphql"
+
+Part = dict[str, Any]
+
+
+def told(ago: timedelta = timedelta(minutes=3)) -> str:
+    """Return a moment that long before `NOW` as the cloud writes it."""
+    return (NOW - ago).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def value(instance: str, number: Any, **changes: Any) -> Part:
+    """Return the feature of one range; `changes` are laid over its property."""
+    return {"name": "range", "instance": instance, "configuration": None, "properties": [{
+        "name": "rangeValue", "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None, "__typename": "RangeValue",
+        "rangeValue": {"value": number}, "timeOfSample": told(), **changes}]}
+
+
+def named(feature: Part, *values: Part) -> Part:
+    """Give a feature names in the form of a capability's resources."""
+    return {**feature, "resources": {"friendlyNames": [{"@type": "asset", "value": each} for each in values]}}
+
+
+def temperature(degrees: Any, scale: Any = "CELSIUS", **changes: Any) -> Part:
+    """Return the feature of the thermometer."""
+    return {"name": "temperatureSensor", "instance": None, "configuration": None, "properties": [{
+        "name": "temperature", "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None,
+        "__typename": "TemperatureSensor", "value": {"value": degrees, "scale": scale}, "timeOfSample": told(),
+        **changes}]}
+
+
+def reachable(status: Any = "OK", **changes: Any) -> Part:
+    """Return the feature that says whether the monitor is there."""
+    return {"name": "connectivity", "instance": None, "configuration": None, "properties": [{
+        "name": "reachability", "type": "RETRIEVABLE", "error": None, "__typename": "Reachability",
+        "reachabilityStatusValue": status, "timeOfSample": told(), **changes}]}
+
+
+def text(content: Any) -> Part:
+    """Return a name as the cloud wraps it."""
+    return {"value": {"text": content}}
+
+
+def listed(**changes: Any) -> Part:
+    """Return the monitor as discovery tells of it."""
+    return {"endpointId": ID, "friendlyNameObject": text("Monitor"), "manufacturer": text("Amazon"),
+            "model": text("Smart Air Quality Monitor"), "serialNumber": text(SERIAL), **changes}
+
+
+def wrapped(name: str, items: str, *content: Any, **changes: Any) -> Part:
+    """Return the answer to one operation."""
+    return {"data": {name: {"completeResult": True, items: list(content), **changes}}}
+
+
+def group(name: Any, *members: Any) -> Part:
+    """Return a room and what is in it."""
+    return {"id": "amzn1.alexa.endpointGroup.1", "friendlyName": text(name),
+            "memberDevices": {"items": [{"id": member} for member in members]}}
+
+
+def collect(*features: Any, monitors: Any = None, groups: Any = None, state: Any = None, date: datetime | None = NOW,
+            **settings: Any) -> list[Sighting | Reading]:
+    """Given what the cloud says of a monitor, or of its whole answers, return what is collected of it."""
+    answers = {
+        "AIR_QUALITY_MONITOR": wrapped("listEndpoints", "endpoints", listed()) if monitors is None else monitors,
+        "listDeviceGroups": wrapped("listDeviceGroups", "deviceGroups") if groups is None else groups,
+        "getEndpointState": [wrapped("listEndpoints", "endpoints", {"endpointId": ID, "features": list(features)})]
+        if state is None else state}
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        asked = next(each for each in answers if each in str(request.body))
+        return 200, {} if date is None else {"Date": format_datetime(date, usegmt=True)}, json.dumps(answers[asked])
+
+    chosen = amazon_aqm.Settings(domain="amazon.de", **settings)
+    with responses.RequestsMock() as cloud, Session(
+            Deadline(20), retry_policy(config.Retry(base_delay_seconds=0))) as http:
+        cloud.add_callback("POST", URL, answer)
+        return list(amazon_aqm.collect(chosen, amazon_aqm.Secrets(cookies={"session-id": "1"}), http,
+                                       Memory(Path("nowhere")), NOW))
+
+
+def reading(*features: Any, **circumstances: Any) -> Reading:
+    """Return the one reading that is to be expected."""
+    [only] = [item for item in collect(*features, **circumstances) if isinstance(item, Reading)]
+    return only
+
+
+def sighting(*features: Any, **circumstances: Any) -> Sighting:
+    """Return the one device that is seen, with a value or without."""
+    [only] = [item for item in collect(*features, **circumstances) if isinstance(item, Sighting)]
+    return only
+
+
+def trouble(*features: Any, **circumstances: Any) -> str | None:
+    """Return why the one device seen has no fresh value; there must be no reading then."""
+    [only] = collect(*features, **circumstances)
+    assert isinstance(only, Sighting)
+    return only.trouble

@@ -1,0 +1,212 @@
+"""Whole cycles against the simulated cloud: what is asked, when, and what is stored of it."""
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from tests.collectors.amazon_aqm.conftest import Household
+
+
+def test_the_first_cycle_logs_in_and_looks_around(household: Household) -> None:
+    outcome = household.run("--json")
+    assert (outcome.code, outcome.json["requests"]) == (0, 4)
+    assert household.asked() == ["exchange", "discovery", "groups", "state"]
+
+
+def test_a_normal_cycle_is_one_request(settled: Household) -> None:
+    outcomes = [settled.run("--json") for _ in range(3)]
+    assert [(outcome.code, outcome.json["requests"], outcome.json["stored"]) for outcome in outcomes] == [(0, 1, 1)] * 3
+    assert settled.asked() == ["state"] * 3
+
+
+def test_what_is_stored_is_what_the_house_is_like(settled: Household) -> None:
+    [row] = settled.home.rows()
+    truth, monitor = settled.simulator.house.air_truth, settled.simulator.house.monitors[0]
+
+    def measured(quantity: str) -> float:
+        when = settled.simulator.house.last_sample(monitor.serial, quantity, settled.moment)
+        return truth(monitor.serial, quantity, when)
+
+    columns = {"humidity_percent": "humidity", "voc_index": "voc", "pm25_ugm3": "pm25", "pm10_ugm3": "pm10",
+               "co_ppm": "co", "iaq_score": "iaq", "temperature_celsius": "temperature"}
+    assert {column: row[column] for column in columns} == {
+        column: pytest.approx(measured(quantity)) for column, quantity in columns.items()}
+    assert (row["device_id"], row["device_type"]) == (f"alexa:{monitor.serial}", "alexa_aqm")
+    assert (row["co2_ppm"], row["voc_ppb"], row["is_anomalous"]) == (None, None, 0)
+
+
+def test_the_time_measured_is_that_of_the_temperature(settled: Household) -> None:
+    when = settled.simulator.house.last_sample(settled.alexa.serial, "temperature", settled.moment)
+    assert datetime.fromisoformat(settled.home.rows()[0]["measured_at"]) == when.replace(microsecond=0)
+
+
+def test_fahrenheit_is_told_as_celsius(settled: Household) -> None:
+    settled.run()
+    settled.alexa.scale = "FAHRENHEIT"
+    settled.run()
+    monitor = settled.simulator.house.monitors[0]
+    when = settled.simulator.house.last_sample(monitor.serial, "temperature", settled.moment)
+    truth = settled.simulator.house.air_truth(monitor.serial, "temperature", when)
+    assert settled.home.rows()[-1]["temperature_celsius"] == pytest.approx(truth, abs=0.01)
+
+
+def test_the_room_is_the_group_and_a_configured_one_wins(settled: Household) -> None:
+    settled.configure(device_locations={settled.alexa.serial: "Box room"})
+    settled.run()
+    room = settled.simulator.house.monitors[0].room
+    assert [row["location"] for row in settled.home.rows()] == [room, "Box room"]
+    [device] = settled.home.rows("SELECT * FROM device_registry")
+    assert (device["location"], device["location_source"]) == ("Box room", "config")
+
+
+def test_two_monitors_are_one_request(two: Household) -> None:
+    assert two.run("--json").json["requests"] == 1
+    assert len({row["device_id"] for row in two.home.rows()}) == 2
+
+
+def test_one_of_two_can_be_chosen_by_its_serial_number(two: Household) -> None:
+    two.configure(device_serial=two.alexa.serial.lower())
+    assert [reading["device_id"] for reading in two.run("--json").json["readings"]] == [f"alexa:{two.alexa.serial}"]
+
+
+def test_a_serial_number_that_nobody_has_is_said(settled: Household) -> None:
+    settled.configure(device_serial="GAJ0")
+    outcome = settled.run()
+    assert outcome.code == 1 and "has the serial number GAJ0" in outcome.err
+    assert settled.asked() == []
+
+
+def test_another_makers_monitor_is_left_out(household: Household) -> None:
+    household.run()
+    assert "not Amazon's own" in household.home.log() and "Wave Plus" in household.home.log()
+    assert len(household.home.rows("SELECT * FROM device_registry")) == 1
+
+
+@pytest.mark.parametrize(("fault", "options", "trouble"), [
+    ("offline", {}, "cannot be reached by the Alexa cloud"),
+    ("offline", {"frozen": True}, "cannot be reached by the Alexa cloud"),
+    ("old-samples", {}, "last heard of 48 h ago"),
+    ("properties-null", {}, "tells no values"),
+    ("value-null", {}, "tells no values"),
+    ("not-found", {}, "tells no values"),
+    ("not-retrievable", {}, "tells no values"),
+])
+def test_a_monitor_without_fresh_values_is_seen_and_not_read(
+        fault: str, options: dict[str, Any], trouble: str, two: Household) -> None:
+    two.faults.add(fault, monitor=two.alexa.serial, **options)
+    outcome = two.run("--json")
+    assert (outcome.code, outcome.json["outcome"], len(outcome.json["readings"])) == (0, "ok", 1)
+    assert trouble in two.home.log()
+
+
+def test_half_a_days_old_samples_of_a_reachable_monitor_are_normal(settled: Household) -> None:
+    """They are published on change."""
+    settled.faults.add("old-samples", seconds=43_200)
+    assert settled.run("--json").json["stored"] == 1
+
+
+@pytest.mark.parametrize("fault", ["properties-null", "value-null", "not-found", "not-retrievable", "old-samples"])
+def test_one_value_missing_costs_no_other(fault: str, settled: Household) -> None:
+    settled.faults.add(fault, features=["5"])
+    [reading] = settled.run("--json").json["readings"]
+    assert reading["voc_index"] is None and reading["humidity_percent"] is not None
+
+
+def test_readings_without_a_temperature_take_the_newest_time(settled: Household) -> None:
+    settled.faults.add("value-null", features=["temperatureSensor"])
+    [reading] = settled.run("--json").json["readings"]
+    assert reading["temperature_celsius"] is None and reading["measured_at"] is not None
+    assert reading["is_anomalous"] == 0
+    newest = max(settled.simulator.house.last_sample(settled.alexa.serial, quantity, settled.moment)
+                 for quantity in ("humidity", "voc", "pm25", "pm10", "co", "iaq"))
+    assert datetime.fromisoformat(reading["measured_at"]) == newest.replace(microsecond=0).astimezone(timezone.utc)
+
+
+def test_a_value_of_unknown_meaning_is_logged_once_and_not_stored(settled: Household) -> None:
+    settled.faults.add("extra-features")
+    for _ in range(2):
+        assert settled.run("--json").json["stored"] == 1
+    assert [settled.home.log().count(f"not stored: instance {each}") for each in (12, 13)] == [1, 1]
+    assert settled.memory["unknown_instances"] == ["12", "13"]
+
+
+@pytest.mark.parametrize(("label", "column"), [
+    ("Alexa.AirQuality.CarbonDioxide", "co2_ppm"), ("Carbon dioxide", "co2_ppm"), ("Humidity", "humidity_percent"),
+    ("Kohlenmonoxid", "co_ppm"),
+])
+def test_a_name_wins_over_the_table(label: str, column: str, settled: Household) -> None:
+    settled.faults.add("relabelled", labels={"8": label, "4": "Carbon monoxide" if label == "Humidity" else None})
+    [reading] = settled.run("--json").json["readings"]
+    when = settled.simulator.house.last_sample(settled.alexa.serial, "co", settled.moment)
+    assert reading[column] == pytest.approx(settled.simulator.house.air_truth(settled.alexa.serial, "co", when))
+
+
+def test_without_names_the_table_tells(settled: Household) -> None:
+    settled.faults.add("unlabelled")
+    [reading] = settled.run("--json").json["readings"]
+    assert all(reading[column] is not None for column in ("voc_index", "pm25_ugm3", "pm10_ugm3", "co_ppm", "iaq_score"))
+
+
+def test_without_instances_the_names_tell(settled: Household) -> None:
+    settled.faults.add("uninstanced")
+    [reading] = settled.run("--json").json["readings"]
+    assert reading["pm25_ugm3"] is not None and reading["pm10_ugm3"] is None
+
+
+def test_a_field_that_the_cloud_does_not_know_is_asked_for_once(settled: Household) -> None:
+    settled.faults.add("invalid-query", field="assetId")
+    assert settled.run("--json").json["requests"] == 2
+    assert settled.run("--json").json["requests"] == 1
+    settled.faults.add("invalid-query", field="configuration")
+    assert settled.run("--json").json["requests"] == 2
+    outcome = settled.run("--json")
+    assert (outcome.json["requests"], outcome.json["stored"]) == (1, 1)
+    settled.faults.clear()
+    assert settled.run("--json", hours=25).code == 0
+    assert settled.memory["labels"] == 0
+
+
+def test_a_field_that_can_not_be_done_without_is_not_asked_for_for_ever(settled: Household) -> None:
+    settled.faults.add("invalid-query", field="features")
+    outcome = settled.run("--json")
+    assert (outcome.code, outcome.json["requests"], outcome.json["outcome"]) == (1, 3, "not_understood")
+
+
+def test_values_out_of_range_are_stored_and_marked(settled: Household) -> None:
+    settled.faults.add("value", features=["4"], value=101)
+    settled.run()
+    settled.faults.clear()
+    settled.configure(temperature_min=39)
+    settled.run()
+    assert [row["is_anomalous"] for row in settled.home.rows()] == [0, 1, 1]
+    assert settled.home.rows()[1]["humidity_percent"] == 101
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10 ** 400, True, "20", [20]])
+def test_what_is_no_number_is_no_value(value: object, settled: Household) -> None:
+    settled.faults.add("value", value=value, features=["6", "temperatureSensor"])
+    [reading] = settled.run("--json").json["readings"]
+    assert (reading["pm25_ugm3"], reading["temperature_celsius"]) == (None, None)
+    assert reading["humidity_percent"] is not None
+
+
+def test_the_whole_answer_is_kept_if_wished(settled: Household) -> None:
+    settled.configure(collect_raw_response=True)
+    settled.run()
+    rows = settled.home.rows()
+    assert rows[0]["raw_response"] is None
+    assert '"temperatureSensor"' in rows[1]["raw_response"] and rows[1]["raw_response"].startswith("{")
+
+
+def test_a_dry_run_leaves_no_trace(household: Household) -> None:
+    outcome = household.run("--dry-run")
+    assert outcome.code == 0 and "°C" in outcome.out
+    assert list(household.home.data.iterdir()) == []
+
+
+def test_a_name_changed_in_the_app_shows_at_the_next_cycle(settled: Household) -> None:
+    settled.faults.add("called", name="Spy\x1b[31m\ncatcher")
+    settled.run()
+    assert settled.home.rows()[-1]["name"] == "Spy [31m catcher"
+    assert settled.asked() == ["state"]

@@ -1,0 +1,140 @@
+"""Which monitors there are and where: when that is asked, what is done about those that move, hide or are new."""
+
+from typing import Any
+
+import pytest
+
+from tests.collectors.amazon_aqm.conftest import Household
+
+
+def test_discovery_comes_once_a_day(settled: Household) -> None:
+    settled.run(hours=11)
+    settled.run(hours=11)
+    assert "discovery" not in settled.asked()
+    settled.run(hours=2)
+    assert settled.asked() == ["discovery", "groups", "state"]
+    settled.run()
+    assert settled.asked() == ["state"]
+
+
+@pytest.mark.parametrize(("fault", "options"), [("bad-request", {"partial": False}), ("empty", {}), ("incomplete", {})])
+def test_known_monitors_have_to_do_while_discovery_fails(
+        fault: str, options: dict[str, Any], settled: Household) -> None:
+    settled.faults.add(fault, operation="discovery", **options)
+    assert settled.run("--json", hours=25).json["stored"] == 1
+    settled.asked()
+    settled.run()
+    assert settled.asked() == ["state"]
+
+
+def test_a_list_that_says_it_is_incomplete_takes_no_monitor_away(two: Household) -> None:
+    two.faults.add("incomplete", operation="discovery", kept=1)
+    assert two.run("--json", hours=25).json["stored"] == 2
+    two.faults.clear()
+    assert len(two.memory["monitors"]["found"]) == 2
+
+
+def test_rooms_that_remain_unknown_cost_nothing(household: Household) -> None:
+    household.faults.add("forbidden", operation="groups")
+    outcome = household.run("--json")
+    assert (outcome.code, outcome.json["readings"][0]["location"]) == (0, "Air quality monitor")
+    assert household.asked() == ["exchange", "discovery", "groups", "state"]
+
+
+def test_rooms_once_known_are_kept_while_the_cloud_does_not_tell(settled: Household) -> None:
+    settled.faults.add("bad-request", operation="groups", partial=False)
+    settled.run(hours=25)
+    room = settled.simulator.house.monitors[0].room
+    assert [row["location"] for row in settled.home.rows()] == [room, room]
+
+
+def test_a_monitor_without_a_room_stands_where_its_name_says(household: Household) -> None:
+    household.faults.add("groupless")
+    household.run()
+    assert household.home.rows()[0]["location"] == "Air quality monitor"
+
+
+def test_throttled_rooms_end_the_cycle_but_the_monitors_stay_known(household: Household) -> None:
+    household.faults.add("throttled", operation="groups")
+    assert household.run().code == 1
+    household.faults.clear()
+    household.asked()
+    assert household.run(hours=1).code == 0
+    assert household.asked() == ["state"]
+
+
+def test_a_monitor_set_up_anew_is_found_in_the_same_cycle(two: Household) -> None:
+    two.faults.add("vanished", monitor=two.alexa.serial)
+    outcome = two.run("--json")
+    assert (outcome.code, outcome.json["stored"]) == (0, 2)
+    assert two.asked() == ["discovery", "groups", "state", "state"]
+    assert two.run("--json").json["requests"] == 1
+    assert len(two.home.rows("SELECT * FROM device_registry")) == 2
+
+
+def test_a_monitor_taken_out_of_the_account_is_forgotten(two: Household) -> None:
+    two.faults.add("vanished", monitor=two.alexa.serial, replaced=False)
+    assert two.run("--json").json["stored"] == 1
+    assert two.asked() == ["discovery", "groups", "state"]
+    assert two.run("--json").json["requests"] == 1
+
+
+def test_a_monitor_that_is_listed_but_not_told_of_is_looked_up_once_a_day(two: Household) -> None:
+    two.faults.add("bad-request", monitor=two.alexa.serial)
+    outcomes = [two.run("--json").json for _ in range(3)]
+    assert [each["stored"] for each in outcomes] == [1, 1, 1]
+    assert two.asked() == ["discovery", "groups", "state", "state", "state"]
+    assert "the Alexa cloud tells nothing of it" in two.home.log()
+    two.run(hours=24)
+    assert two.asked().count("discovery") == 1
+    two.faults.clear()
+    two.run()
+    two.asked()
+    two.faults.add("vanished", monitor=two.alexa.serial)
+    assert two.run("--json").json["stored"] == 2
+
+
+def test_an_id_that_spoils_the_answer_for_all_is_asked_for_by_itself(two: Household) -> None:
+    """The cloud refuses ids of another form than its own, and the operation with them."""
+    path = two.home.data / "amazon_aqm.session.json"
+    path.write_text(path.read_text(encoding="utf-8").replace(two.alexa.endpoint_id, "nonsense"), encoding="utf-8")
+    assert two.run("--json").json["stored"] == 2
+    assert two.run("--json").json["requests"] == 1
+
+
+def test_an_incomplete_answer_leads_to_no_discovery(two: Household) -> None:
+    two.faults.add("incomplete", operation="state", kept=1)
+    assert two.run("--json").json["stored"] == 1
+    assert two.asked() == ["state"]
+
+
+def test_the_last_monitor_gone_is_said(settled: Household) -> None:
+    settled.faults.add("vanished", replaced=False)
+    outcome = settled.run("--json")
+    assert outcome.code == 1
+    assert "there is no monitor in this account on amazon.co.uk: is the domain right?" in outcome.err
+
+
+def test_the_wrong_countrys_site_shows_nothing_and_is_suspected(household: Household) -> None:
+    household.configure(domain="alexa.amazon.de")
+    outcome = household.run()
+    assert outcome.code == 1
+    assert "there is no monitor in this account on amazon.de: is the domain right?" in outcome.err
+    assert "Remedy: set collectors.amazon_aqm.domain" in outcome.err
+    household.configure(domain="amazon.co.uk")
+    assert household.run().code == 0
+
+
+def test_discover_lists_all_without_changing_anything(two: Household) -> None:
+    before = two.memory
+    outcome = two.run("--discover")
+    assert outcome.code == 0 and outcome.out.count("alexa:") == 2
+    assert "Amazon Smart Air Quality Monitor" in outcome.out
+    assert two.memory == before
+
+
+def test_ids_that_are_all_unknown_are_looked_up(two: Household) -> None:
+    path = two.home.data / "amazon_aqm.session.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("amzn1.alexa.endpoint.", "x."), encoding="utf-8")
+    assert two.run("--json").json["stored"] == 2
+    assert two.run("--json").json["requests"] == 1

@@ -1,0 +1,164 @@
+"""Introducing us to Amazon: `python devices.py pair amazon_aqm`, with somebody at a browser, or nobody."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+import config
+from collectors import amazon_aqm
+from collectors.kit.cycle import retry_policy
+from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotUnderstood
+from collectors.kit.session import Session
+from collectors.kit.stopwatch import Deadline
+from storage.memory import Memory
+from tests.collectors.amazon_aqm.conftest import Household
+from tests.home import CHECKOUT, Outcome
+from tests.simulator.alexa import Alexa
+from tests.simulator.server import Simulator, real_time
+
+NOT_FOUND = "https://www.amazon.com/ap/maplanding?openid.mode=id_res&openid.oa2.authorization_code="
+
+
+class Person:
+    """Somebody at a terminal with a browser beside it, who pastes what they are meant to, or `answers` instead."""
+
+    address: str | None = None
+
+    def __init__(self, alexa: Alexa, *answers: str) -> None:
+        self.alexa, self.answers = alexa, list(answers)
+        self.told: list[str] = []
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+    def ask(self, question: str) -> str:
+        return self.answers.pop(0) if self.answers else self.alexa.sign_in(self.url) + "\n"
+
+    @property
+    def url(self) -> str:
+        return next(line for line in self.told if "/ap/signin" in line)
+
+
+def introduce(person: Person, memory: Memory, url: str, domain: str = "amazon.co.uk") -> dict[str, str]:
+    """Pair as devices.py does."""
+    settings = amazon_aqm.Settings(domain=domain, base_url=url, auth_url=url)
+    with Session(Deadline(20), retry_policy(config.Retry(base_delay_seconds=0))) as http:
+        return amazon_aqm.pair(settings, http, memory, person)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    return Memory(tmp_path / "memory.json")
+
+
+def pair(household: Household, sign_in: bool = True) -> Outcome:
+    """Run the command as a process, without a terminal, and paste what the browser ends at (or close its input)."""
+    household.simulator.clock = real_time
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(household.home.config), "pair",
+               "amazon_aqm"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          cwd=household.home.folder, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}) as process:
+        assert process.stdin is not None and process.stderr is not None
+        seen = [process.stderr.readline(), process.stderr.readline()]
+        answer = household.alexa.sign_in(seen[1].strip()) + "\n" if sign_in else ""
+        out, err = process.communicate(answer, timeout=30)
+    return Outcome(process.returncode, out, "".join(seen) + err)
+
+
+def test_the_command_leads_through_the_browser_and_then_everything_is_known(household: Household) -> None:
+    household.home.secrets.unlink()
+    outcome = pair(household)
+    assert outcome.code == 0, outcome.err
+    assert household.secrets() == {"refresh_token": household.alexa.refresh_token}
+    assert stat.S_IMODE(household.home.secrets.stat().st_mode) == 0o600
+    assert f"Found 1 air quality monitors: Air quality monitor ({household.alexa.serial}" in outcome.err
+    assert "°C" in outcome.out
+    assert (household.alexa.counts["register"], household.alexa.counts["exchange"]) == (1, 1)
+    assert household.home.process(module="collectors.amazon_aqm").code == 0
+    assert household.alexa.counts["exchange"] == 1
+
+
+def test_the_command_without_anybody_to_answer_ends_with_the_remedy(household: Household) -> None:
+    outcome = pair(household, sign_in=False)
+    assert outcome.code == 1
+    assert "was not given" in outcome.err and "Remedy: python devices.py pair amazon_aqm" in outcome.err
+    assert household.alexa.requests == []
+
+
+def test_what_the_program_prints_holds_no_secret(household: Household) -> None:
+    outcome = pair(household)
+    assert household.alexa.refresh_token not in outcome.out + outcome.err
+    kept = yaml.safe_load((household.home.data / "amazon_aqm.session.json").read_text(encoding="utf-8"))
+    assert not [value for value in kept["session"]["cookies"].values() if value in outcome.out + outcome.err]
+
+
+def test_the_sign_in_page_is_amazons_own_for_every_country(memory: Memory) -> None:
+    with Simulator(tls=None) as simulator:
+        person = Person(simulator.alexa, "")
+        with pytest.raises(NotUnderstood), Session(Deadline(5), retry_policy(config.Retry())) as http:
+            amazon_aqm.pair(amazon_aqm.Settings(domain="amazon.de"), http, memory, person)
+    parts = urlsplit(person.url)
+    asked = parse_qs(parts.query)
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "www.amazon.com", "/ap/signin")
+    assert asked["openid.return_to"] == ["https://www.amazon.com/ap/maplanding"]
+    assert asked["openid.oa2.code_challenge_method"] == ["S256"]
+
+
+def test_each_pairing_is_another_device_with_another_secret(household: Household, memory: Memory) -> None:
+    people = [Person(household.alexa) for _ in range(2)]
+    for person in people:
+        introduce(person, memory, household.simulator.cloud_url)
+    asked = [parse_qs(urlsplit(person.url).query) for person in people]
+    for name in ("openid.oa2.client_id", "openid.oa2.code_challenge"):
+        assert asked[0][name] != asked[1][name]
+
+
+def test_an_address_without_a_code_may_be_corrected(household: Household, memory: Memory) -> None:
+    person = Person(household.alexa, "https://www.amazon.com/", "http://[")
+    assert introduce(person, memory, household.simulator.cloud_url) == {"refresh_token": household.alexa.refresh_token}
+    assert sum("holds no openid.oa2.authorization_code" in line for line in person.told) == 2
+
+
+def test_three_addresses_without_a_code_are_enough(household: Household, memory: Memory) -> None:
+    with pytest.raises(NotUnderstood, match="was not given"):
+        introduce(Person(household.alexa, *["nonsense"] * 3), memory, household.simulator.cloud_url)
+    assert household.alexa.requests == []
+
+
+@pytest.mark.parametrize(("fault", "options", "error"), [
+    ("body", {"status": 400}, NotAuthorised), ("body", {"status": 401}, NotAuthorised), ("500", {}, BadAnswer),
+    ("429", {}, CollectorError), ("reset", {}, CollectorError), ("body", {"content": "{}"}, NotAuthorised),
+    ("body", {"content": '{"response": {"success": {"tokens": {"bearer": {"refresh_token": 5}}}}}'}, NotAuthorised),
+])
+def test_registration_is_tried_once_whatever_happens(
+        fault: str, options: dict[str, Any], error: type[Exception], household: Household, memory: Memory) -> None:
+    household.faults.add(fault, face="alexa", paths=["/auth/register"], **options)
+    with pytest.raises(error):
+        introduce(Person(household.alexa), memory, household.simulator.cloud_url)
+    assert household.alexa.counts["register"] == 1
+
+
+def test_a_code_used_before_asks_for_another_sign_in(household: Household, memory: Memory) -> None:
+    with pytest.raises(NotAuthorised, match="good for once") as refused:
+        introduce(Person(household.alexa, NOT_FOUND + "USED"), memory, household.simulator.cloud_url)
+    assert refused.value.remedy == "python devices.py pair amazon_aqm"
+
+
+def test_the_wrong_country_is_suspected_and_the_token_kept_all_the_same(household: Household, memory: Memory) -> None:
+    person = Person(household.alexa)
+    assert introduce(person, memory, household.simulator.cloud_url, "amazon.de")["refresh_token"]
+    assert "is the domain right?" in person.told[-1] and "collectors.amazon_aqm.domain" in person.told[-1]
+
+
+def test_a_token_that_cannot_be_tried_just_now_is_kept_all_the_same(household: Household, memory: Memory) -> None:
+    household.faults.add("500", face="alexa", paths=["/nexus"])
+    person = Person(household.alexa)
+    assert introduce(person, memory, household.simulator.cloud_url)["refresh_token"]
+    assert "HTTP 500" in person.told[-1]

@@ -1,0 +1,59 @@
+"""The health check's question: one real request, and a sentence or an error that says what is wrong."""
+
+import pytest
+
+import config
+from collectors import amazon_aqm
+from collectors.kit.cycle import retry_policy
+from collectors.kit.errors import NotAuthorised, NotUnderstood, Throttled
+from collectors.kit.session import Session
+from collectors.kit.stopwatch import Deadline
+from storage.memory import Memory
+from tests.collectors.amazon_aqm.conftest import Household
+
+
+def probe(household: Household, **settings: str) -> str:
+    """Ask as the health check does."""
+    url = household.simulator.cloud_url
+    chosen = amazon_aqm.Settings(base_url=url, auth_url=url, **settings)  # type: ignore[arg-type]  # texts only
+    memory = Memory(household.home.data / "amazon_aqm.session.json")
+    with Session(Deadline(10), retry_policy(config.Retry(base_delay_seconds=0))) as http:
+        return amazon_aqm.probe(chosen, amazon_aqm.Secrets(**household.secrets()), http, memory)
+
+
+def test_known_monitors_are_asked_for_their_state(settled: Household) -> None:
+    assert probe(settled) == "the Alexa cloud at amazon.co.uk tells of 1 air quality monitors: Air quality monitor"
+    assert settled.asked() == ["state"]
+
+
+def test_where_none_is_known_it_asks_which_there_are(household: Household) -> None:
+    assert "tells of 1 air quality monitors" in probe(household)
+    assert household.asked() == ["exchange", "discovery"]
+
+
+def test_known_monitors_that_are_gone_are_looked_for(settled: Household) -> None:
+    settled.faults.add("vanished", replaced=False)
+    with pytest.raises(NotUnderstood, match="is the domain right"):
+        probe(settled)
+
+
+def test_it_leaves_no_trace(settled: Household) -> None:
+    before = settled.memory
+    settled.alexa.expire_cookies()
+    probe(settled)
+    assert (settled.asked(), settled.memory) == (["exchange", "state", "state"], before)
+
+
+def test_the_wrong_country_is_said(household: Household) -> None:
+    with pytest.raises(NotUnderstood, match="no monitor in this account on amazon.fr"):
+        probe(household, domain="amazon.fr")
+
+
+def test_a_dead_login_and_throttling_are_said(settled: Household) -> None:
+    settled.faults.add("throttled")
+    with pytest.raises(Throttled):
+        probe(settled)
+    settled.alexa.revoke()
+    settled.faults.clear()
+    with pytest.raises(NotAuthorised, match="Amazon refuses our login"):
+        probe(settled)

@@ -1,0 +1,263 @@
+"""A week of both collectors side by side, in which the Alexa cloud and the way to it go through all that they can.
+
+Fourteen times the cookies die; the network is away for six hours, the cloud throttles for two, and for three days the
+refresh token is dead until somebody pairs anew. Both collectors run all that week in this process, by a clock that is
+moved; what they left is compared with what the house was like. To save time they run every ten minutes; WEEK_MINUTES=5
+in the environment makes it the five that cron has.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cache
+
+import pytest
+from freezegun import freeze_time
+
+from collectors import amazon_aqm, hue
+from tests.home import Home, Outcome
+from tests.mail_server import Mail, MailServer
+from tests.simulator.server import Simulator
+
+MONDAY = datetime(2026, 11, 23, tzinfo=timezone.utc)
+EVERY = timedelta(minutes=int(os.environ.get("WEEK_MINUTES", "10")))
+CYCLES = timedelta(days=7) // EVERY
+pytestmark = pytest.mark.slow
+ALERT = "ALERT_TOKEN_REFRESH_NEEDED.txt"
+COLUMNS = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "voc_index": "voc",
+           "pm25_ugm3": "pm25", "pm10_ugm3": "pm10", "co_ppm": "co", "iaq_score": "iaq"}
+
+
+def at(hours: float) -> datetime:
+    """Return the moment so many hours into the week."""
+    return MONDAY + timedelta(hours=hours)
+
+
+AWAY = at(33), at(39)
+THROTTLED = at(57), at(59)
+DEAD = at(82), at(153)
+# Every six hours, sooner than cookies are renewed by themselves; one while the network is away, one during a pause.
+EXPIRIES = [at(hours) for hours in [11.5 + 6 * turn for turn in range(26)] if not DEAD[0] <= at(hours) < DEAD[1]]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one cycle of each collector came to, and what the cloud was asked at it."""
+
+    moment: datetime
+    amazon: Outcome
+    hue: Outcome
+    asked: list[str]
+    alerted: bool
+
+
+@dataclass(frozen=True)
+class Week:
+    """What is left of the week: the home, the house it stood in, each cycle, and the mails."""
+
+    home: Home
+    simulator: Simulator
+    visits: list[Visit]
+    mails: list[Mail]
+
+    def during(self, span: tuple[datetime, datetime]) -> list[Visit]:
+        """Return the visits of a span, its end not included."""
+        return [visit for visit in self.visits if span[0] <= visit.moment < span[1]]
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
+    """The week, lived through once for all the tests."""
+    home = Home(tmp_path_factory.mktemp("week") / "home")
+    with MailServer() as server, Simulator() as simulator, as_before():
+        cloud = simulator.cloud_url
+        home.settings["collectors"]["amazon_aqm"] = {"enabled": True, "base_url": cloud, "auth_url": cloud}
+        home.point_at(simulator)
+        sign_in(home, simulator, server)
+        simulator.faults.add("reset", face="alexa", start=AWAY[0], end=AWAY[1])
+        simulator.faults.add("throttled", start=THROTTLED[0], end=THROTTLED[1])
+        yield Week(home, simulator, list(live(home, simulator, server)), server.mails)
+
+
+def sign_in(home: Home, simulator: Simulator, server: MailServer) -> None:
+    """Write the account's present token into secrets.yaml, as pairing does."""
+    home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id}, "email": server.section(),
+                        "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+
+
+def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[Visit]:
+    """Run both collectors at each of the week's cycles, with what happens in between."""
+    alexa, asked = simulator.alexa, simulator.alexa.requests
+    with freeze_time(MONDAY, real_asyncio=True) as clock:  # the mail server goes by the real time
+        for moment in (MONDAY + EVERY * turn for turn in range(CYCLES)):
+            clock.move_to(moment)
+            simulator.clock = lambda now=moment: now  # type: ignore[misc]  # mypy takes the default for an argument
+            if any(moment - EVERY < expiry <= moment for expiry in EXPIRIES):
+                alexa.expire_cookies()
+            if moment == DEAD[0]:
+                alexa.revoke()
+            if moment == DEAD[1]:
+                alexa.new_refresh_token()
+                sign_in(home, simulator, server)
+            asked.clear()
+            visit = home.run(collector=amazon_aqm)
+            paths = [request.path.rpartition("/")[2] for request in asked]
+            yield Visit(moment, visit, home.run(collector=hue), paths, (home.data / ALERT).exists())
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Put back what runs in this process change for good; the fixture that does so is one of each test's own."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    level, raising, hook = logging.getLogger().level, logging.raiseExceptions, sys.excepthook
+    try:
+        yield
+    finally:
+        sys.excepthook, logging.raiseExceptions = hook, raising
+        logging.getLogger().setLevel(level)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def attempts() -> list[datetime]:
+    """Return when a throttling cloud is asked: after 15, 30, 60 ... min, at the first cycle then. The last is well."""
+    asked, pause = [THROTTLED[0]], timedelta(minutes=15)
+    while asked[-1] < THROTTLED[1]:
+        due = asked[-1] + pause
+        asked.append(MONDAY - (MONDAY - due) // EVERY * EVERY)
+        pause *= 2
+    return asked
+
+
+def is_readable(moment: datetime) -> bool:
+    """Tell whether a reading could be had at that cycle."""
+    spans = [AWAY, (THROTTLED[0], attempts()[-1]), DEAD]
+    return not any(start <= moment < end for start, end in spans)
+
+
+@cache
+def readable() -> list[datetime]:
+    """Return the cycles at which the monitor could be read."""
+    return [moment for moment in (MONDAY + EVERY * turn for turn in range(CYCLES)) if is_readable(moment)]
+
+
+def test_the_week_is_as_it_is_meant_to_be(week: Week) -> None:
+    assert len(EXPIRIES) == 14
+    assert len(week.visits) == CYCLES and not timedelta(hours=24) % EVERY
+
+
+def test_every_reading_that_could_be_had_is_stored_once(week: Week) -> None:
+    rows = week.home.rows("SELECT timestamp FROM readings WHERE device_type = 'alexa_aqm' ORDER BY id")
+    assert [datetime.fromisoformat(row["timestamp"]) for row in rows] == readable()
+
+
+def test_no_reading_of_the_air_is_false(week: Week) -> None:
+    house, serial = week.simulator.house, week.simulator.alexa.serial
+    rows = week.home.rows("SELECT * FROM readings WHERE device_type = 'alexa_aqm'")
+    assert rows
+    for row in rows:
+        moment, measured_at = (datetime.fromisoformat(row[name]) for name in ("timestamp", "measured_at"))
+        assert measured_at == house.last_sample(serial, "temperature", moment)
+        for column, quantity in COLUMNS.items():
+            sampled = house.last_sample(serial, quantity, moment)
+            assert row[column] == house.air_truth(serial, quantity, sampled), (moment, column)
+
+
+def test_each_death_of_the_cookies_costs_one_exchange_and_one_repeat(week: Week) -> None:
+    deaths = [visit for visit in week.visits if visit.asked == ["graphql", "cookies", "graphql"]]
+    assert [next(moment for moment in readable() if moment >= expiry) for expiry in EXPIRIES] == [
+        visit.moment for visit in deaths]
+    assert {visit.amazon.code for visit in deaths} == {0}
+
+
+def test_a_normal_cycle_is_one_request(week: Week) -> None:
+    """But for the deaths of the cookies, a look around once a day, and the log-in at the start and after pairing."""
+    others = [visit.asked for visit in week.visits if is_readable(visit.moment) and visit.asked != ["graphql"]]
+    assert len([asked for asked in others if asked == ["graphql"] * 3]) == 3
+    assert [asked for asked in others if asked[0] == "cookies"] == [["cookies", *["graphql"] * 3]] * 2
+    assert len(others) == 3 + 2 + len(EXPIRIES)
+
+
+def test_while_the_network_is_away_each_cycle_tries_and_none_calls_a_human(week: Week) -> None:
+    visits = week.during(AWAY)
+    assert {visit.amazon.code for visit in visits} == {1}
+    assert {len(visit.asked) for visit in visits} == {3}
+    assert not any(visit.alerted for visit in visits)
+
+
+def test_a_throttling_cloud_is_left_alone_for_a_growing_while(week: Week) -> None:
+    visits = week.during((THROTTLED[0], attempts()[-1]))
+    assert [visit.moment for visit in visits if visit.asked] == attempts()[:-1]
+    assert sum(len(visit.asked) for visit in visits) == len(attempts()) - 1 == 4
+    assert {visit.amazon.code for visit in visits} == {1}
+    assert not any(visit.alerted for visit in visits)
+
+
+def test_a_dead_login_is_asked_for_twice_and_then_once_a_day(week: Week) -> None:
+    visits = week.during(DEAD)
+    assert {visit.amazon.code for visit in visits} == {2}
+    assert [(visit.moment - DEAD[0], visit.asked) for visit in visits if visit.asked] == [
+        (timedelta(0), ["graphql", "cookies"]), (timedelta(days=1), ["cookies"]), (timedelta(days=2), ["cookies"])]
+
+
+def test_a_new_token_is_tried_at_the_next_cycle(week: Week) -> None:
+    assert week.during((DEAD[1], at(168)))[0].amazon.code == 0
+
+
+def test_the_alert_stands_while_the_login_is_dead_and_at_no_other_time(week: Week) -> None:
+    assert [visit.moment for visit in week.visits if visit.alerted] == [visit.moment for visit in week.during(DEAD)]
+    log = week.home.log()
+    assert (log.count("alert raised"), log.count("alert cleared")) == (1, 1)
+
+
+def test_two_mails_arrive(week: Week) -> None:
+    needed, over = week.mails
+    assert needed.subject.startswith("The home monitor needs a human: Amazon refuses our login")
+    assert "raised_at: 2026-11-26T10:00:00+00:00" in needed.body and "pair amazon_aqm" in needed.body
+    assert over.subject == "Home monitor: amazon_aqm is well again"
+
+
+def test_all_is_well_at_every_other_cycle(week: Week) -> None:
+    well = [visit.amazon for visit in week.visits if is_readable(visit.moment)]
+    assert len(well) == len(readable()) and set(well) == {Outcome(0, "", "")}
+
+
+def test_cron_hears_of_each_trouble_at_once_and_then_once_a_day(week: Week) -> None:
+    heard = [visit.moment for visit in week.visits if visit.amazon.err]
+    assert heard == [AWAY[0], THROTTLED[0], DEAD[0], DEAD[0] + timedelta(days=1), DEAD[0] + timedelta(days=2)]
+
+
+def test_the_rows_of_the_cycles_tell_the_same_story(week: Week) -> None:
+    rows = week.home.rows("SELECT outcome, count(*) AS cycles, sum(requests) AS requests FROM collection_cycles"
+                          " WHERE collector = 'amazon_aqm' GROUP BY outcome")
+    told = {row["outcome"]: (row["cycles"], row["requests"]) for row in rows}
+    spans = {"unreachable": AWAY, "throttled": (THROTTLED[0], attempts()[-1]), "not_authorised": DEAD,
+             "ok": (MONDAY, at(168))}
+    expected = {}
+    for outcome, span in spans.items():
+        visits = [each for each in week.during(span) if outcome != "ok" or is_readable(each.moment)]
+        expected[outcome] = len(visits), sum(len(each.asked) for each in visits)
+    assert told == expected
+
+
+def test_the_hue_collector_has_noticed_nothing(week: Week) -> None:
+    assert {visit.hue for visit in week.visits} == {Outcome(0, "", "")}
+    cycles = week.home.rows("SELECT outcome, requests, retries FROM collection_cycles WHERE collector = 'hue'")
+    assert cycles == [{"outcome": "ok", "requests": 1, "retries": 0}] * CYCLES
+
+
+def test_every_sensor_is_stored_at_every_cycle_with_its_true_value(week: Week) -> None:
+    house = week.simulator.house
+    rows = week.home.rows("SELECT * FROM readings WHERE device_type = 'hue_sensor'")
+    expected = {(f"hue:{sensor.uniqueid()}", MONDAY + EVERY * turn) for sensor in house.sensors
+                for turn in range(CYCLES)}
+    assert len(rows) == CYCLES * len(house.sensors)
+    assert {(row["device_id"], datetime.fromisoformat(row["timestamp"])) for row in rows} == expected
+    for row in rows:
+        measured_at = datetime.fromisoformat(row["measured_at"])
+        assert row["temperature_celsius"] == house.truth(row["device_id"].removeprefix("hue:"), measured_at)

@@ -1,0 +1,32 @@
+"""The configuration and the secrets' example that ship with the project, against what the collectors really take."""
+
+import config
+from collectors import amazon_aqm, hue
+
+COLLECTORS = {"amazon_aqm": amazon_aqm, "hue": hue}
+SETTINGS = {name: module.Settings for name, module in COLLECTORS.items()}
+SECRETS = {name: module.Secrets for name, module in COLLECTORS.items()}
+EXAMPLE = config.DEFAULT_PATH.with_name("secrets.yaml.example")
+
+
+def test_the_shipped_configuration_shows_the_defaults() -> None:
+    """Every value of it equals the one that holds without it."""
+    shipped = config.load(config.DEFAULT_PATH, SETTINGS)
+    bare = config.Configuration(
+        path=shipped.path, root=shipped.root, collection=config.Collection(), retry=config.Retry(),
+        storage=shipped.storage, logging=shipped.logging, warnings=(), collectors={
+            "amazon_aqm": amazon_aqm.Settings(),
+            "hue": hue.Settings(ca_file=shipped.root / "config" / "hue-bridge-ca.pem")})
+    assert shipped == bare
+
+
+def test_the_shipped_configuration_shows_every_key() -> None:
+    """A key that the file left out would not be found by anyone who reads only the file."""
+    text = config.DEFAULT_PATH.read_text(encoding="utf-8")
+    assert all(f"\n    {name}: " in text for kind in SETTINGS.values() for name in kind.__dataclass_fields__)
+
+
+def test_the_shipped_example_of_secrets_is_valid_and_holds_none() -> None:
+    loaded = config.load_secrets(EXAMPLE, SECRETS)
+    assert (loaded.sections["hue"], loaded.sections["amazon_aqm"]) == (hue.Secrets(), amazon_aqm.Secrets())
+    assert (loaded.values, loaded.warnings, loaded.email) == ((), (), None)

@@ -1,0 +1,339 @@
+"""The files that ask for a human: there if and only if one is needed, and whole whenever anybody looks."""
+
+import os
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors.kit.errors import CannotReach, NotAuthorised
+from storage import alert
+from storage.alert import Alert
+from tests.collectors.kit.test_cycle import at, degrees, source
+from tests.home import Home
+from tests.simulator.server import Simulator
+from tests.storage.samples import FORK, in_a_process, start
+
+NAME = "ALERT_MADE_UP_NEEDS_YOU.txt"
+KEYS = ["status", "raised_at", "last_seen_at", "occurrences", "collector", "error", "remedy", "url"]
+MORNING, EVENING = "2026-11-22T06:00:00+00:00", "2026-11-22T18:00:00+00:00"
+REFUSED = NotAuthorised("the key was refused", "python devices.py pair made_up")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where an alert may stand."""
+    return tmp_path / NAME
+
+
+@pytest.fixture
+def written(home: Home) -> Home:
+    """A home with a configuration and no secrets."""
+    home.write_config()
+    return home
+
+
+def an_alert(moment: str = MORNING, **values: Any) -> Alert:
+    """Return an alert raised at that time."""
+    return Alert(**{"sentence": "The home monitor needs a human: the key was refused.", "raised_at": moment,
+                    "last_seen_at": moment, "collector": "made_up", "error": "the key was refused",
+                    "remedy": "python devices.py pair made_up", "url": "https://example.org/help", **values})
+
+
+def fields(text: str) -> dict[str, str]:
+    """Return the keys and values of an alert's text. Fail unless it is whole: a sentence, all keys, a last newline."""
+    sentence, *lines = text.split("\n")
+    assert sentence and lines.pop() == "" and len(text.splitlines()) == len(KEYS) + 1
+    pairs = [line.partition(": ") for line in lines]
+    assert [key for key, _, _ in pairs] == KEYS
+    return {key: value for key, _, value in pairs}
+
+
+def test_an_alert_says_in_a_sentence_what_it_is_and_in_eight_lines_what_to_do(path: Path) -> None:
+    assert alert.raise_alert(path, an_alert())
+    assert path.read_text() == """\
+The home monitor needs a human: the key was refused.
+status: active
+raised_at: 2026-11-22T06:00:00+00:00
+last_seen_at: 2026-11-22T06:00:00+00:00
+occurrences: 1
+collector: made_up
+error: the key was refused
+remedy: python devices.py pair made_up
+url: https://example.org/help
+"""
+
+
+def test_whoever_looks_after_the_house_may_read_it(path: Path) -> None:
+    alert.raise_alert(path, an_alert())
+    assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444 & ~umask()
+    assert os.listdir(path.parent) == [NAME]
+
+
+def umask() -> int:
+    """Return this process's umask."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_one_that_stands_counts_on_and_remembers_since_when(path: Path) -> None:
+    alert.raise_alert(path, an_alert())
+    assert not alert.raise_alert(path, an_alert("2026-11-22T12:00:00+00:00"))
+    assert not alert.raise_alert(path, an_alert(EVENING, error="it is refused still"))
+    told = fields(path.read_text())
+    assert (told["raised_at"], told["last_seen_at"], told["occurrences"]) == (MORNING, EVENING, "3")
+    assert told["error"] == "it is refused still"
+
+
+def test_one_that_was_cleared_begins_anew(path: Path) -> None:
+    alert.raise_alert(path, an_alert())
+    assert alert.clear(path) and not path.exists()
+    assert not alert.clear(path)
+    assert alert.raise_alert(path, an_alert(EVENING))
+    assert (fields(path.read_text())["raised_at"], fields(path.read_text())["occurrences"]) == (EVENING, "1")
+
+
+@pytest.mark.parametrize("value", [
+    "two\nlines", "two\r\nlines", "status: cleared\nstatus: cleared", "a\x00b", "\x1b[2J\x1b]0;title\x07",
+    "a\x0bb\x0cc", "a\x1cb\x1db\x1ee", "a\x85b", "a\u2028b\u2029c", "\u202egnirts", "\ud800", "", "   ", ": ", "😀 ü",
+    "x" * 10_000, "x\n" * 10_000])
+def test_no_value_breaks_the_form(path: Path, value: str) -> None:
+    hostile = an_alert(sentence=f"It says: {value}", collector=value, error=value, remedy=value, url=value)
+    for _ in range(2):
+        alert.raise_alert(path, hostile)
+    told = fields(path.read_text(encoding="utf-8"))
+    assert (told["status"], told["raised_at"], told["occurrences"]) == ("active", MORNING, "2")
+    assert path.stat().st_size < 10_000
+    assert all(character.isprintable() for character in path.read_text(encoding="utf-8").replace("\n", ""))
+
+
+@pytest.mark.parametrize("damage", [
+    b"", b"\n", b"\x00" * 4096, os.urandom(500), b"\xff\xfe", b"half a senten", b"A sentence.\nraised_at",
+    b"A sentence.\noccurrences: many\nraised_at: yesterday\n", b"A sentence.\nraised_at: 0001-01-01T00:00:00+23:59\n",
+    b"A sentence.\noccurrences: " + b"9" * 5000, "A sentence.\noccurrences: ²\n".encode(), b": \n: \n"])
+def test_a_damaged_alert_still_stands_and_is_made_whole(path: Path, damage: bytes) -> None:
+    """It is the name that counts: this alert is not a new one, and nobody is mailed twice."""
+    path.write_bytes(damage)
+    assert not alert.raise_alert(path, an_alert())
+    told = fields(path.read_text())
+    assert (told["raised_at"], told["occurrences"]) == (MORNING, "2")
+    assert alert.clear(path)
+
+
+def test_what_is_not_there_and_what_is_empty_differ(path: Path) -> None:
+    assert alert.read(path) is None
+    path.touch()
+    assert alert.read(path) == {}
+
+
+def torn(path: Path, write: Callable[[int], None], enough: Callable[[], bool]) -> tuple[int, list[str]]:
+    """Watch a file 1000 times a second from another process while `write` is called with 0, 1, 2 …
+
+    It ends when there is enough, or when the watcher has seen something that is no whole alert. Return how often the
+    watcher saw a whole one, and what else it saw.
+    """
+    ours, theirs = FORK.Pipe()
+    done = FORK.Event()
+
+    def watch() -> None:
+        whole, others = 0, list[str]()
+        while not done.is_set() and not others:
+            with suppress(FileNotFoundError):
+                text = path.read_text(encoding="utf-8")
+                try:
+                    fields(text)
+                    whole += 1
+                except (AssertionError, IndexError):
+                    others.append(text)
+            time.sleep(0.001)
+        theirs.send((whole, others))
+
+    watcher = start(watch)
+    count = 0
+    while not (enough() or ours.poll()):
+        write(count)
+        count += 1
+    done.set()
+    seen: tuple[int, list[str]] = ours.recv()
+    watcher.join()
+    ours.close()
+    theirs.close()
+    return seen
+
+
+def lasting(seconds: float) -> Callable[[], bool]:
+    """Return what tells whether so many seconds have passed."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() > end
+
+
+def test_a_watcher_sees_a_whole_alert_or_none(path: Path) -> None:
+    """Neither half of one nor an empty one that is filled later, while it is raised, counted on and cleared."""
+    def write(count: int) -> None:
+        alert.raise_alert(path, an_alert(error="x" * 900))
+        if count % 5 == 4:
+            alert.clear(path)
+
+    whole, others = torn(path, write, lasting(1.0))
+    assert others == [] and whole > 50
+
+
+def test_the_watcher_would_notice_one_that_is_written_in_place(path: Path) -> None:
+    """What the test above is worth: the same watcher, and a file written as most programs write."""
+    def write(_count: int) -> None:
+        path.write_text(an_alert(error="x" * 900).text(), encoding="utf-8")
+
+    _, others = torn(path, write, lasting(10))
+    assert len(others) == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
+                                      capture_output=True).returncode:
+        pytest.skip("NOT TESTED: what happens on a full disk. It takes root, and leave to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Write until not a byte is left on the disk, and return the file."""
+    path = folder / "filler"
+    with path.open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(b"x" * 4096)
+    return path
+
+
+def test_on_a_full_disk_the_name_alone_calls_and_is_filled_when_there_is_room(small_disk: Path) -> None:
+    filler, path = fill(small_disk), small_disk / NAME
+    assert alert.raise_alert(path, an_alert())
+    assert path.read_bytes() == b"" and sorted(os.listdir(small_disk)) == [NAME, "filler"]
+    assert not alert.raise_alert(path, an_alert())
+    assert path.read_bytes() == b""
+    filler.unlink()
+    assert not alert.raise_alert(path, an_alert(EVENING))
+    assert fields(path.read_text())["last_seen_at"] == EVENING
+
+
+def test_on_a_full_disk_one_that_stands_stays_whole_and_can_be_cleared(small_disk: Path) -> None:
+    path = small_disk / NAME
+    alert.raise_alert(path, an_alert())
+    before = path.read_bytes()
+    fill(small_disk)
+    assert not alert.raise_alert(path, an_alert(EVENING))
+    assert path.read_bytes() == before and sorted(os.listdir(small_disk)) == [NAME, "filler"]
+    assert alert.clear(path) and not path.exists()
+
+
+def test_a_cycle_on_a_full_disk_still_calls(small_disk: Path) -> None:
+    home = Home(small_disk / "home")
+    home.write_config()
+    fill(small_disk)
+    assert home.run(collector=source(REFUSED)).code == 2
+    assert (home.data / NAME).read_bytes() == b""
+
+
+def test_a_folder_that_nobody_may_write_does_not_stop_the_cycle(shared_folder: Path) -> None:
+    """The source is asked, its readings are told, and the log says that the alert could not be written."""
+    home = Home(shared_folder / "home")
+    home.write_config()
+    (home.data / "made_up.lock").touch(0o666)
+    (home.data / "made_up.lock").chmod(0o666)
+    home.log_file.parent.mkdir()
+    home.log_file.parent.chmod(0o777)
+    home.data.chmod(0o555)
+    run = in_a_process(lambda: home.run(collector=source(degrees(20), REFUSED)), user=65534)
+    home.data.chmod(0o755)
+    assert run.code == 2 and "made_up: the key was refused. Remedy: python devices.py pair made_up\n" in run.err
+    assert '"temperature_celsius": 20' in run.err and not (home.data / NAME).exists()
+    assert f"cannot write the alert {NAME}: Permission denied" in home.log()
+
+
+def test_an_alert_that_cannot_be_removed_does_not_stop_the_cycle(written: Home) -> None:
+    (written.data / NAME).mkdir()
+    assert written.run(collector=source(degrees(20))).code == 0
+    assert f"cannot remove the alert {NAME}" in written.log() and len(written.rows()) == 1
+
+
+def story(home: Home, *items: object) -> list[tuple[int, bool]]:
+    """Return, of one cycle an hour, the exit codes and whether the alert stood afterwards."""
+    told = []
+    for hours, item in enumerate(items):
+        with at(hours):
+            told.append((home.run(collector=source(item)).code, (home.data / NAME).exists()))
+    return told
+
+
+def test_an_alert_stands_while_a_human_is_needed_and_no_longer(written: Home) -> None:
+    """A source that cannot be reached tells nothing of whether it would still refuse us."""
+    assert story(written, CannotReach("away"), REFUSED, CannotReach("away"), REFUSED, degrees(20), degrees(20)) == [
+        (1, False), (2, True), (1, True), (2, True), (0, False), (0, False)]
+
+
+def test_a_dry_run_neither_raises_nor_clears_one(written: Home) -> None:
+    assert written.run("--dry-run", collector=source(REFUSED)).code == 2
+    assert not (written.data / NAME).exists()
+    written.run(collector=source(REFUSED))
+    assert written.run("--dry-run", collector=source(degrees(20))).code == 0
+    assert (written.data / NAME).exists()
+
+
+def test_whoever_disables_a_collector_needs_no_reminder(written: Home) -> None:
+    written.run(collector=source(REFUSED))
+    written.write_config(collectors={"made_up": {"enabled": False}})
+    assert written.run(collector=source(REFUSED)).code == 0
+    assert not (written.data / NAME).exists()
+
+
+def test_a_refused_key_asks_for_a_human_until_one_has_acted(home: Home, simulator: Simulator) -> None:
+    """Each cycle shows the key once, in one request."""
+    home.point_at(simulator)
+    path = home.data / "ALERT_HUE_PAIRING_NEEDED.txt"
+    simulator.faults.add("key-refused")
+    for hours in range(3):
+        with at(hours):
+            assert home.run().code == 2
+    assert [each.path.rpartition("/")[2] for each in simulator.requests] == ["sensors"] * 3
+    told = fields(path.read_text())
+    assert told["remedy"] == "python devices.py pair hue" and told["collector"] == "hue" and told["url"]
+    assert (told["raised_at"][:13], told["last_seen_at"][:13], told["occurrences"]) == (
+        "2026-11-22T00", "2026-11-22T02", "3")
+    assert simulator.key not in path.read_text()
+    simulator.faults.clear()
+    with at(3):
+        assert home.run().code == 0
+    assert not path.exists()
+
+
+def test_a_damaged_database_asks_for_a_human_until_it_is_replaced(written: Home) -> None:
+    path = written.data / "ALERT_STORAGE_FAILING.txt"
+    written.database.write_bytes(b"this is no database at all" * 100)
+    for hours in range(2):
+        with at(hours):
+            assert written.run(collector=source(degrees(20))).code == 2
+    told = fields(path.read_text())
+    assert told["occurrences"] == "2" and told["remedy"] and "readings.db" in told["error"]
+    assert not (written.data / NAME).exists()
+    written.database.unlink()
+    with at(2):
+        assert written.run(collector=source(degrees(20))).code == 0
+    assert not path.exists()
+
+
+def test_a_source_and_the_database_ask_each_for_themselves(written: Home) -> None:
+    path = written.data / "ALERT_STORAGE_FAILING.txt"
+    written.database.write_bytes(b"this is no database at all" * 100)
+    written.run(collector=source(REFUSED))
+    assert path.exists() and (written.data / NAME).exists()
+    written.run(collector=source(degrees(20)))
+    assert path.exists() and not (written.data / NAME).exists()
