@@ -1,7 +1,8 @@
 """`make demo`: watch the monitor work in a simulated house, with the commands that cron uses in a real one.
 
-A Hue bridge is simulated by a process of its own; the collector comes by twice, as cron would start it; then the rows
-that it stored are shown. All of it happens in data/demo, which is made anew each time, and on this machine alone.
+A Hue bridge and the Alexa cloud are simulated by a process of their own; both collectors come by twice, as cron would
+start them; then the rows that they stored are shown. All of it happens in data/demo, which is made anew each time, and
+on this machine alone.
 """
 
 import argparse
@@ -21,24 +22,32 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 ROWS = """
     SELECT
-        substr(timestamp, 1, 19) AS "time (UTC)",
+        substr(timestamp, 12, 8) AS "UTC",
         location AS "room",
-        coalesce(round(temperature_celsius, 2) || ' °C', '') AS "temperature",
-        coalesce(battery_level || ' %', '') AS "battery",
-        coalesce(CAST(light_lux AS INTEGER) || ' lx', '') AS "light",
+        coalesce(printf('%.2f', temperature_celsius), '') AS "°C",
+        coalesce(CAST(humidity_percent AS INTEGER), '') AS "% RH",
+        coalesce(CAST(pm25_ugm3 AS INTEGER), '') AS "PM2.5",
+        coalesce(CAST(voc_index AS INTEGER), '') AS "VOC",
+        coalesce(CAST(light_lux AS INTEGER), '') AS "lux",
+        coalesce(battery_level, '') AS "battery",
         device_id AS "device"
     FROM readings
-    ORDER BY timestamp, location
+    ORDER BY timestamp, device_type DESC, location
 """
 
 NEXT = """
-And now with your own Hue bridge:
+And now with your own devices:
 
   source .venv/bin/activate
-  cp config/secrets.yaml.example config/secrets.yaml
-  python devices.py pair hue               # it asks you to press the button on the bridge
-  python -m collectors.hue --dry-run       # what your sensors tell, without storing it
-  crontab crontab.example                  # every five minutes from now on; edit its one line first
+  cp config/secrets.yaml.example config/secrets.yaml && chmod 600 config/secrets.yaml
+  python devices.py pair hue                     # it asks you to press the button on the bridge
+  python devices.py pair amazon_aqm              # it asks you to sign in with your own browser
+  python -m collectors.hue --dry-run             # what your sensors tell, without storing it
+  python -m collectors.amazon_aqm --dry-run
+  crontab crontab.example                        # every five minutes from now on; edit its first line before
+
+Without an air quality monitor, leave those two lines out. With one, first set "enabled: true" and your country's
+"domain" below "amazon_aqm:" in config/config.yaml.
 """
 
 
@@ -48,12 +57,13 @@ class Failed(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__.partition("\n")[0])
-    parser.add_argument("--fault", metavar="KIND", help="how the bridge is to misbehave; listed by tests.simulator -h")
-    fault = parser.parse_args(arguments).fault
+    parser.add_argument("--fault", metavar="KIND", action="append", default=[],
+                        help="how the house is to misbehave; listed by tests.simulator -h")
+    faults = parser.parse_args(arguments).fault
     try:
         if FOLDER.exists():
             shutil.rmtree(FOLDER)
-        demonstrate(FOLDER, *(["--fault", fault] if fault else []))
+        demonstrate(FOLDER, *(word for fault in faults for word in ("--fault", fault)))
     except (Failed, OSError, sqlite3.Error) as error:
         print(f"\nThe demo ends here: {error}", file=sys.stderr)
         return 1
@@ -62,15 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def demonstrate(folder: Path, *options: str) -> None:
     """Show it all. Raise Failed at the first step that does not work."""
-    say("First a simulated house: five motion sensors, and the Hue bridge that knows them.\n")
+    say("First a simulated house: five motion sensors with the Hue bridge that knows them, and an Amazon air quality\n"
+        "monitor with the Alexa cloud that knows it.\n")
     say(_typed(_house(folder, *options)))
-    with simulated_house(folder, *options) as address:
-        say(f"The bridge answers at {address}\n")
-        say("Now the collector, twice. It prints what it reads on a terminal; under cron, only what is wrong.\n")
-        collector = ["-m", "collectors.hue", "--config", str(folder / "config" / "config.yaml")]
-        run(collector)
+    with simulated_house(folder, *options) as addresses:
+        say(f"The bridge answers at {addresses['https_url']} and the cloud at {addresses['cloud_url']}\n")
+        say("Now both collectors, twice. They print what they read on a terminal; under cron, only what is wrong.\n")
+        visit(folder)
         sleep(1)  # times are stored in whole seconds, and the second cycle's is to differ
-        run(collector)
+        visit(folder)
     database = folder / "data" / "readings.db"
     say("\nThe house is closed again. What it left in the database:\n")
     say(table(database))
@@ -78,9 +88,15 @@ def demonstrate(folder: Path, *options: str) -> None:
     say(NEXT.rstrip())
 
 
+def visit(folder: Path) -> None:
+    """Run one cycle of each collector, each as a process of its own."""
+    for name in ("hue", "amazon_aqm"):
+        run(["-m", f"collectors.{name}", "--config", str(folder / "config" / "config.yaml")])
+
+
 @contextmanager
-def simulated_house(folder: Path, *options: str) -> Iterator[str]:
-    """Run the simulator, with the configuration it writes to `folder`, and yield its bridge's address.
+def simulated_house(folder: Path, *options: str) -> Iterator[dict[str, str]]:
+    """Run the simulator, with the configuration it writes to `folder`, and yield where its faces are.
 
     It is a process of its own, ended by its id. Raise Failed if it does not start.
     """
@@ -88,7 +104,7 @@ def simulated_house(folder: Path, *options: str) -> Iterator[str]:
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}  # for `tests` is not installed
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            yield _address(process)
+            yield _addresses(process)
         finally:
             process.terminate()
 
@@ -108,8 +124,9 @@ def table(database: Path) -> str:
         rows = [tuple(column[0] for column in cursor.description), *cursor]
     if len(rows) == 1:
         raise Failed(f"there are no readings in {database}.")
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in texts)
 
 
 def say(text: str) -> None:
@@ -117,20 +134,21 @@ def say(text: str) -> None:
 
 
 def _house(folder: Path, *options: str) -> list[str]:
-    return ["-m", "tests.simulator", "--write-config", str(folder), *options]
+    return ["-m", "tests.simulator", "--with-alexa", "--write-config", str(folder), *options]
 
 
 def _typed(arguments: Sequence[str]) -> str:
     return f"$ python {shlex.join(arguments)}"
 
 
-def _address(process: "subprocess.Popen[str]") -> str:
+def _addresses(process: "subprocess.Popen[str]") -> dict[str, str]:
     """Given the simulator, wait until it tells where its bridge is. By then the configuration is written."""
     assert process.stdout is not None
+    told: dict[str, str] = {}
     for line in process.stdout:
-        name, _, value = line.strip().partition(": ")
+        name, _, told[name] = line.strip().partition(": ")
         if name == "https_url":
-            return value
+            return told
     raise Failed("the simulated house could not be opened.")
 
 

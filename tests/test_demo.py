@@ -50,49 +50,86 @@ def test_it_goes_well_and_complains_of_nothing(demo: Done) -> None:
 
 
 def test_every_command_is_shown_as_one_would_type_it(demo: Done) -> None:
-    collector = "$ python -m collectors.hue --config data/demo/config/config.yaml"
+    collectors = [f"$ python -m collectors.{name} --config data/demo/config/config.yaml"
+                  for name in ("hue", "amazon_aqm")]
     assert [line for line in demo.stdout.splitlines() if line.startswith("$")] == [
-        "$ python -m tests.simulator --write-config data/demo", collector, collector]
+        "$ python -m tests.simulator --with-alexa --write-config data/demo", *collectors, *collectors]
 
 
 def test_what_is_stored_is_what_the_simulated_bridge_sent(demo: Done, folder: Path) -> None:
     house = House()
-    stored = rows(folder, "SELECT device_id, temperature_raw, measured_at FROM readings")
+    stored = rows(folder, "SELECT device_id, temperature_raw, measured_at FROM readings WHERE device_id LIKE 'hue:%'")
     assert len(stored) == 2 * len(house.sensors)
     assert {device.removeprefix("hue:") for device, _, _ in stored} == {sensor.uniqueid() for sensor in house.sensors}
     for device, celsius, measured_at in stored:
         assert house.truth(device.removeprefix("hue:"), datetime.fromisoformat(measured_at)) == celsius
 
 
-def test_both_cycles_asked_the_bridge(demo: Done, folder: Path) -> None:
-    assert rows(folder, "SELECT outcome, requests, payload_bytes > 1000 FROM collection_cycles") == [("ok", 1, 1)] * 2
+def test_what_is_stored_is_what_the_simulated_cloud_told(demo: Done, folder: Path) -> None:
+    house = House()
+    columns = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "pm25_ugm3": "pm25",
+               "voc_index": "voc"}
+    stored = rows(folder, f"SELECT device_id, timestamp, {', '.join(columns)} FROM readings WHERE humidity_percent")
+    serial = house.monitors[0].serial
+    assert [device for device, *_ in stored] == [f"alexa:{serial}"] * 2
+    for _, timestamp, *values in stored:
+        moments = [house.last_sample(serial, quantity, datetime.fromisoformat(timestamp))
+                   for quantity in columns.values()]
+        assert values == [house.air_truth(serial, *asked) for asked in zip(columns.values(), moments)]
+
+
+def test_all_cycles_asked_their_source(demo: Done, folder: Path) -> None:
+    cycles = "SELECT collector, outcome, requests, payload_bytes > 1000 FROM collection_cycles ORDER BY id"
+    assert rows(folder, cycles) == [("hue", "ok", 1, 1), ("amazon_aqm", "ok", 4, 1),
+                                    ("hue", "ok", 1, 1), ("amazon_aqm", "ok", 1, 1)]
 
 
 def test_each_stored_row_is_shown(demo: Done, folder: Path) -> None:
-    for time, device, place in rows(folder, "SELECT timestamp, device_id, location FROM readings"):
-        line, = (line for line in demo.stdout.splitlines() if line.startswith(time[:19]) and line.endswith(device))
-        assert place in line
+    shown = [line.split() for line in demo.stdout.splitlines() if line[:1].isdecimal()]
+    values = "coalesce(humidity_percent, light_lux), coalesce(pm25_ugm3, battery_level)"
+    stored = rows(folder, f"SELECT substr(timestamp, 12, 8), location, temperature_celsius, {values}, device_id"
+                          " FROM readings ORDER BY device_id, timestamp")
+    assert len(stored) == len(shown) == 12
+    for (time, place, celsius, *numbers, device), cells in zip(stored, sorted(shown, key=lambda row: (row[-1], row))):
+        assert [cells[0], cells[-1]] == [time, device]
+        assert {*place.split(), f"{celsius:.2f}", *(str(int(number)) for number in numbers)} <= set(cells)
+
+
+def test_the_table_fits_on_a_screen(demo: Done) -> None:
+    table = demo.stdout.partition("\nUTC ")[2].partition("\n\n")[0].splitlines()
+    assert len(table) == 13 and max(map(len, table)) <= 100
+    assert table[0].split() == ["room", "°C", "%", "RH", "PM2.5", "VOC", "lux", "battery", "device"]
 
 
 def test_it_says_where_the_database_is_and_what_to_do_next(demo: Done) -> None:
-    for words in (str(DATABASE), "cp config/secrets.yaml.example config/secrets.yaml", "python devices.py pair hue",
-                  "python -m collectors.hue --dry-run", "crontab crontab.example"):
-        assert words in demo.stdout
+    steps = (str(DATABASE), "cp config/secrets.yaml.example config/secrets.yaml", "chmod 600 config/secrets.yaml",
+             "python devices.py pair hue", "python devices.py pair amazon_aqm", "python -m collectors.hue --dry-run",
+             "python -m collectors.amazon_aqm --dry-run", "crontab crontab.example")
+    assert -1 not in (places := [demo.stdout.find(step) for step in steps])
+    assert places == sorted(places)
+
+
+def test_what_to_do_next_names_files_that_are_there(demo: Done) -> None:
+    for name in ("config/secrets.yaml.example", "config/config.yaml", "devices.py", "crontab.example"):
+        assert name in demo.stdout and (CHECKOUT / name).is_file()
 
 
 def test_the_simulated_house_is_closed_afterwards(demo: Done) -> None:
-    address = next(word for word in demo.stdout.split() if word.startswith("https://"))
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), timeout=5).close()
+    addresses = [word for word in demo.stdout.split() if word.startswith(("https://127", "http://127"))]
+    assert len(addresses) == 2
+    for address in addresses:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), timeout=5).close()
 
 
-@pytest.mark.parametrize(("fault", "complaint"), [
-    ("key-refused", "python -m collectors.hue ended with exit code 2"),
-    ("no-such-fault", "the simulated house could not be opened"),
-    ("off", "there are no readings in data/demo/data/readings.db"),
+@pytest.mark.parametrize(("faults", "complaint"), [
+    (["key-refused"], "python -m collectors.hue ended with exit code 2"),
+    (["token-refused"], "python -m collectors.amazon_aqm ended with exit code 2"),
+    (["no-such-fault"], "the simulated house could not be opened"),
+    (["off", "properties-null"], "there are no readings in data/demo/data/readings.db"),
 ])
-def test_a_step_that_fails_ends_the_demo_with_a_sentence(tmp_path: Path, fault: str, complaint: str) -> None:
-    demo = run_demo(tmp_path, "--fault", fault)
+def test_a_step_that_fails_ends_the_demo_with_a_sentence(tmp_path: Path, faults: list[str], complaint: str) -> None:
+    demo = run_demo(tmp_path, *(f"--fault={fault}" for fault in faults))
     assert demo.returncode == 1
     assert demo.stderr.splitlines()[-1] == f"The demo ends here: {complaint}."
     assert "now with your own" not in demo.stdout
