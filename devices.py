@@ -20,7 +20,7 @@ from collectors.kit import log
 from collectors.kit.cycle import exit_code, retry_policy
 from collectors.kit.errors import CollectorError
 from collectors.kit.log import Mask, escaped
-from collectors.kit.report import sentence
+from collectors.kit.report import degrees, sentence
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline
 from config import editing
@@ -35,8 +35,9 @@ PAIRING_SECONDS = 1800.0  # a person signs in meanwhile, with a second factor pe
 class Terminal:
     """The person at the terminal; spoken to on stderr, so that stdout stays for results."""
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, secrets: Path, source: str, address: str | None = None) -> None:
         self.address = address
+        self._secrets, self._source = secrets, source
 
     def tell(self, text: str) -> None:
         """Say one line, of which a part may come from a stranger."""
@@ -49,6 +50,10 @@ class Terminal:
             import readline  # noqa: F401  # a terminal without it cuts a pasted address at 1024 characters
             return input()
         return sys.stdin.readline()
+
+    def keep(self, values: Mapping[str, str]) -> None:
+        """Write secrets.yaml, mode 0600; where that cannot be, show the lines to paste and end."""
+        _keep(self._secrets, self._source, values)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -94,17 +99,19 @@ def _pair(path: Path, source: str, bridge: str | None, mask: Mask) -> None:
         raise Unusable(f"{configuration.secrets_path} cannot be written", permit(configuration.secrets_path))
     memory = Memory(configuration.data / f"{source}.session.json")
     with Session(Deadline(PAIRING_SECONDS), retry_policy(configuration.retry), mask.learn) as http:
-        values = module.pair(settings, http, memory, Terminal(bridge))
+        module.pair(settings, http, memory, Terminal(configuration.secrets_path, source, bridge))
         with suppress(OSError):  # all of it can be found out again
             memory.save()
-        _keep(configuration.secrets_path, source, values)
         secrets = _secrets(configuration, module, source)
         mask.learn(secrets.values)
         now = datetime.now(timezone.utc).replace(microsecond=0)
         found = list(module.collect(settings, secrets.sections[source], http, memory, now))
+    if not getattr(settings, "enabled", True):
+        click.echo(f"Note that collectors.{source}.enabled is false in {configuration.path}: nothing is collected yet.",
+                   err=True)
     for each in found:
         if isinstance(each, Reading):
-            click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {each.temperature_celsius:.2f}°C"))
+            click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {degrees(each)}"))
 
 
 def _secrets(configuration: config.Configuration, module: Any, source: str) -> config.Secrets:

@@ -7,7 +7,7 @@ test): nothing else changes.
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -30,6 +30,9 @@ class Human(Protocol):
 
     def ask(self, question: str) -> str:
         """Return the line that the person answers with."""
+
+    def keep(self, values: Mapping[str, str]) -> None:
+        """Write what belongs in secrets.yaml at once: what comes next may fail, and this cannot be had twice."""
 
 
 class Collector(Protocol):

@@ -42,9 +42,16 @@ class Memory(MutableMapping[str, object]):
     def save(self) -> None:
         """Write what has changed since it was loaded. Raise OSError where that cannot be."""
         values = json.dumps(self._values)
-        if values != self._saved:
+        if values != self._saved or _is_open_to_others(self._path):
             write_atomically(self._path, values + "\n")
             self._saved = values
+
+
+def _is_open_to_others(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o077)
+    except FileNotFoundError:
+        return False
 
 
 def _load(path: Path) -> dict[str, object]:

@@ -6,7 +6,7 @@ origin. Nothing here talks to a source or to the database.
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -145,6 +145,13 @@ def _clean(record: "Sighting | Reading | Retry | Cycle", names: Iterable[str] = 
             object.__setattr__(record, each.name, printable(value))
         elif isinstance(value, str) and not value.isascii():
             object.__setattr__(record, each.name, value.encode("utf-8", "replace").decode("utf-8"))
+
+
+def masked(told: Reading | Sighting, mask: Callable[[str], str]) -> Reading | Sighting:
+    """Return what a source told without the secrets that its words may repeat."""
+    words = {name: getattr(told, name, None) for name in ("name", "location", "model_info", "raw_response")}
+    hidden: dict[str, Any] = {name: mask(text) for name, text in words.items() if text and mask(text) != text}
+    return replace(told, **hidden) if hidden else told
 
 
 @dataclass(frozen=True, kw_only=True)

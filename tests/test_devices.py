@@ -4,12 +4,14 @@ each source, in tests/collectors/.
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.home import Home
+from tests.home import CHECKOUT, Home, Outcome
 from tests.simulator.server import Simulator
 
 
@@ -85,3 +87,39 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_button_is_asked_for(
             assert simulator.requests == []
     finally:
         shutil.rmtree(folder)
+
+
+def test_what_amazon_gives_us_is_kept_before_anything_else_is_tried(home: Home) -> None:
+    """A registration cannot be had twice: whatever fails afterwards, the token is in secrets.yaml."""
+    with Simulator() as simulator:
+        home.settings["collectors"] = {"amazon_aqm": {
+            "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url, "timeout_seconds": 2}}
+        home.write_config()
+        simulator.faults.add("reset", face="alexa", paths=["/nexus"])
+        run = pair_with_amazon(home, simulator)
+        assert run.code == 1 and f"Kept in {home.secrets}." in run.err
+        assert "refresh_token: \"Atnr|" in home.secrets.read_text()
+
+
+def test_a_monitor_without_a_temperature_is_shown_all_the_same(home: Home) -> None:
+    with Simulator() as simulator:
+        home.settings["collectors"] = {"amazon_aqm": {
+            "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url, "timeout_seconds": 2}}
+        home.write_config()
+        simulator.faults.add("value-null", features=["temperatureSensor"])
+        run = pair_with_amazon(home, simulator)
+    assert run.code == 0 and run.out.rstrip().endswith("  -") and "enabled is false" in run.err
+
+
+def pair_with_amazon(home: Home, simulator: Simulator) -> Outcome:
+    """Sign in as the person would, with the address that the command shows."""
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "pair", "amazon_aqm"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdin and process.stderr
+    told = ""
+    while "/ap/signin" not in told:
+        told = process.stderr.readline()
+        assert told, "it ended before it showed an address"
+    out, err = process.communicate(simulator.alexa.sign_in(told.strip()) + "\n", timeout=60)
+    return Outcome(process.returncode, out, err)

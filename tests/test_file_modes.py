@@ -118,7 +118,6 @@ def test_cookies_are_for_the_owner_alone(before: str | None, watched: Watched) -
     assert watched.mode(watched.session) == 0o600
 
 
-@pytest.mark.xfail(strict=True, reason="a memory that has not changed is not written, and so keeps the mode it has")
 def test_cookies_that_somebody_opened_to_others_are_closed_again(watched: Watched) -> None:
     assert watched.run("collectors.amazon_aqm") == 0
     watched.session.chmod(0o644)

@@ -63,6 +63,7 @@ def pair(settings: Settings, http: Session, memory: Memory, human: "Human") -> d
     human.tell("You end on a page that says it was not found. Its address is what is needed.")
     token = _register(http, where, device, _code(human), settings.timeout_seconds)
     http.learn_secrets([token])
+    human.keep({"refresh_token": token})
     human.tell(_found(settings, Secrets(refresh_token=token), http, memory))
     return {"refresh_token": token}
 

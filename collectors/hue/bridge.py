@@ -20,6 +20,7 @@ PAIR = "python devices.py pair hue"
 
 # The error types that mean something to us: https://developers.meethue.com/develop/hue-api/error-messages/
 UNAUTHORISED, NOT_PRESSED, INTERNAL = 1, 101, 901
+LONGEST_QUOTE = 80  # characters of a bridge's own words
 
 
 class ButtonNotPressed(CollectorError):
@@ -97,11 +98,17 @@ def _check_configuration(document: object) -> None:
         raise NotUnderstood("the bridge's configuration holds no JSON object of sensors")
 
 
+def _quotable(description: object) -> str:
+    """Return what the bridge says of an error if it is short: cut, it might hold half a key, which no mask knows."""
+    text = printable(description, 2 * LONGEST_QUOTE) or ""
+    return text if 0 < len(text) <= LONGEST_QUOTE else "no short reason given"
+
+
 def _check_errors(document: object) -> None:
     """Raise what the first error in the bridge's list means; any other document passes."""
     match document:
         case [{"error": {"type": int(kind), **rest}}, *_] if kind is not True:
-            description = printable(rest.get("description"), 80) or "no reason given"
+            description = _quotable(rest.get("description"))
         case _:
             return
     if kind == UNAUTHORISED:

@@ -54,7 +54,9 @@ def pair(settings: Settings, http: Session, memory: Memory, human: "Human",
         human.tell(f"Note that config.yaml names another address, collectors.hue.bridge_ip: {settings.bridge_ip}")
         remember(settings, memory, address)
     secrets = {"api_key": key, "bridge_id": identity, "bridge_ip": address}
-    return secrets | {"certificate_fingerprint": fingerprint} if fingerprint else secrets
+    secrets |= {"certificate_fingerprint": fingerprint} if fingerprint else {}
+    human.keep(secrets)
+    return secrets
 
 
 def _address(settings: Settings, http: Session, human: "Human") -> str:

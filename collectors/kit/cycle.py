@@ -36,7 +36,7 @@ from storage import Busy, StorageError, Unusable, alert, manager
 from storage.devices import Device
 from storage.files import locked
 from storage.memory import Memory
-from storage.reading import Cycle, Reading, Sighting
+from storage.reading import Cycle, Reading, Sighting, masked
 
 if TYPE_CHECKING:
     from collectors.kit.session import Session
@@ -206,21 +206,21 @@ class _Run:
     def _collect(self, memory: Memory) -> tuple[Cycle, Exception | None]:
         """Ask the source for all it has, and return that with whatever went wrong on the way."""
         found: list[Reading | Sighting] = []
-        secrets = self.configuration.secrets_path
-        error: Exception | None = pause.standing(memory, self.now, secrets)
+        written = self.configuration.secrets_path, self.configuration.path
+        error: Exception | None = pause.standing(memory, self.now, *written)
         if error is not None:
             return self._harvest(found, error, Tally()), error
         from collectors.kit.session import Session
         with Session(self.deadline.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry),
                      self.report.mask.learn) as http:
             error = self._drain(http, memory, found)
-        pause.remember(memory, error, self.now + timedelta(milliseconds=self.watch.elapsed_ms()), secrets)
+        pause.remember(memory, error, self.now + timedelta(milliseconds=self.watch.elapsed_ms()), *written)
         return self._harvest(found, error, http.tally), error
 
     def _drain(self, http: "Session", memory: Memory, found: list[Reading | Sighting]) -> Exception | None:
         try:
             for item in self.collector.collect(self.settings, self.secrets, http, memory, self.now):
-                found.append(item)
+                found.append(masked(item, self.report.mask))  # a source may repeat what we have shown to it
         except CollectorError as error:
             return error
         except Exception as error:  # the only catch-all: a fault in one collector must not cost what it had yielded

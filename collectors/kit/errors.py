@@ -52,14 +52,17 @@ class WebPage(BadAnswer):
 class NotAuthorised(CollectorError):
     """The source refused us, or we have nothing to show it.
 
-    With `retry_after`, in seconds, there is no use in asking sooner unless secrets.yaml has changed.
+    With `retry_after`, in seconds, there is no use in asking sooner unless a human has changed something. `location` is
+    where a redirect wanted to send us.
     """
 
     outcome = "not_authorised"
 
-    def __init__(self, message: str, remedy: str = "", retry_after: float | None = None) -> None:
+    def __init__(self, message: str, remedy: str = "", retry_after: float | None = None,
+                 location: str | None = None) -> None:
         super().__init__(message, remedy)
         self.retry_after = retry_after
+        self.location = location
 
 
 class NotTrusted(NotAuthorised):

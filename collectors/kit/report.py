@@ -226,11 +226,12 @@ def _lines(cycle: Cycle) -> list[str]:
         if places.count(label) > 1:
             label = f"{label}, {reading.name or reading.device_id}"
         battery = "" if reading.battery_level is None else f" [Battery: {reading.battery_level}%]"
-        lines.append(f"{'⚠️' if reading.is_anomalous else '✅'} {label}: {_degrees(reading)}{battery}")
+        lines.append(f"{'⚠️' if reading.is_anomalous else '✅'} {label}: {degrees(reading)}{battery}")
     return lines + [f"⚠️ {each.name or each.device_id}: {each.trouble}" for each in cycle.sightings if each.trouble]
 
 
-def _degrees(reading: Reading | None) -> str:
+def degrees(reading: Reading | None) -> str:
+    """Return a reading's temperature as people read it; a dash where there is none."""
     if reading is None or reading.temperature_celsius is None:
         return "-"
     return f"{reading.temperature_celsius:.2f}°C"
@@ -240,7 +241,7 @@ def _table(cycle: Cycle) -> list[str]:
     values = {reading.device_id: reading for reading in cycle.readings}
     rows = [("id", "name", "location", "model", "value")]
     for sighting in cycle.sightings:
-        value = sighting.trouble or _degrees(values.get(sighting.device_id))
+        value = sighting.trouble or degrees(values.get(sighting.device_id))
         rows.append((sighting.device_id, sighting.name or "-", sighting.location or "-", sighting.model_info or "-",
                      value))
     widths = [max(len(row[column]) for row in rows) for column in range(4)] + [0]

@@ -23,6 +23,7 @@ from storage.reading import printable
 
 MAX_BODY_BYTES = 8_000_000
 CHUNK_BYTES = 16_384
+CLOCK_AND_AUTHORITIES = "check this machine's clock and its certificate authorities, and whose network it is in"
 LONGEST_INTEGER = 30  # digits; longer ones are nobody's measurement, and Python refuses those above 4300
 USER_AGENT = "home-temperature-monitoring"
 TRANSIENT_STATUSES = (408, 425)
@@ -119,15 +120,18 @@ class _Attempt:
         try:
             with time_limit(seconds), self._open(seconds) as response:
                 _check_status(response, self._host)
-                content = self._read(response, count)
+                return self._judge(self._read(response, count), response.headers.get("Date"))
         except requests.exceptions.RequestException as error:
             raise self._translate(error, seconds) from None
         except TimeoutError:
             raise CannotReach(f"{self._host} did not finish its answer within {seconds:.1f} s") from None
         except ValueError as error:  # what urllib and urllib3 say of an address that is none
             raise NotUnderstood(f"{self._host} cannot be asked: {type(error).__name__}") from None
+
+    def _judge(self, content: bytes, date: str | None) -> Answer:
+        """Return the answer, unless whoever asked finds something in it to object to."""
         try:
-            answer = Answer(_parse(content, self._host), _date(response.headers.get("Date")))
+            answer = Answer(_parse(content, self._host), _date(date))
         except WebPage as error:
             self.check_page(error.page)
             raise
@@ -171,7 +175,7 @@ class _Attempt:
 
     def _translate(self, error: requests.exceptions.RequestException, seconds: float) -> Exception:
         if isinstance(error, requests.exceptions.SSLError):
-            return tls_error(error, self._host)
+            return tls_error(error, self._host, "" if self.trust else CLOCK_AND_AUTHORITIES)
         if isinstance(error, requests.exceptions.Timeout):
             return CannotReach(f"{self._host} did not answer within {seconds:.1f} s")
         if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
@@ -190,8 +194,9 @@ def _check_status(response: requests.Response, host: str) -> None:
     if 200 <= status < 300:
         return
     if 300 <= status < 400:
+        location = response.headers.get("Location", "")
         raise NotAuthorised(f"{host} sends us elsewhere (HTTP {status}), and we do not follow",
-                            _redirect_remedy(response.headers.get("Location", "")))
+                            _redirect_remedy(location), location=location)
     if status in (401, 403):
         raise NotAuthorised(f"{host} refused us (HTTP {status})")
     wait = _retry_after(response)

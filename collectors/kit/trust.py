@@ -68,12 +68,12 @@ def _load_authority(context: ssl.SSLContext, path: Path) -> None:
     context.hostname_checks_common_name = True
 
 
-def tls_error(error: SSLError, host: str) -> CollectorError:
+def tls_error(error: SSLError, host: str, remedy: str) -> CollectorError:
     """Given what went wrong with TLS, tell whether somebody else answered (NotTrusted) or nobody did (CannotReach)."""
     inner = [cause for cause in chain(error) if isinstance(cause, ssl.SSLError)]
     if inner and not isinstance(inner[-1], ssl.SSLCertVerificationError):
         return CannotReach(f"{host} cannot be reached: the TLS handshake failed")
-    return NotTrusted(f"{host} presents a certificate that is not the one to trust")
+    return NotTrusted(f"{host} presents a certificate that is not the one to trust", remedy)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from collections.abc import Mapping
+
 import pytest
 import yaml
 
@@ -34,6 +36,9 @@ class Person:
     def __init__(self, alexa: Alexa, *answers: str) -> None:
         self.alexa, self.answers = alexa, list(answers)
         self.told: list[str] = []
+
+    def keep(self, values: Mapping[str, str]) -> None:
+        self.kept = dict(values)
 
     def tell(self, text: str) -> None:
         self.told.append(text)

@@ -2,7 +2,7 @@
 
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,9 @@ class Person:
         self.address, self.answer = address, answer
         self.told: list[str] = []
         self.questions: list[str] = []
+
+    def keep(self, values: Mapping[str, str]) -> None:
+        self.kept = dict(values)
 
     def tell(self, text: str) -> None:
         self.told.append(text)

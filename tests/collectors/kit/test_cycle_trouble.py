@@ -179,3 +179,22 @@ def test_a_dry_run_of_a_disabled_collector_touches_no_alert(written: Home) -> No
     assert alert.exists()
     written.run(collector=source(degrees(20)))
     assert not alert.exists()
+
+
+def test_what_a_source_repeats_of_our_secrets_reaches_no_table(written: Home) -> None:
+    """A device called after our key, or the source's raw words with it, are stored masked."""
+    written.write_secrets({"nest": {"token": "canary-secret-value"}})
+    telltale = Reading(timestamp=datetime.now(timezone.utc), device_id="d:1", device_type="t", temperature_celsius=20.0,
+                       name="my canary-secret-value", raw_response='{"echo": "canary-secret-value"}')
+    assert written.run(collector=source(telltale)).code == 0
+    assert written.rows()[0]["name"] == "my ***" and written.rows()[0]["raw_response"] == '{"echo": "***"}'
+    assert b"canary" not in b"".join(path.read_bytes() for path in written.data.rglob("*") if path.is_file())
+
+
+def test_a_refusal_is_asked_about_again_when_the_configuration_changed(written: Home) -> None:
+    """A human may have mended it there: the country, say."""
+    module = source(NotAuthorised("no", retry_after=86_400))
+    assert written.run(collector=module).code == 2
+    assert written.run(collector=source(degrees(20))).code == 2 and written.rows() == []
+    os.utime(written.config)
+    assert written.run(collector=source(degrees(20))).code == 0 and len(written.rows()) == 1

@@ -145,10 +145,10 @@ def test_a_clock_that_was_set_forward_ends_a_pause(written: Home) -> None:
 
 @pytest.mark.parametrize("kept", [
     None, 5, "soon", [], {}, {"until": "2026-11-22T02:00:00+00:00"},
-    *({"until": until, "error": "slower", "remedy": "", "refused": False, "secrets": 0} for until in (
+    *({"until": until, "error": "slower", "remedy": "", "refused": False, "written": [0]} for until in (
         "", "soon", 5, None, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-13-45", "NaN")),
-    {"until": "2026-11-22T02:00:00+00:00", "error": None, "remedy": "", "refused": False, "secrets": 0},
-    {"until": "2026-11-22T02:00:00+00:00", "error": "", "remedy": "", "refused": None, "secrets": 0},
+    {"until": "2026-11-22T02:00:00+00:00", "error": None, "remedy": "", "refused": False, "written": [0]},
+    {"until": "2026-11-22T02:00:00+00:00", "error": "", "remedy": "", "refused": None, "written": [0]},
 ])
 def test_a_damaged_memory_of_a_pause_is_none(written: Home, kept: object) -> None:
     (written.data / "made_up.session.json").write_text(json.dumps({"pause": kept}))
@@ -158,7 +158,8 @@ def test_a_damaged_memory_of_a_pause_is_none(written: Home, kept: object) -> Non
 
 def test_a_pause_without_a_zone_is_read_as_utc(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "made_up.session.json")
-    memory["pause"] = {"until": "2026-11-22T01:00:00", "error": "slower", "remedy": "", "refused": False, "secrets": 0}
+    memory["pause"] = {"until": "2026-11-22T01:00:00", "error": "slower", "remedy": "", "refused": False,
+                       "written": [0]}
     assert isinstance(pause.standing(memory, NOW, tmp_path / "secrets.yaml"), Throttled)
 
 
