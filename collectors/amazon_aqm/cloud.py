@@ -13,6 +13,7 @@ from datetime import datetime
 
 from collectors.amazon_aqm import Secrets, Settings, queries
 from collectors.amazon_aqm.addresses import Hosts, hosts
+from collectors.amazon_aqm.exchange import meaning
 from collectors.amazon_aqm.login import Login
 from collectors.amazon_aqm.queries import Part
 from collectors.kit.errors import BadAnswer, NotAuthorised, NotTrusted, NotUnderstood, Throttled
@@ -21,7 +22,9 @@ from collectors.kit.session import Answer, Session
 HEADERS = {"User-Agent": "AmazonWebView/AmazonAlexa/2.2.663733.0/iOS/18.5/iPhone", "Accept-Language": "en-US",
            "Accept": "application/json"}
 THROTTLED = ("UNOFFICIAL_CLIENT_TOO_MANY_REQUESTS", "ThrottlingException")
-SIGN_IN = re.compile(r"<form[^>]*(?:/ap/signin|sign-?in)|id=[\"']?ap_email|<title>[^<]*sign[ -]?in", re.IGNORECASE)
+SIGN_IN = re.compile(r"<form[^<>]{0,500}?(?:/ap/signin|sign-?in)|id=[\"']?ap_email|<title>[^<]{0,200}sign[ -]?in",
+                     re.IGNORECASE)
+LOOKED_AT = 65_536  # characters of a page; what comes later is not looked at
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 900.0, 14_400.0
 
 
@@ -42,26 +45,34 @@ class Cloud:
     login: Login
     timeout_seconds: float
 
-    def fetch(self, body: object, name: str, items: str) -> Answer:
+    def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> Answer:
         """Return the answer to operations that all ask for the field `name`, of whose `items` at least none is denied.
 
-        Refused cookies are renewed once. Raise UnknownEndpoint if the cloud knows nothing of what it was asked for.
+        Refused cookies are renewed once; what is sent with either takes no more than that `share` of the time left to
+        the cycle. Raise UnknownEndpoint if the cloud knows nothing of what it was asked for.
         """
         cookies = self.login.cookies()
         while True:
             try:
-                return self.send(body, name, items, cookies)
+                return self.send(body, name, items, cookies, share=share)
             except NotTrusted:
                 raise
             except NotAuthorised as error:
                 cookies = self.login.after_refusal(error)
 
-    def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False) -> Answer:
+    def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False,
+             share: float = 1.0) -> Answer:
         """Ask with these cookies; what the cloud refuses stays refused."""
-        return self.http.fetch_json(
-            f"{self.hosts.alexa}/nexus/v1/graphql", method="POST", body=body, headers={**HEADERS, "Cookie": cookies},
-            timeout_seconds=self.timeout_seconds, compressed=True, once=once, patient=False, endpoint=name,
-            check=_check(name, items), check_page=_check_page)
+        try:
+            return self.http.fetch_json(
+                f"{self.hosts.alexa}/nexus/v1/graphql", method="POST", body=body,
+                headers={**HEADERS, "Cookie": cookies}, timeout_seconds=self.timeout_seconds, compressed=True,
+                share=share, once=once, patient=False, endpoint=name, check=_check(name, items),
+                check_page=_check_page)
+        except NotTrusted:
+            raise
+        except NotAuthorised as error:
+            raise meaning(error) from None
 
 
 def enter(settings: Settings, secrets: Secrets, http: Session, memory: MutableMapping[str, object],
@@ -90,12 +101,13 @@ def _check(name: str, items: str) -> Callable[[object], None]:
     """Return what raises the meaning of an answer's errors; while there is some data, errors cost only their own."""
     def check(document: object) -> None:
         parts = queries.parts(document, name)
-        if any(part.get(items) for part in parts):
+        lists = [part[items] for part in parts if isinstance(part.get(items), list)]
+        if any(lists):
             return
         errors = [error for answer in queries.answers(document) for error in queries.objects(answer, "errors")]
         if errors:
             raise _meaning(errors)
-        if not any(isinstance(part.get(items), list) for part in parts):
+        if not lists:
             raise NotUnderstood(f"the Alexa cloud tells neither {items} nor why")
         if any(part.get("completeResult") is False for part in parts):
             raise BadAnswer("the Alexa cloud tells nothing, and that its answer is incomplete")
@@ -121,5 +133,5 @@ def _meaning(errors: list[Part]) -> Exception:
 
 def _check_page(page: str) -> None:
     """Raise NotAuthorised for the page where people sign in; any other one (maintenance, say) passes by itself."""
-    if SIGN_IN.search(page):
+    if SIGN_IN.search(page, 0, LOOKED_AT):
         raise NotAuthorised("the Alexa cloud shows us the page where people sign in")

@@ -19,6 +19,7 @@ from storage.reading import Sighting, instant, printable, stamp
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(days=1)
+AGAIN = timedelta(hours=1)  # before a monitor that comes and goes, or an account without any, is looked into again
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,7 @@ def known(memory: MutableMapping[str, object]) -> list[Monitor]:
 
 def is_due(memory: MutableMapping[str, object], now: datetime) -> bool:
     """Tell whether the last discovery was a day ago."""
-    match memory.get("monitors"):
-        case {"discovered_at": str(moment)}:
-            try:
-                return abs(now - instant(moment)) >= EVERY
-            except ValueError:
-                pass
-    return True
+    return not _is_recent(_notes(memory).get("discovered_at"), now, EVERY)
 
 
 def put_off(memory: MutableMapping[str, object], now: datetime) -> None:
@@ -62,34 +57,62 @@ def put_off(memory: MutableMapping[str, object], now: datetime) -> None:
 
 
 def is_news(memory: MutableMapping[str, object], silent: Collection[Monitor], now: datetime) -> bool:
-    """Tell whether the cloud is silent about a monitor of which it was not so before, nor lists it just now."""
+    """Tell whether the cloud is silent about a monitor of which it was not so before, nor lists it just now.
+
+    One that comes and goes is news once an hour.
+    """
     notes = _notes(memory)
-    noted = notes.get("silent")
-    expected = noted if isinstance(noted, list) else []
-    return notes.get("discovered_at") != stamp(now) and any(each.endpoint_id not in expected for each in silent)
+    return (notes.get("discovered_at") != stamp(now) and not _is_recent(notes.get("searched_at"), now, AGAIN)
+            and any(each.endpoint_id not in _expected(notes) for each in silent))
 
 
-def note_silent(memory: MutableMapping[str, object], silent: Collection[Monitor]) -> None:
-    """Remember monitors that the cloud lists but does not tell the state of: no use in discovering them again."""
-    memory["monitors"] = {**_notes(memory), "silent": [each.endpoint_id for each in silent]}
+def note_search(memory: MutableMapping[str, object], now: datetime) -> None:
+    """Remember that a silent monitor is looked for."""
+    memory["monitors"] = {**_notes(memory), "searched_at": stamp(now)}
 
 
-def discover(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | None) -> list[Monitor]:
-    """Ask which monitors there are and in which rooms; remember and return them. Raise NotUnderstood for none."""
-    answer, found = listed(cloud, memory)
+def note_silent(memory: MutableMapping[str, object], silent: Collection[Monitor], now: datetime) -> None:
+    """Remember monitors that the cloud lists but does not tell the state of: no use in discovering them again.
+
+    One that could not be looked for yet stays news.
+    """
+    notes = _notes(memory)
+    is_listed = notes.get("discovered_at") == stamp(now)
+    ids = [each.endpoint_id for each in silent if is_listed or each.endpoint_id in _expected(notes)]
+    memory["monitors"] = {**notes, "silent": ids, "is_doubtful": notes.get("is_doubtful") is True and bool(silent)}
+
+
+def check_hope(cloud: Cloud, memory: MutableMapping[str, object], now: datetime) -> None:
+    """Raise NotUnderstood if the account had no monitor within the last hour: no use in asking yet."""
+    if _is_recent(_notes(memory).get("none_at"), now, AGAIN):
+        raise _none(cloud)
+
+
+def discover(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | None,
+             share: float = 1.0) -> list[Monitor]:
+    """Ask which monitors there are and in which rooms; remember and return them. Raise NotUnderstood for none.
+
+    Each of the two takes no more than that `share` of the time left to the cycle.
+    """
+    answer, found = listed(cloud, memory, now, share)
     discovered_at = now or answer.date
-    remembered = {"discovered_at": stamp(discovered_at) if discovered_at else None}
+    remembered = {"discovered_at": stamp(discovered_at) if discovered_at else None,
+                  "searched_at": _notes(memory).get("searched_at")}
     memory["monitors"] = remembered | {"found": [vars(each) for each in found]}
-    rooms = _rooms(cloud)
+    rooms = _rooms(cloud, share)
     found = [replace(each, room=rooms.get(each.endpoint_id)) for each in found] if rooms is not None else found
     memory["monitors"] = remembered | {"found": [vars(each) for each in found]}
     log.info("discovered %d air quality monitors", len(found))
     return found
 
 
-def listed(cloud: Cloud, memory: MutableMapping[str, object]) -> tuple[Answer, list[Monitor]]:
-    """Ask which monitors there are. What the cloud leaves out this time is taken from what is remembered."""
-    answer = cloud.fetch(queries.monitors(), "listEndpoints", "endpoints")
+def listed(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | None = None,
+           share: float = 1.0) -> tuple[Answer, list[Monitor]]:
+    """Ask which monitors there are. What the cloud leaves out this time is taken from what is remembered.
+
+    Raise NotUnderstood for none; those remembered are forgotten when that happens twice in a row.
+    """
+    answer = cloud.fetch(queries.monitors(), "listEndpoints", "endpoints", share)
     before = known(memory)
     found: dict[str, Monitor] = {}
     for each in queries.parts(answer.document, "listEndpoints"):
@@ -100,10 +123,16 @@ def listed(cloud: Cloud, memory: MutableMapping[str, object]) -> tuple[Answer, l
         if each.get("completeResult") is False:
             found = {monitor.serial: monitor for monitor in before} | found
     if not found:
-        memory.pop("monitors", None)
-        raise NotUnderstood(f"there is no monitor in this account on {cloud.hosts.site}: is the domain right?",
-                            "set collectors.amazon_aqm.domain to the Amazon site of the account's own country")
+        is_sure = not before or _notes(memory).get("is_doubtful") is True
+        memory["monitors"] = ({"none_at": stamp(now) if now else None} if is_sure
+                              else {**_notes(memory), "is_doubtful": True})
+        raise _none(cloud)
     return answer, list(found.values())
+
+
+def _none(cloud: Cloud) -> NotUnderstood:
+    return NotUnderstood(f"there is no monitor in this account on {cloud.hosts.site}: is the domain right?",
+                         "set collectors.amazon_aqm.domain to the Amazon site of the account's own country")
 
 
 def _parse(endpoint: Part, before: dict[str, Monitor]) -> Monitor | None:
@@ -121,10 +150,11 @@ def _parse(endpoint: Part, before: dict[str, Monitor]) -> Monitor | None:
     return Monitor(endpoint_id, serial, name, printable(text(endpoint, "model")) or known.model, known.room)
 
 
-def _rooms(cloud: Cloud) -> dict[str, str] | None:
+def _rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
     """Return the room of each endpoint that is in one; None where the cloud does not tell, which costs nothing else."""
     try:
-        answer = cloud.send(queries.groups(), "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True)
+        answer = cloud.send(queries.groups(), "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True,
+                            share=share)
     except Throttled:
         raise
     except CollectorError as error:
@@ -148,6 +178,19 @@ def _members(group: Part) -> Iterator[str]:
 def _notes(memory: MutableMapping[str, object]) -> Part:
     notes = memory.get("monitors")
     return notes if isinstance(notes, dict) else {}
+
+
+def _expected(notes: Part) -> list[object]:
+    silent = notes.get("silent")
+    return silent if isinstance(silent, list) else []
+
+
+def _is_recent(moment: object, now: datetime, span: timedelta) -> bool:
+    """Tell whether a moment remembered is less than a span away; one in the future may be of a clock that was wrong."""
+    try:
+        return isinstance(moment, str) and abs(now - instant(moment)) < span
+    except ValueError:
+        return False
 
 
 def _remembered(values: Part) -> Monitor | None:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from collectors.amazon_aqm.addresses import Hosts
 from collectors.amazon_aqm.queries import brief, objects, part
-from collectors.kit.errors import BadAnswer, NotAuthorised, NotUnderstood
+from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotTrusted, NotUnderstood
 from collectors.kit.session import Answer, Session
 
 APP = "Amazon Alexa"
+OTHER_SITE = "set collectors.amazon_aqm.domain in config.yaml to the Amazon site of the account's own country"
 COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
 
 
@@ -29,6 +30,19 @@ def exchange(http: Session, hosts: Hosts, refresh_token: str, timeout_seconds: f
         if error.status != 400:
             raise
         raise NotAuthorised(str(error)) from None
+    except NotTrusted:
+        raise
+    except NotAuthorised as error:
+        raise meaning(error) from None
+
+
+def meaning(error: NotAuthorised) -> CollectorError:
+    """Return what a refusal comes to: being sent anywhere but to the sign-in (maintenance, say) says nothing of us."""
+    if error.location is None:
+        return error
+    if "signin" in error.location.casefold():
+        return NotAuthorised(str(error))
+    return BadAnswer(str(error), error.remedy)
 
 
 def issued(document: object, site: str) -> dict[str, str]:
@@ -56,4 +70,5 @@ def _check(document: object, site: str) -> None:
     if error.get("code") == "ServerError":
         raise BadAnswer("Amazon reports an internal error")
     if not issued(document, site):
-        raise NotAuthorised(brief(error.get("message")) or f"no cookies for {site} came in exchange")
+        said = brief(error.get("message"))
+        raise NotAuthorised(said) if said else NotAuthorised(f"no cookies for {site} came in exchange", OTHER_SITE)

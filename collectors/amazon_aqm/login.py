@@ -14,7 +14,7 @@ from collectors.amazon_aqm import Secrets
 from collectors.amazon_aqm.addresses import Hosts
 from collectors.amazon_aqm.exchange import exchange, fit, issued
 from collectors.amazon_aqm.queries import part
-from collectors.kit.errors import CannotReach, NotAuthorised, NotTrusted, Throttled
+from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, NotTrusted, Throttled
 from collectors.kit.session import Session
 from storage.reading import instant, stamp
 
@@ -36,7 +36,8 @@ class Login:
                  now: datetime | None, timeout_seconds: float) -> None:
         self._hosts, self._secrets, self._http, self._memory, self._now = hosts, secrets, http, memory, now
         self._timeout_seconds = timeout_seconds
-        self._exchanged = False
+        self._exchanged = False  # Amazon has answered in this cycle
+        self._failure: CollectorError | None = None  # or why it has not, which tells nothing of the token
         account = _account(hosts, secrets)
         if memory.get("account") != account:
             for name in OF_ONE_ACCOUNT:
@@ -54,10 +55,13 @@ class Login:
         self._http.learn_secrets(kept.values())
         if not kept:
             return self._renew()
-        return _header(kept) if self._exchanged or not self._is_old() else self._renew_in_time(kept)
+        return self._renew_in_time(kept) if self._is_old() and not (self._exchanged or self._failure) else _header(kept)
 
     def after_refusal(self, error: NotAuthorised) -> str:
-        """Return new cookies after the cloud refused those it was sent. Raise its error if there is no way to any."""
+        """Return new cookies after the cloud refused those it was sent. Raise its error if there is no way to any.
+
+        Where Amazon could not be reached for new ones just now, raise that: it may know better in a while.
+        """
         self._memory.pop("session", None)
         if self._exchanged or not self._secrets.refresh_token:
             raise _refusal(error)
@@ -67,6 +71,7 @@ class Login:
         cookies = fit(self._secrets.cookies)
         if not cookies:
             raise NotAuthorised("there is no amazon_aqm.refresh_token in secrets.yaml", PAIR)
+        self._http.learn_secrets(cookies.values())
         return _header(cookies)
 
     def _is_old(self) -> bool:
@@ -89,15 +94,21 @@ class Login:
             return _header(kept)
 
     def _renew(self, share: float = 1.0) -> str:
-        self._exchanged = True
+        if self._failure is not None:
+            raise self._failure
         token = self._secrets.refresh_token or ""
         try:
             answer = exchange(self._http, self._hosts, token, self._timeout_seconds, share)
         except NotTrusted:
             raise
         except NotAuthorised as error:
+            self._exchanged = True
             self._memory.pop("session", None)
             raise _refusal(error) from None
+        except CollectorError as error:
+            self._failure = error
+            raise
+        self._exchanged = True
         cookies = issued(answer.document, self._hosts.site)
         self._http.learn_secrets(cookies.values())
         issued_at = self._now or answer.date
@@ -107,7 +118,8 @@ class Login:
 
 
 def _refusal(error: NotAuthorised) -> NotAuthorised:
-    return NotAuthorised(f"Amazon refuses our login: {error}", PAIR, retry_after=A_DAY)
+    remedy = f"{PAIR}, or {error.remedy}" if error.remedy else PAIR
+    return NotAuthorised(f"Amazon refuses our login: {error}", remedy, retry_after=A_DAY)
 
 
 def _account(hosts: Hosts, secrets: Secrets) -> str:

@@ -21,6 +21,7 @@ from storage.reading import Reading, Sighting, instant, number, printable
 log = logging.getLogger(__name__)
 
 FUTURE = timedelta(minutes=5)  # a sample this much younger than the cloud's own clock tells of a clock that is wrong
+UNSURE_SECONDS = 3600  # the age at which a value is old where nobody says that its monitor can be reached
 MANY = 50  # unknown instances remembered
 
 BY_INSTANCE: Mapping[str, str] = {
@@ -43,7 +44,7 @@ ASSET = "Alexa.AirQuality."
 
 @dataclass(frozen=True)
 class Sample:
-    """One value and when it was measured, None if the cloud does not say."""
+    """One value and when it was measured, None if the cloud does not say, or nothing that can be true."""
 
     value: float
     at: datetime | None
@@ -56,13 +57,15 @@ def parse(monitor: Monitor, endpoint: Part, settings: Settings, now: datetime,
     `cloud_now` is the cloud's own clock, if it told: ages are judged by the clock that the samples' times are of.
     """
     name = printable(text(endpoint, "friendlyNameObject"))
-    samples = dict(_samples(endpoint))
-    limit = (cloud_now or now) - timedelta(seconds=settings.stale_after_seconds)
-    fresh = {name: each for name, each in samples.items() if each.at is None or each.at >= limit}
+    samples = dict(_samples(endpoint, (cloud_now or now) + FUTURE))
+    longest = settings.stale_after_seconds
+    limit = (cloud_now or now) - timedelta(
+        seconds=longest if "OK" in _reachability(endpoint) else min(longest, UNSURE_SECONDS))
+    fresh = {name: each for name, each in samples.items() if each.at is not None and each.at >= limit}
     trouble = _trouble(endpoint, samples, fresh, cloud_now or now)
     yield monitor.sighting(settings, trouble, name)
     if trouble is None:
-        yield _reading(monitor, name, endpoint, fresh, settings, now, cloud_now or now)
+        yield _reading(monitor, name, endpoint, fresh, settings, now)
 
 
 def note_unknown(endpoint: Part, memory: MutableMapping[str, object]) -> None:
@@ -78,19 +81,18 @@ def note_unknown(endpoint: Part, memory: MutableMapping[str, object]) -> None:
 
 
 def _reading(monitor: Monitor, name: str | None, endpoint: Part, samples: Mapping[str, Sample], settings: Settings,
-             now: datetime, cloud_now: datetime) -> Reading:
+             now: datetime) -> Reading:
     values = {quantity: sample.value for quantity, sample in samples.items()}
     celsius, humidity = values.pop("temperature_celsius", None), values.get("humidity_percent")
     times = [sample.at for sample in samples.values() if sample.at is not None]
     told = samples["temperature_celsius"].at if celsius is not None else None
-    measured_at = told or max(times, default=None)
     return Reading(
         timestamp=now, device_id=f"alexa:{monitor.serial}", device_type="alexa_aqm", name=name or monitor.name,
         location=settings.device_locations.get(monitor.serial) or monitor.room,
         temperature_celsius=celsius, temperature_raw=celsius, **values,  # type: ignore[arg-type]  # all are numbers
         is_anomalous=_is_outside(celsius, settings.temperature_min, settings.temperature_max)
         or _is_outside(humidity, settings.humidity_min, settings.humidity_max),
-        measured_at=measured_at if measured_at and measured_at - cloud_now <= FUTURE else None,
+        measured_at=told or max(times, default=None),
         raw_response=json.dumps(endpoint) if settings.collect_raw_response else None)
 
 
@@ -100,22 +102,27 @@ def _is_outside(value: float | None, lowest: float, highest: float) -> bool:
 
 def _trouble(endpoint: Part, samples: Mapping[str, Sample], fresh: Mapping[str, Sample], now: datetime) -> str | None:
     """Say why there is no fresh value, or None if there is one. Offline monitors keep telling their last values."""
-    if _is_unreachable(endpoint):
+    if any(each != "OK" for each in _reachability(endpoint)):
         return "cannot be reached by the Alexa cloud"
     if fresh:
         return None
     times = [sample.at for sample in samples.values() if sample.at is not None]
-    return f"last heard of {int((now - max(times)).total_seconds()) // 3600} h ago" if times else "tells no values"
+    if not times:
+        return "tells no values of a believable time" if samples else "tells no values"
+    return f"last heard of {int((now - max(times)).total_seconds()) // 3600} h ago"
 
 
-def _is_unreachable(endpoint: Part) -> bool:
+def _reachability(endpoint: Part) -> list[str]:
     states = [each.get("reachabilityStatusValue") for feature in objects(endpoint, "features")
               if feature.get("name") == "connectivity" for each in objects(feature, "properties")]
-    return any(isinstance(each, str) and each != "OK" for each in states)
+    return [each for each in states if isinstance(each, str)]
 
 
-def _samples(endpoint: Part) -> Iterator[tuple[str, Sample]]:
-    """Yield each quantity that the endpoint tells, once, the lower instance first where two claim to be the same."""
+def _samples(endpoint: Part, latest: datetime) -> Iterator[tuple[str, Sample]]:
+    """Yield each quantity that the endpoint tells, once, the lower instance first where two claim to be the same.
+
+    What is measured later than `latest` is not believed.
+    """
     seen = set()
     for feature in sorted(objects(endpoint, "features"), key=_order):
         quantity = _quantity(feature)
@@ -123,7 +130,8 @@ def _samples(endpoint: Part) -> Iterator[tuple[str, Sample]]:
             value = _value(feature, each)
             if quantity is not None and value is not None and quantity not in seen:
                 seen.add(quantity)
-                yield quantity, Sample(value, _time(each.get("timeOfSample")))
+                at = _time(each.get("timeOfSample"))
+                yield quantity, Sample(value, at if at is not None and at <= latest else None)
 
 
 def _order(feature: Part) -> tuple[int, str]:
@@ -140,18 +148,24 @@ def _quantity(feature: Part) -> str | None:
     asset, label = _names(feature)
     if asset is not None:
         return BY_NAME.get(_plain(asset.removeprefix(ASSET)))
-    return BY_NAME.get(_plain(label or "")) or BY_INSTANCE.get(str(feature.get("instance")))
+    return BY_NAME.get(_plain(label)) if label is not None else BY_INSTANCE.get(str(feature.get("instance")))
 
 
 def _names(feature: Part) -> tuple[str | None, str | None]:
-    """Return the asset id and the human name that come with a feature, in any of the forms that have been seen."""
+    """Return the asset id and the English name that come with a feature, in any of the forms that have been seen."""
     configuration, resources = part(feature, "configuration"), part(feature, "resources")
     named = [part(configuration, "friendlyName"), *objects(configuration, "friendlyNames"),
              *objects(resources, "friendlyNames")]
     values = [part(each, "value") for each in named]
-    assets = [each["assetId"] for each in values if isinstance(each.get("assetId"), str)]
-    labels = [each["text"] for each in values if isinstance(each.get("text"), str)]
+    assets = [asset for each in values if (asset := printable(each.get("assetId")))]
+    labels = [label for each in values if (label := printable(each.get("text"))) and _is_english(label, each)]
     return next(iter(assets), None), next(iter(labels), None)
+
+
+def _is_english(label: str, value: Part) -> bool:
+    """Tell whether a name may be English: by its locale, which few forms have, else by its letters."""
+    locale = value.get("locale")
+    return locale.casefold().startswith("en") if isinstance(locale, str) and locale else label.isascii()
 
 
 def _plain(name: str) -> str:

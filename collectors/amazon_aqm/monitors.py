@@ -40,13 +40,14 @@ def collect(cloud: Cloud, settings: Settings, memory: Memory, now: datetime) -> 
     yield from _told(known, state, settings, memory, now)
     silent = _silent(known, state)
     if state.is_complete and discovery.is_news(memory, silent, now):
+        discovery.note_search(memory, now)
         found = _chosen(discovery.discover(cloud, memory, now), settings)
         new = [each for each in found if each.endpoint_id not in {each.endpoint_id for each in known}]
         second = fetch_state(cloud, new, memory) if new else State({}, True, None)
         yield from _told(new, second, settings, memory, now)
         silent = _silent(found, State(state.endpoints | second.endpoints, True, None))
     if state.is_complete:
-        discovery.note_silent(memory, silent)
+        discovery.note_silent(memory, silent, now)
     yield from (each.sighting(settings, "the Alexa cloud tells nothing of it") for each in silent)
 
 
@@ -82,7 +83,7 @@ def fetch_state(cloud: Cloud, monitors: Sequence[Monitor], memory: Memory) -> St
 def _fetch(cloud: Cloud, batches: Sequence[Sequence[str]], memory: Memory) -> Answer:
     """Ask for the state in the fullest form of the query that the cloud understands, and remember which that is."""
     first = memory.get("labels")
-    for choice in range(first if first in (1, 2) else 0, len(queries.LABELS)):
+    for choice in range(first if type(first) is int and first in (1, 2) else 0, len(queries.LABELS)):
         body = [queries.state(ids, queries.LABELS[choice]) for ids in batches]
         try:
             answer = cloud.fetch(body, "listEndpoints", "endpoints")
@@ -101,8 +102,10 @@ def _monitors(cloud: Cloud, settings: Settings, memory: Memory, now: datetime) -
     known = discovery.known(memory)
     if known and not discovery.is_due(memory, now):
         return _chosen(known, settings)
+    if not known:
+        discovery.check_hope(cloud, memory, now)
     try:
-        found = discovery.discover(cloud, memory, now)
+        found = discovery.discover(cloud, memory, now, share=0.5 if known else 1.0)
         memory.pop("labels", None)
     except (NotAuthorised, Throttled):
         raise
@@ -110,7 +113,6 @@ def _monitors(cloud: Cloud, settings: Settings, memory: Memory, now: datetime) -
         if not known:
             raise
         log.warning("the monitors of yesterday have to do: %s", error)
-        memory["monitors"] = {"found": [vars(each) for each in known]}
         discovery.put_off(memory, now)
         found = known
     return _chosen(found, settings)
@@ -120,8 +122,9 @@ def _chosen(monitors: Sequence[Monitor], settings: Settings) -> list[Monitor]:
     wanted = (settings.device_serial or "").casefold()
     chosen = [each for each in monitors if wanted in ("", each.serial.casefold())]
     if not chosen:
-        raise NotUnderstood(f"no monitor of the account has the serial number {settings.device_serial}",
-                            "set collectors.amazon_aqm.device_serial to one that --discover lists, or to null")
+        serials = ", ".join(each.serial for each in monitors)
+        raise NotUnderstood(f"device_serial {settings.device_serial!r} is none of the account's: {serials}",
+                            "set collectors.amazon_aqm.device_serial to one of them, or to null")
     return chosen
 
 

@@ -1,5 +1,6 @@
 """Whole cycles against the simulated cloud: what is asked, when, and what is stored of it."""
 
+import json
 from datetime import datetime, timezone
 from typing import Any
 
@@ -73,8 +74,16 @@ def test_one_of_two_can_be_chosen_by_its_serial_number(two: Household) -> None:
 def test_a_serial_number_that_nobody_has_is_said(settled: Household) -> None:
     settled.configure(device_serial="GAJ0")
     outcome = settled.run()
-    assert outcome.code == 1 and "has the serial number GAJ0" in outcome.err
+    assert outcome.code == 1
+    assert f"device_serial 'GAJ0' is none of the account's: {settled.alexa.serial}." in outcome.err
     assert settled.asked() == []
+
+
+def test_discover_tells_the_serial_numbers_where_the_configured_one_is_none_of_them(two: Household) -> None:
+    two.configure(device_serial="X")
+    outcome = two.run("--discover")
+    serials = ", ".join(each.serial for each in two.simulator.house.monitors)
+    assert outcome.code == 1 and f"device_serial 'X' is none of the account's: {serials}." in outcome.err
 
 
 def test_another_makers_monitor_is_left_out(household: Household) -> None:
@@ -133,13 +142,27 @@ def test_a_value_of_unknown_meaning_is_logged_once_and_not_stored(settled: House
 
 @pytest.mark.parametrize(("label", "column"), [
     ("Alexa.AirQuality.CarbonDioxide", "co2_ppm"), ("Carbon dioxide", "co2_ppm"), ("Humidity", "humidity_percent"),
-    ("Kohlenmonoxid", "co_ppm"),
+    ("\u4e00\u6c27\u5316\u78b3", "co_ppm"),
 ])
 def test_a_name_wins_over_the_table(label: str, column: str, settled: Household) -> None:
     settled.faults.add("relabelled", labels={"8": label, "4": "Carbon monoxide" if label == "Humidity" else None})
     [reading] = settled.run("--json").json["readings"]
     when = settled.simulator.house.last_sample(settled.alexa.serial, "co", settled.moment)
     assert reading[column] == pytest.approx(settled.simulator.house.air_truth(settled.alexa.serial, "co", when))
+
+
+def test_a_name_that_nobody_knows_is_not_stored_under_the_tables(settled: Household) -> None:
+    settled.faults.add("relabelled", labels={"8": "Radon"})
+    for _ in range(2):
+        assert settled.run("--json").json["readings"][0]["co_ppm"] is None
+    assert settled.home.log().count("not stored: instance 8") == 1
+
+
+@pytest.mark.parametrize("labels", [1.0, True, [1], {}, "1", -1, 7])
+def test_a_form_of_the_query_that_is_none_is_not_remembered(labels: object, settled: Household) -> None:
+    path = settled.home.data / "amazon_aqm.session.json"
+    path.write_text(json.dumps({**settled.memory, "labels": labels}), encoding="utf-8")
+    assert settled.run().code == 0 and settled.memory["labels"] == 0
 
 
 def test_without_names_the_table_tells(settled: Household) -> None:

@@ -1,9 +1,16 @@
 """Which monitors there are and where: when that is asked, what is done about those that move, hide or are new."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+import config
+from collectors import amazon_aqm
+from collectors.kit.cycle import retry_policy
+from collectors.kit.session import Session
+from collectors.kit.stopwatch import Deadline
+from storage.memory import Memory
 from tests.collectors.amazon_aqm.conftest import Household
 
 
@@ -25,6 +32,31 @@ def test_known_monitors_have_to_do_while_discovery_fails(
     settled.asked()
     settled.run()
     assert settled.asked() == ["state"]
+
+
+def test_yesterdays_monitors_can_still_be_asked_when_discovery_takes_its_time(settled: Household) -> None:
+    settled.moment += timedelta(hours=25)
+    settled.faults.add("incomplete", operation="discovery")
+    settled.faults.add("delay", face="alexa", paths=["/nexus"], seconds=0.2)
+    url = settled.simulator.cloud_url
+    retry = retry_policy(config.Retry(base_delay_seconds=0, max_attempts=20))
+    with Session(Deadline(1.2), retry) as http:
+        found = list(amazon_aqm.collect(
+            amazon_aqm.Settings(base_url=url, auth_url=url), amazon_aqm.Secrets(**settled.secrets()), http,
+            Memory(settled.home.data / "amazon_aqm.session.json"), settled.moment))
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("endpoints", ["[]", "[null, 3]", "{}", '{"a": 1}', '"none"', "7", "true", "null"])
+def test_one_odd_or_empty_answer_makes_no_monitor_forgotten(endpoints: str, settled: Household) -> None:
+    before = settled.memory["monitors"]["found"]
+    content = '[{"data": {"listEndpoints": {"completeResult": true, "endpoints": %s}}}]' % endpoints
+    settled.faults.add("body", face="alexa", content=content, paths=["/nexus"], times=2)
+    assert settled.run().code == 1
+    assert settled.memory["monitors"]["found"] == before
+    settled.faults.clear()
+    assert settled.run("--json").json["stored"] == 1
+    assert not settled.memory["monitors"].get("is_doubtful")
 
 
 def test_a_list_that_says_it_is_incomplete_takes_no_monitor_away(two: Household) -> None:
@@ -94,6 +126,24 @@ def test_a_monitor_that_is_listed_but_not_told_of_is_looked_up_once_a_day(two: H
     assert two.run("--json").json["stored"] == 2
 
 
+def test_a_monitor_that_comes_and_goes_is_looked_up_once_an_hour(two: Household) -> None:
+    for cycle in range(20):
+        two.faults.clear()
+        if cycle % 2:
+            two.faults.add("bad-request", monitor=two.alexa.serial)
+        assert two.run().code == 0
+    assert two.asked().count("discovery") == 2
+
+
+def test_a_monitor_that_vanished_again_is_found_within_the_hour(two: Household) -> None:
+    two.faults.add("bad-request", monitor=two.alexa.serial, times=1)
+    two.run()
+    two.run()
+    two.faults.add("vanished", monitor=two.alexa.serial)
+    stored = [two.run("--json").json["stored"] for _ in range(14)]
+    assert (stored[0], stored[-1]) == (1, 2)
+
+
 def test_an_id_that_spoils_the_answer_for_all_is_asked_for_by_itself(two: Household) -> None:
     """The cloud refuses ids of another form than its own, and the operation with them."""
     path = two.home.data / "amazon_aqm.session.json"
@@ -113,6 +163,26 @@ def test_the_last_monitor_gone_is_said(settled: Household) -> None:
     outcome = settled.run("--json")
     assert outcome.code == 1
     assert "there is no monitor in this account on amazon.co.uk: is the domain right?" in outcome.err
+
+
+def test_the_last_monitor_gone_is_forgotten_when_that_is_said_twice(settled: Household) -> None:
+    settled.faults.add("vanished", replaced=False)
+    outcomes = [settled.run() for _ in range(15)]
+    assert settled.asked().count("discovery") == 2
+    assert outcomes[-1].code == 1 and "found" not in settled.memory["monitors"]
+    settled.faults.clear()
+    assert settled.run(hours=1).code == 0
+
+
+def test_an_account_without_a_monitor_is_asked_once_an_hour(household: Household) -> None:
+    household.configure(domain="alexa.amazon.de")
+    assert {household.run().code for _ in range(24)} == {1}
+    assert household.asked() == ["exchange", "discovery", "discovery"]
+    assert household.run("--discover").code == 1
+    assert household.asked() == ["discovery"]
+    household.login(refresh_token=household.alexa.new_refresh_token())
+    household.run()
+    assert household.asked() == ["exchange", "discovery"]
 
 
 def test_the_wrong_countrys_site_shows_nothing_and_is_suspected(household: Household) -> None:

@@ -73,6 +73,7 @@ def test_an_exchange_that_brings_no_cookies_for_our_site_needs_a_human(
     household.faults.add(fault, **options)
     outcome = household.run()
     assert outcome.code == 2 and "pair amazon_aqm" in outcome.err
+    assert ("or set collectors.amazon_aqm.domain in config.yaml" in outcome.err) == ("no cookies for" in outcome.err)
     assert household.alexa.counts["exchange"] == 1
 
 
@@ -109,6 +110,43 @@ def test_old_cookies_go_on_if_new_ones_cannot_be_had_just_now(settled: Household
     settled.asked()
     settled.run()
     assert settled.asked() == ["exchange", "state"]
+
+
+@pytest.mark.parametrize("hours", [0, 13, 25])
+@pytest.mark.parametrize("fault", ["503", "reset", "not-json"])
+def test_an_exchange_that_fails_for_a_moment_is_no_dead_login(fault: str, hours: int, settled: Household) -> None:
+    """However old the cookies are that the cloud refuses meanwhile, and whether it is a day for discovery."""
+    settled.faults.add(fault, face="alexa", paths=["/ap/exchangetoken"])
+    settled.alexa.expire_cookies()
+    outcome = settled.run("--json", hours=hours)
+    assert (outcome.code, outcome.json["outcome"]) == (1, "unreachable")
+    assert "refuses our login" not in outcome.err and not list(settled.home.data.glob("ALERT*"))
+    assert "session" not in settled.memory
+    assert sum("/ap/exchangetoken" in each.path for each in settled.alexa.requests[4:]) <= 3
+    settled.faults.clear()
+    assert settled.run().code == 0
+
+
+def test_an_exchange_that_goes_on_failing_is_tried_once_in_a_cycle(settled: Household) -> None:
+    settled.run(hours=12)
+    settled.asked()
+    settled.faults.add("503", face="alexa", paths=["/ap/exchangetoken"])
+    assert settled.run("--json", hours=12).json["requests"] == 3 + 3
+    assert settled.asked() == ["exchange"] * 3 + ["discovery", "groups", "state"]
+
+
+@pytest.mark.parametrize("path", ["/nexus", "/ap/exchangetoken"])
+def test_being_sent_elsewhere_is_a_refusal_only_if_it_is_to_the_sign_in(path: str, settled: Household) -> None:
+    settled.faults.add("redirect", face="alexa", paths=[path], location="https://www.amazon.co.uk/maintenance")
+    settled.alexa.expire_cookies()
+    outcome = settled.run("--json")
+    assert (outcome.code, outcome.json["outcome"]) == (1, "unreachable")
+    settled.faults.clear()
+    assert settled.run().code == 0
+    settled.faults.add("redirect", face="alexa", paths=[path], location="https://www.amazon.co.uk/ap/signin?a=b")
+    settled.alexa.expire_cookies()
+    outcome = settled.run()
+    assert outcome.code == 2 and "Remedy: python devices.py pair amazon_aqm\n" in outcome.err
 
 
 def test_a_throttled_renewal_is_throttling(settled: Household) -> None:
@@ -215,3 +253,14 @@ def test_a_cookie_that_the_cloud_says_back_is_masked(hours: float, padding: str,
     assert outcome.code == 1 and "answers with an error" in outcome.err
     assert canary[:15] not in outcome.err + settled.home.log()
     assert settled.cookies()[-1].endswith(canary) == (hours == 13)
+
+
+def test_a_cookie_that_was_given_in_quotes_is_masked_without_them(settled: Household) -> None:
+    canary = "CanaryOfTheQuotes-" + 20 * "c"
+    settled.login(cookies={"session-token": f'"{canary}"'})
+    settled.faults.add("body", face="alexa", paths=["/nexus"], content=json.dumps(
+        {"errors": [{"message": f"bad: {canary}", "extensions": {"errorCode": "X"}}]}))
+    outcome = settled.run("-v")
+    assert outcome.code == 1 and "answers with an error" in outcome.err
+    assert settled.cookies()[-1] == f"session-token={canary}"
+    assert canary not in outcome.err + settled.home.log()

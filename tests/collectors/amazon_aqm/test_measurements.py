@@ -54,7 +54,11 @@ def test_an_odd_feature_costs_nobody_but_itself(feature: Any) -> None:
     (named(value("6", 7), {"text": "Indoor Air Quality"}), "iaq_score"),
     (named(value("6", 7), {"text": "PM 10", "locale": "en-US"}), "pm10_ugm3"),
     (named(value("12", 7), {"text": "PM2.5"}), "pm25_ugm3"),
-    (named(value("6", 7), {"text": "Feinstaub"}), "pm25_ugm3"),
+    (named(value("6", 7), {"text": "Feinstaub", "locale": "de-DE"}), "pm25_ugm3"),
+    (named(value("6", 7), {"text": "Luftqualit\xe4t"}), "pm25_ugm3"),
+    (named(value("6", 7), {"text": " "}), "pm25_ugm3"),
+    (named(value("6", 7), {"assetId": ""}), "pm25_ugm3"),
+    (named(value("6", 7), {"assetId": ""}, {"text": ""}, {"text": "PM10"}), "pm10_ugm3"),
     (named(value("6", 7), {"text": None}, {"assetId": 3}), "pm25_ugm3"),
     ({**value("5", 7), "configuration": {"friendlyName": text("Volatile organic compounds")}}, "voc_index"),
     ({**value("4", 7), "configuration": {"friendlyNames": [{"value": {"assetId": "Alexa.AirQuality.Humidity"}}]}},
@@ -66,9 +70,14 @@ def test_a_name_wins_over_the_instance_and_no_name_leaves_it(given: Any, column:
     assert told == {column}
 
 
-@pytest.mark.parametrize("asset", ["Alexa.AirQuality.Radon", "Alexa.Setting.FanSpeed", ""])
+@pytest.mark.parametrize("asset", ["Alexa.AirQuality.Radon", "Alexa.Setting.FanSpeed"])
 def test_an_asset_that_is_none_of_ours_is_not_stored_under_the_instances_name(asset: str) -> None:
     assert reading(named(value("6", 7), {"assetId": asset}), temperature(20)).pm25_ugm3 is None
+
+
+@pytest.mark.parametrize("name", [{"text": "Radon"}, {"text": "Radon", "locale": "en-GB"}, {"text": "7"}])
+def test_a_name_that_nobody_knows_is_not_stored_under_the_instances(name: dict[str, str]) -> None:
+    assert reading(named(value("8", 7), name), temperature(20)).co_ppm is None
 
 
 def test_of_two_that_claim_to_be_the_same_the_lower_instance_counts() -> None:
@@ -91,7 +100,16 @@ def test_an_unreachable_monitor_is_said_to_be_so_whatever_it_pretends() -> None:
 def test_a_monitor_with_old_values_only_is_stale() -> None:
     old = temperature(20, timeOfSample=told(timedelta(hours=30)))
     assert trouble(old, reachable()) == "last heard of 30 h ago"
-    assert reading(old, stale_after_seconds=604_800).temperature_celsius == 20
+    assert reading(old, reachable(), stale_after_seconds=604_800).temperature_celsius == 20
+
+
+@pytest.mark.parametrize("connectivity", [[], [reachable(None)], [reachable(7)], [{"name": "connectivity"}]])
+def test_where_nobody_says_that_it_can_be_reached_values_are_old_after_an_hour(connectivity: list[Any]) -> None:
+    old, new = (value("4", 45, timeOfSample=told(minutes * MINUTES)) for minutes in (61, 59))
+    assert trouble(old, *connectivity) == "last heard of 1 h ago"
+    assert reading(new, *connectivity).humidity_percent == 45
+    assert trouble(new, *connectivity, stale_after_seconds=600) == "last heard of 0 h ago"
+    assert reading(old, reachable()).humidity_percent == 45
 
 
 @pytest.mark.parametrize("features", [[], [reachable()], [value("12", 7)], [value("4", None)]])
@@ -101,14 +119,18 @@ def test_a_monitor_without_values_is_said_to_tell_none(features: list[Any]) -> N
 
 @pytest.mark.parametrize("when", [
     None, "", "yesterday", 1_763_000_000, "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+23:00"])
-def test_a_value_of_unknown_age_is_kept_without_a_time(when: Any) -> None:
-    found = reading(temperature(20, timeOfSample=when))
-    assert (found.temperature_celsius, found.measured_at) == (20, None)
+def test_a_value_of_unknown_age_is_dropped_and_the_others_count(when: Any) -> None:
+    undated = temperature(20, timeOfSample=when)
+    assert trouble(undated, reachable()) == "tells no values of a believable time"
+    found = reading(undated, value("4", 45), reachable())
+    assert (found.temperature_celsius, found.humidity_percent, found.measured_at) == (None, 45, NOW - 3 * MINUTES)
 
 
-def test_a_time_in_the_future_is_no_time() -> None:
-    found = reading(temperature(20, timeOfSample=told(-6 * MINUTES)))
-    assert (found.temperature_celsius, found.measured_at) == (20, None)
+def test_a_value_of_the_future_is_dropped() -> None:
+    later = temperature(20, timeOfSample=told(-6 * MINUTES))
+    assert trouble(later, reachable()) == "tells no values of a believable time"
+    found = reading(later, value("4", 45), reachable())
+    assert (found.temperature_celsius, found.humidity_percent) == (None, 45)
     assert reading(temperature(20, timeOfSample=told(-4 * MINUTES))).measured_at == NOW + 4 * MINUTES
 
 

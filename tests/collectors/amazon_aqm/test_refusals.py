@@ -1,6 +1,7 @@
 """What the cloud answers instead of data, and what becomes of it: another try, patience, or a clear word."""
 
 import json
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -98,3 +99,13 @@ def test_hostile_answers_are_no_fault_of_the_program(content: str, settled: Hous
     settled.faults.add("body", face="alexa", content=content, paths=["/nexus"])
     outcome = settled.run()
     assert outcome.code in (0, 1) and "a fault in the program" not in outcome.err + settled.home.log()
+
+
+@pytest.mark.parametrize("length", [200_000, 7_990_000])
+@pytest.mark.parametrize("piece", ["<form", "<title>", "<form action=x ", "<title>sign"])
+def test_a_hostile_page_takes_no_time(piece: str, length: int, settled: Household) -> None:
+    page = "<html>" + piece * (length // len(piece))
+    settled.faults.add("body", face="alexa", content=page, paths=["/nexus"], times=1)
+    started = time.process_time()
+    assert settled.run("--json").json["retries"] == 1
+    assert time.process_time() - started < 0.5
