@@ -29,7 +29,7 @@ def exchange(http: Session, hosts: Hosts, refresh_token: str, timeout_seconds: f
     except NotUnderstood as error:
         if error.status != 400:
             raise
-        raise NotAuthorised(str(error)) from None
+        raise NotAuthorised("the refresh token is no longer taken (HTTP 400): it has expired or was revoked") from None
     except NotTrusted:
         raise
     except NotAuthorised as error:

@@ -145,27 +145,24 @@ def _quantity(feature: Part) -> str | None:
         return "temperature_celsius"
     if feature.get("name") != "range":
         return None
-    asset, label = _names(feature)
+    asset, labels = _names(feature)
     if asset is not None:
         return BY_NAME.get(_plain(asset.removeprefix(ASSET)))
-    return BY_NAME.get(_plain(label)) if label is not None else BY_INSTANCE.get(str(feature.get("instance")))
+    known = (BY_NAME[_plain(label)] for label, _ in labels if _plain(label) in BY_NAME)
+    # A name in a language we do not know says nothing against the table; an English one that nobody knows does.
+    is_other = any(locale.casefold().startswith("en") for _, locale in labels)
+    return next(known, None if is_other else BY_INSTANCE.get(str(feature.get("instance"))))
 
 
-def _names(feature: Part) -> tuple[str | None, str | None]:
-    """Return the asset id and the English name that come with a feature, in any of the forms that have been seen."""
+def _names(feature: Part) -> tuple[str | None, list[tuple[str, str]]]:
+    """Return the asset id that comes with a feature and its names, each with its locale, empty if that is not told."""
     configuration, resources = part(feature, "configuration"), part(feature, "resources")
     named = [part(configuration, "friendlyName"), *objects(configuration, "friendlyNames"),
              *objects(resources, "friendlyNames")]
     values = [part(each, "value") for each in named]
     assets = [asset for each in values if (asset := printable(each.get("assetId")))]
-    labels = [label for each in values if (label := printable(each.get("text"))) and _is_english(label, each)]
-    return next(iter(assets), None), next(iter(labels), None)
-
-
-def _is_english(label: str, value: Part) -> bool:
-    """Tell whether a name may be English: by its locale, which few forms have, else by its letters."""
-    locale = value.get("locale")
-    return locale.casefold().startswith("en") if isinstance(locale, str) and locale else label.isascii()
+    labels = [(label, printable(each.get("locale")) or "") for each in values if (label := printable(each.get("text")))]
+    return next(iter(assets), None), labels
 
 
 def _plain(name: str) -> str:

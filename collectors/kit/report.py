@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from collectors.kit.log import Mask, escaped
 from collectors.kit.retry import Attempt
 from collectors.kit.stopwatch import Stopwatch
+from config import ConfigurationError
 from storage import Busy
 from storage.memory import Memory
 from storage.reading import Cycle, Reading, Retry, Sighting, instant, printable, stamp
@@ -102,7 +103,7 @@ class Report:
 
     def trouble(self, error: Exception, memory: Memory | None) -> None:
         """Tell stderr of an error and its remedy, unless it was told of this kind of error within the last 24 hours."""
-        kind = type(error).__name__
+        kind = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
         said = memory.get("said") if memory is not None else None
         known: dict[str, Any] = dict(said) if isinstance(said, dict) else {}
         if self._manner.verbose or _is_terminal(sys.stderr) or not self._is_recent(known.get(kind)):
@@ -210,7 +211,8 @@ def sentence(error: Exception) -> str:
     if not hasattr(error, "remedy"):
         return f"a fault in the program, please report it: {type(error).__name__}: {message}"
     remedy = getattr(error, "remedy", "")
-    return f"{message.rstrip('.')}. Remedy: {remedy}" if remedy else message
+    end = "" if message.endswith("?") else "."
+    return f"{message.rstrip('.')}{end} Remedy: {remedy}" if remedy else message
 
 
 def complaints(sightings: Iterable[Sighting]) -> str:

@@ -151,11 +151,10 @@ def test_a_name_wins_over_the_table(label: str, column: str, settled: Household)
     assert reading[column] == pytest.approx(settled.simulator.house.air_truth(settled.alexa.serial, "co", when))
 
 
-def test_a_name_that_nobody_knows_is_not_stored_under_the_tables(settled: Household) -> None:
-    settled.faults.add("relabelled", labels={"8": "Radon"})
-    for _ in range(2):
-        assert settled.run("--json").json["readings"][0]["co_ppm"] is None
-    assert settled.home.log().count("not stored: instance 8") == 1
+def test_a_name_in_no_known_language_leaves_the_table_its_say(settled: Household) -> None:
+    """A monitor set to German must not lose its values."""
+    settled.faults.add("relabelled", labels={"8": "Kohlenmonoxid"})
+    assert settled.run("--json").json["readings"][0]["co_ppm"] is not None
 
 
 @pytest.mark.parametrize("labels", [1.0, True, [1], {}, "1", -1, 7])

@@ -56,6 +56,7 @@ def test_an_odd_feature_costs_nobody_but_itself(feature: Any) -> None:
     (named(value("12", 7), {"text": "PM2.5"}), "pm25_ugm3"),
     (named(value("6", 7), {"text": "Feinstaub", "locale": "de-DE"}), "pm25_ugm3"),
     (named(value("6", 7), {"text": "Luftqualit\xe4t"}), "pm25_ugm3"),
+    (named(value("6", 7), {"text": "Feinstaub"}), "pm25_ugm3"),
     (named(value("6", 7), {"text": " "}), "pm25_ugm3"),
     (named(value("6", 7), {"assetId": ""}), "pm25_ugm3"),
     (named(value("6", 7), {"assetId": ""}, {"text": ""}, {"text": "PM10"}), "pm10_ugm3"),
@@ -75,9 +76,11 @@ def test_an_asset_that_is_none_of_ours_is_not_stored_under_the_instances_name(as
     assert reading(named(value("6", 7), {"assetId": asset}), temperature(20)).pm25_ugm3 is None
 
 
-@pytest.mark.parametrize("name", [{"text": "Radon"}, {"text": "Radon", "locale": "en-GB"}, {"text": "7"}])
-def test_a_name_that_nobody_knows_is_not_stored_under_the_instances(name: dict[str, str]) -> None:
-    assert reading(named(value("8", 7), name), temperature(20)).co_ppm is None
+def test_an_english_name_that_nobody_knows_is_not_stored_under_the_instances() -> None:
+    """A name in another language, or in none that is told, says nothing against the table: it is stored."""
+    radon = named(value("8", 7), {"text": "Radon", "locale": "en-GB"})
+    assert reading(radon, temperature(20)).co_ppm is None
+    assert reading(named(value("8", 7), {"text": "Kohlenmonoxid"}), temperature(20)).co_ppm == 7
 
 
 def test_of_two_that_claim_to_be_the_same_the_lower_instance_counts() -> None:

@@ -321,6 +321,15 @@ def test_a_wrong_configuration_is_told_once_in_24_hours_too(home: Home) -> None:
     assert told == [(2, True), (2, False), (2, True)]
 
 
+def test_another_mistake_in_the_configuration_is_told_at_once(home: Home) -> None:
+    home.write_config(storage={"busy_timeout_ms": "long"})
+    with at(0):
+        assert home.run().err
+    home.write_config(storage={"busy_timeout_ms": -1})
+    with at(1):
+        assert "-1" in home.run().err
+
+
 def test_a_database_that_is_held_costs_a_retry_and_no_reading(home: Home, simulator: Simulator) -> None:
     """FR-005, SC-002: another program holds the database for a moment; the cycle waits and stores."""
     home.point_at(simulator)
