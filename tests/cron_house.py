@@ -79,9 +79,9 @@ class CronHouse:
 
     def wait(self) -> None:
         """Wait until rows and canaries of three minutes are there. Raise TimeoutError when that takes too long."""
-        while min(len(self.cycles()), len(self.canaries())) < MINUTES:
+        while min(sum(bool(hue and air) for _, hue, air in self.minutes()), len(self.canaries())) < MINUTES:
             if monotonic() > self._deadline:
-                raise TimeoutError(f"after {PATIENCE_SECONDS} s there are only {self.cycles()}, and these mails: "
+                raise TimeoutError(f"after {PATIENCE_SECONDS} s there are only {self.minutes()}, and these mails: "
                                    f"{self.mails()}; the daemon said: {self._said.read_text(errors='replace')!r}")
             sleep(0.5)
 
@@ -90,15 +90,22 @@ class CronHouse:
         self._stack.close()
         self.running = False
 
-    def cycles(self) -> list[tuple[str, int]]:
-        """Return each cycle's time and how many rows it left, in the order of time."""
+    def minutes(self) -> list[tuple[str, int, int]]:
+        """Return each minute and how many rows either collector left in it, in the order of time."""
         path = self.home / "data" / "readings.db"
         if not path.exists():
             return []
         with suppress(sqlite3.OperationalError), \
                 closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute(
-                "SELECT timestamp, COUNT(*) FROM readings GROUP BY timestamp ORDER BY timestamp").fetchall()
+            return connection.execute("""
+                SELECT
+                    substr(timestamp, 1, 16) AS minute,
+                    SUM(device_type = 'hue_sensor'),
+                    SUM(device_type = 'alexa_aqm')
+                FROM readings
+                GROUP BY minute
+                ORDER BY minute
+            """).fetchall()
         return []  # it is just being made
 
     def mails(self) -> list[str]:

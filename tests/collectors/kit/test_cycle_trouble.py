@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -96,7 +97,7 @@ def test_streams_that_nobody_reads_change_nothing(home: Home, simulator: Simulat
     home.point_at(simulator)
     if refused:
         simulator.faults.add("key-refused")
-    line = " ".join(home.command("--verbose"))
+    line = shlex.join(home.command("--verbose"))
     done = subprocess.run(["bash", "-c", f"{line} {stream}; exit ${{PIPESTATUS[0]}}"], cwd=CHECKOUT, timeout=60,
                           capture_output=True, text=True)
     assert done.returncode == code and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
