@@ -94,7 +94,7 @@ class Report:
         manner = self._manner
         if manner.as_json:
             _put(sys.stdout, self._json(self._summary(result)))
-        elif not manner.quiet and (manner.always or manner.verbose or _is_terminal(sys.stdout)):
+        elif self._is_heard():
             lines = _table(result.cycle) if manner.table else _lines(result.cycle)
             if result.cycle.outcome == "ok" and not result.cycle.sightings:
                 lines = [f"{self._collector}: the source answers, but knows no device"]
@@ -124,8 +124,7 @@ class Report:
         if self._manner.as_json:
             self.result(Result(Cycle(collector=self._collector, started_at=self._now, outcome="skipped", error=why), 0,
                                self._watch.elapsed_ms()))
-        elif not told and not self._manner.quiet and (
-                self._manner.always or self._manner.verbose or _is_terminal(sys.stdout)):
+        elif not told and self._is_heard():
             self._write(sys.stdout, f"{self._collector}: {why}")
 
     def warn(self, text: str) -> None:
@@ -145,6 +144,11 @@ class Report:
         if _is_terminal(sys.stderr) and not self._manner.quiet:
             sys.stderr.write(f"\r{step}: {done} of {total}" + ("\n" if done >= total else ""))
             sys.stderr.flush()
+
+    def _is_heard(self) -> bool:
+        """Tell whether there is somebody to print for on stdout: under cron there is not."""
+        manner = self._manner
+        return not manner.quiet and (manner.always or manner.verbose or _is_terminal(sys.stdout))
 
     def _is_recent(self, said_at: object) -> bool:
         try:
@@ -210,7 +214,7 @@ def sentence(error: Exception) -> str:
     message = " ".join(str(error).split())
     if not hasattr(error, "remedy"):
         return f"a fault in the program, please report it: {type(error).__name__}: {message}"
-    remedy = getattr(error, "remedy", "")
+    remedy = error.remedy
     end = "" if message.endswith("?") else "."
     return f"{message.rstrip('.')}{end} Remedy: {remedy}" if remedy else message
 
