@@ -48,7 +48,10 @@ class Terminal:
         click.echo(question, err=True, nl=False)
         if sys.stdin.isatty():
             import readline  # noqa: F401  # a terminal without it cuts a pasted address at 1024 characters
-            return input()
+            try:
+                return input()
+            except EOFError:
+                return ""
         return sys.stdin.readline()
 
     def keep(self, values: Mapping[str, str]) -> None:

@@ -45,6 +45,19 @@ def test_nobody_at_the_terminal_is_asked_in_vain(home: Home) -> None:
     assert run.code == 1 and "no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS" in run.err
 
 
+def test_a_person_who_ends_the_input_at_the_terminal_gets_a_sentence(home: Home) -> None:
+    """Control-D at the question is an empty answer, no traceback."""
+    home.configure_hue(discovery_url=None)
+    ours, theirs = os.openpty()
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "pair", "hue"]
+    process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.write(ours, b"\x04")
+    _, err = process.communicate(timeout=30)
+    os.close(theirs)
+    os.close(ours)
+    assert process.returncode == 1 and "no bridge was found" in err and "Traceback" not in err
+
+
 def test_secrets_that_cannot_be_read_are_told_before_the_button_is_asked_for(home: Home, simulator: Simulator) -> None:
     """A key that could not be kept is not asked for."""
     home.configure_hue(timeout_seconds=2)
