@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from collectors.kit.report import degrees, sentence
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline
 from config import editing
-from storage import StorageError, Unusable
-from storage.files import permit, take_on_owner, write_atomically
+from storage import StorageError, Unusable, manager, replacement
+from storage.files import locked, permit, take_on_owner, write_atomically
 from storage.memory import Memory
 from storage.reading import Reading
 
@@ -86,6 +87,30 @@ def pair(path: Path, source: str, bridge: str | None) -> None:
         raise SystemExit(130) from None
 
 
+@main.command()
+@click.pass_obj
+def accept_new_database(path: Path) -> None:
+    """Let a fresh database be made in place of one that is gone or damaged, which is set aside, not deleted."""
+    try:
+        configuration = config.load(path, dict.fromkeys(collectors.names()))
+        take_on_owner(configuration.data)
+        database = Path(os.path.realpath(configuration.storage.database_path))
+        with locked(manager.lock_path(database), configuration.storage.busy_timeout_ms / 1000):
+            is_gone = replacement.is_gone(database)
+            moved = replacement.accept(database, configuration.data / replacement.MARKER, f"{_now():%Y%m%dT%H%M%SZ}",
+                                       partial(manager.examine, database))
+    except (StorageError, config.ConfigurationError) as error:
+        click.echo(escaped(sentence(error)), err=True)
+        raise SystemExit(exit_code(error)) from None
+    except OSError as error:
+        click.echo(escaped(f"{error.filename} cannot be set aside: {error.strerror}"), err=True)
+        raise SystemExit(2) from None
+    for each in moved:
+        click.echo(f"Set aside: {each}")
+    click.echo("The next cycle makes a new database, with all that waits in the spool." if moved or is_gone else
+               f"{database} is in order, and stays.")
+
+
 def _can_pair(source: str) -> bool:
     return hasattr(collectors.load(source), "pair")
 
@@ -107,14 +132,17 @@ def _pair(path: Path, source: str, bridge: str | None, mask: Mask) -> None:
             memory.save()
         secrets = _secrets(configuration, module, source)
         mask.learn(secrets.values)
-        now = datetime.now(timezone.utc).replace(microsecond=0)
-        found = list(module.collect(settings, secrets.sections[source], http, memory, now))
+        found = list(module.collect(settings, secrets.sections[source], http, memory, _now()))
     if not getattr(settings, "enabled", True):
         click.echo(f"Note that collectors.{source}.enabled is false in {configuration.path}: nothing is collected yet.",
                    err=True)
     for each in found:
         if isinstance(each, Reading):
             click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {degrees(each)}"))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def _secrets(configuration: config.Configuration, module: Any, source: str) -> config.Secrets:

@@ -7,7 +7,8 @@ Its errors are named by what can be done next:
     StorageError
     ├── Unavailable     the next cycle may mend it: disk full, an I/O error
     │   └── Busy        another process holds the database: wait and try again
-    └── Unusable        a human is needed: damaged, not a database, newer than the program, not permitted, gone
+    └── Unusable        a human is needed: newer than the program, not permitted, gone, the spool full
+        └── Damaged     the file is no database, or none of ours any more: another one has to take its place
 """
 
 
@@ -29,3 +30,7 @@ class Busy(Unavailable):
 
 class Unusable(StorageError):
     """Nothing can be stored until a human has acted."""
+
+
+class Damaged(Unusable):
+    """The file is no database, or has not the form it should have: another one has to take its place."""

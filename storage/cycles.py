@@ -59,7 +59,7 @@ INSERT_CYCLE = """
         error_type,
         error
     )
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 PRUNED_AT_ONCE = 500
 
@@ -89,7 +89,7 @@ def prepare(cycle: Cycle) -> tuple[list[Row], list[Sighting]]:
 
 
 def write(connection: sqlite3.Connection, cycle: Cycle, rows: list[Row], sightings: list[Sighting],
-          elapsed_ms: Callable[[], float], keep_days: int) -> Stored:
+          elapsed_ms: Callable[[], float], keep_days: int, has_waited: bool = False) -> Stored:
     """Write all of it; what an earlier, interrupted attempt wrote already is not written twice."""
     known = devices.sight(connection, sightings, cycle.collector, cycle.started_at)
     moved, stored = _store(connection, [row | _resolved(row, known) for row in rows])
@@ -97,7 +97,7 @@ def write(connection: sqlite3.Connection, cycle: Cycle, rows: list[Row], sightin
     if cycle.outcome in ANSWERED:
         devices.retire(connection, cycle.collector, cycle.started_at)
     if not _noted(connection, cycle):
-        _note(connection, cycle, len(rows), elapsed_ms)
+        _note(connection, cycle, len(rows), elapsed_ms, len(rows) if has_waited else 0)
     return Stored(len(rows), moved, tuple(stored))
 
 
@@ -147,11 +147,12 @@ def _noted(connection: sqlite3.Connection, cycle: Cycle) -> bool:
           cycle.requests)).fetchone() is not None
 
 
-def _note(connection: sqlite3.Connection, cycle: Cycle, stored: int, elapsed_ms: Callable[[], float]) -> None:
+def _note(connection: sqlite3.Connection, cycle: Cycle, stored: int, elapsed_ms: Callable[[], float],
+          spooled: int) -> None:
     started_at = stamp(cycle.started_at)
     connection.executemany(INSERT_RETRY, (
         (cycle.collector, started_at, stamp(each.at), each.operation, each.endpoint, each.attempt, each.delay_seconds,
          each.error_type, each.error, each.outcome) for each in cycle.retries))
     connection.execute(INSERT_CYCLE, (
         cycle.collector, started_at, elapsed_ms(), cycle.fetch_ms, cycle.payload_bytes, cycle.requests, cycle.endpoint,
-        len(cycle.readings), stored, cycle.tried_again(), cycle.outcome, cycle.error_type, cycle.error))
+        len(cycle.readings), stored, spooled, cycle.tried_again(), cycle.outcome, cycle.error_type, cycle.error))

@@ -20,13 +20,13 @@ FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTD
                errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace the file by `text` as a whole: readers see the old one or the new one, also after a power cut.
+def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
+    """Replace the file by `text`, as UTF-8, as a whole: readers see the old one or the new one, also after a power cut.
 
     The file is never wider than `mode`, whatever the umask or the file it replaces; a link stays, what it points to is
     replaced. Raise OSError when it cannot be done, the old file being intact then.
     """
-    target, content = Path(os.path.realpath(path)), text.encode("utf-8")
+    target, content = Path(os.path.realpath(path)), text.encode("utf-8") if isinstance(text, str) else text
     beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
@@ -72,8 +72,11 @@ def _open(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except PermissionError:
-            # A file that a run of root's made: locking it asks for no right to write, but on NFS (flock(2), NOTES).
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS):
+                raise
+            # A file that a run of root's made, or that lies on a disk that has become read-only: locking it asks for no
+            # right to write, but on NFS (flock(2), NOTES).
             return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise translate(error, path) from error

@@ -11,20 +11,21 @@ It never tries again (its callers do), never asks what time it is, and never ope
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from storage import Busy, StorageError, Unavailable, Unusable, cycles, files, schema
+from storage import Busy, Damaged, StorageError, Unavailable, Unusable, cycles, files, replacement, schema
 from storage.backup import back_up, read_only
-from storage.reading import Cycle
+from storage.reading import Cycle, stamp
+from storage.spool import Waiting
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
-BEGIN_ANEW = "put a good copy in its place, or move it away to begin a new one"
+BEGIN_ANEW = f"put a good copy in its place, or set it aside and begin a new one: {replacement.ACCEPT}"
 PERMANENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA,
              sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE)
 
@@ -46,17 +47,18 @@ def lock_path(path: Path) -> Path:
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
             adopt: schema.Adopt | None = None, progress: schema.Progress | None = None,
-            sleep: Callable[[float], None] | None = None) -> Iterator[Writer]:
+            sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
     """Open the database for its only writer of the moment; create or migrate it if need be.
 
-    `adopt` is asked once in a database's life, for the devices that people named before. Raise Busy after waiting
-    `busy_timeout_ms` for another writer; raise other troubles, the block's own included, as a StorageError.
+    `adopt` is asked once in a database's life, for the devices that people named before; where the file `marker` is,
+    none is created. Raise Busy after waiting `busy_timeout_ms` for another writer; raise other troubles, the block's
+    own included, as a StorageError.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
     try:
         with files.locked(lock_path(path), seconds, sleep), _translated(real), closing(
-                sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
+                _connect(real, seconds, marker)) as connection:
             connection.later = later
             pending = schema.pending(connection, real)
             _configure(connection, real, wal, checkpoint_pages or CHECKPOINT_PAGES)
@@ -67,6 +69,12 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
     finally:
         for tell in later:
             tell()
+
+
+def _connect(path: Path, seconds: float, marker: Path | None) -> Writer:
+    if marker is not None:
+        replacement.check(path, marker)
+    return sqlite3.connect(path, timeout=seconds, isolation_level=None, factory=Writer)
 
 
 def _configure(connection: Writer, path: Path, wal: bool, checkpoint_pages: int) -> None:
@@ -140,6 +148,16 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000) -> Iterator[sqlite3.Conn
         yield connection
 
 
+def examine(path: Path) -> None:
+    """Raise StorageError where the database cannot be used, Damaged where it has to be replaced; change nothing."""
+    with reading(path) as connection:
+        found = [text for text, in connection.execute("PRAGMA quick_check(1)")]
+        if found != ["ok"]:
+            raise Damaged(f"{path} is damaged: {found[0]}", BEGIN_ANEW)
+        for query in schema.FORM:
+            connection.execute(query)
+
+
 def add(connection: Writer, cycle: Cycle, *, elapsed_ms: Callable[[], float], keep_days: int) -> cycles.Stored:
     """Store all that a cycle brought home in one short transaction, or nothing; adding it twice is harmless.
 
@@ -151,7 +169,55 @@ def add(connection: Writer, cycle: Cycle, *, elapsed_ms: Callable[[], float], ke
         connection.later.append(partial(
             log.warning, "%s told of a device more than once in a cycle; the first value counts", cycle.collector))
     with transaction(connection):
-        return cycles.write(connection, cycle, rows, sightings, elapsed_ms, keep_days)
+        stored = cycles.write(connection, cycle, rows, sightings, elapsed_ms, keep_days)
+    _tell_moved(connection, cycle, stored)
+    return stored
+
+
+def _tell_moved(connection: Writer, cycle: Cycle, stored: cycles.Stored) -> None:
+    if stored.moved_seconds:
+        connection.later.append(partial(
+            log.warning, "%s: other values have the second %s (was the clock set back?); these stand %d s later",
+            cycle.collector, stamp(cycle.started_at), stored.moved_seconds))
+
+
+def add_waiting(connection: Writer, waiting: Iterable[Waiting], *,
+                keep_days: int) -> tuple[list[Waiting], StorageError | None]:
+    """Store cycles that waited in the spool, in one transaction; return the stored ones and why others are refused.
+
+    One that the database refuses for what it is must not keep the others waiting.
+    """
+    stored, refusal = [], None
+    with transaction(connection):
+        for each in waiting:
+            try:
+                with _savepoint(connection):
+                    done = cycles.write(connection, each.cycle, *cycles.prepare(each.cycle), lambda: each.duration_ms,
+                                        keep_days, has_waited=True)
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in PERMANENT:
+                    raise
+                refusal = Unusable(
+                    f"the database refuses the cycle of {each.cycle.collector} of {stamp(each.cycle.started_at)}, "
+                    f"which waits in the spool: {error}", "report it, with data/spool.journal")
+            else:
+                stored.append(each)
+                _tell_moved(connection, each.cycle, done)
+    return stored, refusal
+
+
+@contextmanager
+def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("SAVEPOINT cycle")
+    try:
+        yield
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO cycle")
+        raise
+    finally:
+        if connection.in_transaction:
+            connection.execute("RELEASE cycle")
 
 
 @contextmanager
@@ -183,9 +249,9 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(f"another process holds {path}: {reason}")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return Unusable(f"{path} is damaged or not a database: {reason}", BEGIN_ANEW)
+        return Damaged(f"{path} is damaged or not a database: {reason}", BEGIN_ANEW)
     if code in PERMANENT:
-        return Unusable(f"{path} does not have the form this program expects: {reason}", BEGIN_ANEW)
+        return Damaged(f"{path} does not have the form this program expects: {reason}", BEGIN_ANEW)
     forbidden = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
     if forbidden or code == sqlite3.SQLITE_CANTOPEN and not files.permitted(path):
         return Unusable(f"not permitted to use {path}: {reason}", files.permit(path))

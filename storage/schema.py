@@ -145,3 +145,11 @@ def _first(connection: sqlite3.Connection, adopt: Adopt, progress: Progress) -> 
 
 
 MIGRATIONS: list[Callable[[sqlite3.Connection, Adopt, Progress], Iterable[str]]] = [_first]
+
+# What today's program asks for: a database that cannot answer these is none of ours any more.
+FORM = (
+    "SELECT timestamp, device_id, temperature_raw, created_at FROM readings LIMIT 0",
+    "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",
+    "SELECT collector, started_at, spooled, outcome FROM collection_cycles LIMIT 0",
+    "SELECT cycle_started_at, operation, outcome FROM retry_events LIMIT 0",
+)

@@ -15,8 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -27,13 +26,14 @@ import collectors
 import config
 from collectors.kit import log as log_file
 from collectors.kit import mail, pause
-from collectors.kit.errors import CollectorError, NotAuthorised
+from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised
 from collectors.kit.log import Mask
 from collectors.kit.report import Manner, Report, Result, sentence
 from collectors.kit.retry import retry_with_backoff
 from collectors.kit.stopwatch import Deadline, Stopwatch, Tally
-from storage import Busy, StorageError, Unusable, alert, manager
-from storage.devices import Device
+from collectors.kit.storing import Store
+from collectors.kit.watchdog import Watchdog, watching
+from storage import Busy, StorageError, Unusable, alert
 from storage.files import locked
 from storage.memory import Memory
 from storage.reading import Cycle, Reading, Sighting, masked
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORING_SECONDS = 6  # of the cycle's deadline are kept from the network, so that storing, alerts and e-mail have room
+WATCHDOG_SECONDS = 0.5  # of it are the watchdog's, should all else hang
 STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
 
 
@@ -70,7 +71,7 @@ def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
     try:
         return _Run(name, cast(collectors.Collector, collector), configuration, secrets, now, watch, report).go(options)
     finally:
-        log_file.shut_down()
+        log_file.shut_down(has_spoken=report.has_spoken)
 
 
 def retry_policy(settings: config.Retry) -> "partial[Any]":
@@ -135,8 +136,14 @@ class _Run:
         self.alert: tuple[str, str] = getattr(collector, "ALERT", (f"ALERT_{name.upper()}_NEEDS_YOU.txt", ""))
         self.warnings, self.email = configuration.warnings + secrets.warnings, secrets.email
         self.now, self.watch, self.report = now, watch, report
-        self.deadline = Deadline(configuration.collection.cycle_deadline_seconds)
+        self.end = Deadline(configuration.collection.cycle_deadline_seconds)
+        self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
+        self.store = Store(configuration, now, self.retry, self.deadline, watch, report, self._progress)
+        self.memory = Memory(configuration.data / f"{name}.session.json")
+        self.found: list[Reading | Sighting] = []
+        self.tally = Tally()
+        self.watchdog: Watchdog | None = None
 
     def go(self, options: argparse.Namespace) -> int:
         """Do what the command line asks for, and return the exit code."""
@@ -149,78 +156,104 @@ class _Run:
                     alert.clear(data / self.alert[0])
             return 0
         log_file.set_up(None if looks_only else self.configuration.logging, self.name, self.report.mask,
-                        retry=partial(self.retry, deadline=self.deadline.earlier(STORING_SECONDS)),
+                        retry=partial(self.retry, deadline=self.end.earlier(STORING_SECONDS)),
                         stderr=options.verbose)
         for warning in self.warnings:
             self.report.warn(warning)
-        memory = Memory(data / f"{self.name}.session.json")
-        if looks_only:
-            return self._look(memory, options.discover)
         try:
-            with locked(data / f"{self.name}.lock", 0):
-                return self._cycle(memory)
-        except Busy:
-            return self._skip()
-        except StorageError as error:
-            log.critical("%s", sentence(error))
-            self.report.trouble(error, memory)
-            _save(memory)
-            return exit_code(error)
+            with watching(self.deadline.remaining(), partial(self._rescue, looks_only)) as self.watchdog:
+                return self._look(options.discover) if looks_only else self._locked(data / f"{self.name}.lock")
         except SystemExit:
             log.warning("interrupted")
+            self._keep_found(None)
             raise
 
-    def _look(self, memory: Memory, is_discovery: bool) -> int:
+    def _locked(self, lock: Path) -> int:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(lock, 0))
+            except Busy:
+                return self._skip()
+            except StorageError as error:  # whatever else cannot be written will tell of it; the readings come first
+                log.critical("%s", sentence(error))
+            return self._cycle()
+
+    def _look(self, is_discovery: bool) -> int:
         if is_discovery:  # what was found on another day is no answer
-            memory.pop("monitors", None)
-        cycle, error = self._collect(memory)
+            self.memory.pop("monitors", None)
+        cycle, error = self._collect()
         self.report.result(Result(cycle.with_places(), 0, self.watch.elapsed_ms()))
         if error is not None:
             self.report.trouble(error, None)
         return exit_code(error)
 
+    def _rescue(self, looks_only: bool) -> None:
+        """Save what there is of a run that hangs, and say so; called from a thread of the watchdog's."""
+        error = CannotReach("the run hung where it could not be interrupted, and was ended at its deadline",
+                            "see whether names can be looked up (getent hosts example.com) and all disks answer")
+        if not looks_only:
+            self._keep_found(error)
+            log.critical("%s", sentence(error))
+        self.report.trouble(error, None if looks_only else self.memory)
+        if not looks_only:
+            _save(self.memory)
+
+    def _keep_found(self, error: Exception | None) -> None:
+        """Put down what has been collected so far, if it is not put down yet."""
+        if (self.found or error) and not self.store.has_kept:
+            cycle = self._harvest(error)
+            try:
+                self.store.put_down(cycle)
+            except StorageError as trouble:
+                self.report.last_resort(cycle.readings, trouble)
+
+    def _progress(self, step: str, done: int, total: int) -> None:
+        """Let a migration take its time: what this cycle brought home is in the spool."""
+        if self.watchdog is not None:
+            self.watchdog.stand_down()
+        self.report.progress(step, done, total)
+
     def _skip(self) -> int:
         log.info("another run is active: this cycle is left to it")
         self.report.idle("another run is active: this cycle is left to it")
-        self._store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"))
+        self.store.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"))
         return 0
 
-    def _cycle(self, memory: Memory) -> int:
-        cycle, error = self._collect(memory)
-        result, trouble = self._store(cycle)
+    def _cycle(self) -> int:
+        cycle, error = self._collect()
+        result, trouble = self.store.store(cycle)
         if trouble is None or error is not None:
             self.report.log(result, error, exit_code(error))
         self.report.result(result)
         desk = mail.Desk(self.configuration.data, self.name, self.now, self.email, self.report.mask, self.deadline)
         desk.settle(self.alert, self.name, error, NotAuthorised)
-        desk.settle(STORAGE_ALERT, "storage", trouble, Unusable)
-        if trouble is not None and not cycle.readings:  # else it was told with the readings
-            self.report.trouble(trouble, memory)
-        if error is not None:
-            self.report.trouble(error, memory)
+        desk.settle(STORAGE_ALERT, "storage", self.store.for_a_human(trouble), Unusable)
+        for each in (trouble, error):
+            if each is not None:
+                self.report.trouble(each, self.memory)
         if error is None and trouble is None:
-            memory.pop("said", None)
-        _save(memory)
+            self.memory.pop("said", None)
+        _save(self.memory)
         return max(exit_code(error), exit_code(trouble))
 
-    def _collect(self, memory: Memory) -> tuple[Cycle, Exception | None]:
+    def _collect(self) -> tuple[Cycle, Exception | None]:
         """Ask the source for all it has, and return that with whatever went wrong on the way."""
-        found: list[Reading | Sighting] = []
         written = self.configuration.secrets_path, self.configuration.path
-        error: Exception | None = pause.standing(memory, self.now, *written)
+        error: Exception | None = pause.standing(self.memory, self.now, *written)
         if error is not None:
-            return self._harvest(found, error, Tally()), error
+            return self._harvest(error), error
         from collectors.kit.session import Session
-        with Session(self.deadline.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry),
+        with Session(self.end.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry),
                      self.report.mask.learn) as http:
-            error = self._drain(http, memory, found)
-        pause.remember(memory, error, self.now + timedelta(milliseconds=self.watch.elapsed_ms()), *written)
-        return self._harvest(found, error, http.tally), error
+            self.tally = http.tally
+            error = self._drain(http)
+        pause.remember(self.memory, error, self.now + timedelta(milliseconds=self.watch.elapsed_ms()), *written)
+        return self._harvest(error), error
 
-    def _drain(self, http: "Session", memory: Memory, found: list[Reading | Sighting]) -> Exception | None:
+    def _drain(self, http: "Session") -> Exception | None:
         try:
-            for item in self.collector.collect(self.settings, self.secrets, http, memory, self.now):
-                found.append(masked(item, self.report.mask))  # a source may repeat what we have shown to it
+            for item in self.collector.collect(self.settings, self.secrets, http, self.memory, self.now):
+                self.found.append(masked(item, self.report.mask))  # a source may repeat what we have shown to it
         except CollectorError as error:
             return error
         except Exception as error:  # the only catch-all: a fault in one collector must not cost what it had yielded
@@ -228,9 +261,9 @@ class _Run:
             return error
         return None
 
-    def _harvest(self, found: list[Reading | Sighting], error: Exception | None, tally: Tally) -> Cycle:
-        readings = tuple(item for item in found if isinstance(item, Reading))
-        seen = {item.device_id: item for item in found if isinstance(item, Sighting)}
+    def _harvest(self, error: Exception | None) -> Cycle:
+        readings = tuple(item for item in self.found if isinstance(item, Reading))
+        seen = {item.device_id: item for item in self.found if isinstance(item, Sighting)}
         for reading in readings:
             seen.setdefault(reading.device_id, Sighting(
                 device_id=reading.device_id, device_type=reading.device_type, name=reading.name,
@@ -238,46 +271,8 @@ class _Run:
         outcome = getattr(error, "outcome", "not_understood") if error else "ok"
         return Cycle(
             collector=self.name, started_at=self.now, outcome="partial" if error and readings else outcome,
-            fetch_ms=tally.fetch_ms, payload_bytes=tally.payload_bytes, requests=tally.requests,
-            endpoint=tally.endpoint,
+            fetch_ms=self.tally.fetch_ms, payload_bytes=self.tally.payload_bytes, requests=self.tally.requests,
+            endpoint=self.tally.endpoint,
             error_type=type(error).__name__ if error else None,
             error=self.report.short(sentence(error)) if error else None,
             readings=readings, sightings=tuple(seen.values()), retries=tuple(self.report.retries))
-
-    def _store(self, cycle: Cycle) -> tuple[Result, Exception | None]:
-        """Store a cycle in one short transaction, and return what came of it with whatever went wrong."""
-        store = self.retry(on=Busy, deadline=self.deadline, operation="store", listener=self.report.retry,
-                           endpoint=self.configuration.storage.database_path.name)(self._store_once)
-        try:
-            return store(cycle), None
-        except StorageError as error:
-            log.critical("%s", sentence(error))
-            self.report.last_resort(cycle.readings, error)
-            cycle = replace(cycle, outcome="partial" if cycle.outcome == "ok" else cycle.outcome,
-                            error_type=type(error).__name__, error=self.report.short(sentence(error)))
-            return Result(cycle, 0, self.watch.elapsed_ms()), error
-
-    def _store_once(self, cycle: Cycle) -> Result:
-        storage = self.configuration.storage
-        # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
-        wait_ms = min(storage.busy_timeout_ms, max(0, int(self.deadline.remaining() * 500)))
-        with manager.writing(
-            storage.database_path, wal=storage.enable_wal_mode, checkpoint_pages=storage.wal_checkpoint_interval,
-            busy_timeout_ms=wait_ms, adopt=partial(_known_devices, self.configuration.path),
-            progress=self.report.progress,
-        ) as connection:
-            cycle = replace(cycle, retries=tuple(self.report.retries))
-            stored = manager.add(connection, cycle, elapsed_ms=self.watch.elapsed_ms,
-                                 keep_days=storage.keep_cycles_days)
-        told = {each.device_id: each for each in reversed(cycle.readings)}
-        readings = tuple(told[str(row["device_id"])].as_stored(row) for row in stored.rows)
-        return Result(replace(cycle, readings=readings), stored.readings, self.watch.elapsed_ms())
-
-
-def _known_devices(path: Path) -> list[Device]:
-    """Return the devices that people have named in the predecessor's file, asked for once in a database's life."""
-    try:
-        return [Device(device_id=each.device_id, device_type=each.device_type, device_name=each.name,
-                       location=each.location) for each in config.known_devices(path)]
-    except config.ConfigurationError as error:
-        raise Unusable(str(error), error.remedy) from error

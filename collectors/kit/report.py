@@ -54,6 +54,8 @@ class Report:
     def __init__(self, collector: str, now: datetime, manner: Manner, watch: Stopwatch, log: logging.Logger) -> None:
         self.mask = Mask()
         self.retries: list[Retry] = []
+        self.has_spoken = False
+        self._printed: Exception | None = None
         self._collector, self._now, self._manner, self._watch, self._log = collector, now, manner, watch, log
 
     def retry(self, attempt: Attempt) -> None:
@@ -106,7 +108,9 @@ class Report:
         kind = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
         said = memory.get("said") if memory is not None else None
         known: dict[str, Any] = dict(said) if isinstance(said, dict) else {}
-        if self._manner.verbose or _is_terminal(sys.stderr) or not self._is_recent(known.get(kind)):
+        is_due = self._manner.verbose or _is_terminal(sys.stderr) or not self._is_recent(known.get(kind))
+        if is_due and error is not self._printed:
+            self.has_spoken = True
             self._write(sys.stderr, f"{self._collector}: {sentence(error)}")
             known[kind] = stamp(self._now)
             if memory is not None:
@@ -115,6 +119,7 @@ class Report:
     def last_resort(self, readings: Sequence[Reading], error: Exception) -> None:
         """Print readings that found no place anywhere, and why, so that at least cron's mail keeps them."""
         if readings:
+            self.has_spoken, self._printed = True, error
             known = [{name: value for name, value in each.row().items() if value is not None} for each in readings]
             why = escaped(self.mask(sentence(error)))
             _put(sys.stderr, f"{self._collector}: {why}; not stored: {self._json(known)}")

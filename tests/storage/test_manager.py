@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from storage import Busy, Unavailable, Unusable, manager
+from storage import Busy, Damaged, Unavailable, Unusable, manager
 from storage.files import locked
 from tests.storage.samples import a_cycle, a_reading, in_a_process, rows, store
 
@@ -263,7 +263,8 @@ def test_a_database_of_another_form_needs_a_human(database: Path) -> None:
     with pytest.raises(Unusable, match="no such column: outcome") as caught:
         store(database, a_cycle(a_reading()))
     assert "does not have the form this program expects" in str(caught.value)
-    assert caught.value.remedy == "put a good copy in its place, or move it away to begin a new one"
+    assert caught.value.remedy == ("put a good copy in its place, or set it aside and begin a new one: "
+                                   "python devices.py accept-new-database")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to make a file of root's")
@@ -282,13 +283,13 @@ def test_a_lock_file_that_root_made_does_not_lock_the_cron_user_out(shared_folde
     ("SQLITE_BUSY_SNAPSHOT", Busy), ("SQLITE_LOCKED", Busy), ("SQLITE_FULL", Unavailable),
     ("SQLITE_NOMEM", Unavailable), ("SQLITE_IOERR_SHMSIZE", Unavailable), ("SQLITE_PROTOCOL", Unavailable),
     ("SQLITE_CANTOPEN", Unavailable), ("SQLITE_INTERRUPT", Unavailable),
-    ("SQLITE_ERROR", Unusable), ("SQLITE_CONSTRAINT_NOTNULL", Unusable), ("SQLITE_MISMATCH", Unusable),
-    ("SQLITE_SCHEMA", Unusable), ("SQLITE_TOOBIG", Unusable), ("SQLITE_RANGE", Unusable), ("SQLITE_MISUSE", Unusable),
+    ("SQLITE_ERROR", Damaged), ("SQLITE_CONSTRAINT_NOTNULL", Damaged), ("SQLITE_MISMATCH", Damaged),
+    ("SQLITE_SCHEMA", Damaged), ("SQLITE_TOOBIG", Damaged), ("SQLITE_RANGE", Damaged), ("SQLITE_MISUSE", Damaged),
     ("SQLITE_READONLY_DIRECTORY", Unusable), ("SQLITE_PERM", Unusable), ("SQLITE_AUTH", Unusable),
-    ("SQLITE_CORRUPT_INDEX", Unusable), ("SQLITE_NOTADB", Unusable)])
+    ("SQLITE_CORRUPT_INDEX", Damaged), ("SQLITE_NOTADB", Damaged)])
 def test_troubles_are_named_by_their_code_and_never_by_their_text(tmp_path: Path, name: str, kind: type) -> None:
     error = sqlite3.OperationalError("database is locked, full, malformed and readonly")
     error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
     named = manager.translate(error, tmp_path / "readings.db")
     assert type(named) is kind and name in str(named) and str(tmp_path / "readings.db") in str(named)
-    assert bool(named.remedy) == (kind is Unusable)
+    assert bool(named.remedy) == issubclass(kind, Unusable)

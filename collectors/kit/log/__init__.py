@@ -56,12 +56,14 @@ def set_up(settings: LogSettings | None, collector: str, mask: Mask, *, retry: C
     return handler
 
 
-def shut_down() -> None:
-    """Close and detach what `set_up` attached."""
+def shut_down(has_spoken: bool = False) -> None:
+    """Close and detach what `set_up` attached. A run that has spoken on stderr keeps the log's trouble to itself."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, Line):
             root.removeHandler(handler)
+            if has_spoken and isinstance(handler, RotatingLog):
+                handler.trouble = None
             handler.close()
 
 

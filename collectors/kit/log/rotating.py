@@ -52,7 +52,8 @@ class RotatingLog(logging.Handler):
         self._room = max_bytes - min(MARGIN, max_bytes // 8)
         self._backup_count, self._min_free_mb = backup_count, min_free_mb
         self._file, self._inode = -1, (0, 0)
-        self._stuck = self._told = False
+        self._stuck = False
+        self.trouble: str | None = None  # the first of the log's own, told on stderr at its end
         self._append_alone: Callable[[bytes], None] = self._append_locked
         if retry:
             self._append_alone = retry(on=RotationRefused, operation="log rotation", listener=None)(self._append_locked)
@@ -62,7 +63,7 @@ class RotatingLog(logging.Handler):
             self._tell(f"The log cannot be opened: {error}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append the record, or say once on stderr that this and later ones are lost."""
+        """Append the record, or note that this and later ones are lost."""
         line = self.format(record)
         try:
             self._write(f"{line}\n".encode())
@@ -70,7 +71,11 @@ class RotatingLog(logging.Handler):
             self._tell(f"The log {self._path} loses lines ({error}), the first of them: {line}")
 
     def close(self) -> None:
-        """Close the file; a later record would open it again."""
+        """Close the file, which a later record would open again, and say on stderr what went wrong, in one line."""
+        if self.trouble and sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(self._line.clean(self.trouble) + "\n")
+        self.trouble = None
         if self._file >= 0:
             os.close(self._file)
         self._file, self._inode = -1, (0, 0)
@@ -177,10 +182,7 @@ class RotatingLog(logging.Handler):
             os.close(lock)
 
     def _tell(self, trouble: str) -> None:
-        if not self._told and sys.stderr is not None:
-            self._told = True
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(self._line.clean(trouble) + "\n")
+        self.trouble = self.trouble or trouble
 
 
 def _open(path: str, flags: int, mode: int) -> int:

@@ -350,14 +350,26 @@ def test_a_database_that_is_held_costs_a_retry_and_no_reading(home: Home, simula
     assert [row["outcome"] for row in home.rows("SELECT * FROM retry_events")][:1] == ["retrying"]
 
 
-def test_readings_that_find_no_place_are_printed_as_a_last_resort(home: Home, simulator: Simulator) -> None:
-    """A database that is none: exit 2 with the remedy, and the readings stand in what cron mails."""
+def test_a_database_that_is_none_needs_a_human_and_the_readings_wait(home: Home, simulator: Simulator) -> None:
+    """Exit 2 with the remedy in one line, the file left as it is, the readings stored once there is a database."""
     home.point_at(simulator)
     home.database.write_bytes(b"this is no database at all" * 100)
     run = home.run()
-    assert run.code == 2 and "Remedy: " in run.err
-    assert run.err.count("\n") == 1 and len(json.loads(run.err.split("not stored: ", 1)[1])) == 5
+    assert run.code == 2 and run.err.count("\n") == 1
+    assert "5 readings wait in the spool. Remedy: put a good copy in its place, or set it aside" in run.err
     assert home.database.read_bytes().startswith(b"this is no database")
+    home.database.unlink()
+    assert home.run().code == 0 and [(row["readings"], row["spooled"]) for row in home.cycles()] == [(5, 5), (5, 0)]
+
+
+def test_readings_that_find_no_place_are_printed_as_a_last_resort(home: Home, simulator: Simulator) -> None:
+    """Neither database nor spool: exit 2 with the remedy, and the readings stand in what cron mails."""
+    home.point_at(simulator)
+    home.database.write_bytes(b"this is no database at all" * 100)
+    (home.data / "spool.journal").mkdir()
+    run = home.run()
+    assert run.code == 2 and "Remedy: " in run.err and "spool.journal cannot be used: Is a directory" in run.err
+    assert run.err.count("\n") == 1 and len(json.loads(run.err.split("not stored: ", 1)[1])) == 5
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -1,0 +1,156 @@
+"""Stores a cycle so that nothing can lose it: first in the spool, then, with all that waits there, in the database.
+
+What cannot be stored stays in the spool, and the next cycle of any collector stores it. Only where the spool too cannot
+be written are readings printed, on stderr, as the last resort.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import config
+from collectors.kit.report import Report, Result, sentence
+from collectors.kit.stopwatch import Deadline, Stopwatch
+from storage import Busy, StorageError, Unusable, manager, replacement, spool
+from storage.devices import Device
+from storage.reading import Cycle, stamp
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 50  # cycles replayed in one transaction, so that nobody waits long for the database
+PATIENCE = timedelta(hours=24)
+HALF = 0.5
+
+
+class Store:
+    """The spool and the database of one run, and its deadline for both."""
+
+    def __init__(self, configuration: config.Configuration, now: datetime, retry: "partial[Any]", deadline: Deadline,
+                 watch: Stopwatch, report: Report, progress: Callable[[str, int, int], None]) -> None:
+        self.has_kept = False
+        self._progress = progress
+        self._settings, self._path, self._folder = configuration.storage, configuration.path, configuration.data
+        self._now, self._retry, self._deadline, self._watch, self._report = now, retry, deadline, watch, report
+
+    def put_down(self, cycle: Cycle) -> spool.Waiting:
+        """Put a cycle into the spool. Raise StorageError where that cannot be."""
+        kept = spool.append(self._folder, cycle, self._watch.elapsed_ms())
+        self.has_kept = True
+        return kept
+
+    def store(self, cycle: Cycle) -> tuple[Result, StorageError | None]:
+        """Store a cycle and all that waits; return what came of it and what went wrong, never having lost a reading."""
+        kept, unkept = self._keep(cycle)
+        store = self._retry(on=Busy, deadline=self._deadline, operation="store", listener=self._report.retry,
+                            endpoint=self._settings.database_path.name)(self._store_once)
+        try:
+            result, trouble = store(cycle, kept)
+            trouble = trouble or _worth_telling(unkept)
+        except StorageError as error:
+            result, trouble = Result(cycle, 0, self._watch.elapsed_ms()), error
+            if kept is not None:
+                waiting = len(cycle.readings)
+                result = replace(result, spooled=waiting)
+                if waiting:
+                    trouble = type(error)(f"{error}; {waiting} readings wait in the spool", error.remedy)
+            else:
+                trouble = Unusable(f"{error}; nor can readings wait for it: {unkept}", _remedy(unkept, error))
+                self._report.last_resort(cycle.readings, trouble)
+        if trouble is not None:
+            log.critical("%s", sentence(trouble))
+            cycle = replace(result.cycle, outcome="partial" if cycle.outcome == "ok" else cycle.outcome,
+                            error_type=type(trouble).__name__, error=self._report.short(sentence(trouble)))
+            result = replace(result, cycle=cycle)
+        return result, trouble
+
+    def for_a_human(self, trouble: StorageError | None) -> StorageError | None:
+        """Return what the alert is to say of a trouble: one that only lasts becomes a human's in time."""
+        if trouble is None or isinstance(trouble, Unusable):
+            return trouble
+        try:
+            look = spool.look(self._folder)
+        except OSError:
+            return trouble
+        if look.oldest is None or look.used < HALF and self._now - look.oldest < PATIENCE:
+            return trouble
+        return Unusable(
+            f"{trouble}, the first since {stamp(look.oldest)}; the spool is {look.used:.0%} full",
+            trouble.remedy or f"see what holds the database (fuser -v {self._settings.database_path}), or what fills "
+                              f"its disk (df -h {self._settings.database_path.parent})")
+
+    def _keep(self, cycle: Cycle) -> tuple[spool.Waiting | None, StorageError | None]:
+        try:
+            return self.put_down(cycle), None
+        except StorageError as error:
+            log.critical("%s", sentence(error))
+            return None, error
+
+    def _store_once(self, cycle: Cycle, kept: spool.Waiting | None) -> tuple[Result, StorageError | None]:
+        settings, marker = self._settings, self._folder / replacement.MARKER
+        # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
+        wait_ms = min(settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
+        with manager.writing(
+            settings.database_path, wal=settings.enable_wal_mode, checkpoint_pages=settings.wal_checkpoint_interval,
+            busy_timeout_ms=wait_ms, adopt=partial(_known_devices, self._path), progress=self._progress,
+            marker=marker,
+        ) as connection:
+            trouble = self._replay(connection, kept)
+            cycle = replace(cycle, retries=tuple(self._report.retries))
+            stored = manager.add(connection, cycle, elapsed_ms=self._watch.elapsed_ms,
+                                 keep_days=settings.keep_cycles_days)
+            if kept is not None:
+                self._let_go([kept])
+        if cycle.readings:
+            replacement.mark(marker)
+        told = {each.device_id: each for each in reversed(cycle.readings)}
+        readings = tuple(told[str(row["device_id"])].as_stored(row) for row in stored.rows)
+        return Result(replace(cycle, readings=readings), stored.readings, self._watch.elapsed_ms()), trouble
+
+    def _replay(self, connection: manager.Writer, own: spool.Waiting | None) -> StorageError | None:
+        """Store the cycles that others left in the spool; return why some of them are refused, if any are."""
+        try:
+            waiting = spool.waiting(self._folder)
+        except StorageError as error:  # this cycle's own readings can be stored all the same
+            return error
+        others = [each for each in waiting if own is None or each.line != own.line]
+        refusal = None
+        for first in range(0, len(others), AT_ONCE):
+            stored, refused = manager.add_waiting(connection, others[first:first + AT_ONCE],
+                                                  keep_days=self._settings.keep_cycles_days)
+            self._let_go(stored)
+            refusal = refusal or refused
+        if others:
+            readings = sum(len(each.cycle.readings) for each in others)
+            connection.later.append(partial(
+                log.warning, "%d readings of %d cycles had waited in the spool", readings, len(others)))
+        return refusal
+
+    def _let_go(self, stored: list[spool.Waiting]) -> None:
+        try:
+            spool.let_go(self._folder, stored)
+        except StorageError as error:  # they will be stored once more, which changes nothing
+            log.error("what is stored stays in the spool too: %s", error)
+
+
+def _worth_telling(unkept: StorageError | None) -> StorageError | None:
+    """Return why the spool failed, though nothing was lost by it, if only a human can mend that."""
+    if unkept is None or isinstance(unkept, Busy | spool.Full):  # by now it is free, and empty
+        return None
+    return Unusable(str(unkept), _remedy(unkept))
+
+
+def _remedy(*errors: StorageError | None) -> str:
+    return next((each.remedy for each in errors if each and each.remedy), "make room on the disk, see: df -h")
+
+
+def _known_devices(path: Path) -> list[Device]:
+    """Return the devices that people have named in the predecessor's file, asked for once in a database's life."""
+    try:
+        return [Device(device_id=each.device_id, device_type=each.device_type, device_name=each.name,
+                       location=each.location) for each in config.known_devices(path)]
+    except config.ConfigurationError as error:
+        raise Unusable(str(error), error.remedy) from error

@@ -1,0 +1,47 @@
+"""Ends a run that hangs where Python cannot interrupt it: in a name look-up, on a dead network disk, in C code.
+
+Every wait of ours has a time-out, but an alarm does not reach the C library's name look-up: it goes on for as long as
+it likes (measured: 10 s with one silent name server, longer with three). So a thread waits beside the run, and where
+even threads stand still, because C code keeps the interpreter's lock, `faulthandler` ends the process from outside.
+"""
+
+import faulthandler
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+BELT_SECONDS = 0.4  # for the rescue; then the process ends in any case
+STDERR = 2
+
+
+class Watchdog:
+    """Calls `rescue` and ends the process with exit code 1 after that many seconds, unless it has stood down."""
+
+    def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:
+        self._rescue = rescue
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+        faulthandler.dump_traceback_later(seconds + BELT_SECONDS, exit=True, file=STDERR)
+
+    def stand_down(self) -> None:
+        """Let the run take whatever time it needs."""
+        self._timer.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+    def _end(self) -> None:
+        try:
+            self._rescue()
+        finally:
+            os._exit(1)
+
+
+@contextmanager
+def watching(seconds: float, rescue: Callable[[], None]) -> Iterator[Watchdog]:
+    """Watch over the block, which has that many seconds."""
+    watchdog = Watchdog(max(seconds, 0.1), rescue)
+    try:
+        yield watchdog
+    finally:
+        watchdog.stand_down()

@@ -1,0 +1,270 @@
+"""Readings that wait for the database: on the disk before SQLite is touched, let go after its commit.
+
+`data/spool.journal` is a megabyte of zeros, written while there is room and overwritten in place ever after, because on
+a full disk nothing can grow: appending, a new file and a renamed one all fail then, and a one-shot process cannot even
+open a database in WAL mode. (Copy-on-write file systems need room for an overwrite too; docs/reliability.md says more.)
+
+A cycle is one line: `+` while it waits or `-` once it is stored, the CRC-32 and the length of what follows, and that as
+JSON. Letting go is one byte, so no power cut leaves half of it undone; a line that is replayed once too often changes
+nothing. What is damaged moves to `data/spool.bad`, where people find it, and never stands in the way of other lines.
+"""
+
+import json
+import logging
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from storage import Unusable, files
+from storage.reading import Cycle, Reading, Retry, Sighting, instant, stamp
+
+log = logging.getLogger(__name__)
+
+NAME, SET_ASIDE = "spool.journal", "spool.bad"
+SIZE = 1_048_576
+PAGE = 4096
+LOCK_SECONDS = 2.0  # others need the spool for some milliseconds; who waits this long meets one that hangs
+HEAD = re.compile(rb"([+-])([0-9a-f]{8}) ([0-9]{1,7}) ")
+BLANK = b"\0\n"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A cycle that waits, what it took until it was put down (ms), and its line and where that stands."""
+
+    cycle: Cycle
+    duration_ms: float
+    start: int
+    line: bytes
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the spool holds: cycles, their readings, the start of the oldest, the share of it (0 to 1) in use.
+
+    `set_aside` are the bytes of what was damaged.
+    """
+
+    cycles: int
+    readings: int
+    oldest: datetime | None
+    used: float
+    set_aside: int
+
+
+class Full(Unusable):
+    """The spool has no room for the cycle."""
+
+
+def append(folder: Path, cycle: Cycle, duration_ms: float) -> Waiting:
+    """Put a cycle down, on the disk when this returns. Raise Full where there is no room, else a StorageError."""
+    body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
+    line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
+    with _opened(folder) as journal:
+        content = _content(journal)
+        start, end = _room(content, len(line), folder / NAME)
+        written = line + bytes(max(0, end - start - len(line)))  # and nothing is left of older lines
+        try:
+            _overwrite(journal, start, written)
+        except OSError as error:
+            _begin_anew(folder / NAME, content, start, written, error)
+    return Waiting(cycle, duration_ms, start, line)
+
+
+def waiting(folder: Path) -> list[Waiting]:
+    """Return the cycles that wait, oldest first, after setting aside what is damaged. Raise StorageError."""
+    found, damaged = [], []
+    with _opened(folder) as journal:
+        content = _content(journal)
+        for start, end, sign in _pieces(content):
+            piece = content[start:end]
+            cycle = _parse(piece) if sign == b"+" else None
+            if cycle is not None:
+                found.append(Waiting(*cycle, start, piece + b"\n"))
+            elif sign != b"-":
+                damaged.append((start, end))
+        if damaged:
+            _set_aside(folder / SET_ASIDE, journal, content, damaged)
+    return sorted(found, key=lambda each: each.cycle.started_at)
+
+
+def let_go(folder: Path, stored: Iterable[Waiting]) -> None:
+    """Mark cycles as stored. Raise StorageError; they are replayed then, which changes nothing.
+
+    This need not be on the disk at once: whoever appends next sees to it.
+    """
+    with _opened(folder) as journal:
+        for each in stored:
+            if os.pread(journal, len(each.line), each.start) == each.line:
+                _write(journal, each.start, b"-")
+
+
+def look(folder: Path) -> Look:
+    """Return what the spool holds, changing nothing. Raise OSError for one that cannot be read."""
+    try:
+        content = (folder / NAME).read_bytes()
+    except FileNotFoundError:
+        content = b""
+    pieces = [(content[start:end], sign) for start, end, sign in _pieces(content)]
+    cycles = [parsed[0] for parsed in (_parse(piece) for piece, sign in pieces if sign == b"+") if parsed]
+    bad = folder / SET_ASIDE
+    return Look(
+        cycles=len(cycles), readings=sum(len(each.readings) for each in cycles),
+        oldest=min((each.started_at for each in cycles), default=None),
+        used=sum(len(piece) for piece, sign in pieces if sign != b"-") / SIZE,
+        set_aside=bad.stat().st_size if bad.exists() else 0)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Hold the spool for this process alone, its file made or made up to its size where that can be."""
+    path = folder / NAME
+    try:
+        with files.locked(folder / f"{NAME}.lock", LOCK_SECONDS):
+            is_new = not path.exists()
+            journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                _make_up(journal)
+                if is_new:
+                    files.sync(folder)
+                yield journal
+            finally:
+                os.close(journal)
+    except OSError as error:
+        raise files.translate(error, path) from error
+
+
+def _make_up(journal: int) -> None:
+    """Write zeros up to the full size: room that is only promised is not there on a full disk."""
+    size = os.fstat(journal).st_size
+    if size < SIZE:
+        try:
+            _overwrite(journal, size, bytes(SIZE - size))
+        except OSError as error:
+            log.critical("the spool cannot be made up to its %d bytes, of which it has %d: %s", SIZE, size, error)
+
+
+def _content(journal: int) -> bytes:
+    """Return all of the file but the zeros at its end."""
+    content = os.pread(journal, os.fstat(journal).st_size, 0)
+    end, blank = len(content), bytes(PAGE)
+    while end >= PAGE and content[end - PAGE:end] == blank:
+        end -= PAGE
+    return content[:end].rstrip(b"\0")
+
+
+def _pieces(content: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield start, end and sign of each intact line, and of what is damaged between them, which has no sign."""
+    end = 0
+    for head in HEAD.finditer(content):
+        start, body = head.start(), content[head.end():head.end() + int(head[3])]
+        if start >= end and len(body) == int(head[3]) and zlib.crc32(body) == int(head[2], 16):
+            yield from _damaged(content, end, start)
+            end = head.end() + len(body)
+            yield start, end, head[1]
+    yield from _damaged(content, end, len(content))
+
+
+def _damaged(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
+    piece = content[start:end]
+    if piece.strip(BLANK):
+        yield start + len(piece) - len(piece.lstrip(BLANK)), start + len(piece.rstrip(BLANK)), b""
+
+
+def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
+    """Return where a line of that length may stand, and the end of what no longer counts there."""
+    kept = [(0, 0), *((start, end + 1) for start, end, sign in _pieces(content) if sign != b"-"), (SIZE, SIZE)]
+    for (_, start), (end, _) in pairwise(kept):
+        if end - start >= length:
+            return start, min(end, len(content))
+    raise Full(f"{path} has no room for {length} bytes more", "mend what keeps its readings from the database")
+
+
+def _overwrite(journal: int, start: int, content: bytes) -> None:
+    _write(journal, start, content)
+    os.fdatasync(journal)
+
+
+def _write(journal: int, start: int, content: bytes) -> None:
+    while content:
+        written = os.pwrite(journal, content, start)
+        start, content = start + written, content[written:]
+
+
+def _begin_anew(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
+    """Write the whole spool to a new file: what a failed fdatasync has not written, a second one may not write either.
+
+    (https://wiki.postgresql.org/wiki/Fsync_Errors) Raise OSError where that cannot be.
+    """
+    whole = bytearray(content.ljust(SIZE, b"\0"))
+    whole[start:start + len(written)] = written
+    files.write_atomically(path, bytes(whole), 0o644)
+    log.critical("the spool could not be written (%s) and was begun anew, nothing of it lost; is the disk failing?",
+                 reason)
+
+
+def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int, int]]) -> None:
+    """Move what is damaged to a file of its own; where that cannot be written it stays, and waits."""
+    try:
+        with open(path, "ab") as kept:
+            for start, end in damaged:
+                kept.write(content[start:end] + b"\n")
+            kept.flush()
+            os.fsync(kept.fileno())
+        files.sync(path.parent)
+        for start, end in damaged:
+            _write(journal, start, bytes(end - start))
+    except OSError as error:
+        log.critical("%d damaged lines of the spool cannot be set aside in %s: %s", len(damaged), path, error)
+    else:
+        log.critical("%d damaged lines of the spool were set aside in %s; what can be read of them is there",
+                     len(damaged), path)
+
+
+def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:
+    """Return what JSON holds of a cycle: what is not as it is by default, nor told by another record already."""
+    known = {each.device_id: _shared(each) for each in cycle.readings}
+    return _said(cycle, {}) | {
+        "duration_ms": duration_ms,
+        "readings": [_said(each, {"timestamp": cycle.started_at}) for each in cycle.readings],
+        "sightings": [_said(each, known.get(each.device_id, {})) for each in cycle.sightings],
+        "retries": [_said(each, {}) for each in cycle.retries],
+    }
+
+
+def _shared(reading: Reading) -> dict[str, Any]:
+    """Return what the sighting of a reading's device has in common with it, at most times."""
+    return {"device_type": reading.device_type, "name": reading.name, "location": reading.location}
+
+
+def _said(record: Cycle | Reading | Sighting | Retry, known: dict[str, Any]) -> dict[str, Any]:
+    values = {each.name: (getattr(record, each.name), known.get(each.name, each.default)) for each in fields(record)}
+    return {name: stamp(value) if isinstance(value, datetime) else value
+            for name, (value, expected) in values.items() if value != expected}
+
+
+def _parse(line: bytes) -> tuple[Cycle, float] | None:
+    """Return a line's cycle and its duration, None where it holds none."""
+    head = HEAD.match(line)
+    try:
+        told = _with_times(json.loads(line[head.end():] if head else b""))
+        duration_ms, common = float(told.pop("duration_ms")), {"timestamp": told["started_at"]}
+        readings = tuple(Reading(**common | _with_times(each)) for each in told.pop("readings", ()))
+        known = {each.device_id: _shared(each) for each in readings}
+        sightings = tuple(Sighting(**known.get(each["device_id"], {}) | each) for each in told.pop("sightings", ()))
+        retries = tuple(Retry(**_with_times(each)) for each in told.pop("retries", ()))
+        return Cycle(**told, readings=readings, sightings=sightings, retries=retries), duration_ms
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _with_times(told: dict[str, Any]) -> dict[str, Any]:
+    return told | {name: instant(told[name]) for name in ("started_at", "timestamp", "measured_at", "at")
+                   if told.get(name) is not None}

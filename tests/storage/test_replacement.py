@@ -1,0 +1,148 @@
+"""A database that is gone or damaged is replaced by a fresh one only when a human says so."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from storage import spool
+from tests.home import Home
+from tests.simulator.server import Simulator
+from tests.storage.samples import a_cycle, a_reading, at
+
+ALERT = "ALERT_STORAGE_FAILING.txt"
+
+
+@pytest.fixture
+def lived_in(home: Home, simulator: Simulator) -> Home:
+    """A home whose first cycle is stored."""
+    home.point_at(simulator)
+    assert home.run().code == 0 and (home.data / "readings.stored").exists()
+    return home
+
+
+def waiting(home: Home) -> list[int]:
+    """Return of each stored cycle how many of its readings had waited in the spool."""
+    return [row["spooled"] for row in home.cycles()]
+
+
+def remove(home: Home) -> None:
+    for end in ("", "-wal", "-shm"):
+        home.database.with_name(home.database.name + end).unlink(missing_ok=True)
+
+
+def test_a_cycle_without_readings_marks_nothing(home: Home, simulator: Simulator) -> None:
+    """Nothing is lost with a database that never held a reading."""
+    home.point_at(simulator)
+    simulator.faults.add("503")
+    assert home.run().code == 1 and not (home.data / "readings.stored").exists()
+    remove(home)
+    assert home.run().code == 1 and home.database.exists()
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "its folder unmounted"])
+def test_a_database_that_is_gone_is_not_replaced_in_silence(lived_in: Home, how: str) -> None:
+    """Exit 2, the alert says what to do, the readings wait; when it is back they are stored."""
+    aside = lived_in.folder / "aside.db"
+    if how == "its folder unmounted":
+        mount = lived_in.folder / "mount"
+        lived_in.write_config(storage={"database_path": str(mount / "readings.db")})
+    else:
+        lived_in.database.rename(aside)
+        if how == "emptied":
+            lived_in.database.touch()
+    for _ in range(2):
+        run = lived_in.run()
+        assert run.code == 2
+    alert = (lived_in.data / ALERT).read_text()
+    assert " is gone, though readings were stored in it" in alert and "occurrences: 2" in alert
+    assert "remedy: bring it back" in alert and "python devices.py accept-new-database" in alert
+    if how == "its folder unmounted":
+        assert not (mount / "readings.db").exists()
+        lived_in.write_config(storage={})
+    else:
+        assert (lived_in.database.stat().st_size == 0) if how == "emptied" else not lived_in.database.exists()
+        aside.rename(lived_in.database)
+    assert lived_in.run().code == 0
+    assert waiting(lived_in) == [0, 5, 5, 0] and not (lived_in.data / ALERT).exists()
+
+
+def test_accepting_a_new_database_brings_one_with_all_that_waited(lived_in: Home) -> None:
+    """The remedy of the alert, carried out as it stands there."""
+    remove(lived_in)
+    assert lived_in.run().code == 2
+    accepted = lived_in.devices("accept-new-database")
+    assert (accepted.code, accepted.err) == (0, "") and "The next cycle makes a new database" in accepted.out
+    assert not lived_in.database.exists()
+    assert lived_in.run().code == 0 and waiting(lived_in) == [5, 0]
+    assert (lived_in.data / "readings.stored").exists() and not (lived_in.data / ALERT).exists()
+
+
+def test_a_good_database_is_never_set_aside(lived_in: Home) -> None:
+    """Nor is it forgotten that it holds readings."""
+    before = lived_in.rows()
+    accepted = lived_in.devices("accept-new-database")
+    assert accepted.code == 0 and "is in order, and stays" in accepted.out
+    assert lived_in.rows() == before and (lived_in.data / "readings.stored").exists()
+
+
+def test_a_damaged_database_is_set_aside_whole(lived_in: Home) -> None:
+    """What can still be read of it is there for those who know how."""
+    damaged = b"no database" * 1000
+    lived_in.database.write_bytes(damaged)
+    assert lived_in.run().code == 2
+    lived_in.database.with_name("readings.db-wal").write_bytes(b"its wal")
+    accepted = lived_in.devices("accept-new-database")
+    assert accepted.code == 0
+    aside = {each.name.rpartition("Z")[2]: each for each in lived_in.data.glob("readings.db.set-aside-*")}
+    assert aside[""].read_bytes() == damaged and aside["-wal"].read_bytes() == b"its wal"
+    assert all(f"Set aside: {each}" in accepted.out for each in aside.values())
+    assert lived_in.run().code == 0 and waiting(lived_in) == [5, 0]
+
+
+def test_a_page_damaged_within_is_found_and_set_aside(lived_in: Home) -> None:
+    """The header is whole, the readings are not."""
+    content = bytearray(lived_in.database.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    lived_in.database.write_bytes(content)
+    assert lived_in.run().code == 2 and lived_in.devices("accept-new-database").code == 0
+    assert lived_in.run().code == 0 and waiting(lived_in)[-1] == 0
+
+
+def test_a_database_of_another_form_is_set_aside(lived_in: Home) -> None:
+    with closing(sqlite3.connect(lived_in.database)) as connection:
+        connection.execute("ALTER TABLE readings DROP COLUMN temperature_raw")
+    assert lived_in.run().code == 2
+    accepted = lived_in.devices("accept-new-database")
+    assert accepted.code == 0 and "Set aside: " in accepted.out
+    assert lived_in.run().code == 0 and waiting(lived_in) == [5, 0]
+
+
+def test_a_database_of_a_newer_program_is_not_set_aside(lived_in: Home) -> None:
+    """It is in order; this program is what is old."""
+    with closing(sqlite3.connect(lived_in.database)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert lived_in.run().code == 2
+    accepted = lived_in.devices("accept-new-database")
+    assert accepted.code == 2 and "newer version" in accepted.err and "git pull" in accepted.err
+    assert not list(lived_in.data.glob("readings.db.set-aside-*")) and (lived_in.data / "readings.stored").exists()
+
+
+def test_one_refused_cycle_keeps_no_other_one_waiting(lived_in: Home) -> None:
+    """A rule of the person's own in the database refuses one that waits: the others are stored, a human is told."""
+    with closing(sqlite3.connect(lived_in.database)) as connection:
+        connection.executescript("""
+            CREATE TRIGGER nothing_old BEFORE INSERT ON collection_cycles WHEN NEW.spooled > 0 AND NEW.fetch_ms = 0
+            BEGIN SELECT RAISE(ABORT, 'not in my house'); END
+        """)
+    for minute, fetch_ms in ((1, 7.0), (2, 0.0), (3, 7.0)):
+        spool.append(lived_in.data, a_cycle(a_reading(at=at(minutes=minute)), at=at(minutes=minute), fetch_ms=fetch_ms),
+                     1.0)
+    run = lived_in.run()
+    assert run.code == 2 and "refuses the cycle of hue of 2026-11-22T00:57:00" in run.err
+    assert "not in my house" in run.err
+    assert waiting(lived_in) == [0, 1, 1, 0] and spool.look(lived_in.data).cycles == 1
+    with closing(sqlite3.connect(lived_in.database)) as connection:
+        connection.execute("DROP TRIGGER nothing_old")
+    assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+    assert not (lived_in.data / ALERT).exists()
