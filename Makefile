@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test clean
+.PHONY: help install demo test faults clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -21,6 +21,9 @@ test: .venv/installed-dev ## check everything: style, types, and the tests with 
 	.venv/bin/python -m flake8
 	.venv/bin/python -m mypy
 	.venv/bin/python -m pytest --cov --cov-report=term
+
+faults: .venv/installed-dev ## prove at length that nothing is lost: as root, with strace and loop devices
+	FAULTS=whole .venv/bin/python -m pytest tests/faults
 
 clean: ## remove what make and Python have put here, and the demo; your readings and settings stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .coverage .coverage.* data/demo
