@@ -1,9 +1,12 @@
 """What every test can rely on: no way out of this machine, no way into the real data, one home and one simulator."""
 
 import logging
+import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,3 +58,15 @@ def simulator() -> Iterator[Simulator]:
     """A house with five sensors and a bridge, on http and https."""
     with Simulator() as running:
         yield running
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that users other than root can reach: pytest's own temporary folders are closed to them."""
+    folder = Path(tempfile.mkdtemp(prefix="readings-"))
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    for each, _, _ in os.walk(folder):  # only root can clear a folder that a test has shut
+        os.chmod(each, 0o755)
+    shutil.rmtree(folder)

@@ -1,0 +1,139 @@
+"""What becomes of readings when the database cannot take them, at the level of a whole cycle."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from freezegun import freeze_time
+
+from storage import spool
+from storage.reading import instant
+from tests.home import Home
+from tests.simulator.server import Simulator
+from tests.storage.samples import NOW, a_cycle, a_reading, in_a_process
+
+ALERT = "ALERT_STORAGE_FAILING.txt"
+NOBODY = 65534
+
+
+@pytest.fixture
+def lived_in(home: Home, simulator: Simulator) -> Home:
+    """A home whose first cycle is stored, and whose later ones wait for a locked database for a tenth of a second."""
+    home.point_at(simulator)
+    home.write_config(storage={"busy_timeout_ms": 100})
+    assert home.run().code == 0
+    return home
+
+
+@contextmanager
+def held(home: Home) -> Iterator[None]:
+    """Hold the database as another program may, for as long as the block runs."""
+    with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(lived_in: Home) -> None:
+    """Exit 1, told once in one line; then every reading once, under its own cycle's time."""
+    with held(lived_in):
+        first, second = (lived_in.run("--json") for _ in range(2))
+    assert (first.code, second.code) == (1, 1)
+    assert (first.json["stored"], first.json["spooled"], first.json["outcome"]) == (0, 5, "partial")
+    assert "another process holds" in first.err and "; 5 readings wait in the spool" in first.err
+    assert first.err.count("\n") == 1 and second.err == ""
+    assert spool.look(lived_in.data).readings == 10 and not (lived_in.data / ALERT).exists()
+    last = lived_in.run("--json")
+    assert (last.code, last.json["stored"], last.json["spooled"]) == (0, 5, 0)
+    assert [row["spooled"] for row in lived_in.cycles()] == [0, 5, 5, 0]
+    assert "10 readings of 2 cycles had waited in the spool" in lived_in.log()
+    assert spool.look(lived_in.data).cycles == 0
+
+
+def test_another_collectors_cycle_stores_what_waits(lived_in: Home, simulator: Simulator) -> None:
+    """The spool is the house's, not a collector's: one that is broken for good does not keep its last readings."""
+    cycle = a_cycle(a_reading("alexa:1", device_type="alexa_aqm"), collector="amazon_aqm")
+    spool.append(lived_in.data, cycle, 55.5)
+    assert lived_in.run().code == 0
+    stored, = (row for row in lived_in.cycles() if row["collector"] == "amazon_aqm")
+    assert (stored["started_at"], stored["spooled"], stored["duration_ms"]) == ("2026-11-22T00:55:00+00:00", 1, 55.5)
+    row, = lived_in.rows("SELECT * FROM readings WHERE device_id = 'alexa:1'")
+    assert row["location"] == "Kitchen" and row["created_at"] == row["timestamp"] == "2026-11-22T00:55:00+00:00"
+
+
+def test_readings_that_have_waited_for_a_day_ask_for_a_human(lived_in: Home) -> None:
+    """A locked database is time's to mend, exit 1, until a day has passed; then an alert stands until all is stored."""
+    now = instant(lived_in.rows()[0]["timestamp"])
+    with held(lived_in):
+        for hours, is_raised in ((1, False), (24.9, False), (25, True), (26, True)):
+            with freeze_time(now + timedelta(hours=hours)):
+                assert lived_in.run().code == 1
+            assert (lived_in.data / ALERT).exists() == is_raised, hours
+    alert = (lived_in.data / ALERT).read_text()
+    assert "another process holds" in alert and "the first since " in alert
+    assert f"remedy: see what holds the database (fuser -v {lived_in.database})" in alert and "occurrences: 2" in alert
+    with freeze_time(now + timedelta(hours=27)):
+        assert lived_in.run().code == 0
+    assert not (lived_in.data / ALERT).exists() and len(lived_in.rows()) == 30
+
+
+def test_a_spool_that_is_half_full_asks_for_a_human(lived_in: Home) -> None:
+    big = a_cycle(a_reading(raw_response="x" * 100_000))
+    with held(lived_in):
+        for count in range(6):
+            assert not (lived_in.data / ALERT).exists()
+            spool.append(lived_in.data, big, 1.0)
+            with freeze_time(NOW + timedelta(minutes=count)):
+                assert lived_in.run().code == 1
+        assert "the spool is 58% full" in (lived_in.data / ALERT).read_text()
+
+
+def test_a_full_spool_is_told_with_the_readings_as_a_last_resort(lived_in: Home) -> None:
+    """Exit 2, the alert, and what could be kept nowhere stands in cron's mail; what waited is stored afterwards."""
+    for _ in range(10):
+        spool.append(lived_in.data, a_cycle(a_reading(raw_response="x" * 104_500)), 1.0)
+    with held(lived_in):
+        run = lived_in.run()
+    assert run.code == 2 and "nor can readings wait for it: " in run.err and "has no room for" in run.err
+    assert run.err.count("\n") == 1 and len(json.loads(run.err.split("not stored: ", 1)[1])) == 5
+    assert (lived_in.data / ALERT).exists()
+    assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
+
+
+def test_a_cycle_too_large_for_the_spool_is_stored_all_the_same(home: Home) -> None:
+    """Thousands of sensors with all they said: the database takes them, and nobody needs to act."""
+    with Simulator(sensors=1500) as simulator:
+        home.point_at(simulator, collect_raw_response=True)
+        run = home.run()
+    assert (run.code, run.err) == (0, "") and len(home.rows()) > 1400 and "has no room for" in home.log()
+
+
+def test_a_spool_that_cannot_be_written_needs_a_human_though_the_database_took_all(lived_in: Home) -> None:
+    """The next trouble would cost readings."""
+    for each in lived_in.data.glob("spool.journal"):
+        each.unlink()
+    (lived_in.data / "spool.journal").mkdir()
+    run = lived_in.run("--json")
+    assert run.code == 2 and run.json["stored"] == 5 and "spool.journal cannot be used: Is a directory" in run.err
+    assert (lived_in.data / ALERT).exists()
+    (lived_in.data / "spool.journal").rmdir()
+    assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
+def test_a_data_folder_that_is_not_ours_costs_no_reading(shared_folder: Path, simulator: Simulator) -> None:
+    """No lock, no spool, no database: the source is asked all the same, and the readings stand in cron's mail."""
+    home = Home(shared_folder / "home")
+    home.point_at(simulator)
+    for each in (home.folder, home.config.parent, home.config, home.secrets, home.data):
+        os.chown(each, NOBODY, NOBODY)
+    os.chown(home.data, 0, 0)
+    run = in_a_process(home.run, user=NOBODY)
+    assert run.code == 2 and run.err.count("\n") == 1 and f"sudo chown {NOBODY}" in run.err
+    assert len(json.loads(run.err.split("not stored: ", 1)[1])) == 5
+    os.chown(home.data, NOBODY, NOBODY)
+    assert in_a_process(home.run, user=NOBODY).code == 0
