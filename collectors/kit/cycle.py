@@ -165,7 +165,8 @@ class _Run:
                 return self._look(options.discover) if looks_only else self._locked(data / f"{self.name}.lock")
         except SystemExit:
             log.warning("interrupted")
-            self._keep_found(None)
+            if not looks_only:
+                self._keep_found(None)
             raise
 
     def _locked(self, lock: Path) -> int:
