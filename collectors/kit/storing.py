@@ -115,7 +115,7 @@ class Store:
         try:
             waiting = spool.waiting(self._folder)
         except StorageError as error:  # this cycle's own readings can be stored all the same
-            return error
+            return _worth_telling(error)
         others = [each for each in waiting if own is None or each.line != own.line]
         refusal = None
         for first in range(0, len(others), AT_ONCE):

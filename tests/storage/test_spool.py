@@ -168,13 +168,13 @@ def test_a_line_of_an_older_program_is_read(tmp_path: Path) -> None:
     assert waits(tmp_path) == [a_cycle()]
 
 
-def test_a_name_cannot_pass_for_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("false", [b'{"collector":"hue"}', b"1", b""])
+def test_a_name_cannot_pass_for_a_line(tmp_path: Path, false: bytes) -> None:
     """A device may be called anything, and the line around it may be damaged."""
-    false = b'{"collector":"hue"}'
     name = (b"+%08x %d %s" % (zlib.crc32(false), len(false), false)).decode()
     cycle = a_cycle(a_reading(name=name, raw_response=name))
     put = spool.append(tmp_path, cycle, 1.0)
-    assert waits(tmp_path) == [cycle]
+    assert waits(tmp_path) == [cycle] and not (tmp_path / "spool.bad").exists()
     journal(tmp_path).write_bytes(put.line.replace(b"+", b"?", 1).ljust(spool.SIZE, b"\0"))
     assert waits(tmp_path) == []
 

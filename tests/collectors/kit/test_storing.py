@@ -3,8 +3,9 @@
 import json
 import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -122,6 +123,24 @@ def test_a_spool_that_cannot_be_written_needs_a_human_though_the_database_took_a
     assert (lived_in.data / ALERT).exists()
     (lived_in.data / "spool.journal").rmdir()
     assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to mount a disk")
+def test_no_room_for_the_spool_needs_a_human_though_the_database_took_all(home: Home, simulator: Simulator) -> None:
+    """A disk that was full before the spool could be made, and a database on another one."""
+    home.point_at(simulator)
+    home.write_config(storage={"database_path": str(home.folder / "elsewhere" / "readings.db")})
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", home.data], check=True)
+    try:
+        with suppress(OSError):
+            (home.data / "filling").write_bytes(bytes(100_000))
+        run = home.run("--json")
+        assert run.code == 2 and run.json["stored"] == 5 and "No space left on device" in run.err
+        assert run.err.count("\n") == 1 and "Remedy: make room on the disk" in run.err
+        (home.data / "filling").unlink()
+        assert home.run().code == 0, "what room there is will do"
+    finally:
+        subprocess.run(["umount", home.data], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
