@@ -10,7 +10,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage import Busy, StorageError, Unavailable, Unusable
@@ -62,7 +62,8 @@ def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | Non
     try:
         _take(descriptor, path, wait_seconds, sleep or time.sleep)
         yield
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        with suppress(OSError):  # closing the file frees it too, but where a child that lingers has it open
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
 

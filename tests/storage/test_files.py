@@ -226,3 +226,17 @@ def test_the_command_to_run_can_be_pasted_whatever_the_path(tmp_path: Path) -> N
     words = shlex.split(permit(path))
     assert f"{path}*" in words and words[:3] == ["sudo", "chown", str(os.geteuid())]
     assert permitted(path) and permitted(path.with_name("new.db")) and not permitted(path.parent)
+
+
+def test_a_lock_that_cannot_be_given_back_is_free_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done under it is done; closing the file frees it too."""
+    flock = fcntl.flock
+
+    def fail(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_UN:
+            raise OSError(errno.EIO, "Input/output error")
+        flock(descriptor, operation)
+    monkeypatch.setattr(fcntl, "flock", fail)
+    for _ in range(2):
+        with locked(tmp_path / "readings.db.lock", 0):
+            pass
