@@ -125,10 +125,11 @@ def take_on_owner(folder: Path) -> None:
 
 
 def permitted(path: Path) -> bool:
-    """Tell whether the present user may write the file, or create it where there is none."""
+    """Tell whether the present user may write the file and SQLite's beside it, or create them where there are none."""
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return False
-    return not path.exists() or path.is_file() and os.access(path, os.R_OK | os.W_OK)
+    names = (path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))
+    return all(not each.exists() or each.is_file() and os.access(each, os.R_OK | os.W_OK) for each in names)
 
 
 def permit(path: Path) -> str:

@@ -28,6 +28,7 @@ SYNCHRONOUS = ("off", "normal", "full", "extra")
 BEGIN_ANEW = f"put a good copy in its place, or set it aside and begin a new one: {replacement.ACCEPT}"
 PERMANENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA,
              sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE)
+FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 class Writer(sqlite3.Connection):
@@ -252,8 +253,9 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
         return Damaged(f"{path} is damaged or not a database: {reason}", BEGIN_ANEW)
     if code in PERMANENT:
         return Damaged(f"{path} does not have the form this program expects: {reason}", BEGIN_ANEW)
-    forbidden = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
-    if forbidden or code == sqlite3.SQLITE_CANTOPEN and not files.permitted(path):
+    # What SQLite cannot open for writing, for whatever reason, it opens for reading, and finds it read-only then.
+    may_pass = code == sqlite3.SQLITE_CANTOPEN or error.sqlite_errorcode == sqlite3.SQLITE_READONLY
+    if not files.permitted(path) if may_pass else code in FORBIDDEN:
         return Unusable(f"not permitted to use {path}: {reason}", files.permit(path))
     # A disk without room lets nobody create the -shm file, which SQLite calls an I/O error.
     hint = "; is the disk full?" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else ""

@@ -226,6 +226,8 @@ def test_the_command_to_run_can_be_pasted_whatever_the_path(tmp_path: Path) -> N
     words = shlex.split(permit(path))
     assert f"{path}*" in words and words[:3] == ["sudo", "chown", str(os.geteuid())]
     assert permitted(path) and permitted(path.with_name("new.db")) and not permitted(path.parent)
+    path.with_name("readings.db-wal").mkdir()
+    assert not permitted(path)
 
 
 def test_a_lock_that_cannot_be_given_back_is_free_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,7 +282,7 @@ def test_a_lock_file_that_root_made_does_not_lock_the_cron_user_out(shared_folde
 @pytest.mark.parametrize("name, kind", [
     ("SQLITE_BUSY_SNAPSHOT", Busy), ("SQLITE_LOCKED", Busy), ("SQLITE_FULL", Unavailable),
     ("SQLITE_NOMEM", Unavailable), ("SQLITE_IOERR_SHMSIZE", Unavailable), ("SQLITE_PROTOCOL", Unavailable),
-    ("SQLITE_CANTOPEN", Unavailable), ("SQLITE_INTERRUPT", Unavailable),
+    ("SQLITE_CANTOPEN", Unavailable), ("SQLITE_READONLY", Unavailable), ("SQLITE_INTERRUPT", Unavailable),
     ("SQLITE_ERROR", Damaged), ("SQLITE_CONSTRAINT_NOTNULL", Damaged), ("SQLITE_MISMATCH", Damaged),
     ("SQLITE_SCHEMA", Damaged), ("SQLITE_TOOBIG", Damaged), ("SQLITE_RANGE", Damaged), ("SQLITE_MISUSE", Damaged),
     ("SQLITE_READONLY_DIRECTORY", Unusable), ("SQLITE_PERM", Unusable), ("SQLITE_AUTH", Unusable),
