@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORING_SECONDS = 6  # of the cycle's deadline are kept from the network, so that storing, alerts and e-mail have room
-WATCHDOG_SECONDS = 0.5  # of it are the watchdog's, should all else hang
+WATCHDOG_SECONDS = 1.5  # of it are the watchdog's, should all else hang
 STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
 
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-BELT_SECONDS = 0.4  # for the rescue; then the process ends in any case
+BELT_SECONDS = 1.0  # for the rescue, which writes and syncs some files; then the process ends in any case
 STDERR = 2
 
 

@@ -1,0 +1,242 @@
+"""Runs of the real scripts that hang, each in its own way and its own home, started side by side.
+
+Networks that say nothing are real sockets of this machine; a name server that never answers is one too, shown to the
+script alone, in a mount namespace of its own. What hangs elsewhere is a source made for it (tests/trial/hanging.py), or
+a disk on which strace lets a system call take its time.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from storage import spool
+from tests.home import CHECKOUT, Home
+from tests.simulator.server import Simulator
+from tests.storage.predecessors import leave, many_rows
+
+DEADLINE = 10  # seconds, the smallest that the configuration allows
+NAME_SERVER = "127.0.0.253"
+NAMESPACE = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"')
+STRACE = ("strace", "-f", "-qq", "-o", "/dev/null")
+OLD_READINGS = 3_000
+SLOW_SECONDS = 0.3  # as memory cards are while they tidy up
+SIGNAL_AFTER_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Hang:
+    """One run that will hang. `mend` lets the next run in its home go well; a `signal` reaches it while it hangs."""
+
+    home: Home
+    module: str
+    mend: Callable[[], None]
+    before: Sequence[str] = ()
+    folder: Path = CHECKOUT
+    signal: int | None = None
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Start a process of its own."""
+        return subprocess.Popen([*self.before, *self.home.command(module=self.module)], cwd=self.folder,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: exit code, stderr, the seconds since its process was made, and since its cycle began.
+
+    `waiting` and `rows` are the readings that are in the spool and in the database then.
+    """
+
+    code: int
+    err: str
+    all_seconds: float
+    seconds: float
+    waiting: int
+    rows: int
+
+
+def run(hangs: dict[str, Hang]) -> dict[str, Ended]:
+    """Run them all at once; return how each ended."""
+    started = time.time()
+    running = {name: each.start() for name, each in hangs.items()}
+    signals = {name: each.signal for name, each in hangs.items() if each.signal is not None}
+    ended: dict[str, Ended] = {}
+    while running:
+        time.sleep(0.01)
+        now = time.time()
+        for name in [name for name in signals if now > _begun(hangs[name], now) + SIGNAL_AFTER_SECONDS]:
+            running[name].send_signal(signals.pop(name))
+        for name in [name for name, process in running.items() if process.poll() is not None]:
+            _, err = running[name].communicate()
+            home = hangs[name].home
+            ended[name] = Ended(running.pop(name).returncode, err, now - started, now - _begun(hangs[name], now),
+                                spool.look(home.data).readings, len(home.rows()))
+    return ended
+
+
+def _begun(hang: Hang, now: float) -> float:
+    """Return when the run took its collector's lock, with which its cycle begins; `now` if it has not yet."""
+    lock = hang.home.data / f"{hang.module.rpartition('.')[2]}.lock"
+    return lock.stat().st_mtime if lock.exists() else now
+
+
+@contextmanager
+def a_name_server_that_never_answers() -> Iterator[None]:
+    """Listen where names are asked for, and say nothing. Raise OSError where that port cannot be had."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((NAME_SERVER, 53))
+        yield
+
+
+@cache
+def why_no_name_server() -> str:
+    """Say what is missing for a script with a name server of its own; empty if nothing is."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return "it takes root and unshare to give a script a name server of its own"
+    try:
+        with a_name_server_that_never_answers():
+            done = subprocess.run([*NAMESPACE, "/dev/null", "true"], capture_output=True, text=True)
+    except OSError as error:
+        return f"port 53 of {NAME_SERVER} cannot be had: {error.strerror}"
+    return f"no mount namespace can be had: {done.stderr.strip()}" if done.returncode else ""
+
+
+@cache
+def why_no_strace() -> str:
+    """Say what is missing for a slow disk; empty if nothing is."""
+    if not shutil.which("strace"):
+        return "it takes strace to make a disk slow"
+    done = subprocess.run([*STRACE, "true"], capture_output=True, text=True)
+    return f"strace may not trace here: {done.stderr.strip()}" if done.returncode else ""
+
+
+class Houses:
+    """Makes homes whose next run hangs, below one folder; keeps up what they need until it is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._stack = folder, ExitStack()
+        self._checkout, self._resolver = folder / "checkout", folder / "resolv.conf"
+        folder.mkdir(exist_ok=True)
+        self._resolver.write_text(f"nameserver {NAME_SERVER}\noptions timeout:30 attempts:5\n", encoding="ascii")
+        for room in ("collectors", "config", "storage"):
+            shutil.copytree(CHECKOUT / room, self._checkout / room, ignore=shutil.ignore_patterns("secrets.yaml"))
+        shutil.copy(CHECKOUT / "tests" / "trial" / "hanging.py", self._checkout / "collectors")
+        self._sound = self._stack.enter_context(Simulator(tls=None))
+        if not why_no_name_server():  # asked before, for it wants the same port
+            self._stack.enter_context(a_name_server_that_never_answers())
+
+    def __enter__(self) -> "Houses":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def without_answer(self, kind: str, collector: str) -> Hang:
+        """Return a run whose source does not answer, in that way, nor does the service that would know a new address.
+
+        The kinds are those of the simulator, and "black hole", which takes no connection and refuses none.
+        """
+        home = self._home(f"{collector} {kind}")
+        if kind == "black hole":
+            hole = self._black_hole()
+            self._point(home, collector, hole, hole)
+        else:
+            mute = self._simulator(tls="ca" if kind == "silent-handshake" else None)
+            for face in ["hue"] if mute.secure else ["hue", "alexa", "discovery"]:
+                mute.faults.add(kind, face=face)
+            url = mute.cloud_url if collector == "amazon_aqm" else mute.https_url if mute.secure else mute.http_url
+            self._point(home, collector, url, mute.discovery_url, mute.fingerprint if mute.secure else None)
+        return Hang(home, f"collectors.{collector}", partial(self._mend, home, collector))
+
+    def name_unknown(self, whose: str) -> Hang:
+        """Return a run that has to look up the name of a bridge, of the discovery service, the cloud or a mail server.
+
+        The mail is to tell of a refused key.
+        """
+        home, collector = self._home(f"name of {whose}"), "amazon_aqm" if whose == "cloud" else "hue"
+        if whose == "discovery":
+            self._point(home, collector, f"http://127.0.0.1:{_closed_port()}", "https://discovery.example/")
+        elif whose == "mail":
+            refusing = self._simulator(tls=None)
+            refusing.faults.add("key-refused")
+            self._point(home, collector, refusing.http_url, None, email={
+                "smtp_host": "mail.example", "security": "none", "from": "a@b.example", "to": "c@d.example"})
+        else:
+            self._point(home, collector, f"https://{whose}.example", None, "0" * 64 if whose == "bridge" else None)
+        return Hang(home, f"collectors.{collector}", partial(self._mend, home, collector), self._in_a_dns_hole())
+
+    def after_two_values(self, how: str, number: int | None = None) -> Hang:
+        """Return a run that yields two readings and then hangs in that way; a signal is sent to it perhaps."""
+        before = self._in_a_dns_hole() if how == "look-up" else ()
+        return self._thermometer(how if number is None else f"{how}, signal {number}", how, before, number)
+
+    def on_a_disk(self, kind: str) -> Hang:
+        """Return a run on a "slow" disk, where each write takes a moment, or one with a long migration to make."""
+        if kind == "slow":
+            return self._thermometer(kind, "lock", (*STRACE, *_delayed("fdatasync", SLOW_SECONDS)))
+        hang = self._thermometer(kind, "")
+        leave(hang.home.database, many_rows(OLD_READINGS))
+        copy = f"{hang.home.database}.copying"
+        return replace(hang, before=(*STRACE, "-P", copy, *_delayed("fsync", DEADLINE)))
+
+    def _thermometer(self, name: str, how: str, before: Sequence[str] = (), number: int | None = None) -> Hang:
+        home = self._home(name)
+        _choose(home, how, 20.0)
+        return Hang(home, "collectors.hanging", partial(_choose, home, "", 30.0), before, self._checkout, number)
+
+    def _home(self, name: str) -> Home:
+        home = Home(self._folder / name.replace(" ", "-"))
+        home.write_config(collection={"cycle_deadline_seconds": DEADLINE})
+        return home
+
+    def _point(self, home: Home, collector: str, url: str, discovery_url: str | None,
+               fingerprint: str | None = None, **more: Any) -> None:
+        """Make the collector talk to that address, with the sound simulator's key and token, and more secrets."""
+        settings: dict[str, Any] = {"enabled": True, "timeout_seconds": 300}
+        if collector == "hue":
+            settings |= {"bridge_ip": url, "discovery_url": discovery_url, "certificate_fingerprint": fingerprint}
+        else:
+            settings |= {"base_url": url, "auth_url": url}
+        home.write_config(collectors={collector: settings})
+        home.write_secrets({"hue": {"api_key": self._sound.key, "bridge_id": self._sound.bridge_id},
+                            "amazon_aqm": {"refresh_token": self._sound.alexa.refresh_token}, **more})
+
+    def _mend(self, home: Home, collector: str) -> None:
+        self._point(home, collector, self._sound.http_url if collector == "hue" else self._sound.cloud_url, None)
+
+    def _simulator(self, tls: str | None) -> Simulator:
+        return self._stack.enter_context(Simulator(tls=tls))
+
+    def _in_a_dns_hole(self) -> Sequence[str]:
+        return *NAMESPACE, str(self._resolver)
+
+    def _black_hole(self) -> str:
+        """Return the address of a queue so full that the kernel answers no further caller, not even with a refusal."""
+        queue = self._stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            caller = self._stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(queue.getsockname())
+        return f"http://127.0.0.1:{queue.getsockname()[1]}"
+
+
+def _choose(home: Home, how: str, first: float) -> None:
+    home.write_config(collectors={"hanging": {"how": how, "first": first}})
+
+
+def _delayed(call: str, seconds: float) -> Sequence[str]:
+    """Return the options that let strace keep each such system call waiting."""
+    return "-e", f"trace={call}", "-e", f"inject={call}:delay_enter={int(seconds * 1_000_000)}"
+
+
+def _closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
