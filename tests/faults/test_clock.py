@@ -1,0 +1,198 @@
+"""Clocks that are set back, leap ahead, change to summer time, pass 2038 or have no battery: nothing is lost by it.
+
+The house goes by the true time while the program's clock steps; every cycle's values are its own, so that each reading
+can be told from all others. The monotonic clock runs on, as it does in any real step of the other.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from freezegun import freeze_time
+
+from collectors import amazon_aqm, hue
+from storage import alert
+from storage.reading import stamp
+from tests.faults import WHOLE
+from tests.home import CHECKOUT, Home, Outcome
+from tests.simulator.server import Simulator
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+EVERY, HOUR, DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
+STEADY = ["collectors.kit.stopwatch", "collectors.kit.retry", "threading"]  # modules that see the true monotonic clock
+BEFORE = 14  # cycles before a step: more than an hour
+LEAPS = [-HOUR, DAY, -400 * DAY, *([-DAY, 4000 * DAY] if WHOLE else [])]
+ALEXA_ALERT = "ALERT_TOKEN_REFRESH_NEEDED.txt"
+
+STEPS: dict[str, list[datetime | timedelta]] = {
+    "an hour back": [-HOUR], "an hour back, twice": [-HOUR, -HOUR], "a day ahead": [DAY],
+    "a day ahead and back": [DAY, -DAY], "a second back": [-timedelta(seconds=1)], "a month back": [-30 * DAY],
+    "to 1970 and back": [datetime(1970, 1, 1, tzinfo=timezone.utc), NOON + 5 * HOUR],
+    **{f"to {year}": [datetime(year, month, day, hour, minute, tzinfo=timezone.utc)]
+       for year, month, day, hour, minute in [(2038, 1, 19, 3, 4), (2106, 2, 7, 6, 20), (2262, 4, 11, 23, 40)]},
+    "to 2999 and back": [datetime(2999, 12, 31, 23, 30, tzinfo=timezone.utc), NOON + 5 * HOUR],
+}
+
+
+class Life:
+    """A home with both collectors, by a clock that steps, and the house by one that does not."""
+
+    def __init__(self, home: Home, simulator: Simulator, clock: Any) -> None:
+        self.home, self.simulator, self.clock = home, simulator, clock
+        self.now = self.true = NOON
+        self.cycles = 0
+        self.told: set[tuple[str, float]] = set()
+        cloud = simulator.cloud_url
+        home.settings["collectors"]["amazon_aqm"] = {"enabled": True, "base_url": cloud, "auth_url": cloud}
+        home.point_at(simulator, scheme="http")
+        home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
+                            "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+        simulator.clock = lambda: self.true
+
+    def step(self, to: datetime | timedelta) -> None:
+        """Set the program's clock to a moment, or by a span."""
+        self.now = to if isinstance(to, datetime) else self.now + to
+
+    def cycle(self, *collectors: Any, during: Callable[[], None] = lambda: None) -> list[Outcome]:
+        """Let five minutes pass and run the collectors, both if none is named; `during` is called as they are told."""
+        self.now, self.true, self.cycles = self.now + EVERY, self.true + EVERY, self.cycles + 1
+        degrees = self.cycles / 100
+        self.simulator.faults.clear("state")
+        self.simulator.faults.clear("value")
+        self.simulator.faults.add("state", state={"temperature": self.cycles})
+        self.simulator.faults.add("value", features=["temperatureSensor"], value=degrees)
+        outcomes = []
+        for each in collectors or (hue, amazon_aqm):
+            self.clock.move_to(self.now)
+            self.simulator.clock = lambda: during() or self.true  # type: ignore[func-returns-value]  # it is a hook
+            outcomes.append(self.home.run(collector=each))
+        house = self.simulator.house
+        self.told |= {(f"hue:{each.uniqueid()}", degrees) for each in house.sensors if hue in (collectors or [hue])}
+        self.told |= {(f"alexa:{each.serial}", degrees) for each in house.monitors if amazon_aqm in (
+            collectors or [amazon_aqm])}
+        return outcomes
+
+    def assert_nothing_is_lost(self) -> None:
+        """All that was told stands in the database, once and under a key of its own; no duration is negative."""
+        rows = self.home.rows()
+        assert {(row["device_id"], row["temperature_raw"]) for row in rows} == self.told
+        assert len(rows) == len(self.told) == len({(row["device_id"], row["timestamp"]) for row in rows})
+        assert all(0 <= row["duration_ms"] < 10_000 and row["fetch_ms"] >= 0 for row in self.home.cycles())
+
+
+@pytest.fixture
+def life(home: Home) -> Iterator[Life]:
+    with Simulator(tls=None) as simulator, freeze_time(NOON, ignore=STEADY) as clock:
+        yield Life(home, simulator, clock)
+
+
+@pytest.mark.parametrize("name", STEPS if WHOLE else ["an hour back", "a day ahead and back", "to 1970 and back",
+                                                      "to 2038"])
+def test_a_step_of_the_clock_costs_no_reading(life: Life, name: str) -> None:
+    for to in (timedelta(0), *STEPS[name]):
+        life.step(to)
+        for _ in range(BEFORE if WHOLE else 4):
+            assert [each.code for each in life.cycle()] == [0, 0]
+    life.assert_nothing_is_lost()
+    if WHOLE:
+        print(f"\n{name}: {2 * life.cycles} cycles, {len(life.told)} of {len(life.told)} readings")
+
+
+def test_a_clock_set_back_by_an_hour_lives_the_hour_twice(life: Life) -> None:
+    """Each second of it has two values to keep, and the later ones move on to the next second that is free."""
+    for to in (timedelta(0), -HOUR):
+        life.step(to)
+        for _ in range(BEFORE):
+            assert life.cycle(hue)[0].code == 0
+    life.assert_nothing_is_lost()
+    seconds = {datetime.fromisoformat(row["timestamp"]).second for row in life.home.rows()}
+    assert seconds == {0, 1} and "was the clock set back?" in life.home.log()
+
+
+@pytest.mark.parametrize("step", LEAPS, ids=str)
+def test_a_step_in_the_middle_of_a_run_changes_nothing_of_it(life: Life, step: timedelta) -> None:
+    """It reads the clock once; what it waits for and how long it took is told by another one."""
+    life.simulator.faults.add("503", times=1)
+    assert life.cycle(hue, during=lambda: life.clock.move_to(life.now + step))[0].code == 0
+    assert {row["timestamp"] for row in life.home.rows()} == {stamp(life.now)}
+    assert {row["at"] for row in life.home.rows("SELECT at FROM retry_events")} == {stamp(life.now)}
+    life.assert_nothing_is_lost()
+
+
+@pytest.mark.parametrize("step", LEAPS, ids=str)
+def test_a_pause_that_a_source_asked_for_does_not_last_because_of_a_step(life: Life, step: timedelta) -> None:
+    """An hour was asked for, which is two after an hour's step back; after any greater one it is over."""
+    life.simulator.faults.add("429", times=1, retry_after=3600)
+    assert life.cycle(hue)[0].code == 1
+    life.step(step)
+    codes = [life.cycle(hue)[0].code for _ in range(26 if step == -HOUR else 2)]
+    assert codes == sorted(codes, reverse=True) and codes.count(1) == (23 if step == -HOUR else 0)
+
+
+@pytest.mark.parametrize("step", LEAPS, ids=str)
+def test_trouble_is_told_again_in_time_whatever_the_clock_does(life: Life, step: timedelta) -> None:
+    """After a step at once, for nobody knows how long ago it was told; then once in 24 hours as ever."""
+    life.simulator.faults.add("503")
+    assert [bool(life.cycle(hue)[0].err) for _ in range(3)] == [True, False, False]
+    life.step(step)
+    assert [bool(life.cycle(hue)[0].err) for _ in range(3)] == [True, False, False]
+    life.step(DAY)
+    assert [bool(life.cycle(hue)[0].err) for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("step", LEAPS, ids=str)
+def test_an_alert_keeps_the_time_it_was_raised_at(life: Life, step: timedelta) -> None:
+    """It ends with the trouble, whatever the clock says of its age."""
+    life.simulator.alexa.revoke()
+    assert life.cycle(amazon_aqm)[0].code == 2
+    raised = stamp(life.now)
+    life.step(step)
+    assert life.cycle(amazon_aqm)[0].code == 2
+    told = alert.read(life.home.data / ALEXA_ALERT) or {}
+    assert (told["raised_at"], told["last_seen_at"], told["occurrences"]) == (raised, stamp(life.now), "2")
+    life.home.write_secrets({"amazon_aqm": {"refresh_token": life.simulator.alexa.new_refresh_token()}})
+    assert life.cycle(amazon_aqm)[0].code == 0 and not (life.home.data / ALEXA_ALERT).exists()
+
+
+CHANGES = {"Europe/Berlin, March": ("Europe/Berlin", datetime(2027, 3, 28, 1, tzinfo=timezone.utc)),
+           "Europe/Berlin, October": ("Europe/Berlin", datetime(2027, 10, 31, 1, tzinfo=timezone.utc)),
+           "Lord Howe, April": ("Australia/Lord_Howe", datetime(2027, 4, 3, 15, tzinfo=timezone.utc)),
+           "Lord Howe, October": ("Australia/Lord_Howe", datetime(2027, 10, 2, 15, 30, tzinfo=timezone.utc)),
+           "the end of 32 bits": ("UTC", datetime(2038, 1, 19, 3, 14, 7, tzinfo=timezone.utc))}
+AROUND = 12 if WHOLE else 1  # cycles on either side
+
+
+@pytest.mark.skipif(not shutil.which("faketime"), reason="it takes faketime to give a process another time")
+@pytest.mark.parametrize("change", CHANGES if WHOLE else ["Europe/Berlin, October", "the end of 32 bits"])
+def test_real_processes_run_through_a_change_of_local_time(home: Home, change: str) -> None:
+    """Local times that are skipped, or lived twice, are nobody's keys."""
+    zone, moment = CHANGES[change]
+    before = (moment - HOUR).astimezone(ZoneInfo(zone))
+    assert zone == "UTC" or moment.astimezone(ZoneInfo(zone)).utcoffset() != before.utcoffset()
+    moments = [moment + EVERY * turn for turn in range(-AROUND, AROUND + 1)]
+    with Simulator(tls=None) as simulator:
+        home.point_at(simulator, scheme="http")
+        for at in moments:
+            offset = at - datetime.now(timezone.utc)
+            simulator.clock = partial(_shifted, offset)
+            done = subprocess.run(["faketime", "-f", f"{offset.total_seconds():+.3f}", *home.command()], cwd=CHECKOUT,
+                                  env={**os.environ, "TZ": zone}, capture_output=True, text=True)
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    rows = home.rows()
+    late = [datetime.fromisoformat(row["timestamp"]) - moments[number // 5] for number, row in enumerate(rows)]
+    assert len(rows) == 5 * len(moments) and all(timedelta(0) <= each < EVERY for each in late)
+    assert all(0 <= each["duration_ms"] < 10_000 for each in home.cycles())
+    told = [datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S%z") for line in home.log().splitlines()]
+    assert told == sorted(told)
+    if WHOLE:
+        print(f"\n{change}: {len(moments)} real runs, {len(rows)} of {5 * len(moments)} readings")
+
+
+def _shifted(offset: timedelta) -> datetime:
+    return datetime.now(timezone.utc) + offset
