@@ -12,21 +12,20 @@ next cycle may mend · 2 a human is needed · 130 and 143 interrupted by SIGINT 
 import argparse
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import collectors
 import config
 from collectors.kit import log as log_file
 from collectors.kit import mail, pause
 from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised
+from collectors.kit.interruption import interruptible
 from collectors.kit.log import Mask
 from collectors.kit.report import Manner, Report, Result, sentence
 from collectors.kit.retry import retry_with_backoff
@@ -48,14 +47,13 @@ WATCHDOG_SECONDS = 1.5  # of it are the watchdog's, should all else hang
 STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
 
 
+@interruptible()
 def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
     """Given a collector's module, run one cycle as the command line asks for it. Return the exit code."""
     watch = Stopwatch()
     now = datetime.now(timezone.utc).replace(microsecond=0)
     name = collector.__spec__.name.rpartition(".")[2]
     options = _options(name).parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
     manner = Manner(options.verbose, options.quiet, options.json, options.dry_run or options.discover, options.discover)
     report = Report(name, now, manner, watch, log)
     path = config.find(options.config)
@@ -97,10 +95,6 @@ def _options(name: str) -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="print readings and log lines in any case")
     parser.add_argument("-q", "--quiet", action="store_true", help="print no readings, not even on a terminal")
     return parser
-
-
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def _misconfigured(error: config.ConfigurationError, report: Report, name: str, data: Path,

@@ -1,0 +1,53 @@
+"""Ends a run that is asked to end: at SIGTERM and SIGINT SystemExit is raised wherever it is, and all is cleaned up.
+
+What is raised while Python disposes of an object, it prints at length and swallows; urllib3 closes its connections at
+such moments. The signal is sent once more then, a moment later.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+MOMENT_SECONDS = 0.01
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the block be ended by a signal, with exit code 128 and its number; what comes after it is not to be ended."""
+    unraisable = sys.unraisablehook
+
+    def note(fault: Any) -> None:
+        if isinstance(fault.exc_value, SystemExit):
+            _send_again(int(str(fault.exc_value)) - 128)
+        else:
+            unraisable(fault)
+
+    sys.unraisablehook = note
+    for number in SIGNALS:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, _stay)
+        sys.unraisablehook = unraisable
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _stay(_number: int, _frame: FrameType | None) -> None:
+    """Let the program end by itself: all is done, and Python would only complain about an interrupted shutdown."""
+
+
+def _send_again(number: int) -> None:
+    timer = threading.Timer(MOMENT_SECONDS, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,54 @@
+"""A run that is asked to end at a moment at which Python would swallow it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.home import CHECKOUT, Home
+
+SCRIPT = """
+import atexit, os, signal, sys, time
+from types import SimpleNamespace
+from collectors.kit import cycle
+from tests.collectors.kit.test_cycle import degrees, source
+
+class Connection:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{number})
+        time.sleep(0)  # Python takes notice of signals between two steps
+
+def collect(settings, secrets, http, memory, now):
+    yield degrees(20)(now)
+    if {when!r} == "while it disposes of something":
+        Connection()
+        time.sleep(5)
+
+if {when!r} == "when all is done":
+    atexit.register(Connection)
+module = source()
+module.collect = collect
+raise SystemExit(cycle.run(module, ["--config", sys.argv[1]]))
+"""
+
+
+def run(home: Home, when: str, number: str) -> tuple[int, str]:
+    """Return the exit code, and what was said, of a run that gets the signal then."""
+    home.write_config()
+    done = subprocess.run([sys.executable, "-c", SCRIPT.format(when=when, number=number), str(home.config)],
+                          cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_it_ends_though_it_is_just_disposing_of_something(home: Home, number: str, code: int) -> None:
+    """At once, without a word, and with what it had collected in the spool for the next cycle."""
+    assert run(home, "while it disposes of something", number) == (code, "")
+    assert run(home, "never", number) == (0, "")
+    assert home.cycles()[0]["spooled"] == 1
+
+
+def test_what_is_done_is_not_called_interrupted(home: Home) -> None:
+    """The exit code is that of the cycle."""
+    assert run(home, "when all is done", "SIGTERM") == (0, "")
+    assert len(home.rows()) == 1
