@@ -1,0 +1,164 @@
+"""Runs of both collectors side by side, each a process of its own, forked from one that has imported everything.
+
+Most of the time that a script of cron's takes goes by before its first line: Python starts, and imports. A forked run
+begins at `cycle.run`, so that thousands of them can be afforded, and a random moment falls into what they do. All else
+of it is real: its process, its files, its locks. Its clock alone is set, in the one place that reads it; and it notes
+when the spool has its readings, and when it is through.
+"""
+
+import multiprocessing
+import os
+import pkgutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import collectors
+import config
+import storage
+from collectors.kit import cycle
+from tests.home import Home, unmeasured
+from tests.simulator.server import Simulator
+
+FORKING = multiprocessing.get_context("forkserver")
+COLLECTORS = ("hue", "amazon_aqm")
+READINGS = {"hue": 5, "amazon_aqm": 1}
+TYPES = {"hue_sensor": "hue", "alexa_aqm": "amazon_aqm"}
+START = datetime(2026, 11, 22, tzinfo=timezone.utc)
+EVERY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended: its exit code, what it said, and how many seconds it was under way.
+
+    `kept` tells whether the spool had its readings on the disk; `storing` is how many seconds after that it was
+    through, None for one that never was.
+    """
+
+    code: int
+    err: str
+    seconds: float
+    kept: bool
+    storing: float | None
+
+
+class Run:
+    """One cycle of a collector, under way since this was made; its clock stands at `moment`."""
+
+    def __init__(self, home: Home, collector: str, moment: datetime) -> None:
+        self.collector, self.moment = collector, moment
+        self._notes = home.folder / "notes" / f"{collector}-{moment:%Y%m%dT%H%M%S}"
+        self._notes.parent.mkdir(exist_ok=True)
+        self._started = time.monotonic()
+        self._process = FORKING.Process(target=_run, args=(collector, str(home.config), moment, str(self._notes)))
+        self._process.start()
+
+    def send(self, number: int) -> None:
+        """Send a signal, if there still is somebody to get it."""
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, number)
+
+    def await_spool(self) -> None:
+        """Wait until the spool has its readings, or the run is over."""
+        while self._process.is_alive() and not os.path.exists(f"{self._notes}.kept"):
+            time.sleep(0.0005)
+
+    def end(self) -> Ended:
+        """Wait for the end, a minute at most."""
+        self._process.join(60)
+        code, seconds = self._process.exitcode, time.monotonic() - self._started
+        assert code is not None, f"{self.collector} still runs after a minute"
+        self._process.close()
+        kept, through, err = (self._note(ending) for ending in ("kept", "through", "err"))
+        storing = float(through) - float(kept.split()[-1]) if kept and through else None
+        return Ended(code, err, seconds, bool(kept), storing)
+
+    def _note(self, ending: str) -> str:
+        """Return what the run has noted, and forget it: there will be thousands."""
+        path = Path(f"{self._notes}.{ending}")
+        text = path.read_text() if path.exists() else ""
+        path.unlink(missing_ok=True)
+        return text
+
+
+def prepare() -> None:
+    """Start the process that the runs are forked from, unmeasured, and with everything imported that they need."""
+    modules = [module.name for package in (collectors, config, storage)
+               for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    FORKING.set_forkserver_preload([
+        __name__, "requests", "yaml", *(name for name in modules if not name.endswith("__main__"))])
+    with mock.patch.dict(os.environ, unmeasured(), clear=True):
+        forkserver.ensure_running()
+
+
+def furnish(home: Home, simulator: Simulator) -> None:
+    """Introduce both collectors to the simulated house."""
+    home.settings["collectors"]["amazon_aqm"] = {
+        "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
+    home.point_at(simulator, scheme="http")
+    home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
+                        "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+
+
+def start_pair(home: Home, simulator: Simulator, moment: datetime) -> list[Run]:
+    """Start both collectors at once, as cron does; the house shows the same time."""
+    simulator.clock = lambda: moment
+    return [Run(home, collector, moment) for collector in COLLECTORS]
+
+
+def run_pair(home: Home, simulator: Simulator, moment: datetime) -> list[Ended]:
+    """Run both collectors at once to their ends."""
+    return [run.end() for run in start_pair(home, simulator, moment)]
+
+
+def stored(home: Home) -> Counter[tuple[str, datetime]]:
+    """Return how many readings of each cycle the database holds."""
+    rows = home.rows("SELECT device_type, timestamp FROM readings")
+    return Counter((TYPES[row["device_type"]], datetime.fromisoformat(row["timestamp"])) for row in rows)
+
+
+def false_rows(home: Home, simulator: Simulator) -> list[dict[str, Any]]:
+    """Return the readings that are not what the house was like when they were measured."""
+    house = simulator.house
+
+    def truth(row: dict[str, Any]) -> float:
+        measured_at = datetime.fromisoformat(row["measured_at"])
+        if TYPES[row["device_type"]] == "hue":
+            return house.truth(row["device_id"].removeprefix("hue:"), measured_at)
+        serial = row["device_id"].removeprefix("alexa:")
+        moment = datetime.fromisoformat(row["timestamp"])
+        return house.air_truth(serial, "temperature", house.last_sample(serial, "temperature", moment))
+
+    return [row for row in home.rows() if abs(row["temperature_celsius"] - truth(row)) > 0.006]
+
+
+def integrity(home: Home) -> list[str]:
+    """Return what SQLite finds when it looks at every page: `["ok"]`."""
+    return [str(row["integrity_check"]) for row in home.rows("PRAGMA integrity_check")]
+
+
+def _run(collector: str, path: str, moment: datetime, notes: str) -> None:
+    for ending, descriptor in (("out", 1), ("err", 2)):
+        os.dup2(os.open(f"{notes}.{ending}" if ending == "err" else os.devnull,
+                        os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+    setattr(cycle, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))
+    setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))
+    code = cycle.run(collectors.load(collector), ["--config", path])
+    Path(f"{notes}.through").write_text(f"{time.monotonic()}")
+    raise SystemExit(code)
+
+
+def _noting(sync: Callable[[int], None], note: str) -> Callable[[int], None]:
+    """Return what syncs, which nothing but the spool asks for in this way, and then notes when it was done."""
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        with open(note, "a") as stream:
+            stream.write(f"{time.monotonic()} ")
+    return noted

@@ -1,0 +1,209 @@
+"""Collectors killed at random moments, as by the kernel or by an impatient person, two of them side by side."""
+
+import fcntl
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.faults import WHOLE
+from tests.faults.forked import (
+    COLLECTORS,
+    EVERY,
+    READINGS,
+    START,
+    Ended,
+    Run,
+    false_rows,
+    furnish,
+    integrity,
+    prepare,
+    run_pair,
+    start_pair,
+    stored,
+)
+from tests.home import CHECKOUT, Home
+from tests.simulator.server import Simulator
+
+MINUTE = timedelta(minutes=1)
+WAITING = re.compile(rb'\+[0-9a-f]{8} [0-9]+ \{"collector":"(\w+)","started_at":"([^"]+)"')
+ALL_SILENT = [(0, ""), (0, "")]
+TIMELY = 4.0  # seconds for a cycle of 0.05: whoever met a lock that is never let go would take 5 and more
+
+Key = tuple[str, datetime]
+
+
+@pytest.fixture
+def both(home: Home, simulator: Simulator) -> Home:
+    """A home in which both collectors have stored their first cycle."""
+    prepare()
+    furnish(home, simulator)
+    assert [each.code for each in run_pair(home, simulator, START - 4 * EVERY)] == [0, 0]
+    return home
+
+
+def usual_seconds(home: Home, simulator: Simulator) -> float:
+    """Return how long a pair takes that nobody disturbs."""
+    times = [max(each.seconds for each in run_pair(home, simulator, START - (3 - turn) * EVERY)) for turn in range(3)]
+    return sorted(times)[1]
+
+
+def waiting(home: Home) -> list[Key]:
+    """Return the cycles that wait in the spool, read without the program."""
+    found = WAITING.findall((home.data / "spool.journal").read_bytes())
+    return [(collector.decode(), datetime.fromisoformat(moment.decode())) for collector, moment in found]
+
+
+class Ledger:
+    """What must be in the database at the end: whole cycles, and what became of those that were struck."""
+
+    def __init__(self) -> None:
+        self.due: set[Key] = set()
+        self.struck: Counter[str] = Counter()
+        self.ended: Counter[int] = Counter()
+        self.slowest = 0.0
+
+    def strike(self, home: Home, runs: list[Run], victims: list[Run], number: int) -> None:
+        """Send the victims a signal, wait for all, and note what of them must not be lost."""
+        for victim in victims:
+            victim.send(number)
+        ended = [run.end() for run in runs]
+        spool = waiting(home)
+        for run, end in zip(runs, ended):
+            key = run.collector, run.moment
+            if end.code == 0 or end.kept or key in spool:
+                self.due.add(key)
+            if run in victims:
+                self.ended[end.code] += 1
+                self.struck["too late" if end.code == 0 else "waiting in the spool" if key in spool else
+                            "stored" if end.kept else "nothing put down yet"] += 1
+            assert end.err == "", f"{key} ended with {end.code} and said: {end.err}"
+
+    def expect_well(self, ended: list[Ended], moment: datetime) -> None:
+        """Check that the cycles after the strike went as ever, and in time."""
+        assert [(each.code, each.err) for each in ended] == ALL_SILENT, moment
+        self.slowest = max(self.slowest, *(each.seconds for each in ended))
+        assert self.slowest < TIMELY, moment
+        self.due |= {(collector, moment) for collector in COLLECTORS}
+
+    def fates(self) -> set[int]:
+        """Return the exit codes of those that were struck."""
+        return set(self.ended)
+
+    def check(self, home: Home, simulator: Simulator) -> None:
+        """Compare with the database: no cycle lost, none half there, none double, no value false."""
+        found = stored(home)
+        assert self.due <= found.keys()
+        assert {key: count for key, count in found.items() if count != READINGS[key[0]]} == {}
+        noted = Counter((row["collector"], datetime.fromisoformat(row["started_at"])) for row in home.cycles())
+        assert noted == Counter(found.keys())
+        assert false_rows(home, simulator) == [] and integrity(home) == ["ok"] and waiting(home) == []
+        assert not (home.data / "spool.bad").exists()
+
+    def say(self, what: str) -> None:
+        if WHOLE:
+            fates = ", ".join(f"{fate}: {count}" for fate, count in sorted(self.struck.items()))
+            print(f"\n{what}: {self.struck.total()} runs struck ({fates}); {len(self.due)} cycles had to be there and "
+                  f"are; slowest cycle after a strike {self.slowest:.2f} s")
+
+
+def strike_at_random(both: Home, simulator: Simulator, number: int, turns: int) -> Ledger:
+    """Start that many pairs, strike each at a random moment, and let the next pair follow a minute later.
+
+    Every other strike comes after the spool has the readings of one of them, which is a small part of the whole time.
+    """
+    chance, ledger = random.Random(number), Ledger()
+    ledger.due |= {(collector, START - turn * EVERY) for turn in range(1, 5) for collector in COLLECTORS}
+    usual = usual_seconds(both, simulator)
+    for turn in range(turns):
+        moment = START + turn * EVERY
+        pair = start_pair(both, simulator, moment)
+        if turn % 2:
+            chance.choice(pair).await_spool()
+        time.sleep(chance.uniform(0, usual / 2 if turn % 2 else 1.1 * usual))
+        ledger.strike(both, pair, chance.choice([pair, pair[:1], pair[1:]]), number)
+        ledger.expect_well(run_pair(both, simulator, moment + MINUTE), moment + MINUTE)
+        assert integrity(both) == ["ok"], moment
+    return ledger
+
+
+def test_a_pair_killed_at_any_moment_blocks_nobody_and_loses_nothing(both: Home, simulator: Simulator) -> None:
+    """kill -9 of one of them or of both; the next pair stores all that had been put down. No row of theirs is half."""
+    ledger = strike_at_random(both, simulator, signal.SIGKILL, 1000 if WHOLE else 40)
+    ledger.check(both, simulator)
+    assert ledger.fates() - {-signal.SIGKILL, 0} == set()
+    assert ledger.struck["waiting in the spool"] + ledger.struck["stored"] > 3, "nothing was proved"
+    ledger.say("kill -9")
+
+
+def test_a_pair_asked_to_end_at_any_moment_keeps_what_it_has_collected(both: Home, simulator: Simulator) -> None:
+    """SIGTERM: exit 143 and not a word, unless it came before the first line of ours, or after the last."""
+    ledger = strike_at_random(both, simulator, signal.SIGTERM, 500 if WHOLE else 12)
+    ledger.check(both, simulator)
+    assert ledger.fates() - {128 + signal.SIGTERM, -signal.SIGTERM, 0} == set()
+    assert 128 + signal.SIGTERM in ledger.fates() and both.log().count(" cycle interrupted") > 3
+    ledger.say("SIGTERM")
+
+
+def test_readings_that_wait_for_the_spool_itself_are_kept(both: Home, simulator: Simulator) -> None:
+    """Asked to end between the source's answer and the spool, which another one holds at this moment."""
+    with open(both.data / "spool.journal.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pair = start_pair(both, simulator, START)
+        time.sleep(0.5)  # by now both have collected, and wait for the lock for two seconds
+        for run, number in zip(pair, (signal.SIGTERM, signal.SIGINT)):
+            run.send(number)
+        time.sleep(0.2)
+    assert [(each.code, each.err, each.kept) for each in (run.end() for run in pair)] == [
+        (143, "", True), (130, "", True)]
+    assert sorted(waiting(both)) == [(collector, START) for collector in sorted(COLLECTORS)]
+    assert [(each.code, each.err) for each in run_pair(both, simulator, START + MINUTE)] == ALL_SILENT
+    assert stored(both)["hue", START] == 5 and stored(both)["amazon_aqm", START] == 1
+
+
+def test_the_commands_that_cron_starts_are_killed_at_any_moment(home: Home, simulator: Simulator) -> None:
+    """The same with the whole command lines, from the start of Python to its end, by the real clock.
+
+    Here each run's second is its own, so that what it has left can be told from what the next one leaves.
+    """
+    furnish(home, simulator)
+    commands = [home.command(module=f"collectors.{name}") for name in COLLECTORS]
+    chance, slowest, due, struck = random.Random(1), 0.0, set(), Counter[str]()
+    usual = max(run_commands(commands)[0] for _ in range(2))
+    for turn in range(100 if WHOLE else 1):
+        await_next_second()
+        victims = [subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.DEVNULL) for command in commands]
+        time.sleep(chance.uniform(usual / 3, usual))
+        number = chance.choice([signal.SIGKILL, signal.SIGTERM])
+        for victim in victims:
+            victim.send_signal(number)
+        codes = [victim.wait(60) for victim in victims]
+        struck += Counter("too late" if code == 0 else "struck" for code in codes)
+        assert set(codes) <= {0, -number, 128 + number}
+        due |= set(waiting(home)) | set(stored(home))
+        await_next_second()
+        seconds, ended = run_commands(commands)
+        assert ended == ALL_SILENT
+        slowest = max(slowest, seconds)
+    found = stored(home)
+    assert due <= found.keys() and all(count == READINGS[key[0]] for key, count in found.items())
+    assert false_rows(home, simulator) == [] and integrity(home) == ["ok"] and waiting(home) == []
+    if WHOLE:
+        print(f"\ncommands: {dict(struck)}, {len(found)} cycles stored, slowest pair after a strike {slowest:.2f} s")
+
+
+def run_commands(commands: list[list[str]]) -> tuple[float, list[tuple[int, str]]]:
+    """Run the commands side by side; return the seconds that took, and exit codes with what was said."""
+    started = time.monotonic()
+    runs = [subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) for command in commands]
+    said = [run.communicate(timeout=60)[1] for run in runs]
+    return time.monotonic() - started, [(run.returncode, err) for run, err in zip(runs, said)]
+
+
+def await_next_second() -> None:
+    time.sleep(1 - time.time() % 1)
