@@ -9,6 +9,7 @@ when the spool has its readings, and when it is through.
 import multiprocessing
 import os
 import pkgutil
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +33,7 @@ READINGS = {"hue": 5, "amazon_aqm": 1}
 TYPES = {"hue_sensor": "hue", "alexa_aqm": "amazon_aqm"}
 START = datetime(2026, 11, 22, tzinfo=timezone.utc)
 EVERY = timedelta(minutes=5)
+WAITING = re.compile(rb'\+[0-9a-f]{8} [0-9]+ \{"collector":"(\w+)","started_at":"([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,13 @@ class Ended:
 class Run:
     """One cycle of a collector, under way since this was made; its clock stands at `moment`."""
 
-    def __init__(self, home: Home, collector: str, moment: datetime) -> None:
+    def __init__(self, home: Home, collector: str, moment: datetime, user: int | None = None) -> None:
         self.collector, self.moment = collector, moment
         self._notes = home.folder / "notes" / f"{collector}-{moment:%Y%m%dT%H%M%S}"
         self._notes.parent.mkdir(exist_ok=True)
+        self._notes.parent.chmod(0o777)
         self._started = time.monotonic()
-        self._process = FORKING.Process(target=_run, args=(collector, str(home.config), moment, str(self._notes)))
+        self._process = FORKING.Process(target=_run, args=(collector, str(home.config), moment, str(self._notes), user))
         self._process.start()
 
     def send(self, number: int) -> None:
@@ -93,7 +96,7 @@ def prepare() -> None:
     modules = [module.name for package in (collectors, config, storage)
                for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
     FORKING.set_forkserver_preload([
-        __name__, "requests", "yaml", *(name for name in modules if not name.endswith("__main__"))])
+        __name__, "requests", "yaml", "encodings.idna", *(name for name in modules if not name.endswith("__main__"))])
     with mock.patch.dict(os.environ, unmeasured(), clear=True):
         forkserver.ensure_running()
 
@@ -107,15 +110,21 @@ def furnish(home: Home, simulator: Simulator) -> None:
                         "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
 
 
-def start_pair(home: Home, simulator: Simulator, moment: datetime) -> list[Run]:
-    """Start both collectors at once, as cron does; the house shows the same time."""
+def start_pair(home: Home, simulator: Simulator, moment: datetime, user: int | None = None) -> list[Run]:
+    """Start both collectors at once, as cron does; the house shows the same time. `user` is given to root's only."""
     simulator.clock = lambda: moment
-    return [Run(home, collector, moment) for collector in COLLECTORS]
+    return [Run(home, collector, moment, user) for collector in COLLECTORS]
 
 
-def run_pair(home: Home, simulator: Simulator, moment: datetime) -> list[Ended]:
+def run_pair(home: Home, simulator: Simulator, moment: datetime, user: int | None = None) -> list[Ended]:
     """Run both collectors at once to their ends."""
-    return [run.end() for run in start_pair(home, simulator, moment)]
+    return [run.end() for run in start_pair(home, simulator, moment, user)]
+
+
+def waiting(home: Home) -> list[tuple[str, datetime]]:
+    """Return the cycles that wait in the spool, read without the program."""
+    found = WAITING.findall((home.data / "spool.journal").read_bytes())
+    return [(collector.decode(), datetime.fromisoformat(moment.decode())) for collector, moment in found]
 
 
 def stored(home: Home) -> Counter[tuple[str, datetime]]:
@@ -144,10 +153,14 @@ def integrity(home: Home) -> list[str]:
     return [str(row["integrity_check"]) for row in home.rows("PRAGMA integrity_check")]
 
 
-def _run(collector: str, path: str, moment: datetime, notes: str) -> None:
+def _run(collector: str, path: str, moment: datetime, notes: str, user: int | None) -> None:
     for ending, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(f"{notes}.{ending}" if ending == "err" else os.devnull,
                         os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+    if user is not None:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
     setattr(cycle, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))
     setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))
     code = cycle.run(collectors.load(collector), ["--config", path])

@@ -2,7 +2,6 @@
 
 import fcntl
 import random
-import re
 import signal
 import subprocess
 import time
@@ -26,12 +25,12 @@ from tests.faults.forked import (
     run_pair,
     start_pair,
     stored,
+    waiting,
 )
 from tests.home import CHECKOUT, Home
 from tests.simulator.server import Simulator
 
 MINUTE = timedelta(minutes=1)
-WAITING = re.compile(rb'\+[0-9a-f]{8} [0-9]+ \{"collector":"(\w+)","started_at":"([^"]+)"')
 ALL_SILENT = [(0, ""), (0, "")]
 TIMELY = 4.0  # seconds for a cycle of 0.05: whoever met a lock that is never let go would take 5 and more
 
@@ -51,12 +50,6 @@ def usual_seconds(home: Home, simulator: Simulator) -> float:
     """Return how long a pair takes that nobody disturbs."""
     times = [max(each.seconds for each in run_pair(home, simulator, START - (3 - turn) * EVERY)) for turn in range(3)]
     return sorted(times)[1]
-
-
-def waiting(home: Home) -> list[Key]:
-    """Return the cycles that wait in the spool, read without the program."""
-    found = WAITING.findall((home.data / "spool.journal").read_bytes())
-    return [(collector.decode(), datetime.fromisoformat(moment.decode())) for collector, moment in found]
 
 
 class Ledger:
