@@ -118,7 +118,7 @@ def strike_at_random(both: Home, simulator: Simulator, number: int, turns: int) 
         pair = start_pair(both, simulator, moment)
         if turn % 2:
             chance.choice(pair).await_spool()
-        time.sleep(chance.uniform(0, usual / 2 if turn % 2 else 1.1 * usual))
+        time.sleep(chance.uniform(0, usual / 5 if turn % 2 else 0.9 * usual))
         ledger.strike(both, pair, chance.choice([pair, pair[:1], pair[1:]]), number)
         ledger.expect_well(run_pair(both, simulator, moment + MINUTE), moment + MINUTE)
         assert integrity(both) == ["ok"], moment
