@@ -136,6 +136,7 @@ class _Run:
         self.store = Store(configuration, now, self.retry, self.deadline, watch, report, self._progress)
         self.memory = Memory(configuration.data / f"{name}.session.json")
         self.found: list[Reading | Sighting] = []
+        self.harvest: Cycle | None = None
         self.tally = Tally()
         self.watchdog: Watchdog | None = None
 
@@ -160,7 +161,7 @@ class _Run:
         except SystemExit:
             log.warning("interrupted")
             if not looks_only:
-                self._keep_found(None)
+                self._keep_found(CannotReach("the run was asked to end half-way") if self.found else None)
             raise
 
     def _locked(self, lock: Path) -> int:
@@ -196,7 +197,7 @@ class _Run:
     def _keep_found(self, error: Exception | None) -> None:
         """Put down what has been collected so far, if it is not put down yet."""
         if (self.found or error) and not self.store.has_kept:
-            cycle = self._harvest(error)
+            cycle = self.harvest or self._harvest(error)
             try:
                 self.store.put_down(cycle)
             except StorageError as trouble:
@@ -264,10 +265,11 @@ class _Run:
                 device_id=reading.device_id, device_type=reading.device_type, name=reading.name,
                 location=reading.location))
         outcome = getattr(error, "outcome", "not_understood") if error else "ok"
-        return Cycle(
+        self.harvest = Cycle(
             collector=self.name, started_at=self.now, outcome="partial" if error and readings else outcome,
             fetch_ms=self.tally.fetch_ms, payload_bytes=self.tally.payload_bytes, requests=self.tally.requests,
             endpoint=self.tally.endpoint,
             error_type=type(error).__name__ if error else None,
             error=self.report.short(sentence(error)) if error else None,
             readings=readings, sightings=tuple(seen.values()), retries=tuple(self.report.retries))
+        return self.harvest

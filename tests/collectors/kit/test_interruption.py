@@ -45,7 +45,8 @@ def test_it_ends_though_it_is_just_disposing_of_something(home: Home, number: st
     """At once, without a word, and with what it had collected in the spool for the next cycle."""
     assert run(home, "while it disposes of something", number) == (code, "")
     assert run(home, "never", number) == (0, "")
-    assert home.cycles()[0]["spooled"] == 1
+    row = home.cycles()[0]
+    assert (row["spooled"], row["outcome"]) == (1, "partial") and row["error"] == "the run was asked to end half-way"
 
 
 def test_what_is_done_is_not_called_interrupted(home: Home) -> None:
