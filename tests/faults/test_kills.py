@@ -138,7 +138,7 @@ def test_a_pair_killed_at_any_moment_blocks_nobody_and_loses_nothing(both: Home,
     ledger = strike_at_random(both, simulator, signal.SIGKILL, 1000 if WHOLE else 40)
     ledger.check(both, simulator)
     assert ledger.fates() - {-signal.SIGKILL, 0} == set()
-    assert ledger.struck["waiting in the spool"] + ledger.struck["stored"] > 3, "nothing was proved"
+    assert ledger.struck["waiting in the spool"] and ledger.struck["stored"], "nothing was proved"
     ledger.say("kill -9")
 
 
