@@ -133,7 +133,8 @@ class _Run:
         self.end = Deadline(configuration.collection.cycle_deadline_seconds)
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
-        self.store = Store(configuration, now, self.retry, self.deadline, watch, report, self._progress)
+        self.store = Store(configuration, now, self.retry, self.deadline.earlier(mail.SENDING_SECONDS), watch, report,
+                           self._progress)
         self.memory = Memory(configuration.data / f"{name}.session.json")
         self.found: list[Reading | Sighting] = []
         self.harvest: Cycle | None = None

@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from storage import spool
+from collectors.kit.mail import SENDING_SECONDS
+from storage import manager, spool
+from storage.files import locked
 from storage.reading import instant
 from tests.home import Home
 from tests.simulator.server import Simulator
@@ -80,6 +83,19 @@ def test_readings_that_have_waited_for_a_day_ask_for_a_human(lived_in: Home) -> 
     with freeze_time(now + timedelta(hours=27)):
         assert lived_in.run().code == 0
     assert not (lived_in.data / ALERT).exists() and len(lived_in.rows()) == 30
+
+
+def test_waiting_for_the_database_leaves_time_for_the_alert_and_its_mail(
+        lived_in: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it may be waited for, and however often: the watchdog is for runs that hang. No time passes here."""
+    passed, monotonic = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + sum(passed))
+    monkeypatch.setattr(time, "sleep", passed.append)
+    lived_in.write_config(collection={"cycle_deadline_seconds": 10}, storage={"busy_timeout_ms": 60_000},
+                          retry={"base_delay_seconds": 0, "max_attempts": 10})
+    with locked(manager.lock_path(lived_in.database), 0):
+        assert lived_in.run().code == 1
+    assert 4 < sum(passed) < 10 - SENDING_SECONDS - 0.5
 
 
 def test_a_spool_that_is_half_full_asks_for_a_human(lived_in: Home) -> None:
