@@ -13,6 +13,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from multiprocessing import forkserver
@@ -66,7 +67,8 @@ class Run:
     def send(self, number: int) -> None:
         """Send a signal, if there still is somebody to get it."""
         if self._process.pid is not None and self._process.is_alive():
-            os.kill(self._process.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     def await_spool(self) -> None:
         """Wait until the spool has its readings, or the run is over."""
