@@ -133,7 +133,7 @@ def test_a_log_that_vanishes_while_four_processes_write_is_there_again(both: Hom
     other.settings |= {"logging": {"log_file_path": str(both.log_file)}}
     furnish(other, simulator)
     both.write_config(logging={})
-    chance, turns = random.Random(4), 300 if WHOLE else 10
+    chance, turns = random.Random(4), 300 if WHOLE else 6
     for turn in range(turns):
         runs = [run for home in (both, other) for run in start_pair(home, simulator, START + turn * EVERY)]
         for number in range(3):

@@ -31,7 +31,7 @@ from tests.faults.forked import (
 from tests.home import CHECKOUT, Home
 from tests.simulator.server import Simulator
 
-CYCLES = 2000 if WHOLE else 40
+CYCLES = 2000 if WHOLE else 30
 WORST_WAIT_SECONDS = 1.0 if WHOLE else 3.0  # the shorter run is part of every test run, on however busy a machine
 
 Round = Callable[[Path], None]
@@ -48,10 +48,12 @@ def both(home: Home, simulator: Simulator) -> Home:
 
 
 def read(database: Path) -> None:
-    """Look at everything, as a report does: no cycle is there in part."""
-    with manager.reading(database) as connection:
-        counts = connection.execute("SELECT COUNT(*), device_type FROM readings GROUP BY timestamp, device_type")
-        assert set(counts) == {(5, "hue_sensor"), (1, "alexa_aqm")}
+    """Look at everything ten times, as a report does: no cycle is there in part."""
+    for _ in range(10):
+        with manager.reading(database) as connection:
+            counts = connection.execute("SELECT COUNT(*), device_type FROM readings GROUP BY timestamp, device_type")
+            assert set(counts) == {(5, "hue_sensor"), (1, "alexa_aqm")}
+        time.sleep(0.002)
 
 
 def back_up(database: Path) -> None:
@@ -136,7 +138,7 @@ def test_the_commands_that_cron_starts_do_not_disturb_each_other(home: Home, sim
     prepare()
     furnish(home, simulator)
     assert run_commands(home) == [(0, ""), (0, "")]
-    cycles = 100 if WHOLE else 2
+    cycles = 100 if WHOLE else 1
     with others_at_work(home, 10 * cycles) as ask:
         for _ in range(cycles):
             time.sleep(1 - time.time() % 1)
@@ -185,16 +187,15 @@ def test_a_login_that_dies_in_mid_cycle_needs_a_human_and_hue_goes_on(housed: Ho
     """The cookies are refused, and then the token: exit 2, one line, one alert, until its remedy is carried out."""
     simulator.alexa.revoke()
     alert = housed.data / "ALERT_TOKEN_REFRESH_NEEDED.txt"
-    for said in (1, 0):
-        time.sleep(1 - time.time() % 1)
-        hue, amazon = run_commands(housed)
-        assert hue == (0, "") and amazon[0] == 2 and amazon[1].count("\n") == said and alert.exists()
+    time.sleep(1 - time.time() % 1)
+    hue, amazon = run_commands(housed)
+    assert hue == (0, "") and amazon[0] == 2 and amazon[1].count("\n") == 1
     assert "remedy: python devices.py pair amazon_aqm\n" in alert.read_text()
     assert log_in_again(housed, simulator) == 0 and alert.exists()
     time.sleep(1 - time.time() % 1)
     assert run_commands(housed) == [(0, ""), (0, "")] and not alert.exists()
-    assert cycles_of(housed, "hue") == [("ok", 5)] * 4
-    assert cycles_of(housed, "amazon_aqm") == [("ok", 1), ("not_authorised", 0), ("not_authorised", 0), ("ok", 1)]
+    assert cycles_of(housed, "hue") == [("ok", 5)] * 3
+    assert cycles_of(housed, "amazon_aqm") == [("ok", 1), ("not_authorised", 0), ("ok", 1)]
 
 
 def log_in_again(home: Home, simulator: Simulator) -> int:
@@ -212,8 +213,7 @@ def test_a_bridge_that_moves_between_two_cycles_is_found(housed: Home, simulator
     """By its id, over https; the air monitor's cycle does not notice."""
     housed.configure_hue(bridge_ip=simulator.https_url, certificate_fingerprint=simulator.fingerprint)
     simulator.move()
-    for _ in range(2):
-        time.sleep(1 - time.time() % 1)
-        assert run_commands(housed) == [(0, ""), (0, "")]
-    assert cycles_of(housed, "hue") == [("ok", 5)] * 3
+    time.sleep(1 - time.time() % 1)
+    assert run_commands(housed) == [(0, ""), (0, "")]
+    assert cycles_of(housed, "hue") == [("ok", 5)] * 2
     assert housed.log().count(f"bridge {simulator.bridge_id} has moved to ") == 1
