@@ -53,7 +53,7 @@ def read(database: Path) -> None:
         with manager.reading(database) as connection:
             counts = connection.execute("SELECT COUNT(*), device_type FROM readings GROUP BY timestamp, device_type")
             assert set(counts) == {(5, "hue_sensor"), (1, "alexa_aqm")}
-        time.sleep(0.002)
+        time.sleep(0.005)
 
 
 def back_up(database: Path) -> None:
