@@ -22,7 +22,7 @@ from collectors.kit.trust import PrivateTrust, Trust, chain, tls_error
 from storage.reading import printable
 
 MAX_BODY_BYTES = 8_000_000
-MAX_PARTS = 500_000  # values; 8 MB of a bridge's own words have 440 000, and of "[],[]," they would take 400 MB once read
+MAX_PARTS = 500_000  # values; 8 MB of a bridge's words have 440 000, and of "[],[]," they would take 400 MB once read
 CHUNK_BYTES = 16_384
 CLOCK_AND_AUTHORITIES = "check this machine's clock and its certificate authorities, and whose network it is in"
 LONGEST_INTEGER = 30  # digits; longer ones are nobody's measurement, and Python refuses those above 4300
