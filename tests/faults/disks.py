@@ -1,0 +1,87 @@
+"""Small disks to do harm to: made, mounted on a folder, filled, photographed. They go when the block is left."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+import pytest
+
+from tests.faults.household import require
+
+# Nothing comes to the disk but what somebody asks for. By default ext4 writes what there is every five seconds, and a
+# file that is renamed over another at once: a missing sync would not always be missed.
+LAZY = "loop,commit=300,noauto_da_alloc"
+
+
+def require_disks(folder: Path) -> None:
+    """Skip the test, loudly, where no disk can be made or mounted."""
+    require("mkfs.ext4", "mount", "umount")
+    mount_point = folder / "probe"
+    mount_point.mkdir()
+    try:
+        with mounted(ext4(folder / "probe.img"), mount_point):
+            pass
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"NOT PROVEN: no disk can be mounted here: {error.stderr.strip()}")
+    (folder / "probe.img").unlink()
+
+
+def ext4(image: Path, megabytes: int = 16) -> Path:
+    """Make an empty disk with a journal in that file, no block of it kept back for root."""
+    with open(image, "wb") as file:
+        file.truncate(megabytes * 1_000_000)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", image], check=True, capture_output=True,
+                   text=True)
+    return image
+
+
+@contextmanager
+def mounted(image: Path, folder: Path) -> Iterator[None]:
+    """Have the disk on the folder for the block."""
+    with _mounted("-t", "ext4", "-o", LAZY, str(image), str(folder)):
+        yield
+
+
+@contextmanager
+def memory_mounted(folder: Path, megabytes: int = 16) -> Iterator[None]:
+    """Have a tmpfs of that size on the folder for the block."""
+    with _mounted("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)):
+        yield
+
+
+@contextmanager
+def _mounted(*arguments: str) -> Iterator[None]:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True, text=True)
+    try:
+        yield
+    finally:
+        if subprocess.run(["umount", arguments[-1]], capture_output=True).returncode:
+            subprocess.run(["umount", "--lazy", arguments[-1]], check=True)  # something of a failed test is still there
+
+
+def photograph(image: Path, photo: Path) -> Path:
+    """Copy what has come to the disk so far: what only the kernel has in its memory is not in the image's file."""
+    subprocess.run(["cp", "--sparse=always", image, photo], check=True)
+    return photo
+
+
+def fill(ballast: Path) -> None:
+    """Write that file until its disk has no room for another byte."""
+    with open(ballast, "wb", buffering=0) as file:
+        while os.statvfs(ballast.parent).f_bavail:  # ext4 finds some more room whenever all is written
+            for size in (1_000_000, 4096, 1):
+                _write_on(file, size)
+            os.fsync(file.fileno())
+
+
+def _write_on(file: FileIO, size: int) -> None:
+    try:
+        while file.write(bytes(size)) == size:
+            pass
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise

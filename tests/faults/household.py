@@ -1,0 +1,156 @@
+"""A household of which all is known: when each cycle ran, what the house gave it, and what became of that.
+
+Cycles are five minutes apart by a clock that only they see, as processes (libfaketime) or in this process (freezegun),
+so that a day takes a minute and each reading can be told from every other.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from storage.reading import stamp
+from tests.home import CHECKOUT, Home, Outcome, unmeasured
+from tests.simulator.server import Simulator
+
+START = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
+EVERY = timedelta(minutes=5)
+
+Given = tuple[str, str, str, float]  # whose, of which cycle, when measured, °C
+
+
+class Household:
+    """A home with its house, both at the moment of one cycle; `collected` is what the cycles so far were given."""
+
+    def __init__(self, home: Home, simulator: Simulator) -> None:
+        self.home, self.simulator = home, simulator
+        self.collected: set[Given] = set()
+        self.be_at(START)
+        home.settings["storage"] = {"busy_timeout_ms": 20}  # nobody here who holds the database lets go of it
+        home.point_at(simulator, "http")
+
+    def be_at(self, moment: datetime) -> None:
+        """Let it be that moment, which is to be a multiple of five minutes."""
+        self.moment = moment
+        self.simulator.clock = lambda: moment
+
+    def given(self) -> set[Given]:
+        """Return what the house has to give at this moment."""
+        house, found = self.simulator.house, set()
+        for uniqueid in (sensor.uniqueid() for sensor in house.sensors):
+            measured_at = house.last_report(uniqueid, self.moment)
+            found.add((f"hue:{uniqueid}", stamp(self.moment), stamp(measured_at), house.truth(uniqueid, measured_at)))
+        return found
+
+    def process(self, *before: str) -> Outcome:
+        """Run this moment's cycle as a process, which another command may start; then it is five minutes later."""
+        process = subprocess.Popen([*before, *self.home.command("--json")], env=environment(self.moment), cwd=CHECKOUT,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+            for name in ("faketime_shm_", "sem.faketime_sem_"):  # what libfaketime leaves behind of a killed process
+                Path(f"/dev/shm/{name}{process.pid}").unlink(missing_ok=True)
+        return self.end(Outcome(process.returncode, out, err))
+
+    def end(self, outcome: Outcome) -> Outcome:
+        """Note that this moment's cycle is over, and let it be five minutes later."""
+        self.collected |= self.given()
+        self.be_at(self.moment + EVERY)
+        return outcome
+
+    def run(self) -> Outcome:
+        """Run this moment's cycle in this process; then it is five minutes later."""
+        with freeze_time(self.moment):
+            return self.end(self.home.run("--json"))
+
+    def stored(self) -> list[Given]:
+        """Return what stands in the database, twice what stands there twice."""
+        return [told(row) for row in self.home.rows()]
+
+    def stored_at_once(self) -> list[Given]:
+        """Return the same without touching the database's files, which a look would change: from a copy of them."""
+        copy, real = self.home.folder / "copy", self.home.data
+        shutil.copytree(real, copy)
+        try:
+            if not (copy / "readings.db").exists():
+                return []
+            with closing(sqlite3.connect(copy / "readings.db")) as connection:
+                connection.row_factory = sqlite3.Row
+                has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'readings'").fetchone()
+                rows = connection.execute("SELECT * FROM readings").fetchall() if has_table else []
+            return [told(dict(row)) for row in rows]
+        finally:
+            shutil.rmtree(copy)
+
+    def problems(self, due: set[Given]) -> Iterator[str]:
+        """Let the next cycle run, and yield what is wrong then; its readings and those due must be there."""
+        due = due | self.given()
+        run = self.run()
+        if (run.code, run.err) != (0, ""):
+            yield f"the next cycle ends with {run.code} and says {run.err}"
+        stored = self.stored()
+        if due - set(stored):
+            yield f"{len(due - set(stored))} readings are lost"
+        if len(stored) > len(set(stored)) or set(stored) - self.collected:
+            yield "readings are stored twice, or were never given"
+        if len(stored) % len(self.given()):
+            yield "half a cycle is stored"
+        found = self.home.rows("PRAGMA integrity_check")
+        if found != [{"integrity_check": "ok"}]:
+            yield f"integrity_check says {found}"
+
+    @contextmanager
+    def database_held(self) -> Iterator[None]:
+        """Keep the database locked for the block."""
+        with closing(sqlite3.connect(self.home.database, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+
+
+def told(row: dict[str, Any]) -> Given:
+    """Return what a row, or a reading on stderr, says of the house; of its time only in which cycle's five minutes."""
+    at = datetime.fromisoformat(row["timestamp"])
+    cycle = datetime.fromtimestamp(at.timestamp() // EVERY.total_seconds() * EVERY.total_seconds(), timezone.utc)
+    return row["device_id"], stamp(cycle), row["measured_at"], row["temperature_celsius"]
+
+
+def printed(err: str) -> set[Given]:
+    """Return the readings that a cycle printed on stderr as its last resort."""
+    _, found, readings = err.partition("; not stored: ")
+    return {told(each) for each in json.loads(readings)} if found else set()
+
+
+def require(*tools: str) -> None:
+    """Skip the test where a tool is missing, or root's rights are."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"NOT PROVEN: this machine has no {', '.join(missing)}")
+    if os.geteuid() != 0:
+        pytest.skip("NOT PROVEN: this takes root, for strace and mounts")
+
+
+def environment(moment: datetime) -> dict[str, str]:
+    """Return the environment of a process that starts at that moment.
+
+    Threads that wait for a time wait for ever there (libfaketime 0.9.10), so the watchdog of a cycle never barks.
+    """
+    return {**unmeasured(), "LD_PRELOAD": _faketime(), "FAKETIME": f"@{moment.timestamp():.0f}", "FAKETIME_FMT": "%s",
+            "NO_FAKE_STAT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@cache
+def _faketime() -> str:
+    asked = subprocess.run(["faketime", "now", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
