@@ -190,7 +190,7 @@ class Houses:
     def _thermometer(self, name: str, how: str, before: Sequence[str] = (), number: int | None = None) -> Hang:
         home = self._home(name)
         _choose(home, how, 20.0)
-        return Hang(home, "collectors.hanging", partial(_choose, home, "", 30.0), before, self._checkout, number)
+        return Hang(home, "collectors.hanging", partial(_choose, home, "", 30.0, 30), before, self._checkout, number)
 
     def _home(self, name: str) -> Home:
         home = Home(self._folder / name.replace(" ", "-"))
@@ -210,6 +210,7 @@ class Houses:
                             "amazon_aqm": {"refresh_token": self._sound.alexa.refresh_token}, **more})
 
     def _mend(self, home: Home, collector: str) -> None:
+        home.write_config(collection={})
         self._point(home, collector, self._sound.http_url if collector == "hue" else self._sound.cloud_url, None)
 
     def _simulator(self, tls: str | None) -> Simulator:
@@ -228,8 +229,9 @@ class Houses:
         return f"http://127.0.0.1:{queue.getsockname()[1]}"
 
 
-def _choose(home: Home, how: str, first: float) -> None:
-    home.write_config(collectors={"hanging": {"how": how, "first": first}})
+def _choose(home: Home, how: str, first: float, deadline: int = DEADLINE) -> None:
+    home.write_config(collectors={"hanging": {"how": how, "first": first}},
+                      collection={"cycle_deadline_seconds": deadline})
 
 
 def _delayed(call: str, seconds: float) -> Sequence[str]:
