@@ -157,7 +157,7 @@ def test_the_next_cycle_is_not_blocked_and_stores_what_waited(batch: Batch, name
 
 @pytest.mark.skipif(not WHOLE, reason="runs that have the machine for themselves take 10 s more: make faults")
 def test_whoever_started_it_sees_it_end_within_the_deadline(tmp_path: Path) -> None:
-    """With the interpreter's start, which is over in a fraction of a second on a machine that has nothing else to do."""
+    """With the interpreter's start, which is over in a fraction of a second where there is nothing else to do."""
     with Houses(tmp_path) as houses:
         ended = run({name: make(houses) for name, make in (SOURCES | FROZEN).items() if name in possible()})
     slowest = max(each.all_seconds for each in ended.values())

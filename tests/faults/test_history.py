@@ -28,7 +28,7 @@ from tests.simulator.server import Simulator
 from tests.storage.samples import a_cycle, a_reading
 
 LINE = re.compile(rb"\+[0-9a-f]{8} \d+ (\{[^\n]*\})")  # of the spool, whether its sum is right or not
-REPEATABLE = settings(max_examples=100 if WHOLE else 20, stateful_step_count=50 if WHOLE else 14, derandomize=True,
+REPEATABLE = settings(max_examples=100 if WHOLE else 20, stateful_step_count=50 if WHOLE else 10, derandomize=True,
                       deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 Told = list[tuple[str, float]]
 

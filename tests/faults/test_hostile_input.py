@@ -26,7 +26,7 @@ from tests.faults.strange_json import ANYTHING, made_strange, numbers, written
 from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
 
-EXAMPLES = 170 if WHOLE else 20
+EXAMPLES = 170 if WHOLE else 15
 REPEATABLE = settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None,
                       suppress_health_check=list(HealthCheck), phases=[Phase.generate])  # to shrink takes minutes
 MANY = 6  # strange devices in an answer
