@@ -161,8 +161,8 @@ class _Run:
                 return self._look(options.discover) if looks_only else self._locked(data / f"{self.name}.lock")
         except SystemExit:
             log.warning("interrupted")
-            if not looks_only:
-                self._keep_found(CannotReach("the run was asked to end half-way") if self.found else None)
+            if not looks_only and any(isinstance(each, Reading) for each in self.found):
+                self._keep_found(CannotReach("the run was asked to end half-way"))
             raise
 
     def _locked(self, lock: Path) -> int:

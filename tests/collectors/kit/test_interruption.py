@@ -11,6 +11,7 @@ SCRIPT = """
 import atexit, os, signal, sys, time
 from types import SimpleNamespace
 from collectors.kit import cycle
+from storage.reading import Sighting
 from tests.collectors.kit.test_cycle import degrees, source
 
 class Connection:
@@ -19,7 +20,10 @@ class Connection:
         time.sleep(0)  # Python takes notice of signals between two steps
 
 def collect(settings, secrets, http, memory, now):
-    yield degrees(20)(now)
+    if {what!r} == "reading":
+        yield degrees(20)(now)
+    else:
+        yield Sighting(device_id="made_up:1", device_type="thing")
     if {when!r} == "while it disposes of something":
         Connection()
         time.sleep(5)
@@ -32,11 +36,12 @@ raise SystemExit(cycle.run(module, ["--config", sys.argv[1]]))
 """
 
 
-def run(home: Home, when: str, number: str) -> tuple[int, str]:
-    """Return the exit code, and what was said, of a run that gets the signal then."""
+def run(home: Home, when: str, number: str = "SIGTERM", what: str = "reading") -> tuple[int, str]:
+    """Return the exit code, and what was said, of a run that gets the signal then, having told of that."""
     home.write_config()
-    done = subprocess.run([sys.executable, "-c", SCRIPT.format(when=when, number=number), str(home.config)],
-                          cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    script = SCRIPT.format(when=when, number=number, what=what)
+    done = subprocess.run([sys.executable, "-c", script, str(home.config)], cwd=CHECKOUT, capture_output=True,
+                          text=True, timeout=60)
     return done.returncode, done.stderr
 
 
@@ -44,12 +49,19 @@ def run(home: Home, when: str, number: str) -> tuple[int, str]:
 def test_it_ends_though_it_is_just_disposing_of_something(home: Home, number: str, code: int) -> None:
     """At once, without a word, and with what it had collected in the spool for the next cycle."""
     assert run(home, "while it disposes of something", number) == (code, "")
-    assert run(home, "never", number) == (0, "")
+    assert run(home, "never") == (0, "")
     row = home.cycles()[0]
     assert (row["spooled"], row["outcome"]) == (1, "partial") and row["error"] == "the run was asked to end half-way"
 
 
+def test_one_that_has_read_nothing_yet_leaves_no_row(home: Home) -> None:
+    """To have seen a device is no reading of it, and that the source was out of reach would not be true."""
+    assert run(home, "while it disposes of something", what="sighting") == (143, "")
+    assert run(home, "never") == (0, "")
+    assert [row["outcome"] for row in home.cycles()] == ["ok"]
+
+
 def test_what_is_done_is_not_called_interrupted(home: Home) -> None:
     """The exit code is that of the cycle."""
-    assert run(home, "when all is done", "SIGTERM") == (0, "")
+    assert run(home, "when all is done") == (0, "")
     assert len(home.rows()) == 1
