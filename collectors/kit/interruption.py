@@ -4,6 +4,7 @@ What is raised while Python disposes of an object, it prints at length and swall
 such moments. The signal is sent once more then, a moment later.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ MOMENT_SECONDS = 0.01
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let the block be ended by a signal, with exit code 128 and its number; what comes after it is not to be ended."""
+    """Let the block be ended by a signal, with exit code 128 and its number; once all is done it changes nothing."""
     unraisable = sys.unraisablehook
 
     def note(fault: Any) -> None:
@@ -29,13 +30,14 @@ def interruptible() -> Iterator[None]:
             unraisable(fault)
 
     sys.unraisablehook = note
-    for number in SIGNALS:
-        signal.signal(number, _leave)
+    before = {number: signal.signal(number, _leave) for number in SIGNALS}
+    atexit.unregister(_be_deaf)
+    atexit.register(_be_deaf)
     try:
         yield
     finally:
-        for number in SIGNALS:
-            signal.signal(number, _stay)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.unraisablehook = unraisable
 
 
@@ -43,8 +45,10 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _stay(_number: int, _frame: FrameType | None) -> None:
+def _be_deaf() -> None:
     """Let the program end by itself: all is done, and Python would only complain about an interrupted shutdown."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _send_again(number: int) -> None:
