@@ -152,7 +152,7 @@ def test_no_room_for_the_spool_needs_a_human_though_the_database_took_all(home: 
             (home.data / "filling").write_bytes(bytes(100_000))
         run = home.run("--json")
         assert run.code == 2 and run.json["stored"] == 5 and "No space left on device" in run.err
-        assert run.err.count("\n") == 1 and "Remedy: make room on the disk" in run.err
+        assert run.err.count("\n") == 1 and "Remedy: look after the disk: df -h" in run.err
         (home.data / "filling").unlink()
         assert home.run().code == 0, "what room there is will do"
     finally:
