@@ -14,7 +14,7 @@ from tests.faults.household import Household, printed, require
 from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
 
-CYCLES = 300 if WHOLE else 8  # five minutes apart: 25 hours
+CYCLES = 300 if WHOLE else 5  # five minutes apart: 25 hours
 ALERT = "ALERT_STORAGE_FAILING.txt"
 
 

@@ -23,7 +23,7 @@ from tests.faults.household import Given, Household, require
 from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
 
-TRIALS, FIRST_TRIALS = (120, 40) if WHOLE else (3, 1)
+TRIALS, FIRST_TRIALS = (120, 40) if WHOLE else (2, 1)
 # Where a cycle is killed: at one of so many calls of that name. It makes fewer, and comes through now and then.
 USUAL, HELD, FIRST = ({"pwrite64": 17, "fdatasync": 4, "flock": 9}, {"pwrite64": 1, "fdatasync": 2, "flock": 9},
                       {"pwrite64": 70, "fdatasync": 17, "flock": 13, "unlink": 8})

@@ -29,7 +29,7 @@ ONE_CALL, FOR_GOOD = ("KILL", "EIO", "ENOSPC"), ("EIO+", "ENOSPC+")  # +: and so
 # What a cycle says of why it ended so: all is stored; all waits; the spool itself is not well.
 WHY = {0: "", 1: "readings wait in the spool", 2: "spool.journal"}
 TRIES = 3  # to make a fault: libfaketime makes some calls more where a dead process of the same number left its memory
-SAMPLE = 6  # faults of each kind of cycle in a short run
+SAMPLE = 5  # faults of each kind of cycle in a short run
 PUT_DOWN = re.compile(r'^pwrite64\(\d+<[^>]*/spool\.journal>, "\+.*\n(?:.*\n)*?'
                       r'fdatasync\(\d+<[^>]*/spool\.journal>\) += 0', re.MULTILINE)
 
