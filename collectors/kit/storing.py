@@ -144,7 +144,8 @@ def _worth_telling(unkept: StorageError | None) -> StorageError | None:
 
 
 def _remedy(*errors: StorageError | None) -> str:
-    return next((each.remedy for each in errors if each and each.remedy), "look after the disk: df -h shows its room, dmesg its errors")
+    return next((each.remedy for each in errors if each and each.remedy),
+                "look after the disk: df -h shows its room, dmesg its errors")
 
 
 def _known_devices(path: Path) -> list[Device]:
