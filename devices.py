@@ -4,167 +4,242 @@ Runs from anywhere. Exit codes are those of the collectors: 0 all is well, 1 som
 human is needed.
 """
 
+import json
 import os
-import sys
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import datetime, timezone
+import signal
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
 import collectors
 import config
-from collectors.kit import log
-from collectors.kit.cycle import exit_code, retry_policy
+from collectors.kit import log as log_file
+from collectors.kit.cycle import exit_code
 from collectors.kit.errors import CollectorError
-from collectors.kit.log import Mask, escaped
-from collectors.kit.report import degrees, sentence
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from config import editing
+from collectors.kit.log import escaped
+from collectors.kit.terminal import listing, table
+from collectors.kit.terminal.registry import Registry, label
+from collectors.kit.terminal.typed import ask, degrees, span, words
+from collectors.kit.terminal.visit import Visit
 from storage import StorageError, Unusable, manager, replacement
-from storage.files import locked, permit, take_on_owner, write_atomically
-from storage.memory import Memory
-from storage.reading import Reading
-
-PAIRING_SECONDS = 1800.0  # a person signs in meanwhile, with a second factor perhaps
-
-
-class Terminal:
-    """The person at the terminal; spoken to on stderr, so that stdout stays for results."""
-
-    def __init__(self, secrets: Path, source: str, address: str | None = None) -> None:
-        self.address = address
-        self._secrets, self._source = secrets, source
-
-    def tell(self, text: str) -> None:
-        """Say one line, of which a part may come from a stranger."""
-        click.echo(escaped(text), err=True)
-
-    def ask(self, question: str) -> str:
-        """Return the line that the person answers with; empty where there is nobody to answer."""
-        click.echo(question, err=True, nl=False)
-        if sys.stdin.isatty():
-            import readline  # noqa: F401  # a terminal without it cuts a pasted address at 1024 characters
-            try:
-                return input()
-            except EOFError:
-                return ""
-        return sys.stdin.readline()
-
-    def keep(self, values: Mapping[str, str]) -> None:
-        """Write secrets.yaml, mode 0600; where that cannot be, show the lines to paste and end."""
-        _keep(self._secrets, self._source, values)
+from storage.devices import Device
+from storage.files import locked, take_on_owner
+from storage.gaps import Window
+from storage.history import Deletion, Rewriting
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands whose troubles become a line on stderr and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that was asked for."""
+        signal.signal(signal.SIGTERM, _leave)
+        try:
+            return super().invoke(context)
+        except (CollectorError, StorageError, config.ConfigurationError) as error:
+            context.obj.report.trouble(error, None)
+            raise SystemExit(exit_code(error)) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        finally:
+            log_file.shut_down()
+
+
+def _clock() -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", "config_path", metavar="PATH", help="Default: $HOME_MONITOR_CONFIG, else config/config.yaml.")
 @click.pass_context
 def main(context: click.Context, config_path: str | None) -> None:
-    """Introduce devices and their sources to the home temperature monitor."""
-    context.obj = config.find(config_path)
+    """Introduce devices and their sources to the home temperature monitor.
+
+    A device may be named by any part of its id or name that no other device has.
+    """
+    context.obj = Visit(config.find(config_path), _clock)
 
 
 @main.command()
 @click.argument("source")
 @click.option("--bridge", metavar="HOST", help="The Hue bridge's address, if it is not to be looked up.")
 @click.pass_obj
-def pair(path: Path, source: str, bridge: str | None) -> None:
+def pair(visit: Visit, source: str, bridge: str | None) -> None:
     """Introduce us to a SOURCE, such as hue, and keep in secrets.yaml what it gives us."""
-    if source not in collectors.names() or not _can_pair(source):
-        able = ", ".join(filter(_can_pair, collectors.names()))
+    from collectors.kit.terminal import pairing  # slow to import, for requests is
+    if not pairing.can_pair(source):
+        able = ", ".join(filter(pairing.can_pair, collectors.names()))
         raise click.UsageError(f"{source!r} cannot be paired; what can is: {able}")
-    mask = Mask()
-    try:
-        _pair(path, source, bridge, mask)
-    except (CollectorError, StorageError, config.ConfigurationError) as error:
-        click.echo(escaped(mask(f"{source}: {sentence(error)}")), err=True)
-        raise SystemExit(exit_code(error)) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    visit.report = visit.speaking_as(source)
+    pairing.pair(visit.path, source, bridge, visit.clock, visit.report.mask)
 
 
 @main.command()
 @click.pass_obj
-def accept_new_database(path: Path) -> None:
+def accept_new_database(visit: Visit) -> None:
     """Let a fresh database be made in place of one that is gone or damaged, which is set aside, not deleted."""
+    configuration = visit.configuration
+    take_on_owner(configuration.data)
+    database = Path(os.path.realpath(configuration.storage.database_path))
     try:
-        configuration = config.load(path, dict.fromkeys(collectors.names()))
-        take_on_owner(configuration.data)
-        database = Path(os.path.realpath(configuration.storage.database_path))
         with locked(manager.lock_path(database), configuration.storage.busy_timeout_ms / 1000):
             is_gone = replacement.is_gone(database)
-            moved = replacement.accept(database, configuration.data / replacement.MARKER, f"{_now():%Y%m%dT%H%M%SZ}",
-                                       partial(manager.examine, database))
-    except (StorageError, config.ConfigurationError) as error:
-        click.echo(escaped(sentence(error)), err=True)
-        raise SystemExit(exit_code(error)) from None
+            moved = replacement.accept(database, configuration.data / replacement.MARKER,
+                                       f"{visit.now:%Y%m%dT%H%M%SZ}", partial(manager.examine, database))
     except OSError as error:
-        click.echo(escaped(f"{error.filename} cannot be set aside: {error.strerror}"), err=True)
-        raise SystemExit(2) from None
+        raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
     for each in moved:
         click.echo(f"Set aside: {each}")
     click.echo("The next cycle makes a new database, with all that waits in the spool." if moved or is_gone else
                f"{database} is in order, and stays.")
 
 
-def _can_pair(source: str) -> bool:
-    return hasattr(collectors.load(source), "pair")
+@main.command("list")
+@click.option("--type", "device_type", metavar="TYPE", help="Only devices of this type, such as hue_sensor.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
+@click.pass_obj
+def show(visit: Visit, device_type: str | None, as_json: bool) -> None:
+    """Show all devices: what they are called, where they stand, when they last told anything."""
+    registry = visit.registry(changing=False)
+    known = visit.devices(registry)
+    listed = [each for each in known if device_type in (None, each.device_type)]
+    items = listing.items(zip(listed, registry.newest(listed)), visit.now)
+    if as_json:
+        click.echo(json.dumps(items, indent=2))
+    elif items:
+        table.show(listing.rows(items))
+    else:
+        types = ", ".join(sorted({each.device_type for each in known if each.device_type}))
+        why = f"of this type; there are {types}" if types else "yet: run a collector, such as python -m collectors.hue"
+        click.echo(f"There are no devices {why}.", err=True)
 
 
-def _pair(path: Path, source: str, bridge: str | None, mask: Mask) -> None:
-    module: Any = collectors.load(source)
-    configuration = config.load(path, dict.fromkeys(collectors.names()) | {source: module.Settings})
-    settings = configuration.collectors[source]
-    take_on_owner(configuration.data)
-    log.set_up(None, source, mask)
-    # Before anybody is asked to press a button: can the file be read, and written?
-    _secrets(configuration, module, source)
-    if not os.access(configuration.secrets_path.parent, os.W_OK | os.X_OK):
-        raise Unusable(f"{configuration.secrets_path} cannot be written", permit(configuration.secrets_path))
-    memory = Memory(configuration.data / f"{source}.session.json")
-    with Session(Deadline(PAIRING_SECONDS), retry_policy(configuration.retry), mask.learn) as http:
-        module.pair(settings, http, memory, Terminal(configuration.secrets_path, source, bridge))
-        with suppress(OSError):  # all of it can be found out again
-            memory.save()
-        secrets = _secrets(configuration, module, source)
-        mask.learn(secrets.values)
-        found = list(module.collect(settings, secrets.sections[source], http, memory, _now()))
-    if not getattr(settings, "enabled", True):
-        click.echo(f"Note that collectors.{source}.enabled is false in {configuration.path}: nothing is collected yet.",
-                   err=True)
-    for each in found:
-        if isinstance(each, Reading):
-            click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {degrees(each)}"))
+@main.command("set-name")
+@click.argument("device", metavar="ID")
+@click.argument("name", type=words)
+@click.pass_obj
+def set_name(visit: Visit, device: str, name: str) -> None:
+    """Call a device NAME from now on.
+
+    Also one that was never seen: then its full ID is needed, hue:... or alexa:..., as --discover shows it.
+    """
+    registry = visit.registry()
+    _call(visit, registry, registry.one_or_new(device), name)
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(microsecond=0)
+@main.command("amend-name")
+@click.argument("device", metavar="ID")
+@click.argument("name", type=words)
+@click.option("--recursive", is_flag=True, help="Rewrite the readings of its past, too. Collectors go on meanwhile.")
+@click.pass_obj
+def amend_name(visit: Visit, device: str, name: str, recursive: bool) -> None:
+    """Correct the NAME of a device that is known."""
+    registry = visit.registry()
+    changed = _call(visit, registry, registry.one(device), name)
+    if recursive:
+        count = visit.work_through(registry, Rewriting(changed.device_id, "name", name), "Rewriting its past")
+        visit.say(f"Readings of its past that were rewritten: {count}.")
 
 
-def _secrets(configuration: config.Configuration, module: Any, source: str) -> config.Secrets:
-    return config.load_secrets(configuration.secrets_path, {source: getattr(module, "Secrets", None)})
+def _call(visit: Visit, registry: Registry, device: Device, name: str) -> Device:
+    changed = registry.change(device.device_id, lambda known: known.named(name))
+    visit.say(f"{label(device)} is called {name} from now on.")
+    if device.device_type is None and device.collector is None:
+        visit.say("Nobody has seen it yet; the name waits for its first reading.")
+    return changed
 
 
-def _keep(path: Path, source: str, values: Mapping[str, str]) -> None:
-    """Write the secrets, mode 0600; where the file's form is not ours to edit, show the lines to paste."""
-    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
-    edited = editing.with_values(text, source, values)
-    trouble = "has a form that is not ours to edit"
-    if edited is not None:
-        try:
-            write_atomically(path, edited)
-            click.echo(f"Kept in {path}.", err=True)
-            return
-        except OSError as error:
-            trouble = f"cannot be written ({error.strerror})"
-    click.echo(f"{path} {trouble}. Put these lines there yourself, in place of what it has for {source}:", err=True)
-    for line in editing.lines(source, values):
-        click.echo(line)
-    raise SystemExit(2)
+@main.command("set-location")
+@click.argument("device", metavar="ID")
+@click.argument("place", type=words)
+@click.option("--recursive", is_flag=True, help="Rewrite the readings of its past, too. Collectors go on meanwhile.")
+@click.pass_obj
+def set_location(visit: Visit, device: str, place: str, recursive: bool) -> None:
+    """Say at which PLACE a device stands from now on."""
+    registry = visit.registry()
+    changed = registry.one(device)
+    registry.change(changed.device_id, lambda known: known.placed(place))
+    visit.say(f"{label(changed)} stands at {place} from now on.")
+    configured = visit.places.get(changed.device_id, place)
+    if configured != place:
+        visit.say(f"But {visit.path} has it at {configured}, which goes before: take that line out.", err=True)
+    if recursive:
+        count = visit.work_through(registry, Rewriting(changed.device_id, "location", place), "Rewriting its past")
+        visit.say(f"Readings of its past that were rewritten: {count}.")
+
+
+# A negative number looks like an option, which this command has none of.
+@main.command("set-offset", context_settings={"ignore_unknown_options": True})
+@click.argument("device", metavar="ID")
+@click.argument("kelvin", metavar="DEGREES", type=degrees)
+@click.pass_obj
+def set_offset(visit: Visit, device: str, kelvin: float) -> None:
+    """Add DEGREES to what a device measures from now on: -1.5, say; 0 ends it. The raw value is stored beside it."""
+    registry = visit.registry()
+    changed = registry.one(device)
+    registry.change(changed.device_id, lambda known: replace(known, temperature_offset=kelvin))
+    visit.say(f"{kelvin:+g} °C is added to what {label(changed)} measures from now on.")
+
+
+@main.command()
+@click.argument("device", metavar="ID")
+@click.option("--delete-history", is_flag=True, help="Delete its readings, too, after you have typed its whole id.")
+@click.pass_obj
+def forget(visit: Visit, device: str, delete_history: bool) -> None:
+    """Expect nothing of a device any more. Its readings stay, and it comes back when its source tells of it again."""
+    registry = visit.registry()
+    known = registry.one(device)
+    newest, = registry.newest([known])
+    if delete_history and newest:
+        work = Deletion(known.device_id, newest.timestamp)
+        question = f"To delete its readings for ever ({registry.count(work)}), type {known.device_id}: "
+        if ask(question).strip() != known.device_id:
+            click.echo("That is not its id; nothing was changed.", err=True)
+            raise SystemExit(2)
+    registry.change(known.device_id, lambda device: replace(device, is_active=False))
+    visit.say(f"{label(known)} is inactive; it comes back when its source tells of it again.")
+    if delete_history and newest:
+        visit.say(f"Readings that were deleted: {visit.work_through(registry, work, 'Deleting its past')}.")
+
+
+@main.command()
+@click.option("--since", type=span, default="7d", show_default=True, help="How far back: 90m, 24h, 7d, 2w.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
+@click.pass_obj
+def gaps(visit: Visit, since: timedelta, as_json: bool) -> None:
+    """Show for each device which readings are missing, and why. The exit code is 0, gaps or not."""
+    settings = visit.configuration
+    stopped = [name for name, section in settings.collectors.items() if not getattr(section, "enabled", True)]
+    window = Window(visit.now - since, visit.now, settings.collection.interval_seconds,
+                    settings.storage.keep_cycles_days, stopped)
+    registry = visit.registry(changing=False)
+    found = registry.coverage(visit.devices(registry), window)
+    if as_json:
+        click.echo(json.dumps(listing.gap_items(found, window.now), indent=2))
+    else:
+        for line in listing.gap_lines(found, window):
+            click.echo(escaped(line))
+
+
+@main.command()
+@click.pass_obj
+def migrate(visit: Visit) -> None:
+    """Bring a database of an earlier version up to date; the next cycle would do it, too."""
+    path = visit.configuration.storage.database_path
+    copies = visit.registry().migrate()
+    if copies is None:
+        visit.say(f"{path} was up to date already.")
+    else:
+        visit.say(f"{path} is up to date now{f'; as it was, it is kept in {copies[-1]}' if copies else ''}.")
 
 
 if __name__ == "__main__":

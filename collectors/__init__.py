@@ -38,7 +38,8 @@ class Human(Protocol):
 class Collector(Protocol):
     """What a collector's module offers.
 
-    `Settings` is a frozen dataclass: its section of config.yaml, with the defaults and ranges. A module may also offer
+    `Settings` is a frozen dataclass: its section of config.yaml, with the defaults and ranges, and `places`, if it lets
+    people place devices there: where each stands, by device id. A module may also offer
     `Secrets`, its section of secrets.yaml in the same form (else None is handed to it), and
     `pair(settings, http, memory, human)`, which introduces us to the source and returns what belongs in secrets.yaml.
     """

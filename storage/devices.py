@@ -7,10 +7,11 @@ it was told then.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
+from storage import history
 from storage.reading import Sighting, stamp
 
 ABSENCE = timedelta(days=7)
@@ -38,6 +39,15 @@ class Device:
     temperature_offset: float = 0.0
     collector: str | None = None
 
+    def named(self, name: str) -> "Device":
+        """Return the device under the name that a person chose; where the name stood for its place, it still does."""
+        stands_for_place = self.location_source == "discovered" and self.location == self.device_name
+        return replace(self, device_name=name, name_source="user", location=name if stands_for_place else self.location)
+
+    def placed(self, location: str) -> "Device":
+        """Return the device at the place that a person chose."""
+        return replace(self, location=location, location_source="user")
+
 
 COLUMNS = tuple(each.name for each in fields(Device))
 INSERT = f"INSERT INTO device_registry ({', '.join(COLUMNS)}) VALUES ({', '.join(':' + each for each in COLUMNS)})"
@@ -53,6 +63,15 @@ UPDATE_SIGHTED = """
         name_source = excluded.name_source,
         location_source = excluded.location_source,
         collector = excluded.collector
+"""
+UPDATE_CHOSEN = """
+    ON CONFLICT (device_id) DO UPDATE SET
+        device_name = excluded.device_name,
+        location = excluded.location,
+        is_active = excluded.is_active,
+        name_source = excluded.name_source,
+        location_source = excluded.location_source,
+        temperature_offset = excluded.temperature_offset
 """
 
 
@@ -102,6 +121,36 @@ def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str,
     rows = (connection.execute(query, (each,)).fetchone() for each in device_ids)
     values = (dict(zip(COLUMNS, row)) for row in rows if row is not None)
     return {each["device_id"]: Device(**each | {"is_active": bool(each["is_active"])}) for each in values}
+
+
+def known(connection: sqlite3.Connection) -> list[Device]:
+    """Return every device there is a trace of, by id: the registered ones, and those that only readings tell of.
+
+    The latter go by what their newest reading says, and are not active, for no source tells of them.
+    """
+    registered = [each for each, in connection.execute("SELECT device_id FROM device_registry")]
+    others = set(history.told_of(connection)).difference(registered)
+    return sorted([*find(connection, registered).values(), *(_unregistered(connection, each) for each in others)],
+                  key=lambda device: device.device_id)
+
+
+def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Device], Device]) -> Device:
+    """Register what a person decides about a device, given as what becomes of it; return it as it is now.
+
+    What its source tells of it stays. A device that nobody knows yet is registered, and waits for its first sighting.
+    """
+    device = alter(find(connection, [device_id]).get(device_id) or _unregistered(connection, device_id))
+    connection.execute(INSERT + UPDATE_CHOSEN, vars(device))
+    return device
+
+
+def _unregistered(connection: sqlite3.Connection, device_id: str) -> Device:
+    """Return a device as its newest reading has it; one that has none is expected, and so active."""
+    newest = history.newest(connection, device_id)
+    if newest is None:
+        return Device(device_id=device_id, unique_id=device_id)
+    return Device(device_id=device_id, unique_id=device_id, device_type=newest.device_type, device_name=newest.name,
+                  location=newest.location, is_active=False)
 
 
 def retire(connection: sqlite3.Connection, collector: str, now: datetime) -> int:

@@ -132,7 +132,7 @@ def _tell(connection: Writer, path: Path) -> None:
 def reading(path: Path, *, busy_timeout_ms: int = 5000) -> Iterator[sqlite3.Connection]:
     """Open the database for reading beside its writers; long transactions would keep its -wal growing.
 
-    Raise Unusable where there is none, Unavailable for one that the next cycle has still to bring up to date.
+    Raise Unusable where there is none, Unavailable for one that a writer has still to bring up to date.
     """
     try:
         os.stat(path)
@@ -144,8 +144,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000) -> Iterator[sqlite3.Conn
                                                     isolation_level=None)) as connection:
         connection.execute("PRAGMA query_only = ON")
         if schema.pending(connection, path):
-            raise Unavailable(f"{path} has still to be brought up to date",
-                              "run a collector once, such as python -m collectors.hue")
+            raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
         yield connection
 
 

@@ -7,6 +7,7 @@ where it matters. One request per cycle. It does not control anything, and it ne
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from storage.memory import Memory
@@ -39,6 +40,11 @@ class Settings:
     collect_raw_response: bool = False
     base_url: str | None = None
     auth_url: str | None = None
+
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """The configured places by device id."""
+        return {f"alexa:{serial}": place for serial, place in self.device_locations.items() if place}
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with values that each look right by themselves."""

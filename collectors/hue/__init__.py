@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,12 @@ class Settings:
             yield "temperature_min", f"{self.temperature_min} is not below temperature_max, {self.temperature_max}"
         if self.discovery_url is not None and not self.discovery_url.startswith(("https://", "http://")):
             yield "discovery_url", f"{self.discovery_url!r} is no https:// address (null turns looking up off)"
+
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """The configured places by device id; people write the bridge's own unique id, or ours."""
+        ours_first = sorted(self.sensor_locations.items(), key=lambda item: not item[0].startswith("hue:"))
+        return {f"hue:{each.removeprefix('hue:')}": place for each, place in ours_first if place}
 
 
 @dataclass(frozen=True)

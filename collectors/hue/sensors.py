@@ -71,14 +71,8 @@ class _Sensor:
         """The presence entry's name: it is the one that the app lets people change."""
         return printable(self._presence.get("name")) or printable(self._entry.get("name"))
 
-    @property
-    def _place(self) -> str | None:
-        """The configured place, by the bridge's own unique id or by ours, which has `hue:` before it."""
-        places = self._settings.sensor_locations
-        return places.get(self._unique_id) or places.get(f"hue:{self._unique_id}")
-
     def sighting(self, trouble: str | None) -> Sighting:
-        place = self._place
+        place = self._settings.places.get(f"hue:{self._unique_id}")
         return Sighting(
             device_id=f"hue:{self._unique_id}", device_type="hue_sensor", name=self._name, location=place,
             location_source="config" if place else "discovered", model_info=printable(self._entry.get("modelid")),
@@ -103,7 +97,7 @@ class _Sensor:
         is_battery = settings.collect_battery_level and type(battery) is int and 0 <= battery <= 100
         return Reading(
             timestamp=self._now, device_id=f"hue:{self._unique_id}", device_type="hue_sensor", name=self._name,
-            location=self._place, temperature_celsius=celsius,
+            location=settings.places.get(f"hue:{self._unique_id}"), temperature_celsius=celsius,
             temperature_raw=celsius, light_lux=self._lux(), battery_level=battery if is_battery else None,
             is_anomalous=celsius is None or not settings.temperature_min <= celsius <= settings.temperature_max,
             measured_at=self._measured_at(),

@@ -95,7 +95,7 @@ class Store:
         wait_ms = min(settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
         with manager.writing(
             settings.database_path, wal=settings.enable_wal_mode, checkpoint_pages=settings.wal_checkpoint_interval,
-            busy_timeout_ms=wait_ms, adopt=partial(_known_devices, self._path), progress=self._progress,
+            busy_timeout_ms=wait_ms, adopt=partial(known_devices, self._path), progress=self._progress,
             marker=marker,
         ) as connection:
             trouble = self._replay(connection, kept)
@@ -148,7 +148,7 @@ def _remedy(*errors: StorageError | None) -> str:
                 "look after the disk: df -h shows its room, dmesg its errors")
 
 
-def _known_devices(path: Path) -> list[Device]:
+def known_devices(path: Path) -> list[Device]:
     """Return the devices that people have named in the predecessor's file, asked for once in a database's life."""
     try:
         return [Device(device_id=each.device_id, device_type=each.device_type, device_name=each.name,

@@ -150,11 +150,11 @@ def test_a_reader_creates_no_database(database: Path) -> None:
     assert "run a collector" in caught.value.remedy and not database.parent.exists()
 
 
-def test_a_reader_waits_for_the_next_cycle_to_bring_a_database_up_to_date(tmp_path: Path) -> None:
+def test_a_reader_waits_for_a_writer_to_bring_a_database_up_to_date(tmp_path: Path) -> None:
     (tmp_path / "readings.db").touch()
     with pytest.raises(Unavailable, match="up to date") as caught, manager.reading(tmp_path / "readings.db"):
         pass
-    assert caught.value.remedy.startswith("run a collector once")
+    assert caught.value.remedy == "python devices.py migrate"
 
 
 @pytest.mark.parametrize("content", [

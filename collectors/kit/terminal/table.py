@@ -1,0 +1,42 @@
+"""How a table is shown on terminals of any width, in any script."""
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+import click
+
+from collectors.kit.log import escaped
+
+Rows = Sequence[Sequence[str]]
+
+
+def show(rows: Rows) -> None:
+    """Print a table, its headings first; where the terminal is too narrow for it, each row as a paragraph."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in fitted([[escaped(cell) for cell in row] for row in rows], width):
+        click.echo(line)
+
+
+def fitted(rows: Rows, width: int | None) -> list[str]:
+    """Return a table as lines of at most that many columns, if that can be done at all; None sets no limit."""
+    lines = aligned(rows)
+    if width is None or max(map(columns, lines)) <= width:
+        return lines
+    headings, *others = rows
+    paragraphs = (["", *aligned(list(zip(headings, row)))] for row in others)
+    return [line for paragraph in paragraphs for line in paragraph][1:]
+
+
+def aligned(rows: Rows) -> list[str]:
+    """Return the rows as lines, each cell as wide as the widest of its column."""
+    widths = [max(map(columns, column)) for column in zip(*rows)]
+    return ["  ".join(cell + " " * (width - columns(cell)) for cell, width in zip(row, widths)).rstrip()
+            for row in rows]
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: marks over a letter take none, wide characters two."""
+    return sum(0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+               for each in text)

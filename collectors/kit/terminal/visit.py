@@ -1,0 +1,80 @@
+"""One call of devices.py: what all of its commands need."""
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import click
+
+import collectors
+import config
+from collectors.kit import log as log_file
+from collectors.kit.cycle import retry_policy
+from collectors.kit.log import escaped
+from collectors.kit.report import Manner, Report
+from collectors.kit.stopwatch import Stopwatch
+from collectors.kit.terminal.registry import Registry
+from storage.devices import Device
+from storage.files import take_on_owner
+from storage.history import Work
+
+log = logging.getLogger(__name__)
+
+
+class Visit:
+    """One call of devices.py: with which configuration, at what time, and how the person is spoken to."""
+
+    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+        self.path, self.clock, self.now = path, clock, clock()
+        self.report = self.speaking_as("devices")
+
+    def speaking_as(self, source: str) -> Report:
+        """Return the voice for troubles, and for how far things are, under a name."""
+        return Report(source, self.now, Manner(verbose=True), Stopwatch(), log)
+
+    @cached_property
+    def configuration(self) -> config.Configuration:
+        """What config.yaml says, the collectors' sections included, for people place devices there."""
+        return config.load(self.path, {name: collectors.load(name).Settings for name in collectors.names()})
+
+    def registry(self, changing: bool = True) -> Registry:
+        """Return the devices in the database; whoever changes nothing leaves no line in the log either."""
+        settings = self.configuration
+        take_on_owner(settings.storage.database_path.parent)
+        log_file.set_up(settings.logging if changing else None, "devices", self.report.mask,
+                        retry=retry_policy(settings.retry))
+        return Registry(settings, self.report)
+
+    def devices(self, registry: Registry) -> list[Device]:
+        """Return all devices in the order of their rooms, where config.yaml has them if it does; the inactive last."""
+        placed = (replace(each, location=self.places.get(each.device_id) or each.location)
+                  for each in registry.devices())
+        return sorted(placed, key=lambda each: (not each.is_active, (each.location or "").casefold(),
+                                                (each.device_name or "").casefold(), each.device_id))
+
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """The places that config.yaml tells, by device id; they go before those that are chosen here."""
+        return {device_id: place for section in self.configuration.collectors.values()
+                for device_id, place in getattr(section, "places", {}).items()}
+
+    def work_through(self, registry: Registry, work: Work, what: str) -> int:
+        """Do something to many readings, with a bar that shows the way; return how many they were."""
+        total = registry.count(work)
+        try:
+            with click.progressbar(length=total, label=what, file=sys.stderr) as bar:
+                for count in registry.batches(work):
+                    bar.update(count)
+        except (KeyboardInterrupt, SystemExit):
+            click.echo("\nInterrupted; the same command, given again, completes it.", err=True)
+            raise
+        return total
+
+    def say(self, text: str, err: bool = False) -> None:
+        """Tell the person, and the log, what was done."""
+        log.info("%s", text)
+        click.echo(escaped(self.report.mask(text)), err=err)
