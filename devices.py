@@ -26,7 +26,7 @@ from collectors.kit.terminal import listing, table
 from collectors.kit.terminal.registry import Registry, label
 from collectors.kit.terminal.typed import ask, degrees, span, words
 from collectors.kit.terminal.visit import Visit
-from storage import StorageError, Unusable, manager, replacement
+from storage import StorageError, Unusable, manager, replacement, spool
 from storage.devices import Device
 from storage.files import locked, take_on_owner
 from storage.gaps import Window
@@ -223,6 +223,9 @@ def gaps(visit: Visit, since: timedelta, as_json: bool) -> None:
                     settings.storage.keep_cycles_days, stopped)
     registry = visit.registry(changing=False)
     found = registry.coverage(visit.devices(registry), window)
+    waiting = spool.look(settings.data)
+    if waiting.readings:
+        click.echo(f"{waiting.readings} readings wait in the spool; they are shown as missing.", err=True)
     if as_json:
         click.echo(json.dumps(listing.gap_items(found, window.now), indent=2))
     else:

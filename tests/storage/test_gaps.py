@@ -1,0 +1,270 @@
+"""What is missing is found to the cycle, with the reason the records give, and what is not missing is not found."""
+
+from datetime import datetime, timedelta, timezone
+from itertools import product
+from pathlib import Path
+from time import tzset
+
+import pytest
+
+from storage import devices, gaps, manager
+from storage.devices import Device
+from storage.reading import Sighting, stamp
+from tests.storage.predecessors import NEWEST, awkward_rows, leave
+from tests.storage.samples import a_cycle, a_reading, store
+from tests.storage.spells import EVERY, Lived
+
+SUNDAY = datetime(2026, 11, 15, tzinfo=timezone.utc)
+WEEK = timedelta(days=7)
+# When clocks in Berlin are changed: at 01:00 UTC on these days.
+CHANGES = [datetime(2026, 3, 29, 1, tzinfo=timezone.utc), datetime(2026, 10, 25, 1, tzinfo=timezone.utc)]
+
+
+def at(**passed: float) -> datetime:
+    return SUNDAY + timedelta(**passed)
+
+
+@pytest.fixture
+def week(database: Path) -> Lived:
+    """A perfect week of both collectors."""
+    lived = Lived(database, SUNDAY, SUNDAY + WEEK)
+    lived.run()
+    lived.run("amazon_aqm", ["alexa:x"], late=(2, 3, 1))
+    return lived
+
+
+@pytest.fixture
+def day(database: Path) -> Lived:
+    """A perfect day of the Hue collector alone."""
+    lived = Lived(database, SUNDAY, at(days=1))
+    lived.run()
+    return lived
+
+
+def test_a_perfect_week_has_no_gaps(week: Lived) -> None:
+    assert {key: (each.expected, each.stored, each.spans, each.note) for key, each in week.report().items()} == {
+        "hue:a": (2016, 2016, (), None), "hue:b": (2016, 2016, (), None), "alexa:x": (2016, 2016, (), None)}
+
+
+@pytest.mark.parametrize("asked", [0, 1, 150, 299])
+def test_it_does_not_matter_when_within_the_interval_one_asks(week: Lived, asked: int) -> None:
+    """Neither at the newer end of the window nor at the older one."""
+    moment = timedelta(seconds=asked)
+    found = week.report(at(days=1) + moment, at(days=6) + moment)
+    assert all(each.spans == () and each.expected in (1440, 1441) for each in found.values())
+
+
+def test_planted_gaps_are_found_exactly_each_with_its_reason(week: Lived) -> None:
+    hours = [at(hours=each) for each in range(10, 120, 10)]
+    hour = timedelta(hours=1)
+    week.fail("unreachable", hours[0], hours[0] + hour, error="no answer")
+    week.fail("throttled", hours[1], hours[1] + hour)
+    week.fail("not_authorised", hours[2], hours[2] + hour)
+    week.fail("not_understood", hours[3], hours[3] + hour)
+    week.fail("skipped", hours[4], hours[4] + EVERY)
+    week.off(hours[5], hours[5] + hour)
+    week.silent("hue:a", hours[6], hours[6] + hour)
+    week.off(hours[7], hours[7] + hour, "hue")
+    week.silent("hue:a", hours[8], hours[8] + EVERY)
+    week.change("UPDATE collection_cycles SET outcome = 'partial' WHERE collector = 'hue' AND started_at = ?",
+                stamp(hours[8]))
+    end = hour - EVERY
+    both = [(hours[0], hours[0] + end, 12, "source_unreachable"), (hours[1], hours[1] + end, 12, "throttled"),
+            (hours[2], hours[2] + end, 12, "not_authorised"), (hours[3], hours[3] + end, 12, "not_understood"),
+            (hours[4], hours[4], 1, "overlapping_run"), (hours[5], hours[5] + end, 12, "computer_off")]
+    own = [(hours[6], hours[6] + end, 12, "device_stale_or_unreachable")]
+    alone = [(hours[7], hours[7] + end, 12, "collector_not_run")]
+    assert week.found("hue:a") == [*both, *own, *alone, (hours[8], hours[8], 1, "source_broke_off")]
+    assert week.found("hue:b") == [*both, *alone]
+    (start, last, count, reason), = week.found("alexa:x")  # whose cycles start late, by one to three seconds
+    assert (start.replace(second=0), last.replace(second=0), count, reason) == both[5]
+    coverage = week.report()["hue:a"]
+    assert (coverage.expected, coverage.stored, coverage.missing) == (2016, 2016 - 86, 86)
+    assert coverage.spans[0].error == "no answer"
+
+
+@pytest.mark.parametrize(("change", "hours"), [*product(CHANGES, [(-1, 0), (0, 1), (-0.5, 0.5), (-2, 3)])])
+def test_gaps_at_the_changes_of_the_clock_are_found_to_the_cycle(
+        change: datetime, hours: tuple[float, float], database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the house where it is two o'clock twice, or never, as much as anywhere."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    tzset()
+    try:
+        start, end = (change + timedelta(hours=each) for each in hours)
+        lived = Lived(database, change - timedelta(days=1), change + timedelta(days=1))
+        lived.run()
+        assert (lived.report()["hue:a"].expected, lived.found()) == (576, [])
+        lived.fail("unreachable", start, end)
+        lived.off(change + timedelta(hours=4), change + timedelta(hours=6))
+        off = (change + timedelta(hours=4), change + timedelta(hours=6) - EVERY, 24, "computer_off")
+        assert lived.found() == [(start, end - EVERY, (end - start) // EVERY, "source_unreachable"), off]
+        assert lived.report()["hue:a"].expected == 576
+    finally:
+        monkeypatch.undo()
+        tzset()
+
+
+def test_cycles_that_start_late_by_seconds_are_no_gaps(database: Path) -> None:
+    lived = Lived(database, SUNDAY, at(days=1))
+    lived.run(late=(0, 2, 1, 59, 0, 140, 3))
+    assert lived.found() == []
+
+
+@pytest.mark.parametrize("minutes", [1, 2.5, 4])
+def test_a_run_by_hand_in_between_is_no_gap_and_ends_none(day: Lived, minutes: float) -> None:
+    day.run(start=at(hours=3, minutes=minutes), end=at(hours=3, minutes=minutes + 5))
+    assert (day.report()["hue:a"].expected, day.found()) == (289, [])
+
+
+def test_a_run_by_hand_divides_the_time_in_which_nothing_ran(day: Lived) -> None:
+    day.off(at(hours=3), at(hours=4))
+    day.run(start=at(hours=3, minutes=31), end=at(hours=3, minutes=36))
+    assert [each[2] for each in day.found()] == [6, 5]
+
+
+def test_after_a_small_step_of_the_clock_no_cycle_is_missed(day: Lived) -> None:
+    """Clocks are set by a second or two; the cycles before the step stood that much off the grid."""
+    for table, column in (("collection_cycles", "started_at"), ("readings", "timestamp")):
+        later = f"strftime('%Y-%m-%dT%H:%M:%S+00:00', {column}, '+2 seconds')"
+        day.change(f"UPDATE {table} SET {column} = {later} WHERE {column} < ?", stamp(at(hours=5)))
+    assert day.found() == []
+
+
+def test_readings_that_moved_on_when_the_clock_was_set_back_are_not_missed(database: Path) -> None:
+    """An hour is lived through twice; the second time each reading stands a second later."""
+    lived = Lived(database, SUNDAY, at(hours=2))
+    lived.run()
+    for minutes in range(60, 120, 5):
+        again = at(minutes=minutes)
+        moved = store(database, a_cycle(a_reading("hue:a", again), a_reading("hue:b", again), at=again))
+        assert moved[0].moved_seconds == 1
+    found = lived.report()["hue:a"]
+    assert (found.spans, found.stored, found.expected) == ((), 36, 36)
+
+
+def test_a_device_is_not_expected_before_it_was_first_seen(day: Lived) -> None:
+    day.run("hue", ["hue:new"], start=at(hours=12))
+    day.change("DELETE FROM collection_cycles WHERE id > 288")  # those of the sighting were there already
+    found = day.report()["hue:new"]
+    assert (found.since, found.expected, found.spans, found.note) == (at(hours=12), 144, (), None)
+
+
+def test_a_device_is_expected_until_it_was_last_seen_once_it_is_inactive(day: Lived) -> None:
+    day.silent("hue:a", at(hours=10), day.now)
+    assert day.found() == [(at(hours=10), day.now - EVERY, 168, "device_stale_or_unreachable")]
+    day.change("UPDATE device_registry SET is_active = 0, last_seen = ? WHERE device_id = 'hue:a'", stamp(at(hours=9)))
+    found = day.report()["hue:a"]
+    assert (found.spans, found.expected, found.note) == ((), 120, "inactive")
+
+
+def test_an_inactive_device_of_long_ago_is_not_told_of(day: Lived) -> None:
+    day.change("DELETE FROM readings WHERE device_id = 'hue:a'")
+    day.change("UPDATE device_registry SET is_active = 0, first_seen = ?, last_seen = ? WHERE device_id = 'hue:a'",
+               stamp(at(days=-30)), stamp(at(days=-20)))
+    assert list(day.report()) == ["hue:b"]
+
+
+def test_a_name_given_beforehand_expects_nothing(day: Lived) -> None:
+    with manager.writing(day.path) as connection, manager.transaction(connection):
+        devices.change(connection, "hue:later", lambda device: device.named("Later"))
+    found = day.report()["hue:later"]
+    assert (found.since, found.expected, found.note) == (None, 0, "no collector has told of it yet")
+
+
+def test_a_computer_that_is_still_off_shows_until_now(day: Lived) -> None:
+    found = day.report(now=at(days=1, hours=1))["hue:a"].spans
+    assert [(each.start, each.end, each.cycles) for each in found] == [(at(days=1), at(days=1, minutes=55), 12)]
+
+
+def test_a_window_that_begins_in_a_gap_shows_the_part_within(day: Lived) -> None:
+    day.off(at(hours=3), at(hours=5))
+    found = day.report(since=at(hours=4))["hue:a"].spans
+    assert [(each.start, each.end, each.cycles) for each in found] == [
+        (at(hours=4), at(hours=4, minutes=55), 12)]
+
+
+def test_a_window_without_any_cycle_is_one_gap(day: Lived) -> None:
+    """The computer was switched off before it began, and is so still."""
+    found, = day.report(since=at(days=2), now=at(days=3))["hue:a"].spans
+    assert (found.cycles, found.reason) == (288, "computer_off")
+
+
+def test_where_no_cycle_is_on_record_any_more_nothing_is_invented(day: Lived) -> None:
+    """They are deleted in passing after keep_cycles_days, and the readings stay."""
+    day.change("DELETE FROM collection_cycles WHERE started_at < ?", stamp(at(hours=6)))
+    day.silent("hue:a", at(hours=2), at(hours=3))
+    found = day.report()["hue:a"]
+    assert (found.since, found.stored, found.spans) == (at(hours=6), 216, ())
+    assert found.note == "no cycles are on record before 2026-11-15 06:00 UTC"
+
+
+def test_nothing_is_said_of_the_time_before_the_cycles_that_are_kept(day: Lived) -> None:
+    """A device that was silent then left no reading that could betray it."""
+    day.change("UPDATE device_registry SET first_seen = ?", stamp(at(days=-200)))
+    found = day.report(since=at(days=-180), keep_days=3)["hue:a"]
+    assert (found.since, found.note) == (at(days=-2), "no cycles are on record before 2026-11-13 00:00 UTC")
+    assert [(each.cycles, each.reason) for each in found.spans] == [(576, "computer_off")]
+
+
+def test_without_any_cycle_on_record_the_readings_stand_for_themselves(day: Lived) -> None:
+    day.change("DELETE FROM collection_cycles")
+    found = day.report()["hue:a"]
+    assert (found.since, found.spans) == (day.now, ()) and "on record" in (found.note or "")
+
+
+def test_a_reading_whose_cycle_is_not_on_record_is_no_gap(day: Lived) -> None:
+    day.change("DELETE FROM collection_cycles WHERE started_at = ?", stamp(at(hours=3)))
+    assert day.found() == []
+
+
+def test_a_disabled_collector_is_expected_until_its_last_cycle(day: Lived) -> None:
+    day.silent("hue:a", at(hours=2), at(hours=3))
+    found = day.report(now=at(days=3), stopped=["hue"])["hue:a"]
+    assert [each.cycles for each in found.spans] == [12]
+    assert (found.expected, found.note) == (288, "collectors.hue is disabled")
+
+
+def test_another_interval_makes_other_gaps(database: Path) -> None:
+    """Cron that starts a collector half as often as the configuration says leaves every other reading out."""
+    lived = Lived(database, SUNDAY, at(days=1), timedelta(minutes=10))
+    lived.run()
+    lived.every = EVERY
+    found = lived.report()["hue:a"]
+    assert (found.stored, found.missing, {each.reason for each in found.spans}) == (144, 144, {"computer_off"})
+
+
+def test_a_predecessors_rows_count_as_readings_of_the_utc_that_they_name(database: Path) -> None:
+    """With fractions of a second, with blanks, and in local time without an offset, which is read as UTC."""
+    leave(database, awkward_rows(), NEWEST)
+    start = datetime(2025, 11, 18, 14, 30, tzinfo=timezone.utc)
+    device = "hue:00:17:88:01-02-0402"
+    with manager.writing(database) as connection, manager.transaction(connection):
+        for minutes in range(0, 20, 5):
+            connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', ?, 'ok')",
+                               (stamp(start + timedelta(minutes=minutes)),))
+        devices.sight(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
+        known = devices.known(connection)
+        found, = gaps.report(connection, known, gaps.Window(start, start + timedelta(minutes=20), 300, 90))
+        later = gaps.report(connection, known, gaps.Window(start, start + timedelta(minutes=90), 300, 90))
+    assert [(each.start, each.cycles) for each in found.spans] == [(start + timedelta(minutes=15), 1)]
+    assert found.stored == 3
+    assert [(each.device.device_id, each.stored, each.note) for each in later if each.note] == [
+        ("alexa:GAJ1", 2, "no collector has told of it yet")]
+
+
+def test_times_that_are_none_are_left_out(day: Lived) -> None:
+    day.change("INSERT INTO readings (timestamp, device_id, device_type, created_at) VALUES ('soon', 'hue:a', 'x', '')")
+    day.change("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', 'then', 'ok')")
+    assert day.report()["hue:a"].stored == 288 and day.found() == []
+
+
+def test_the_index_alone_answers_when_a_device_has_readings(day: Lived) -> None:
+    with manager.reading(day.path) as connection:
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        gaps.report(connection, [Device(device_id="hue:a", collector="hue", first_seen=stamp(SUNDAY))],
+                    gaps.Window(SUNDAY, day.now, 300, 90))
+        connection.set_trace_callback(None)
+        plans = [str(row[3]) for each in asked for row in connection.execute(f"EXPLAIN QUERY PLAN {each}")]
+    assert any("SEARCH readings USING COVERING INDEX" in plan for plan in plans)
+    assert not [plan for plan in plans if plan.startswith("SCAN readings")]
