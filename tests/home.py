@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep, time
 from typing import Any
 
 import yaml
 
+import devices
 from collectors import hue
 from collectors.kit import cycle
 from tests.simulator.server import Simulator
@@ -88,6 +90,10 @@ class Home:
             code = cycle.run(collector, ["--config", str(self.config), *arguments])
         return Outcome(code, out.getvalue(), err.getvalue())
 
+    def wait_for_the_next_second(self) -> None:
+        """Wait until a cycle would have another time than those before: times are stored in whole seconds."""
+        sleep(1.001 - time() % 1)
+
     def process(self, *arguments: str, module: str = "collectors.hue", folder: Path = CHECKOUT) -> Outcome:
         """Run one cycle as a process of its own, from the checkout or a copy of it."""
         done = subprocess.run(self.command(*arguments, module=module), capture_output=True, text=True, cwd=folder,
@@ -104,6 +110,19 @@ class Home:
                               capture_output=True, text=True, input=answer, timeout=60, cwd=self.folder,
                               env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def desk(self, *arguments: str, answer: str = "") -> Outcome:
+        """Run devices.py in this process, with stdout and stderr no terminals, and what the person types."""
+        out, err, stdin, code = io.StringIO(), io.StringIO(), sys.stdin, 0
+        sys.stdin = io.StringIO(answer)
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                devices.main(["--config", str(self.config), *arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            sys.stdin = stdin
+        return Outcome(code, out.getvalue(), err.getvalue())
 
     def rows(self, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:
         """Return what the database holds; an empty list where there is none."""

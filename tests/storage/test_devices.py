@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from storage import devices, manager
 from storage.devices import Device
 from storage.reading import Sighting, stamp
-from tests.storage.samples import NOW, a_cycle, at
+from tests.storage.samples import NOW, a_cycle, a_reading, at, rows
 
 
 @pytest.fixture
@@ -114,6 +115,54 @@ def test_names_full_of_sql_are_names(connection: manager.Writer) -> None:
     name = "Robert'); DROP TABLE readings;-- \"x\""
     assert seen(connection, name=name, location="O'Brien's").device_name == name
     assert seen(connection, location="O'Brien's").location == "O'Brien's"
+
+
+def test_a_name_chosen_before_the_first_sighting_is_kept_by_it(connection: manager.Writer) -> None:
+    """And with it the place, for which the name stands where nobody tells another one."""
+    devices.change(connection, "hue:k", lambda device: device.named("Larder"))
+    assert devices.known(connection) == [Device(
+        device_id="hue:k", unique_id="hue:k", device_name="Larder", location="Larder", name_source="user")]
+    device = seen(connection)
+    assert (device.device_name, device.location, device.name_source) == ("Larder", "Larder", "user")
+    assert (device.first_seen, device.collector, device.device_type) == (stamp(NOW), "hue", "hue_sensor")
+
+
+def test_a_name_stands_for_the_place_only_where_it_did_before(connection: manager.Writer) -> None:
+    seen(connection)
+    assert devices.change(connection, "hue:k", lambda device: device.named("Larder")).location == "Larder"
+    devices.change(connection, "hue:k", lambda device: device.placed("Cellar"))
+    changed = devices.change(connection, "hue:k", lambda device: device.named("Cold corner"))
+    assert (changed.location, changed.location_source) == ("Cellar", "user")
+
+
+def test_what_a_person_decides_changes_nothing_that_the_source_tells(connection: manager.Writer) -> None:
+    before = seen(connection, model_info="SML001")
+    devices.change(connection, "hue:k", lambda device: replace(device.placed("Cellar"), temperature_offset=-1.5))
+    after = devices.find(connection, ["hue:k"])["hue:k"]
+    assert after == replace(before, location="Cellar", location_source="user", temperature_offset=-1.5)
+
+
+def test_an_offset_holds_for_later_readings_and_the_raw_value_stays(connection: manager.Writer, database: Path) -> None:
+    manager.add(connection, a_cycle(a_reading("hue:k")), elapsed_ms=lambda: 1.0, keep_days=90)
+    devices.change(connection, "hue:k", lambda device: replace(device, temperature_offset=-1.5))
+    later = a_cycle(a_reading("hue:k", at(minutes=5)), at=at(minutes=5))
+    manager.add(connection, later, elapsed_ms=lambda: 1.0, keep_days=90)
+    assert [(row["temperature_celsius"], row["temperature_raw"]) for row in rows(database)] == [
+        (20.29, 20.29), (18.79, 20.29)]
+
+
+def test_devices_that_only_readings_tell_of_are_known_under_their_newest_names(connection: manager.Writer) -> None:
+    """An earlier program's database may have no registry."""
+    for minutes, name in ((0, "Old"), (5, "New")):
+        manager.add(connection, a_cycle(a_reading("hue:k", at(minutes=minutes), name=name), at=at(minutes=minutes)),
+                    elapsed_ms=lambda: 1.0, keep_days=90)
+    seen(connection, device_id="hue:other")
+    connection.execute("DELETE FROM device_registry WHERE device_id = 'hue:k'")
+    found, other = devices.known(connection)
+    assert found == Device(device_id="hue:k", unique_id="hue:k", device_type="hue_sensor", device_name="New",
+                           location="New", is_active=False)
+    assert other.device_id == "hue:other"
+    assert devices.change(connection, "hue:k", lambda device: device.named("Newer")).device_type == "hue_sensor"
 
 
 def test_a_device_retires_when_its_source_answered_for_a_week_without_it(connection: manager.Writer) -> None:

@@ -1,0 +1,296 @@
+"""What people say of their devices with devices.py, and what becomes of it: in the list, and in the next readings."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors import amazon_aqm
+from tests.home import CHECKOUT, Home
+from tests.simulator.server import Simulator
+from tests.storage.predecessors import NEWEST, REGISTRY, awkward_rows, leave
+
+UTILITY = "hue:00:17:88:01:cc:75:00:01-02-0402"
+
+
+@pytest.fixture
+def lived(home: Home, simulator: Simulator) -> Home:
+    """A home with five sensors and an air quality monitor, after a cycle of both collectors."""
+    alexa = {"enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
+    home.settings["collectors"]["amazon_aqm"] = alexa
+    home.point_at(simulator)
+    home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
+                        "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+    assert home.run().code == 0 and home.run(collector=amazon_aqm).code == 0
+    return home
+
+
+def cycle(home: Home) -> None:
+    """Let the Hue collector run, in another second than before."""
+    home.wait_for_the_next_second()
+    assert home.run().code == 0
+
+
+def listed(home: Home, *arguments: str) -> dict[str, dict[str, Any]]:
+    """Return what programs are told of the devices, by name."""
+    run = home.desk("list", "--json", *arguments)
+    assert run.code == 0, run.err
+    return {each["name"]: each for each in json.loads(run.out)}
+
+
+def newest(home: Home, device_id: str = UTILITY) -> dict[str, Any]:
+    return [row for row in home.rows() if row["device_id"] == device_id][-1]
+
+
+def test_the_list_tells_of_every_device_what_its_newest_reading_says(lived: Home) -> None:
+    found = listed(lived)
+    assert len(found) == 6
+    device, reading = found["Utility"], newest(lived)
+    assert 0 <= device.pop("age_seconds") < 60
+    assert device == {
+        "device_id": UTILITY, "name": "Utility", "location": "Utility", "device_type": "hue_sensor",
+        "last_reading": reading["timestamp"], "battery_level": reading["battery_level"], "active": True,
+        "temperature_offset": 0.0}
+
+
+def test_the_list_can_be_of_one_type(lived: Home) -> None:
+    assert [each["device_type"] for each in listed(lived, "--type", "alexa_aqm").values()] == ["alexa_aqm"]
+    run = lived.desk("list", "--type", "toaster")
+    assert (run.code, run.out) == (0, "") and "no devices of this type; there are alexa_aqm, hue_sensor" in run.err
+
+
+def test_for_people_the_list_is_a_table(lived: Home) -> None:
+    lines = lived.desk("list").out.splitlines()
+    assert lines[0].split("  ")[0] == "id" and lines[0].endswith("age  battery  offset  active")
+    line, = (each for each in lines if each.startswith(UTILITY))
+    assert line.split()[1:4] == ["Utility", "Utility", "hue_sensor"] and line.endswith("%      -       yes")
+
+
+def test_a_name_holds_from_the_next_reading_on(lived: Home) -> None:
+    run = lived.devices("set-name", "Utility", "Speisekammer 食品庫")
+    assert (run.code, run.out) == (0, f"{UTILITY} (Utility) is called Speisekammer 食品庫 from now on.\n")
+    assert listed(lived)["Speisekammer 食品庫"]["location"] == "Speisekammer 食品庫"
+    cycle(lived)
+    first, last = (row for row in lived.rows() if row["device_id"] == UTILITY)
+    assert (first["name"], last["name"], last["location"]) == ("Utility", "Speisekammer 食品庫", "Speisekammer 食品庫")
+
+
+def test_a_name_given_before_the_device_was_ever_seen_is_used_from_its_first_reading(
+        home: Home, simulator: Simulator) -> None:
+    """Even before there is a database."""
+    home.point_at(simulator)
+    run = home.desk("set-name", UTILITY, "Larder")
+    assert run.code == 0 and "Nobody has seen it yet; the name waits for its first reading." in run.out
+    assert listed(home)["Larder"]["last_reading"] is None
+    assert home.run().code == 0
+    assert [row["name"] for row in home.rows() if row["device_id"] == UTILITY] == ["Larder"]
+    assert home.desk("set-name", "alexa:GA0000000000001", "Air").code == 0
+
+
+def test_a_new_name_needs_the_full_id(lived: Home) -> None:
+    run = lived.desk("set-name", "cc:75:00:99", "Larder")
+    assert run.code == 2 and "give its full id, hue:... or alexa:..., as --discover shows it" in run.err
+    assert len(listed(lived)) == 6
+
+
+def test_a_name_of_nobody_cannot_be_amended(lived: Home) -> None:
+    run = lived.desk("amend-name", "hue:00:17:88:01:02:03:04:05-02-0402", "Larder")
+    assert run.code == 2 and "no device has 'hue:00:17:88:01:02:03:04:05-02-0402' in its id or name" in run.err
+
+
+@pytest.mark.parametrize("part", ["UTIL", "cc:75", UTILITY.upper(), "tilit", "Utility"])
+def test_a_device_is_known_by_any_part_that_no_other_has(lived: Home, part: str) -> None:
+    assert lived.desk("amend-name", part, "Larder").code == 0
+    assert listed(lived)["Larder"]["device_id"] == UTILITY
+
+
+@pytest.mark.parametrize("part", ["kuche", "Ku\u0308che", "KÜCHE"])
+def test_accents_count_however_they_are_composed(lived: Home, part: str) -> None:
+    run = lived.desk("amend-name", part, "Kitchen")
+    assert run.code == (2 if part == "kuche" else 0) and ("nearest are" in run.err) is (part == "kuche")
+    assert "Küche" in run.err + run.out
+
+
+def test_a_part_that_several_have_is_told_with_the_candidates(lived: Home) -> None:
+    run = lived.desk("set-offset", "hue:", "1")
+    assert run.code == 2 and run.err.count("hue:00:17:88:01:") == 5 and "give more of the id, or of the name" in run.err
+    assert {each["temperature_offset"] for each in listed(lived).values()} == {0.0}
+
+
+def test_a_whole_name_is_meant_before_a_part_of_another(lived: Home) -> None:
+    lived.desk("amend-name", "Utility", "Living")
+    assert lived.desk("amend-name", "living", "Larder").code == 0
+    assert set(listed(lived)) >= {"Larder", "Living room"}
+
+
+def test_a_place_chosen_by_command_holds_from_the_next_reading_on(lived: Home) -> None:
+    run = lived.desk("set-location", "utility", "Cellar")
+    assert (run.code, run.err) == (0, "")
+    cycle(lived)
+    assert [row["location"] for row in lived.rows() if row["device_id"] == UTILITY] == ["Utility", "Cellar"]
+    assert listed(lived)["Utility"]["location"] == "Cellar"
+
+
+def test_a_place_in_the_configuration_goes_before_and_that_is_told(lived: Home) -> None:
+    lived.configure_hue(sensor_locations={UTILITY.removeprefix("hue:"): "Attic"})
+    run = lived.desk("set-location", "utility", "Cellar")
+    assert run.code == 0 and f"But {lived.config} has it at Attic, which goes before: take that line out." in run.err
+    assert listed(lived)["Utility"]["location"] == "Attic"
+    cycle(lived)
+    assert newest(lived)["location"] == "Attic"
+    lived.configure_hue(sensor_locations={})
+    cycle(lived)
+    assert newest(lived)["location"] == listed(lived)["Utility"]["location"] == "Cellar"
+
+
+def test_a_monitors_configured_place_is_listed(lived: Home) -> None:
+    device, = listed(lived, "--type", "alexa_aqm").values()
+    serial = device["device_id"].removeprefix("alexa:")
+    lived.settings["collectors"]["amazon_aqm"]["device_locations"] = {serial: "Attic"}
+    lived.write_config()
+    assert [each["location"] for each in listed(lived, "--type", "alexa_aqm").values()] == ["Attic"]
+
+
+@pytest.mark.parametrize("degrees", ["-1.5", "-1,5"])
+def test_an_offset_corrects_later_temperatures_and_is_listed(lived: Home, degrees: str) -> None:
+    run = lived.desk("set-offset", "utility", degrees)
+    assert (run.code, run.out) == (0, f"-1.5 °C is added to what {UTILITY} (Utility) measures from now on.\n")
+    cycle(lived)
+    first, last = (row for row in lived.rows() if row["device_id"] == UTILITY)
+    assert first["temperature_celsius"] == first["temperature_raw"]
+    assert last["temperature_celsius"] == round(last["temperature_raw"] - 1.5, 2)
+    assert listed(lived)["Utility"]["temperature_offset"] == -1.5
+    assert "  -1.5    yes" in lived.desk("list").out
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), [
+    (["set-offset", "utility", "warm"], "'warm' is no number from -20 to 20"),
+    (["set-name", "utility", "  "], "no character in it that could be printed"),
+    (["set-location", "utility", "x" * 200], "it has 200 characters, and 120 are the most"),
+    (["amend-name", "", "Larder"], "no device has '' in its id or name"),
+    (["gaps", "--since", "yesterday"], "'yesterday' is no time such as 90m, 24h, 7d or 2w"),
+    (["set-name", "utility"], "Missing argument 'NAME'"), (["sell", "utility"], "No such command 'sell'")])
+def test_what_makes_no_sense_is_refused_and_changes_nothing(lived: Home, arguments: list[str], complaint: str) -> None:
+    before = listed(lived)
+    run = lived.desk(*arguments)
+    assert run.code == 2 and complaint in run.err and "Traceback" not in run.err
+    assert {name: each["location"] for name, each in listed(lived).items()} == {
+        name: each["location"] for name, each in before.items()}
+
+
+def test_a_name_full_of_escape_codes_is_made_harmless(lived: Home) -> None:
+    run = lived.desk("set-name", "utility", "\x1b]0;gotcha\x07\n'); DROP TABLE readings; --\u202e")
+    assert run.code == 0 and "\x1b" not in run.out and "]0;gotcha '); DROP TABLE readings; --" in listed(lived)
+
+
+def test_what_was_changed_stands_in_the_log(lived: Home) -> None:
+    lived.desk("set-name", "utility", "Larder")
+    assert f" INFO devices visit {UTILITY} (Utility) is called Larder from now on.\n" in lived.log()
+
+
+def test_looking_leaves_no_trace(lived: Home) -> None:
+    def traces() -> tuple[str, bytes, list[str]]:
+        names = [each.name for each in lived.data.iterdir() if not each.name.endswith(("-wal", "-shm"))]  # SQLite's own
+        return lived.log(), lived.database.read_bytes(), sorted(names)
+    before = traces()
+    assert lived.devices("list").code == lived.devices("gaps").code == 0
+    assert traces() == before
+
+
+def test_a_forgotten_device_is_inactive_and_keeps_its_readings(lived: Home) -> None:
+    run = lived.desk("forget", "utility")
+    assert run.code == 0 and "is inactive; it comes back when its source tells of it again" in run.out
+    assert listed(lived)["Utility"]["active"] is False and newest(lived)["name"] == "Utility"
+    cycle(lived)
+    assert listed(lived)["Utility"]["active"] is True
+
+
+def test_the_past_is_deleted_after_the_id_has_been_typed(lived: Home) -> None:
+    lived.desk("set-name", "utility", "Larder")
+    run = lived.desk("forget", "larder", "--delete-history", answer=f"{UTILITY}\n")
+    assert run.code == 0 and f"(1), type {UTILITY}: " in run.err and "Readings that were deleted: 1." in run.out
+    assert {row["device_id"] for row in lived.rows()}.isdisjoint({UTILITY}) and len(lived.rows()) == 5
+    assert (listed(lived)["Larder"]["active"], listed(lived)["Larder"]["last_reading"]) == (False, None)
+    assert lived.desk("forget", "larder", "--delete-history").code == 0
+
+
+@pytest.mark.parametrize("answer", ["", "\n", "utility\n", "yes\n"])
+def test_any_other_answer_changes_nothing(lived: Home, answer: str) -> None:
+    run = lived.desk("forget", "utility", "--delete-history", answer=answer)
+    assert run.code == 2 and "That is not its id; nothing was changed." in run.err
+    assert listed(lived)["Utility"]["active"] is True and len(lived.rows()) == 6
+
+
+def test_a_predecessors_database_lists_its_devices_once_it_is_migrated(home: Home) -> None:
+    """Those of its registry as people named them, those that only its readings tell of as the newest of these do."""
+    registry = REGISTRY, """
+        INSERT INTO device_registry (device_type, device_name, location, unique_id, last_seen)
+        VALUES ('hue_sensor', 'Mr. X', 'Larder', 'hue:00:17:88:01-02-0402', '2025-11-18T14:50:00')
+    """
+    home.write_config()
+    leave(home.database, awkward_rows(), NEWEST, *registry)
+    early = home.desk("list")
+    assert early.code == 1 and "has still to be brought up to date. Remedy: python devices.py migrate" in early.err
+    run = home.desk("migrate")
+    copy = home.data / "readings.db.before-v1"
+    assert (run.code, run.err) == (0, "") and f"is up to date now; as it was, it is kept in {copy}." in run.out
+    assert home.desk("migrate").out == f"{home.database} was up to date already.\n"
+    found = listed(home)
+    assert [(each["device_id"], each["location"], each["last_reading"], each["active"]) for each in found.values()] == [
+        ("hue:00:17:88:01-02-0402", "Larder", "2025-11-18T14:50:00+01:00", True),
+        ("alexa:GAJ1", "Hall", "2025-11-18T15:35:00", False)]
+    assert found["Mr. X"]["age_seconds"] > 0
+    assert home.desk("amend-name", "GAJ1", "Air", "--recursive").code == 0
+    assert [row["name"] for row in home.rows() if row["device_id"] == "alexa:GAJ1"] == ["Air", "Air"]
+
+
+def test_names_from_the_predecessors_file_are_taken_over_by_whichever_command_makes_the_database(home: Home) -> None:
+    home.write_config()
+    (home.config.parent / "device_registry.yaml").write_text("hue:00:17:88:01:02:03:04:05-02-0402: {name: Larder}\n")
+    assert home.desk("set-name", "alexa:GA1", "Air").code == 0
+    assert set(listed(home)) == {"Air", "Larder"}
+
+
+@pytest.mark.parametrize(("width", "is_table"), [(200, True), (60, False)])
+def test_a_terminal_is_filled_as_far_as_it_is_wide(lived: Home, width: int, is_table: bool) -> None:
+    shown = on_a_terminal(lived, width, "list")
+    assert bool(re.search(f"^id +{UTILITY}\r$", shown, re.MULTILINE)) is not is_table and UTILITY in shown
+    assert max(map(len, shown.splitlines())) <= width
+
+
+def on_a_terminal(home: Home, width: int, *arguments: str) -> str:
+    """Run the command on a terminal of that many columns; return what appears there."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), *arguments]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs,
+                          env={**os.environ, "COLUMNS": str(width)}) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # what Linux says of a terminal that nobody holds any more
+                break
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode()
+
+
+def test_the_shell_completes_commands_and_options(home: Home) -> None:
+    """As click does it; the words so far are handed over in the environment."""
+    def completed(*words: str) -> list[str]:
+        asked = {"_DEVICES_COMPLETE": "zsh_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+        done = subprocess.run([sys.executable, "-c", "import sys, devices; sys.argv[0] = 'devices'; devices.main()"],
+                              capture_output=True, text=True, env={**os.environ, **asked}, cwd=CHECKOUT, check=True)
+        return done.stdout.splitlines()[1::3]
+    assert completed("devices", "am") == ["amend-name"]
+    assert completed("devices", "amend-name", "--re") == ["--recursive"]
+
+
+def test_the_program_can_be_installed_under_the_name_that_shells_complete() -> None:
+    assert "devices = devices:main" in Path(CHECKOUT / "setup.cfg").read_text(encoding="utf-8")
