@@ -1,0 +1,193 @@
+"""devices.py where the database is not as it should be: a sentence, the remedy, the exit code; and nothing is lost."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from storage import manager, spool
+from storage.files import locked
+from tests.home import CHECKOUT, Home
+from tests.storage.samples import a_cycle, a_reading, at, in_a_process, rows, store
+
+LOOKING = (["list"], ["list", "--json"], ["gaps"], ["gaps", "--json"])
+CHANGING = (["set-name", "kitchen", "Larder"], ["amend-name", "kitchen", "Larder", "--recursive"],
+            ["set-location", "kitchen", "Cellar", "--recursive"], ["set-offset", "kitchen", "-1"],
+            ["forget", "kitchen"], ["forget", "kitchen", "--delete-history"], ["migrate"])
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture
+def stored(home: Home) -> Home:
+    """A home with a kitchen in its database, and little patience."""
+    home.write_config(storage={"busy_timeout_ms": 50}, retry={"max_attempts": 2, "base_delay_seconds": 0})
+    store(home.database, a_cycle(a_reading(), a_reading("hue:hall", name="Hall")))
+    return home
+
+
+@pytest.mark.parametrize("command", [*LOOKING, *CHANGING], ids=" ".join)
+def test_without_a_configuration_a_human_is_needed(home: Home, command: list[str]) -> None:
+    run = home.desk(*command)
+    assert run.code == 2 and f"{home.config}: there is no such file. Remedy: " in run.err and run.out == ""
+
+
+@pytest.mark.parametrize("command", [*LOOKING, *CHANGING], ids=" ".join)
+def test_without_a_database_a_human_is_needed_and_none_is_made(home: Home, command: list[str]) -> None:
+    home.write_config()
+    run = home.desk(*command)
+    assert run.code == 2 and run.err.startswith("devices: ") and run.err.count("\n") == 1 and run.out == ""
+    assert not home.database.exists()
+
+
+def test_a_database_that_is_gone_is_not_replaced_by_a_name(stored: Home) -> None:
+    """Readings were stored in it: its disk may only not be mounted."""
+    (stored.data / "readings.stored").touch()
+    stored.database.unlink()
+    run = stored.desk("set-name", "hue:00:17:88:01:02:03:04:05-02-0402", "Larder")
+    assert run.code == 2 and "is gone, though readings were stored in it" in run.err and not stored.database.exists()
+
+
+@pytest.mark.parametrize("command", CHANGING[:5], ids=" ".join)
+def test_a_database_that_another_writer_holds_is_waited_for_and_then_told(stored: Home, command: list[str]) -> None:
+    with locked(manager.lock_path(stored.database), 0):
+        run = stored.desk(*command)
+    assert run.code == 1 and "another process holds" in run.err and "Traceback" not in run.err
+    assert {row["device_name"] for row in rows(stored.database, "SELECT * FROM device_registry")} == {"Kitchen", "Hall"}
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_looking_does_not_wait_for_writers(stored: Home, command: list[str]) -> None:
+    with locked(manager.lock_path(stored.database), 0), closing(
+            sqlite3.connect(stored.database, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert stored.desk(*command).code == 0
+
+
+@pytest.mark.parametrize("command", CHANGING[:4], ids=" ".join)
+def test_another_program_that_writes_is_told_of_too(stored: Home, command: list[str]) -> None:
+    """One that does not know our lock, such as somebody's own sqlite3."""
+    with closing(sqlite3.connect(stored.database, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        run = stored.desk(*command)
+    assert run.code == 1 and "database is locked" in run.err
+
+
+@pytest.mark.parametrize("command", [*LOOKING, *CHANGING], ids=" ".join)
+def test_what_is_no_database_stays_as_it_is(home: Home, command: list[str]) -> None:
+    home.write_config()
+    home.database.write_bytes(b"Dear diary, " * 1000)
+    run = home.desk(*command)
+    assert run.code == 2 and "is damaged or not a database" in run.err and "accept-new-database" in run.err
+    assert home.database.read_bytes() == b"Dear diary, " * 1000
+
+
+@pytest.mark.parametrize("command", [*LOOKING, *CHANGING], ids=" ".join)
+def test_a_newer_programs_database_stays_as_it_is(stored: Home, command: list[str]) -> None:
+    with closing(sqlite3.connect(stored.database)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    run = stored.desk(*command)
+    assert run.code == 2 and "was written by a newer version of this program" in run.err and "git pull" in run.err
+    assert rows(stored.database, "PRAGMA user_version") == [{"user_version": 99}]
+
+
+def test_a_damaged_page_is_told_without_a_traceback(stored: Home) -> None:
+    store(stored.database, *(a_cycle(a_reading(at=at(minutes=n), raw_response="x" * 900), at=at(minutes=n))
+                             for n in range(200)))
+    content = bytearray(stored.database.read_bytes())
+    content[4096 * 2:] = bytes(len(content) - 4096 * 2)
+    stored.database.write_bytes(content)
+    for command in (*LOOKING, *CHANGING[:4]):
+        run = stored.desk(*command)
+        assert run.code == 2 and "damaged" in run.err and run.err.count("\n") == 1, run.err
+
+
+@needs_root
+def test_whoever_may_not_write_the_database_is_told_how_to_get_the_right(shared_folder: Path) -> None:
+    home = Home(shared_folder / "home")
+    home.write_config()
+    store(home.database, a_cycle(a_reading()))
+    before = home.database.read_bytes()
+    for command in CHANGING[:4]:
+        code, err = in_a_process(partial(outcome, home, command), user=54321)
+        assert code == 2 and "sudo chown 54321" in err and "Traceback" not in err
+    assert home.database.read_bytes() == before
+
+
+@needs_root
+def test_whoever_may_not_read_the_database_is_told_how_to_get_the_right(shared_folder: Path) -> None:
+    home = Home(shared_folder / "home")
+    home.write_config()
+    store(home.database, a_cycle(a_reading()))
+    home.database.chmod(0o600)
+    code, err = in_a_process(partial(outcome, home, ["list"]), user=54321)
+    assert code == 2 and "not permitted to use" in err and "sudo chown 54321" in err
+
+
+def outcome(home: Home, command: list[str]) -> tuple[int, str]:
+    run = home.desk(*command)
+    return run.code, run.err
+
+
+@needs_root
+@pytest.mark.parametrize("command", [["list"], ["gaps"], ["set-name", "kitchen", "Larder"]], ids=" ".join)
+def test_run_as_root_it_becomes_the_owner_of_the_databases_folder(shared_folder: Path, command: list[str]) -> None:
+    """Files of root's would lock out the account that cron uses, SQLite's own beside the database among them."""
+    home = Home(shared_folder / "home")
+    home.write_config(storage={"database_path": "store/readings.db"})
+    database = home.folder / "store" / "readings.db"
+    store(database, a_cycle(a_reading()))
+    for folder, _, names in os.walk(home.folder):
+        for each in (folder, *(os.path.join(folder, name) for name in names)):
+            os.chown(each, 54321, 54321)
+    assert home.devices(*command).code == 0
+    assert {each.stat().st_uid for each in home.folder.rglob("*")} == {54321}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_rewriting_says_that_it_can_be_completed(home: Home, number: int) -> None:
+    home.write_config()
+    store(home.database, a_cycle(a_reading()))
+    with closing(sqlite3.connect(home.database)) as connection, connection:
+        connection.executemany("""
+            INSERT INTO readings (timestamp, device_id, device_type, name, created_at)
+            VALUES (?, 'hue:kitchen', 'hue_sensor', 'Kitchen', '')
+        """, ((f"{n:09}",) for n in range(20_000)))
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "amend-name", "kitchen",
+               "Larder", "--recursive"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        renamed = "SELECT COUNT(*) AS count FROM readings WHERE name = 'Larder'"
+        while not home.rows(renamed)[0]["count"]:
+            assert process.poll() is None
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + number and "Traceback" not in err
+    assert "Interrupted; the same command, given again, completes it." in err
+    done = home.rows(renamed)[0]["count"]
+    again = home.desk("amend-name", "larder", "Larder", "--recursive")
+    assert again.code == 0 and f"that were rewritten: {20_001 - done}." in again.out
+    assert home.rows(renamed) == [{"count": 20_001}]
+
+
+def test_a_reader_that_goes_away_is_no_trouble(stored: Home) -> None:
+    """As `python devices.py list | head -0` has it."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(stored.config), "list", "--json"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=30)
+    os.close(write)
+    assert "Traceback" not in done.stderr
+
+
+def test_readings_in_the_spool_are_told_of_with_the_gaps(home: Home) -> None:
+    home.write_config()
+    store(home.database, a_cycle(a_reading()))
+    spool.append(home.data, a_cycle(a_reading(at=at(minutes=5)), at=at(minutes=5)), 1.0)
+    run = home.desk("gaps")
+    assert run.code == 0 and "1 readings wait in the spool; they are shown as missing." in run.err
+
