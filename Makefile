@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults clean
+.PHONY: help install demo test faults history clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -24,6 +24,9 @@ test: .venv/installed-dev ## check everything: style, types, and the tests with 
 
 faults: .venv/installed-dev ## prove at length that nothing is lost: as root, with strace and loop devices
 	FAULTS=whole .venv/bin/python -m pytest tests/faults
+
+history: .venv/installed-dev ## rename a device with a million readings while both collectors run
+	HISTORY=whole .venv/bin/python -m pytest -s tests/test_devices_history.py
 
 clean: ## remove what make and Python have put here, and the demo; your readings and settings stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .coverage .coverage.* data/demo

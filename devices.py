@@ -116,7 +116,7 @@ def show(visit: Visit, device_type: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(items, indent=2))
     elif items:
-        table.show(listing.rows(items))
+        table.show(listing.rows(items), listing.BELOW)
     else:
         types = ", ".join(sorted({each.device_type for each in known if each.device_type}))
         why = f"of this type; there are {types}" if types else "yet: run a collector, such as python -m collectors.hue"

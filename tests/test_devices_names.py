@@ -256,10 +256,11 @@ def test_names_from_the_predecessors_file_are_taken_over_by_whichever_command_ma
     assert set(listed(home)) == {"Air", "Larder"}
 
 
-@pytest.mark.parametrize(("width", "is_table"), [(200, True), (60, False)])
-def test_a_terminal_is_filled_as_far_as_it_is_wide(lived: Home, width: int, is_table: bool) -> None:
+@pytest.mark.parametrize(("width", "line"), [
+    (200, f"^{UTILITY}  Utility  +Utility "), (100, f"^    {UTILITY}  hue_sensor\r$"), (60, f"^id +{UTILITY}\r$")])
+def test_a_terminal_is_filled_as_far_as_it_is_wide(lived: Home, width: int, line: str) -> None:
     shown = on_a_terminal(lived, width, "list")
-    assert bool(re.search(f"^id +{UTILITY}\r$", shown, re.MULTILINE)) is not is_table and UTILITY in shown
+    assert re.search(line, shown, re.MULTILINE)
     assert max(map(len, shown.splitlines())) <= width
 
 

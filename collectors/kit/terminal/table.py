@@ -12,21 +12,31 @@ from collectors.kit.log import escaped
 Rows = Sequence[Sequence[str]]
 
 
-def show(rows: Rows) -> None:
-    """Print a table, its headings first; where the terminal is too narrow for it, each row as a paragraph."""
+def show(rows: Rows, below: Sequence[int] = ()) -> None:
+    """Print a table, its headings first, in as many columns as the terminal has; see `fitted`."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in fitted([[escaped(cell) for cell in row] for row in rows], width):
+    for line in fitted([[escaped(cell) for cell in row] for row in rows], width, below):
         click.echo(line)
 
 
-def fitted(rows: Rows, width: int | None) -> list[str]:
-    """Return a table as lines of at most that many columns, if that can be done at all; None sets no limit."""
-    lines = aligned(rows)
-    if width is None or max(map(columns, lines)) <= width:
-        return lines
+def fitted(rows: Rows, width: int | None, below: Sequence[int] = ()) -> list[str]:
+    """Return a table as lines of at most that many columns, if that can be done at all; None sets no limit.
+
+    Where it is too wide, the cells of the columns `below` stand below their row; where that does not help, each row
+    becomes a paragraph.
+    """
+    for lines in (aligned(rows), _folded(rows, below)):
+        if width is None or max(map(columns, lines)) <= width:
+            return lines
     headings, *others = rows
     paragraphs = (["", *aligned(list(zip(headings, row)))] for row in others)
     return [line for paragraph in paragraphs for line in paragraph][1:]
+
+
+def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
+    kept = aligned([[cell for number, cell in enumerate(row) if number not in below] for row in rows])
+    lower = ["    " + "  ".join(row[number] for number in below) for row in rows]
+    return kept[:1] + [line for pair in zip(kept[1:], lower[1:]) for line in pair]
 
 
 def aligned(rows: Rows) -> list[str]:

@@ -1,0 +1,131 @@
+"""The gap report on what real cycles left: both collectors, by a clock that is moved, in a house of many troubles."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from time import tzset
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from collectors import amazon_aqm
+from storage.files import locked
+from tests.home import Home, Outcome
+from tests.simulator.server import Simulator
+
+# An hour before clocks are set back in Berlin, and forward.
+STARTS = [datetime(2026, 10, 25, 0, 0, tzinfo=timezone.utc), datetime(2027, 3, 28, 0, 0, tzinfo=timezone.utc)]
+EVERY = timedelta(minutes=5)
+ROOMS = ("Utility", "Küche", "Außen", "Living room", "Büro")
+UTILITY = "hue:00:17:88:01:cc:75:00:01-02-0402"
+
+
+class House:
+    """A home whose collectors come by every five minutes of a clock of its own."""
+
+    def __init__(self, home: Home, simulator: Simulator, moment: datetime) -> None:
+        self.home, self.simulator, self.moment = home, simulator, moment
+        simulator.clock = lambda: self.moment
+        home.settings["collectors"]["amazon_aqm"] = {
+            "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
+        home.point_at(simulator)
+        home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
+                            "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+
+    def live(self, cycles: int, *faults: str, ran: bool = True, **options: Any) -> tuple[datetime, datetime]:
+        """Let so many cycles pass; return when the first and the last of them were due."""
+        first = self.moment
+        for fault in faults:
+            self.simulator.faults.add(fault, **options)
+        for _ in range(cycles):
+            with freeze_time(self.moment, tick=True):
+                if ran:
+                    self.home.run()
+                    assert self.home.run(collector=amazon_aqm).code == 0
+            self.moment += EVERY
+        self.simulator.faults.clear()
+        return first, self.moment - EVERY
+
+    def ask(self, *arguments: str) -> Outcome:
+        """Run devices.py a minute after the last cycle."""
+        with freeze_time(self.moment - EVERY + timedelta(minutes=1), tick=True):
+            run = self.home.desk(*arguments)
+        assert run.code == 0, run.err
+        return run
+
+    def gaps(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """Return what programs are told of the gaps, by the devices' names."""
+        return {each["name"]: each for each in json.loads(self.ask("gaps", "--json", *arguments).out)}
+
+
+@pytest.fixture(params=STARTS, ids=["back", "forward"])
+def house(home: Home, simulator: Simulator, request: pytest.FixtureRequest,
+          monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A house in Berlin, in the night in which clocks are changed, on UTC as its readings are."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    tzset()
+    yield House(home, simulator, request.param)
+    monkeypatch.undo()
+    tzset()
+
+
+def test_everything_that_can_go_wrong_is_found_to_the_cycle_with_its_reason(house: House) -> None:
+    spans: list[tuple[str, tuple[datetime, datetime]]] = []
+    house.live(3)
+    spans.append(("source_unreachable", house.live(3, "reset")))
+    house.live(2)
+    spans.append(("not_authorised", house.live(2, "key-refused")))
+    spans.append(("throttled", house.live(2, "429")))
+    house.live(2)
+    spans.append(("device_stale_or_unreachable", house.live(3, "stale", sensor="Utility")))
+    house.live(1)
+    with locked(house.home.data / "hue.lock", 0):
+        spans.append(("overlapping_run", house.live(1)))
+    house.live(2)
+    spans.append(("computer_off", house.live(4, ran=False)))
+    house.live(3)
+    found = house.gaps()
+    assert [(each["reason"], each["from"], each["to"], each["cycles"]) for each in found["Utility"]["spans"]] == [
+        (reason, start.isoformat(), end.isoformat(), (end - start) // EVERY + 1) for reason, (start, end) in spans]
+    assert {name: (each["expected"], each["stored"], each["missing"]) for name, each in found.items()} == {
+        name: {"Utility": (28, 13, 15)}.get(name, (28, 16, 12) if name in ROOMS else (28, 24, 4)) for name in found}
+    assert len(found) == 6 and found.keys() > set(ROOMS)
+    refused = next(each for each in found["Utility"]["spans"] if each["reason"] == "not_authorised")
+    assert "refuse" in refused["error"] and house.simulator.key not in json.dumps(found)
+
+
+def test_what_went_well_is_told_so(house: House) -> None:
+    house.live(6)
+    lines = house.ask("gaps", "--since", "1h").out.splitlines()
+    assert lines[0].startswith("From ") and lines[0].endswith(" UTC, with a cycle every 300 s:")
+    assert sum(line.endswith("6 expected, 6 stored, no gaps") for line in lines) == 6
+    assert not any("missing" in line for line in lines)
+
+
+def test_for_people_each_gap_is_a_line(house: House) -> None:
+    house.live(3)
+    start, end = house.live(2, "stale", sensor="Utility")
+    house.live(1, ran=False)
+    house.live(1)
+    lines = house.ask("gaps").out.splitlines()
+    first = lines.index(f"Utility ({UTILITY})")
+    assert lines[first + 2:first + 4] == [
+        f"    {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}  2 cycles  device stale or unreachable",
+        f"    {end + EVERY:%Y-%m-%d %H:%M}                      1 cycle   computer off"]
+    assert lines[first + 1].endswith("7 expected, 4 stored, 3 missing")
+
+
+def test_a_window_shows_what_lies_within(house: House) -> None:
+    house.live(2, "stale", sensor="Utility")
+    house.live(6)
+    assert [each["spans"] for each in house.gaps("--since", "20m").values()] == [[]] * 6
+    assert len(house.gaps("--since", "2h")["Utility"]["spans"]) == 1
+
+
+def test_a_disabled_collector_is_not_expected_any_more(house: House) -> None:
+    house.live(2)
+    house.home.configure_hue(enabled=False)
+    house.live(4)
+    found = house.gaps()["Utility"]
+    assert (found["expected"], found["spans"], found["note"]) == (2, [], "collectors.hue is disabled")

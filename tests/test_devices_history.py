@@ -1,0 +1,170 @@
+"""A device's whole past is rewritten while both collectors run every second, and they hardly notice.
+
+With HISTORY=whole in the environment (`make history`) the device has a million readings.
+"""
+
+import hashlib
+import os
+import pty
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from time import monotonic, sleep, time
+from types import ModuleType
+
+import pytest
+
+from collectors import amazon_aqm, hue
+from storage import manager
+from storage.reading import stamp
+from tests.home import CHECKOUT, Home
+from tests.simulator.server import Simulator
+from tests.storage.samples import start
+
+pytestmark = pytest.mark.slow
+ROWS = 1_000_000 if os.environ.get("HISTORY") == "whole" else 100_000
+LONGEST_WAIT_MS = 250
+UTILITY = "hue:00:17:88:01:cc:75:00:01-02-0402"
+BEGINNING = datetime(2015, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def old(home: Home, simulator: Simulator) -> Home:
+    """A home whose utility room has been measured for years; everything the collectors need is imported already."""
+    home.settings["collectors"]["amazon_aqm"] = {
+        "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
+    home.point_at(simulator)
+    home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
+                        "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+    for collector in (hue, amazon_aqm):
+        assert home.run(collector=collector).code == 0
+    times = (stamp(BEGINNING + timedelta(minutes=5 * n)) for n in range(ROWS))
+    with manager.writing(home.database) as connection, manager.transaction(connection):
+        connection.executemany("""
+            INSERT INTO readings (
+                timestamp, device_id, device_type, name, location, temperature_celsius, temperature_raw, created_at)
+            VALUES (?, ?, 'hue_sensor', 'Utility', 'Utility', ?, ?, ?)
+        """, ((at, UTILITY, n % 3000 / 100, n % 3000 / 100, at) for n, at in enumerate(times)))
+    return home
+
+
+def come_by_every_second(home: Home, collector: ModuleType) -> None:
+    """Run cycles until somebody ends this process."""
+    while True:
+        sleep(1.01 - time() % 1)
+        home.run(collector=collector)
+
+
+@contextmanager
+def collecting(home: Home) -> Iterator[None]:
+    """Let both collectors run beside the test; what they left is in the database afterwards."""
+    running = [start(come_by_every_second, home, collector) for collector in (hue, amazon_aqm)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.terminate()
+            process.join()
+
+
+def waits_ms(home: Home) -> dict[str, list[float]]:
+    """Return of each cycle but the fixture's what it took beside its requests, by its own account.
+
+    That is an upper limit of how long it waited for the database.
+    """
+    found: dict[str, list[float]] = {}
+    for row in home.cycles()[2:]:
+        assert row["outcome"] == "ok", row
+        found.setdefault(row["collector"], []).append(row["duration_ms"] - row["fetch_ms"])
+    return found
+
+
+def checksum(path: Path, last: int) -> tuple[int, str]:
+    """Return how many rows there are up to an id, and a hash of all of their columns but the name."""
+    digest = hashlib.sha256()
+    with closing(sqlite3.connect(path)) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(readings)") if row[1] != "name"]
+        count = 0
+        for row in connection.execute(f"SELECT {', '.join(names)} FROM readings WHERE id <= ? ORDER BY id", (last,)):
+            digest.update(repr(row).encode())
+            count += 1
+    return count, digest.hexdigest()
+
+
+def counted(home: Home, name: str) -> int:
+    rows = home.rows(f"SELECT COUNT(*) AS count FROM readings WHERE device_id = '{UTILITY}' AND name = '{name}'")
+    return int(rows[0]["count"])
+
+
+def begun(home: Home, *arguments: str) -> tuple["subprocess.Popen[bytes]", int]:
+    """Start the command on a terminal; return the process, and our end of the terminal."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), *arguments]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    return process, ours
+
+
+def shown(terminal: int) -> str:
+    """Return all that appears on the terminal until nobody writes there any more."""
+    text = b""
+    while True:
+        try:
+            text += os.read(terminal, 65536)
+        except OSError:  # what Linux says of a terminal that nobody holds any more
+            os.close(terminal)
+            return text.decode()
+
+
+def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) -> None:
+    """No cycle waits long, nothing but the name changes, and a second run completes what the first was killed in."""
+    last = old.rows("SELECT MAX(id) AS id FROM readings")[0]["id"]
+    before = checksum(old.database, last)
+    rename = "amend-name", "--recursive", UTILITY, "Larder"
+    with collecting(old):
+        sleep(1)
+        first, terminal = begun(old, *rename)
+        while counted(old, "Larder") < ROWS * 0.3:
+            assert first.poll() is None
+            sleep(0.1)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        assert "Rewriting its past" in shown(terminal)
+        done = counted(old, "Larder")
+        assert ROWS * 0.3 <= done < ROWS
+        begin = monotonic()
+        second, terminal = begun(old, *rename)
+        text = shown(terminal)
+        assert second.wait() == 0, text
+        seconds = monotonic() - begin
+        sleep(1)
+    waits = waits_ms(old)
+    print(f"{ROWS} rows, the last {ROWS - done} in {seconds:.1f} s; cycles and their longest waits: " + ", ".join(
+        f"{name} {len(each)}, {max(each):.0f} ms" for name, each in waits.items()))
+    assert set(waits) == {"hue", "amazon_aqm"} and all(max(each) <= LONGEST_WAIT_MS for each in waits.values()), waits
+    percents = [int(each) for each in re.findall(r"(\d+)%", text)]
+    assert percents == sorted(percents) and percents[-1] == 100 and len(set(percents)) > 5
+    assert checksum(old.database, last) == before
+    assert counted(old, "Utility") == 0 and counted(old, "Larder") >= ROWS
+    assert old.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+
+
+def test_a_past_is_deleted_beside_both_collectors(old: Home) -> None:
+    """All that there was is gone, and what was measured meanwhile is there."""
+    with collecting(old):
+        sleep(1)
+        run = old.devices("forget", "utility", "--delete-history", answer=f"{UTILITY}\n")
+        assert run.code == 0, run.err
+        sleep(1)
+    assert all(max(each) <= LONGEST_WAIT_MS for each in waits_ms(old).values()), waits_ms(old)
+    kept = [row["timestamp"] for row in old.rows() if row["device_id"] == UTILITY]
+    cycles = [row["started_at"] for row in old.cycles() if row["collector"] == "hue"]
+    assert kept and kept == cycles[-len(kept):] and len(cycles) - len(kept) <= 3
+    others = [row["device_id"] for row in old.rows() if row["device_id"] != UTILITY]
+    assert len(others) == sum(4 if row["collector"] == "hue" else 1 for row in old.cycles())

@@ -1,0 +1,10 @@
+"""The first session in README.md is what a new user sees today."""
+
+from pathlib import Path
+
+from tests.transcript import likened, record, told
+
+
+def test_the_first_session_in_the_readme_is_what_happens(tmp_path: Path) -> None:
+    """From a fresh checkout: pair, collect, list, rename, collect, list, gaps."""
+    assert likened(told()) == likened(record(tmp_path / "monitor"))

@@ -1,0 +1,97 @@
+"""A new user's first session, for README.md: pairing with a simulated bridge, collecting, naming, looking.
+
+`python -m tests.transcript` puts today's into README.md; `tests/test_transcript.py` sees to it that it is still true.
+"""
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from time import sleep, time
+
+from tests.home import CHECKOUT, unmeasured
+from tests.simulator.server import Simulator
+
+README = CHECKOUT / "README.md"
+BLOCK = re.compile(r"(<!-- A first session, .*? -->\n\n)((?:    .*\n|\n(?=    ))+)")
+COLUMNS = "80"
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)  # of the house: so it is as warm in every session
+SESSION = (
+    "devices.py pair hue --bridge {bridge}",
+    "-m collectors.hue",
+    "devices.py list",
+    "devices.py set-name utility Larder",
+    "devices.py set-offset larder -1.5",
+    "-m collectors.hue",
+    "devices.py list",
+    "devices.py gaps",
+)
+
+
+def record(folder: Path) -> str:
+    """Given an empty folder, make a fresh checkout there, live through the session, and return what was seen."""
+    for name in ("collectors", "config", "storage"):
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
+    shutil.copy(CHECKOUT / "devices.py", folder)
+    (folder / "data").mkdir()
+    ours = {name: value for name, value in unmeasured().items() if name not in ("HOME_MONITOR_CONFIG", "PYTHONPATH")}
+    seen = []
+    with Simulator(clock=lambda: NOON) as simulator:
+        simulator.press_link_button()
+        for line in SESSION:
+            typed = line.format(bridge=simulator.https_url)
+            sleep(1.001 - time() % 1)  # for the times of cycles are stored in whole seconds
+            seen.append(f"$ python {typed}\n{_shown(typed, folder, ours | {'COLUMNS': COLUMNS})}")
+    return "\n".join(seen).replace(str(folder), "/home/you/monitor")
+
+
+def likened(text: str) -> str:
+    """Return a transcript without what differs from one session to the next: times, ages, the simulator's port."""
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "(time)", text)
+    text = re.sub(r"(?<=\(time\)  )\d s", "(age)", text)
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:(port)", text)
+
+
+def told() -> str:
+    """Return the transcript that README.md has."""
+    match = BLOCK.search(README.read_text(encoding="utf-8"))
+    assert match, "README.md has no first session"
+    return "".join(line.removeprefix("    ") for line in match[2].splitlines(keepends=True))
+
+
+def _shown(typed: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Run a command on a terminal to its good end; return what appears there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, *typed.split()], stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder,
+                          env=environment) as process:
+        os.close(theirs)
+        content = b""
+        while True:
+            try:
+                content += os.read(ours, 65536)
+            except OSError:  # what Linux says of a terminal that nobody holds any more
+                break
+    os.close(ours)
+    text = content.decode().replace("\r\n", "\n")
+    assert process.returncode == 0, text
+    return text
+
+
+def main() -> int:
+    """Put today's session into README.md."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = record(Path(folder)).splitlines(keepends=True)
+    block = "".join(f"    {line}" if line.strip() else line for line in lines)
+    text = BLOCK.sub(lambda match: match[1] + block, README.read_text(encoding="utf-8"))
+    README.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
