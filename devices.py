@@ -7,9 +7,11 @@ human is needed.
 import json
 import os
 import signal
+import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -39,6 +41,9 @@ class Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Run the command that was asked for."""
         signal.signal(signal.SIGTERM, _leave)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a letter that a terminal does not know is no reason to fail
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(context)
         except (CollectorError, StorageError, config.ConfigurationError) as error:

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from storage.reading import instant
 
+REGISTERED = {"name": "device_name", "location": "location"}  # what people may rewrite, and what the registry calls it
+
 
 @dataclass(frozen=True)
 class Newest:
@@ -92,7 +94,7 @@ class Rewriting:
     text: str
 
     def __post_init__(self) -> None:
-        if self.column not in ("name", "location"):
+        if self.column not in REGISTERED:
             raise ValueError(f"{self.column} is not for people to rewrite")
 
     def count(self, connection: sqlite3.Connection) -> int:
@@ -119,9 +121,14 @@ class Rewriting:
         """, (self.device_id, timestamp, self.text, limit)).fetchall()
 
     def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-        """Rewrite these rows, as far as they are still the device's."""
-        connection.executemany(f"UPDATE readings SET {self.column} = ? WHERE id = ? AND device_id = ?",
-                               ((self.text, each, self.device_id) for each in ids))
+        """Rewrite these rows, as far as they are still the device's, and it is still called or placed so."""
+        connection.executemany(f"""
+            UPDATE readings
+            SET {self.column} = :text
+            WHERE id = :id
+                AND device_id = :device_id
+                AND (SELECT {REGISTERED[self.column]} FROM device_registry WHERE device_id = :device_id) = :text
+        """, ({"text": self.text, "id": each, "device_id": self.device_id} for each in ids))
 
 
 @dataclass(frozen=True)

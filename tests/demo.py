@@ -1,8 +1,8 @@
 """`make demo`: watch the monitor work in a simulated house, with the commands that cron uses in a real one.
 
 A Hue bridge and the Alexa cloud are simulated by a process of their own; both collectors come by twice, as cron would
-start them; then the rows that they stored are shown. All of it happens in data/demo, which is made anew each time, and
-on this machine alone.
+start them; then the devices and the rows that they stored are shown. All of it happens in data/demo, which is made anew
+each time, and on this machine alone.
 """
 
 import argparse
@@ -44,6 +44,7 @@ And now with your own devices:
   python devices.py pair amazon_aqm              # it asks you to sign in with your own browser
   python -m collectors.hue --dry-run             # what your sensors tell, without storing it
   python -m collectors.amazon_aqm --dry-run
+  python devices.py set-name utility Larder      # devices are called what you call them
   crontab crontab.example                        # every five minutes from now on; edit its first line before
 
 Without an air quality monitor, leave those two lines out. With one, first set "enabled: true" and your country's
@@ -82,7 +83,9 @@ def demonstrate(folder: Path, *options: str) -> None:
         sleep(1)  # times are stored in whole seconds, and the second cycle's is to differ
         visit(folder)
     database = folder / "data" / "readings.db"
-    say("\nThe house is closed again. What it left in the database:\n")
+    say("\nThe house is closed again. The devices that it told of:\n")
+    run([os.path.relpath(CHECKOUT / "devices.py"), "--config", str(folder / "config" / "config.yaml"), "list"])
+    say("\nWhat it left in the database:\n")
     say(table(database))
     say(f"\nThe database is {database}. It is SQLite: any program that knows SQLite can look at it.")
     say(NEXT.rstrip())

@@ -49,11 +49,12 @@ def test_it_goes_well_and_complains_of_nothing(demo: Done) -> None:
     assert (demo.returncode, demo.stderr) == (0, "")
 
 
-def test_every_command_is_shown_as_one_would_type_it(demo: Done) -> None:
+def test_every_command_is_shown_as_one_would_type_it(demo: Done, folder: Path) -> None:
     collectors = [f"$ python -m collectors.{name} --config data/demo/config/config.yaml"
                   for name in ("hue", "amazon_aqm")]
     assert [line for line in demo.stdout.splitlines() if line.startswith("$")] == [
-        "$ python -m tests.simulator --with-alexa --write-config data/demo", *collectors, *collectors]
+        "$ python -m tests.simulator --with-alexa --write-config data/demo", *collectors, *collectors,
+        f"$ python {os.path.relpath(CHECKOUT / 'devices.py', folder)} --config data/demo/config/config.yaml list"]
 
 
 def test_what_is_stored_is_what_the_simulated_bridge_sent(demo: Done, folder: Path) -> None:

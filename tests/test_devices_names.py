@@ -172,6 +172,7 @@ def test_an_offset_corrects_later_temperatures_and_is_listed(lived: Home, degree
     (["set-offset", "utility", "warm"], "'warm' is no number from -20 to 20"),
     (["set-name", "utility", "  "], "no character in it that could be printed"),
     (["set-location", "utility", "x" * 200], "it has 200 characters, and 120 are the most"),
+    (["set-name", "hue:\x1b[31m\udc80", "Larder"], "give its full id"),
     (["amend-name", "", "Larder"], "no device has '' in its id or name"),
     (["gaps", "--since", "yesterday"], "'yesterday' is no time such as 90m, 24h, 7d or 2w"),
     (["set-name", "utility"], "Missing argument 'NAME'"), (["sell", "utility"], "No such command 'sell'")])
@@ -186,6 +187,16 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(lived: Home, argumen
 def test_a_name_full_of_escape_codes_is_made_harmless(lived: Home) -> None:
     run = lived.desk("set-name", "utility", "\x1b]0;gotcha\x07\n'); DROP TABLE readings; --\u202e")
     assert run.code == 0 and "\x1b" not in run.out and "]0;gotcha '); DROP TABLE readings; --" in listed(lived)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_does_not_know_all_letters_stops_nobody(
+        lived: Home, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    assert lived.desk("set-name", "utility", "食品庫").code == 0
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(lived.config), "list"]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert done.returncode == 0 and UTILITY.encode() in done.stdout and b"Traceback" not in done.stderr
 
 
 def test_what_was_changed_stands_in_the_log(lived: Home) -> None:

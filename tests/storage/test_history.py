@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import history, manager
+from storage import devices, history, manager
 from storage.history import Deletion, Newest, Rewriting, Work
 from storage.reading import stamp
 from tests.storage.predecessors import NEWEST, awkward_rows, leave
@@ -35,6 +35,12 @@ def asked(connection: manager.Writer, work: Work) -> list[str]:
     work.after(connection, "", 3)
     connection.set_trace_callback(None)
     return found
+
+
+def called(connection: manager.Writer, column: str = "name", text: str = "Larder") -> Rewriting:
+    """Call or place the first device so; return the work of giving its past the same."""
+    devices.change(connection, "hue:a", lambda device: device.named(text) if column == "name" else device.placed(text))
+    return Rewriting("hue:a", column, text)
 
 
 def test_the_newest_reading_is_the_latest_one(connection: manager.Writer) -> None:
@@ -67,7 +73,7 @@ def test_no_question_looks_at_all_readings(connection: manager.Writer) -> None:
 @pytest.mark.parametrize("column", ["name", "location"])
 def test_rewriting_touches_one_column_of_one_device(connection: manager.Writer, column: str, database: Path) -> None:
     before = rows(database)
-    work = Rewriting("hue:a", column, "Larder")
+    work = called(connection, column)
     with manager.transaction(connection):
         work.do(connection, [number for number, _ in work.after(connection, "", 100)])
     assert rows(database) == [row | {column: "Larder"} if row["device_id"] == "hue:a" else row for row in before]
@@ -75,11 +81,20 @@ def test_rewriting_touches_one_column_of_one_device(connection: manager.Writer, 
 
 def test_what_is_rewritten_does_not_count_any_more(connection: manager.Writer) -> None:
     """So an interrupted run is completed by a second one, and a third has nothing to do."""
-    work = Rewriting("hue:a", "name", "Larder")
+    work = called(connection)
     first = work.after(connection, "", 4)
     work.do(connection, [number for number, _ in first])
     assert [work.count(connection), len(work.after(connection, "", 100))] == [6, 6]
     assert work.after(connection, first[-1][1], 1)[0][1] == stamp(at(minutes=20))
+
+
+def test_of_two_people_who_rename_at_once_the_later_one_has_the_whole_past(connection: manager.Writer) -> None:
+    """Or rows that the earlier one's run comes to after the later one's would bear a name that nobody wants."""
+    first, second = called(connection), called(connection, text="Cellar")
+    everything = [number for number, _ in first.after(connection, "", 100)]
+    second.do(connection, everything)
+    first.do(connection, everything)
+    assert second.count(connection) == 0
 
 
 def test_a_missing_name_is_rewritten_too(connection: manager.Writer) -> None:

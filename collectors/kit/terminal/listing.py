@@ -13,7 +13,7 @@ from storage.gaps import Coverage, Span, Window
 from storage.history import Newest
 from storage.reading import instant, stamp
 
-HEADINGS = ("id", "name", "location", "type", "last reading", "age", "battery", "offset", "active")
+HEADINGS = ("id", "name", "location", "type", "last reading (UTC)", "age", "battery", "offset", "active")
 BELOW = HEADINGS.index("id"), HEADINGS.index("type")  # where the terminal is not wide enough for all
 LENGTHS = (("d", 86_400), ("h", 3_600), ("min", 60))
 Item = dict[str, Any]

@@ -79,7 +79,7 @@ class Registry:
         try:
             return the_one(text, self.devices() if os.path.exists(self._path) else [])
         except NoDevice as error:
-            if FULL_ID.fullmatch(text):
+            if FULL_ID.fullmatch(text) and text.isprintable():
                 return Device(device_id=text)
             raise NoDevice(str(error), "to name a device before it is seen, give its full id, hue:... or alexa:..., "
                            "as --discover shows it") from None
