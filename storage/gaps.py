@@ -114,7 +114,7 @@ def _cycles(connection: sqlite3.Connection, window: Window) -> dict[str, list[_D
         FROM collection_cycles
         WHERE started_at >= ?
         ORDER BY started_at
-    """, (_day(window.since),)):
+    """, (stamp(window.since),)):
         at = seconds(started_at)
         if at is not None and window.since.timestamp() <= at <= window.now.timestamp():
             theirs = found.setdefault(collector, {})

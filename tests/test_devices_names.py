@@ -14,6 +14,7 @@ from collectors import amazon_aqm
 from tests.home import CHECKOUT, Home
 from tests.simulator.server import Simulator
 from tests.storage.predecessors import NEWEST, REGISTRY, awkward_rows, leave
+from tests.storage.samples import a_cycle, a_reading, at, store
 
 UTILITY = "hue:00:17:88:01:cc:75:00:01-02-0402"
 
@@ -202,6 +203,13 @@ def test_a_terminal_that_does_not_know_all_letters_stops_nobody(
 def test_what_was_changed_stands_in_the_log(lived: Home) -> None:
     lived.desk("set-name", "utility", "Larder")
     assert f" INFO devices visit {UTILITY} (Utility) is called Larder from now on.\n" in lived.log()
+
+
+def test_a_long_rewriting_leaves_no_more_lines_in_the_log_than_a_short_one(lived: Home) -> None:
+    store(lived.database, *(a_cycle(a_reading(UTILITY, at(seconds=n)), at=at(seconds=n)) for n in range(100)))
+    before = len(lived.log().splitlines())
+    assert "that were rewritten: 101." in lived.desk("amend-name", UTILITY, "Larder", "--recursive").out
+    assert len(lived.log().splitlines()) == before + 3
 
 
 def test_looking_leaves_no_trace(lived: Home) -> None:

@@ -130,6 +130,19 @@ def test_after_a_small_step_of_the_clock_no_cycle_is_missed(day: Lived) -> None:
     assert day.found() == []
 
 
+@pytest.mark.parametrize("outcomes", [("skipped", "ok"), ("ok", "skipped")])
+def test_two_runs_within_one_second_are_one_cycle_if_one_of_them_told(day: Lived, outcomes: tuple[str, str]) -> None:
+    """Whichever of them is on record first."""
+    moment = stamp(at(hours=3))
+    day.change("DELETE FROM collection_cycles WHERE started_at = ?", moment)
+    for outcome in outcomes:
+        day.change("INSERT INTO collection_cycles (started_at, outcome, collector) VALUES (?, ?, 'hue')", moment,
+                   outcome)
+    assert (day.report()["hue:a"].expected, day.found()) == (288, [])
+    day.silent("hue:a", at(hours=3), at(hours=3) + EVERY)
+    assert day.found() == [(at(hours=3), at(hours=3), 1, "device_stale_or_unreachable")]
+
+
 def test_readings_that_moved_on_when_the_clock_was_set_back_are_not_missed(database: Path) -> None:
     """An hour is lived through twice; the second time each reading stands a second later."""
     lived = Lived(database, SUNDAY, at(hours=2))

@@ -86,6 +86,12 @@ def test_a_place_from_the_configuration_goes_with_reading_and_sighting() -> None
     assert (sighting.location, sighting.location_source, found.location) == ("Larder", "config", "Larder")
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_bridges_own_id_goes_before_ours_where_both_are_configured(order: int) -> None:
+    places = dict([(UNIQUE_ID, "Larder"), (f"hue:{UNIQUE_ID}", "Attic")][::order])
+    assert collect(box(), sensor_locations=places)[0].location == "Larder"
+
+
 @pytest.mark.parametrize(("hundredths", "celsius"), [(2029, 20.29), (0, 0.0), (1, 0.01), (-1, -0.01), (-1250, -12.5)])
 def test_a_temperature_comes_in_hundredths_of_a_degree(hundredths: int, celsius: float) -> None:
     assert reading(box(temperature=hundredths)).temperature_celsius == celsius
