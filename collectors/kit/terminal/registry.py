@@ -27,7 +27,8 @@ FULL_ID = re.compile(r"[a-z][a-z_]{2,}:\S+")  # a hardware address without our p
 CANDIDATES = 8  # as many as one reads
 CHUNK = 5_000  # rows looked for at once, without any lock
 FEWEST, MOST = 20, 2_000  # rows changed at once
-SHORTEST_MS, LONGEST_MS = 10.0, 80.0  # how long the database is to be held for them
+LONGEST_MS = 120.0  # for which the database is held on purpose; less than anybody notices
+TIMES = 3  # as long as for the fewest rows, which is little more than an empty commit takes
 PAUSE_SECONDS = 0.02  # four times as long as those who wait sleep between two looks at the lock
 
 
@@ -53,7 +54,6 @@ class Registry:
             marker=configuration.data / replacement.MARKER)
         self._persistent = retry_policy(configuration.retry)(
             on=Busy, operation="store", listener=report.retry, endpoint=storage.database_path.name)
-        self._hold_ms = SHORTEST_MS
 
     def devices(self) -> list[Device]:
         """Return every device there is a trace of."""
@@ -90,8 +90,7 @@ class Registry:
 
         def decide(connection: manager.Writer) -> None:
             changed[:] = [devices.change(connection, device_id, alter)]
-        # No batch is to hold the database longer than three small changes would.
-        self._hold_ms = min(max(3 * self._write(decide), SHORTEST_MS), LONGEST_MS)
+        self._write(decide)
         return changed[0]
 
     def count(self, work: Work) -> int:
@@ -102,16 +101,19 @@ class Registry:
     def batches(self, work: Work) -> Iterator[int]:
         """Do the work a few rows at a time; yield how many rows each time. What is done stays done if it is broken off.
 
-        The batches grow and shrink so that each holds the database as long as it may, whatever the disk.
+        The batches grow and shrink so that each holds the database as long as it may, whatever the disk and whoever
+        else is busy.
         """
-        size, latest = FEWEST, ""
+        size, latest, hold_ms = FEWEST, "", LONGEST_MS
         while chunk := self._after(work, latest):
             latest = chunk[-1][1]
             while chunk:
                 batch, chunk = [each for each, _ in chunk[:size]], chunk[size:]
                 with _without_chatter():
                     took_ms = self._write(partial(_do, work, batch))
-                size = max(size // 2, FEWEST) if took_ms > self._hold_ms else min(size + size // 4, MOST)
+                if size == FEWEST:
+                    hold_ms = min(TIMES * took_ms, LONGEST_MS)
+                size = max(size // 2, FEWEST) if took_ms > hold_ms else min(size + size // 2, MOST)
                 yield len(batch)
                 time.sleep(PAUSE_SECONDS)
 
