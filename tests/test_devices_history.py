@@ -73,16 +73,26 @@ def collecting(home: Home) -> Iterator[None]:
             process.join()
 
 
-def waits_ms(home: Home) -> dict[str, list[float]]:
-    """Return of each cycle but the fixture's what it took beside its requests, by its own account.
+def longest_ms(home: Home, first: int) -> dict[str, float]:
+    """Return of each collector's cycles, from the given one on, the most that one took beside its requests.
 
-    That is an upper limit of how long it waited for the database.
+    That is by its own account, in its row, and an upper limit of how long it waited for the database.
     """
-    found: dict[str, list[float]] = {}
-    for row in home.cycles()[2:]:
+    found: dict[str, float] = {}
+    for row in home.cycles()[first:]:
         assert row["outcome"] == "ok", row
-        found.setdefault(row["collector"], []).append(row["duration_ms"] - row["fetch_ms"])
+        found[row["collector"]] = max(found.get(row["collector"], 0.0), row["duration_ms"] - row["fetch_ms"])
+    assert set(found) == {"hue", "amazon_aqm"}
     return found
+
+
+def undisturbed(home: Home) -> tuple[int, float]:
+    """Let some seconds pass; return how many cycles there are then, and the most that one took beside its requests.
+
+    A machine that is busy with other things makes them wait, too, and that is not what is tested.
+    """
+    sleep(3)
+    return len(home.cycles()), max(longest_ms(home, 2).values())
 
 
 def checksum(path: Path, last: int) -> tuple[int, str]:
@@ -128,7 +138,7 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
     before = checksum(old.database, last)
     rename = "amend-name", "--recursive", UTILITY, "Larder"
     with collecting(old):
-        sleep(1)
+        count, usual_ms = undisturbed(old)
         first, terminal = begun(old, *rename)
         while counted(old, "Larder") < ROWS * 0.3:
             assert first.poll() is None
@@ -144,10 +154,10 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
         assert second.wait() == 0, text
         seconds = monotonic() - begin
         sleep(1)
-    waits = waits_ms(old)
-    print(f"{ROWS} rows, the last {ROWS - done} in {seconds:.1f} s; cycles and their longest waits: " + ", ".join(
-        f"{name} {len(each)}, {max(each):.0f} ms" for name, each in waits.items()))
-    assert set(waits) == {"hue", "amazon_aqm"} and all(max(each) <= LONGEST_WAIT_MS for each in waits.values()), waits
+    found = longest_ms(old, count)
+    print(f"{ROWS} rows, the last {ROWS - done} in {seconds:.1f} s; beside its requests a cycle took at most "
+          f"{usual_ms:.0f} ms before, and then {found} in {len(old.cycles()) - count} cycles")
+    assert max(found.values()) <= usual_ms + LONGEST_WAIT_MS
     percents = [int(each) for each in re.findall(r"(\d+)%", text)]
     assert percents == sorted(percents) and percents[-1] == 100 and len(set(percents)) > 5
     assert checksum(old.database, last) == before
@@ -158,13 +168,14 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
 def test_a_past_is_deleted_beside_both_collectors(old: Home) -> None:
     """All that there was is gone, and what was measured meanwhile is there."""
     with collecting(old):
-        sleep(1)
+        count, usual_ms = undisturbed(old)
         run = old.devices("forget", "utility", "--delete-history", answer=f"{UTILITY}\n")
         assert run.code == 0, run.err
         sleep(1)
-    assert all(max(each) <= LONGEST_WAIT_MS for each in waits_ms(old).values()), waits_ms(old)
+    assert max(longest_ms(old, count).values()) <= usual_ms + LONGEST_WAIT_MS
+    decided = next(line[:19] for line in old.log().splitlines() if f"{UTILITY} (Utility) is inactive" in line)
     kept = [row["timestamp"] for row in old.rows() if row["device_id"] == UTILITY]
     cycles = [row["started_at"] for row in old.cycles() if row["collector"] == "hue"]
-    assert kept and kept == cycles[-len(kept):] and len(cycles) - len(kept) <= 3
+    assert kept and kept == cycles[-len(kept):] and {each for each in cycles if each[:19] > decided} <= set(kept)
     others = [row["device_id"] for row in old.rows() if row["device_id"] != UTILITY]
     assert len(others) == sum(4 if row["collector"] == "hue" else 1 for row in old.cycles())

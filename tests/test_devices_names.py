@@ -137,6 +137,14 @@ def test_a_place_chosen_by_command_holds_from_the_next_reading_on(lived: Home) -
     assert listed(lived)["Utility"]["location"] == "Cellar"
 
 
+def test_a_place_can_be_given_to_the_whole_past(lived: Home) -> None:
+    cycle(lived)
+    run = lived.desk("set-location", "utility", "Cellar", "--recursive")
+    assert run.code == 0 and "Readings of its past that were rewritten: 2." in run.out
+    assert [row["location"] for row in lived.rows() if row["device_id"] == UTILITY] == ["Cellar"] * 2
+    assert "Cellar" not in {row["location"] for row in lived.rows() if row["device_id"] != UTILITY}
+
+
 def test_a_place_in_the_configuration_goes_before_and_that_is_told(lived: Home) -> None:
     lived.configure_hue(sensor_locations={UTILITY.removeprefix("hue:"): "Attic"})
     run = lived.desk("set-location", "utility", "Cellar")

@@ -61,6 +61,18 @@ def test_a_database_that_another_writer_holds_is_waited_for_and_then_told(stored
     assert {row["device_name"] for row in rows(stored.database, "SELECT * FROM device_registry")} == {"Kitchen", "Hall"}
 
 
+@pytest.mark.parametrize("command", [["list"], ["migrate"]], ids=" ".join)
+def test_a_database_that_nobody_else_may_even_read_is_told_of(stored: Home, command: list[str]) -> None:
+    """As an sqlite3 that was left open in exclusive mode has it."""
+    with closing(sqlite3.connect(stored.database, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE readings SET name = 'Other'")
+        other.execute("COMMIT")
+        run = stored.desk(*command)
+    assert run.code == 1 and "database is locked" in run.err
+
+
 @pytest.mark.parametrize("command", LOOKING, ids=" ".join)
 def test_looking_does_not_wait_for_writers(stored: Home, command: list[str]) -> None:
     with locked(manager.lock_path(stored.database), 0), closing(

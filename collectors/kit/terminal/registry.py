@@ -27,7 +27,7 @@ FULL_ID = re.compile(r"[a-z][a-z_]{2,}:\S+")  # a hardware address without our p
 CANDIDATES = 8  # as many as one reads
 CHUNK = 5_000  # rows looked for at once, without any lock
 FEWEST, MOST = 20, 2_000  # rows changed at once
-LONGEST_MS = 120.0  # for which the database is held on purpose; less than anybody notices
+LONGEST_MS = 60.0  # for which the database is held on purpose; less than anybody notices
 TIMES = 3  # as long as for the fewest rows, which is little more than an empty commit takes
 PAUSE_SECONDS = 0.02  # four times as long as those who wait sleep between two looks at the lock
 
