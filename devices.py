@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -228,9 +229,9 @@ def gaps(visit: Visit, since: timedelta, as_json: bool) -> None:
                     settings.storage.keep_cycles_days, stopped)
     registry = visit.registry(changing=False)
     found = registry.coverage(visit.devices(registry), window)
-    waiting = spool.look(settings.data)
-    if waiting.readings:
-        click.echo(f"{waiting.readings} readings wait in the spool; they are shown as missing.", err=True)
+    with suppress(OSError):  # whoever may not read the spool is told what the database knows
+        if waiting := spool.look(settings.data).readings:
+            click.echo(f"{waiting} readings wait in the spool; they are shown as missing.", err=True)
     if as_json:
         click.echo(json.dumps(listing.gap_items(found, window.now), indent=2))
     else:

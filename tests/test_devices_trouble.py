@@ -202,3 +202,9 @@ def test_readings_in_the_spool_are_told_of_with_the_gaps(home: Home) -> None:
     spool.append(home.data, a_cycle(a_reading(at=at(minutes=5)), at=at(minutes=5)), 1.0)
     run = home.desk("gaps")
     assert run.code == 0 and "1 readings wait in the spool; they are shown as missing." in run.err
+
+
+def test_a_spool_that_cannot_be_read_keeps_nobody_from_the_gaps(stored: Home) -> None:
+    (stored.data / "spool.journal").mkdir()
+    run = stored.desk("gaps")
+    assert (run.code, run.err) == (0, "")
