@@ -18,7 +18,8 @@ from config.problems import ConfigurationError
 from config.settings import Collection, Configuration, Logging, Retry, Storage
 
 __all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Email", "Logging", "NamedDevice",
-           "Retry", "Secrets", "Storage", "find", "known_devices", "load", "load_secrets"]
+           "Retry", "Secrets", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
+           "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
@@ -32,12 +33,22 @@ def find(argument: str | None) -> Path:
 
 def load(path: Path, collectors: Mapping[str, type | None]) -> Configuration:
     """Given config.yaml and the known collectors' settings types, return it checked. Raise ConfigurationError."""
+    configuration, error = survey(path, collectors)
+    if error is not None:
+        raise error
+    return configuration
+
+
+def survey(path: Path, collectors: Mapping[str, type | None]) -> tuple[Configuration, ConfigurationError | None]:
+    """Return the configuration, with defaults for all that is wrong in it, and all that is wrong.
+
+    Of a file that cannot be read nothing is known, and `collectors` is empty then.
+    """
     path = _absolute(path)
     remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
-    document = read(path, remedy)
-    if document is None:
-        raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
-                                 f"HOME_MONITOR_CONFIG, or copy the config/config.yaml of the project to {path}")
+    error, document = _read(path, remedy)
+    if error is not None:
+        collectors = {}
     current, written = predecessor.translate(document, collectors)
     inspection = Inspection(path.parent.parent, written)
     inspection.note_unknown(current, (*SECTIONS, "collectors"))
@@ -46,9 +57,8 @@ def load(path: Path, collectors: Mapping[str, type | None]) -> Configuration:
     inspection.note_unknown(own, collectors, "collectors.")
     settings = {name: inspection.section(kind, own.get(name), f"collectors.{name}")
                 for name, kind in collectors.items() if kind is not None}
-    inspection.settle(path, remedy)
     return Configuration(path=path, root=path.parent.parent, collectors=settings, warnings=tuple(inspection.warnings),
-                         **shared)
+                         **shared), error or inspection.verdict(path, remedy)
 
 
 def load_secrets(path: Path, sections: Mapping[str, type | None]) -> Secrets:
@@ -56,18 +66,42 @@ def load_secrets(path: Path, sections: Mapping[str, type | None]) -> Secrets:
 
     Raise ConfigurationError, which never holds a value of the file.
     """
+    secrets, error = survey_secrets(path, sections)
+    if error is not None:
+        raise error
+    return secrets
+
+
+def survey_secrets(path: Path, sections: Mapping[str, type | None]) -> tuple[Secrets, ConfigurationError | None]:
+    """Return the secrets, with defaults for all that is wrong in them, and all that is wrong."""
     path = _absolute(path)
     remedy = f"correct {path}; the config/secrets.yaml.example of the project shows its form"
-    document = read(path, remedy, private=True)
+    error: ConfigurationError | None = None
+    document: dict[object, object] | None = {}
+    try:
+        document = read(path, remedy, private=True)
+    except ConfigurationError as trouble:
+        error = trouble
     given = document or {}
     inspection = Inspection(path.parent.parent, private=True)
     inspection.note_unknown(given, ("email", *sections, *predecessor.SECRETS))
     checked = {name: inspection.section(kind, given.get(name), name)
                for name, kind in sections.items() if kind is not None}
     email = None if given.get("email") is None else inspection.section(Email, given["email"], "email")
-    inspection.settle(path, remedy)
     return Secrets(path=path, found=document is not None, sections=checked, values=credentials.values(given),
-                   logins=credentials.logins(given), email=email, warnings=tuple(inspection.warnings))
+                   logins=credentials.logins(given), email=email,
+                   warnings=tuple(inspection.warnings)), error or inspection.verdict(path, remedy)
+
+
+def _read(path: Path, remedy: str) -> tuple[ConfigurationError | None, dict[object, object]]:
+    try:
+        document = read(path, remedy)
+    except ConfigurationError as error:
+        return error, {}
+    if document is None:
+        return ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
+                                  f"HOME_MONITOR_CONFIG, or copy the config/config.yaml of the project to {path}"), {}
+    return None, document
 
 
 def _absolute(path: str | Path) -> Path:

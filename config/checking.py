@@ -28,17 +28,20 @@ class Inspection:
         self._private = private
 
     def section(self, kind: type[Any], given: object, where: str) -> Any:
-        """Return an instance of the dataclass, or None with the reasons among the problems."""
+        """Return an instance of the dataclass; what is wrong is among the problems then, and has its default here.
+
+        Without a default for it there is no instance: None.
+        """
         known = {each.metadata.get("key", each.name): each for each in dataclasses.fields(kind)}
         before = len(self.problems)
-        mapping = self.mapping(given, where)
+        mapping, values = self.mapping(given, where), {}
+        if len(self.problems) == before:
+            self.note_unknown(mapping, known, f"{where}.")
+            values = {each.name: self._field(each, mapping.get(key, MISSING), f"{where}.{key}")
+                      for key, each in known.items()}
         if len(self.problems) > before:
-            return None
-        self.note_unknown(mapping, known, f"{where}.")
-        values = {each.name: self._field(each, mapping.get(key, MISSING), f"{where}.{key}")
-                  for key, each in known.items()}
-        if len(self.problems) > before:
-            return None
+            given_up = {each.name: self._default(each) for each in known.values() if values.get(each.name) is None}
+            return None if MISSING in given_up.values() else kind(**values | given_up)
         made = kind(**values)
         keys = {each.name: key for key, each in known.items()}
         for name, sentence in getattr(made, "problems", tuple)():
@@ -59,10 +62,9 @@ class Inspection:
             if key not in names:
                 self.warnings.append(f"{prefix}{named(key, self._private)}: {unknown(key, names, self._private)}")
 
-    def settle(self, path: Path, remedy: str) -> None:
-        """Raise ConfigurationError if there is any problem."""
-        if self.problems:
-            raise ConfigurationError(path, self.problems, remedy)
+    def verdict(self, path: Path, remedy: str) -> ConfigurationError | None:
+        """Return all problems as one error, None if there is none."""
+        return ConfigurationError(path, self.problems, remedy) if self.problems else None
 
     def _report(self, where: str, sentence: str) -> None:
         self.problems.append(f"{self._written.get(where, where)}: {sentence}")
@@ -72,7 +74,7 @@ class Inspection:
 
     def _field(self, each: "dataclasses.Field[Any]", given: object, where: str) -> object:
         kind, optional = _unwrapped(each.type)
-        default = each.default if each.default_factory is MISSING else each.default_factory()
+        default = self._default(each)
         if default is MISSING and given in (MISSING, None, "", []):
             self._report(where, "is missing, and there is no default")
             return None
@@ -80,7 +82,12 @@ class Inspection:
             return None
         if given is not MISSING and given is not None:
             return self._value(kind, given, each.metadata, where)
-        return self._root / str(default) if is_path(kind, each.metadata) and default is not None else default
+        return default
+
+    def _default(self, each: "dataclasses.Field[Any]") -> object:
+        default = each.default if each.default_factory is MISSING else each.default_factory()
+        is_file = is_path(_unwrapped(each.type)[0], each.metadata) and default not in (MISSING, None)
+        return self._root / str(default) if is_file else default
 
     def _value(self, kind: object, given: object, rules: Mapping[str, Any], where: str) -> object:
         if get_origin(kind) is dict:
