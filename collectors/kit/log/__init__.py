@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from collectors.kit.log.line import Line, escaped
-from collectors.kit.log.mask import Mask
+from collectors.kit.log.line import Line
 from collectors.kit.log.rotating import RotatingLog
+from collectors.kit.mask import Mask, escaped
 
 __all__ = ["LogSettings", "Mask", "RotatingLog", "escaped", "set_up", "shut_down"]
 

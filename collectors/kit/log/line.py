@@ -7,7 +7,7 @@ anything is escaped or cut, so that no half of one survives at the cut.
 import logging
 import time
 
-from collectors.kit.log.mask import Mask
+from collectors.kit.mask import Mask, escaped
 
 LIMIT = 8192  # bytes, the line feed included
 CUT = " [...] "
@@ -50,13 +50,6 @@ def _message(record: logging.LogRecord) -> str:
         return record.getMessage()
     except MISFITS:
         return f"{record.msg} {record.args}"
-
-
-def escaped(text: str) -> str:
-    """Return any text with line feeds, escape codes, direction marks and lone surrogates spelt out."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _capped(text: str) -> str:

@@ -52,6 +52,13 @@ class Mask:
         self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
 
 
+def escaped(text: str) -> str:
+    """Return any text with line feeds, escape codes, direction marks and lone surrogates spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def _hidden(match: re.Match[str]) -> str:
     return match[0][:match.start(match.lastindex or 0) - match.start()] + MASKED
 
