@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from collectors.hue.address import normal_id
-from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotUnderstood
+from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotTrusted, NotUnderstood
 from collectors.kit.session import Answer, Session
 from collectors.kit.trust import Trust
 from storage.reading import printable
@@ -17,6 +17,7 @@ from storage.reading import printable
 log = logging.getLogger(__name__)
 
 PAIR = "python devices.py pair hue"
+INTRODUCE = f"{PAIR} if this bridge is ours now, else set collectors.hue.bridge_ip in config.yaml to ours"
 
 # The error types that mean something to us: https://developers.meethue.com/develop/hue-api/error-messages/
 UNAUTHORISED, NOT_PRESSED, INTERNAL = 1, 101, 901
@@ -83,7 +84,8 @@ class Bridge:
                 self.address + path, timeout_seconds=self.timeout_seconds, trust=self.trust, endpoint=endpoint,
                 share=self.share, check=check)
         except NotAuthorised as error:
-            raise type(error)(str(error), error.remedy or PAIR) from None
+            remedy = INTRODUCE if isinstance(error, NotTrusted) else PAIR
+            raise type(error)(str(error), error.remedy or remedy) from None
 
 
 def _check_sensors(document: object) -> None:

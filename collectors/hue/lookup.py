@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from collectors.hue import Secrets, Settings
 from collectors.hue.address import base_address, is_address, normal_id
-from collectors.hue.bridge import PAIR, Bridge
+from collectors.hue.bridge import INTRODUCE, PAIR, Bridge
 from collectors.kit.errors import (BadAnswer, CannotReach, CollectorError, NotAuthorised, NotTrusted, NotUnderstood,
                                    Throttled)
 from collectors.kit.session import Answer, Session
@@ -51,6 +51,12 @@ def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory) -
                 remember(settings, memory, address)
             return candidate, answer
     return _look_up(bridge, settings, memory, error)
+
+
+def recognise(bridge: Bridge) -> None:
+    """Raise NotTrusted for another bridge than ours that takes our key: over http no certificate has told."""
+    if bridge.bridge_id is not None and bridge.address.startswith("http://") and bridge.fetch_id() != bridge.bridge_id:
+        raise NotTrusted(f"another bridge than {bridge.bridge_id} is at {bridge.address}", INTRODUCE)
 
 
 def expected_id(settings: Settings, secrets: Secrets) -> str | None:

@@ -179,6 +179,8 @@ class _Attempt:
             return tls_error(error, self._host, "" if self.trust else CLOCK_AND_AUTHORITIES)
         if isinstance(error, requests.exceptions.Timeout):
             return CannotReach(f"{self._host} did not answer within {seconds:.1f} s")
+        if any(isinstance(cause, TimeoutError) and cause.errno is None for cause in chain(error)):  # our own alarm
+            return CannotReach(f"{self._host} did not finish its answer within {seconds:.1f} s")
         if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
             return BadAnswer(f"{self._host} broke off in the middle of its answer")
         if isinstance(error, requests.exceptions.ConnectionError):
