@@ -40,7 +40,8 @@ class Collector(Protocol):
 
     `Settings` is a frozen dataclass: its section of config.yaml, with the defaults and ranges, and `places`, if it lets
     people place devices there: where each stands, by device id. A module may also offer
-    `Secrets`, its section of secrets.yaml in the same form (else None is handed to it), and
+    `Secrets`, its section of secrets.yaml in the same form (else None is handed to it), whose `missing()` may name the
+    key without which the source lets nobody in, and
     `pair(settings, http, memory, human)`, which introduces us to the source and returns what belongs in secrets.yaml.
     """
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pwd import getpwuid
 
 from storage import Busy, StorageError, Unavailable, Unusable
 
@@ -111,17 +112,21 @@ def translate(error: OSError, path: Path) -> StorageError:
     return Unavailable(f"{path} cannot be used now: {reason}")
 
 
+def is_anothers(folder: Path) -> bool:
+    """Tell whether root runs this, and the folder belongs to somebody else."""
+    return os.geteuid() == 0 and os.path.isdir(folder) and folder.stat().st_uid != 0
+
+
 def take_on_owner(folder: Path) -> None:
     """Run as root, become the owner of the folder: files of root's would lock out the account that cron uses.
 
     Nothing happens for anybody else, or where the folder is root's or not there.
     """
-    if os.geteuid() == 0 and os.path.isdir(folder):
+    if is_anothers(folder):
         owner = folder.stat()
-        if owner.st_uid:
-            os.setgroups([])
-            os.setgid(owner.st_gid)
-            os.setuid(owner.st_uid)
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 def permitted(path: Path) -> bool:
@@ -139,3 +144,13 @@ def permit(path: Path) -> str:
         names = f"{shlex.quote(str(path))}*"
         return f"sudo chown {user} {names} && sudo chmod u+rw {names}"
     return f"sudo chown {user} {shlex.quote(str(folder))} && sudo chmod u+rwx {shlex.quote(str(folder))}"
+
+
+def owner(path: Path) -> str:
+    """Return the name of a file, its owner and its mode."""
+    seen = path.stat()
+    try:
+        owner = getpwuid(seen.st_uid).pw_name
+    except KeyError:
+        owner = str(seen.st_uid)
+    return f"{path.name} {owner} {seen.st_mode & 0o7777:04o}"

@@ -123,6 +123,7 @@ class CronHouse:
         self._mails, self._said = folder / "mails", folder / "said"
         for name in ("collectors", "config", "storage"):
             shutil.copytree(CHECKOUT / name, self.home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"))
+        shutil.copy(CHECKOUT / "healthcheck.py", self.home)
         for path in (self._mails, folder / "etc", folder / "sbin", self.home / ".venv" / "bin"):
             path.mkdir(parents=True)
         _write_script(self.home / ".venv" / "bin" / "python", f'exec {shlex.quote(sys.executable)} "$@"')

@@ -82,6 +82,8 @@ def demonstrate(folder: Path, *options: str) -> None:
         visit(folder)
         sleep(1)  # times are stored in whole seconds, and the second cycle's is to differ
         visit(folder)
+        say("\nIs all well? The health check looks at everything, and asks the bridge and the cloud.\n")
+        run([os.path.relpath(CHECKOUT / "healthcheck.py"), "--config", str(folder / "config" / "config.yaml")])
     database = folder / "data" / "readings.db"
     say("\nThe house is closed again. The devices that it told of:\n")
     run([os.path.relpath(CHECKOUT / "devices.py"), "--config", str(folder / "config" / "config.yaml"), "list"])

@@ -10,12 +10,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from storage.memory import Memory
-from storage.reading import Reading, Sighting
-
 if TYPE_CHECKING:
     from collectors import Human
     from collectors.kit.session import Session
+    from storage.memory import Memory
+    from storage.reading import Reading, Sighting
 
 ALERT = ("ALERT_TOKEN_REFRESH_NEEDED.txt", "https://www.amazon.com/ap/signin")
 
@@ -67,22 +66,26 @@ class Secrets:
     refresh_token: str | None = field(default=None, repr=False)
     cookies: dict[str, str] = field(default_factory=dict, repr=False)
 
+    def missing(self) -> str | None:
+        """Return the key without which there is no login, None if it or the cookies are there."""
+        return None if self.refresh_token or self.cookies else "refresh_token"
 
-def collect(settings: Settings, secrets: Secrets, http: "Session", memory: Memory,
-            now: datetime) -> Iterator[Reading | Sighting]:
+
+def collect(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory",
+            now: datetime) -> "Iterator[Reading | Sighting]":
     """Yield every monitor of the account, and a reading of each that is reachable and has fresh values."""
     from collectors.amazon_aqm import cloud, monitors
     with cloud.growing_patience(memory):
         yield from monitors.collect(cloud.enter(settings, secrets, http, memory, now), settings, memory, now)
 
 
-def probe(settings: Settings, secrets: Secrets, http: "Session", memory: Memory) -> str:
+def probe(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory") -> str:
     """Ask for the state of the known monitors, or which ones there are if none is known."""
     from collectors.amazon_aqm import cloud, monitors
     return monitors.probe(cloud.enter(settings, secrets, http, memory, None), settings, memory)
 
 
-def pair(settings: Settings, http: "Session", memory: Memory, human: "Human") -> dict[str, str]:
+def pair(settings: Settings, http: "Session", memory: "Memory", human: "Human") -> dict[str, str]:
     """Have the person sign in with their own browser; return what belongs in secrets.yaml."""
     from collectors.amazon_aqm import pairing
     return pairing.pair(settings, http, memory, human)

@@ -13,12 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.memory import Memory
-from storage.reading import Reading, Sighting
-
 if TYPE_CHECKING:
     from collectors import Human
     from collectors.kit.session import Session
+    from storage.memory import Memory
+    from storage.reading import Reading, Sighting
 
 
 ALERT = ("ALERT_HUE_PAIRING_NEEDED.txt", "https://discovery.meethue.com")  # which tells the bridge's address
@@ -70,6 +69,10 @@ class Secrets:
     bridge_ip: str | None = None
     certificate_fingerprint: str | None = None
 
+    def missing(self) -> str | None:
+        """Return the key without which no bridge lets us in, None if it is there."""
+        return None if self.api_key else "api_key"
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with the key, without telling it, and with the rest."""
         from collectors.hue.address import is_address
@@ -80,23 +83,24 @@ class Secrets:
         yield from _doubts(self.bridge_id, self.certificate_fingerprint)
 
 
-def collect(settings: Settings, secrets: Secrets, http: "Session", memory: Memory,
-            now: datetime) -> Iterator[Reading | Sighting]:
+def collect(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory",
+            now: datetime) -> "Iterator[Reading | Sighting]":
     """Yield every temperature sensor the bridge knows, and a reading of each whose value is fresh."""
     from collectors.hue import lookup, sensors
     _, answer = lookup.reach(settings, secrets, http, memory)
     yield from sensors.parse(answer.document, settings, now, answer.date)
 
 
-def probe(settings: Settings, secrets: Secrets, http: "Session", memory: Memory) -> str:
-    """Ask the bridge for its sensors, for its other addresses do not tell whether the key is good."""
+def probe(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory") -> str:
+    """Ask the bridge for its sensors, for its other addresses do not tell whether the key is good; then who it is."""
     from collectors.hue import lookup, sensors
     bridge, answer = lookup.reach(settings, secrets, http, memory)
+    lookup.recognise(bridge)
     count = len(sensors.thermometers(answer.document))
     return f"bridge {bridge.bridge_id or 'of unknown id'} at {bridge.address} knows {count} temperature sensors"
 
 
-def pair(settings: Settings, http: "Session", memory: Memory, human: "Human") -> dict[str, str]:
+def pair(settings: Settings, http: "Session", memory: "Memory", human: "Human") -> dict[str, str]:
     """Ask the person to press the bridge's button; return what belongs in secrets.yaml."""
     from collectors.hue import pairing
     return pairing.pair(settings, http, memory, human)

@@ -32,6 +32,11 @@ class Deadline:
     def __init__(self, seconds: float, *, _end: float | None = None) -> None:
         self._end = time.monotonic() + seconds if _end is None else _end
 
+    @classmethod
+    def since_start(cls, seconds: float) -> "Deadline":
+        """Return the deadline that many seconds after this process began; what it has worked since counts as passed."""
+        return cls(seconds - time.process_time())
+
     def remaining(self) -> float:
         """Return the seconds left, negative when over."""
         return self._end - time.monotonic()

@@ -1,0 +1,131 @@
+"""Reads what the human wrote, without which nothing can be asked, and has everything examined.
+
+    foreman: reads config.yaml and secrets.yaml
+       ├── storekeeper: imports SQLite and all that belongs to it meanwhile, for both take their time
+       │      └── a process for each component of the storage
+       └── a process for each other component
+"""
+
+import argparse
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collectors.kit.checkup.crew import Crew, confine
+from collectors.kit.stopwatch import Deadline
+
+if TYPE_CHECKING:
+    from collectors.kit.checkup import House
+    from storage.checkup import Findings
+
+STORAGE = ("database_wal", "database_write", "spool", "freshness")
+
+
+class Foreman:
+    """In charge of a crew, as the command line says."""
+
+    def __init__(self, crew: Crew, options: argparse.Namespace, now: datetime, deadline: Deadline) -> None:
+        self._crew, self._options, self._now, self._deadline = crew, options, now, deadline
+        self._house: "House | None" = None
+        self._checks: "dict[str, Findings]" = {}
+
+    def lead(self) -> None:
+        """Examine what the command line asks for, and return when all have answered or ended."""
+        confine()
+        theirs, ours = os.pipe()
+        storekeeper = self._crew.fork(lambda: self._keep_store(theirs, ours))
+        os.close(theirs)
+        self._crew.examine("configuration", self._prepare())
+        with os.fdopen(ours, "w") as pipe:
+            json.dump(self._brief(), pipe)
+        self._crew.examine_all(self._checks, [storekeeper])
+
+    def _keep_store(self, theirs: int, ours: int) -> None:
+        fault = self._crew.isolate(lambda: _keep_store(self._crew, theirs, ours))
+        for name in STORAGE if fault else ():
+            self._crew.send(name=name, status="fail", message=fault, code=1)
+
+    def _prepare(self) -> "Findings":
+        """Read what the human wrote, and plan what is to be asked."""
+        yield "reading config.yaml and secrets.yaml"
+        import config
+        from collectors.kit import checkup
+        from collectors.kit.mask import Mask
+        house = self._house = self._read(config.find(self._options.config))
+        self._crew.mask = mask = Mask(house.told.values, house.told.logins)
+        checks = checkup.plan(house, self._now, self._deadline, self._options.only, mask.learn)
+        self._crew.send(plan=["configuration", *checks, *STORAGE], sources=list(house.enabled))
+        left_out = dict.fromkeys(house.modules, "--offline") if self._options.offline else {}
+        left_out |= dict.fromkeys(self._options.skip, "--skip")
+        for name in left_out:
+            self._crew.send(name=name, status="skipped", message=f"left out by {left_out[name]}")
+        self._checks = {name: check for name, check in checks.items() if self._is_wanted(name, left_out)}
+        yield from checkup.configuration(house)
+
+    def _is_wanted(self, name: str, left_out: dict[str, str]) -> bool:
+        return name not in left_out and (not self._options.only or name in self._options.only)
+
+    def _read(self, path: Path) -> "House":
+        """Return the house as the owner of its data finds it: root may read what the account of cron may not."""
+        import collectors
+        import config
+        from collectors.kit.checkup import House
+        from storage import files
+        modules: dict[str, Any] = {}
+        faults = {name: fault for name in collectors.names() if (
+            fault := self._crew.isolate(lambda: modules.setdefault(name, collectors.load(name))))}
+        kinds = {name: module.Settings for name, module in modules.items()} | dict.fromkeys(faults)
+        read, error = config.survey(path, kinds)
+        owned = _owned(read.storage.database_path.parent, read.data)
+        if files.is_anothers(owned):
+            self._import_what_root_may_read()
+            files.take_on_owner(owned)
+            read, error = config.survey(path, kinds)
+        sections = {name: getattr(module, "Secrets", None) for name, module in modules.items()} | dict.fromkeys(faults)
+        told, secrets_error = config.survey_secrets(read.secrets_path, sections)
+        return House(modules, read, error, told, secrets_error, faults)
+
+    def _import_what_root_may_read(self) -> None:
+        """Import what comes later: Python itself may be root's alone, and then nobody else can."""
+        import base64  # noqa: F401  # for the mask
+        import encodings.unicode_escape  # noqa: F401  # for what has to be escaped
+        from collectors.kit.checkup import rotation, settings  # noqa: F401  # for the house
+        from storage import alert  # noqa: F401  # for the alerts
+        from storage.checkup import folder  # noqa: F401  # for disk and alerts
+        if not self._options.offline:
+            from collectors.kit.checkup import source  # noqa: F401  # for the sources
+
+    def _brief(self) -> dict[str, Any] | None:
+        """Return what the storekeeper must know, in values that JSON can hold; None where nobody knows it."""
+        house = self._house
+        if house is None:
+            return None
+        read, skip = house.read, self._options.skip
+        return {
+            "wanted": [name for name in STORAGE if self._is_wanted(name, dict.fromkeys(skip, ""))],
+            "database": os.path.realpath(read.storage.database_path), "data": str(read.data),
+            "owned": str(_owned(read.storage.database_path.parent, read.data)), "now": self._now.isoformat(),
+            "is_placeless": bool(house.problems("storage.database_path")), "enabled": list(house.enabled),
+            "interval_seconds": read.collection.interval_seconds,
+            "seconds": self._deadline.remaining(), "values": house.told.values, "logins": house.told.logins}
+
+
+def _owned(*folders: Path) -> Path:
+    """Return the first of the folders that is there."""
+    return next((each for each in folders if each.is_dir()), folders[-1])
+
+
+def _keep_store(crew: Crew, theirs: int, ours: int) -> None:
+    """Wait for the brief, and have the storage examined as it says."""
+    os.close(ours)
+    from collectors.kit.checkup import storing
+    from collectors.kit.mask import Mask
+    from storage import files
+    with os.fdopen(theirs) as pipe:
+        brief = json.load(pipe)
+    if brief is not None:
+        crew.mask = Mask(brief["values"], brief["logins"])
+        files.take_on_owner(Path(brief["owned"]))
+        crew.examine_all({name: check for name, check in storing.plan(brief).items() if name in brief["wanted"]})

@@ -1,0 +1,32 @@
+"""All that is asked of the storage, planned by a brief in plain values: whoever plans it need not know the house.
+
+So the process that asks can import SQLite and all that belongs to it while another one still reads the configuration.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from collectors.kit.stopwatch import Deadline
+from storage import replacement, spool  # noqa: F401  # what is imported now needs no right later
+from storage.checkup import Finding, Findings, database, folder, silence
+
+SEARCH_SECONDS = 1.0  # for damage in the database; one of two million rows takes half of it
+
+
+def plan(brief: dict[str, Any]) -> dict[str, Findings]:
+    """Return the checks of the storage, none of which has begun yet."""
+    path, data, now = Path(brief["database"]), Path(brief["data"]), datetime.fromisoformat(brief["now"])
+    marker, end = data / replacement.MARKER, Deadline(min(SEARCH_SECONDS, brief["seconds"] / 2))
+    checks = {
+        "database_wal": database.wal(path, marker),
+        "database_write": database.write(path, marker, lambda: end.remaining() < 0),
+        "freshness": silence.freshness(path, marker, now, brief["interval_seconds"], brief["enabled"]),
+    }
+    if brief["is_placeless"]:
+        checks = {name: _placeless() for name in checks}
+    return checks | {"spool": folder.waiting(data, now)}
+
+
+def _placeless() -> Findings:
+    yield Finding("skipped", "storage.database_path in config.yaml is wrong: nobody knows where the database is")

@@ -1,0 +1,99 @@
+"""What the README and the crontab say of the health check and of alerts, done as it is written there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.home import CHECKOUT
+from tests.patient import Patient, furnished, healthy, remove
+from tests.simulator.server import Simulator
+
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+PATIENCE_SECONDS = 10.0
+
+
+@pytest.fixture
+def patient() -> Iterator[Patient]:
+    """A healthy home."""
+    folder, place = furnished()
+    try:
+        with Simulator() as simulator:
+            yield healthy(place, simulator)
+    finally:
+        remove(folder)
+
+
+@pytest.fixture
+def checkout(patient: Patient) -> Path:
+    """The home as a checkout with the program in .venv, as the crontab expects it."""
+    for room in ("collectors", "storage"):
+        shutil.copytree(CHECKOUT / room, patient.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (CHECKOUT / "config").glob("*.py"):
+        shutil.copy(path, patient.folder / "config")
+    shutil.copy(CHECKOUT / "healthcheck.py", patient.folder)
+    python = patient.folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    return patient.folder
+
+
+def shell(command: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment}
+    variables.pop("HOME_MONITOR_CONFIG", None)
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=folder, timeout=60, env=variables)
+
+
+def test_the_daily_line_of_the_crontab_mails_only_what_has_failed(patient: Patient, checkout: Path) -> None:
+    line, = (each for each in (CHECKOUT / "crontab.example").read_text(encoding="utf-8").splitlines()
+             if "healthcheck.py" in each)
+    minute, hour, *rest, command = line.split(" ", 5)
+    assert minute.isdecimal() and hour.isdecimal() and rest == ["*", "*", "*"]
+    patient.secrets.chmod(0o644)  # a warning
+    well = shell(command, Path("/"), HOME_MONITOR=str(checkout))
+    assert (well.stdout, well.stderr) == ("", "")
+    patient.simulator.bridge.keys.clear()
+    broken = shell(command, Path("/"), HOME_MONITOR=str(checkout))
+    assert "the bridge refuses our key" in broken.stdout and "Remedy: python devices.py pair hue" in broken.stdout
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_new_configuration_is_tried_before_it_goes_live(good: bool, patient: Patient, tmp_path: Path) -> None:
+    """As the README has it for CI: nothing is there yet but the two files."""
+    command, = re.findall(r"^    (python healthcheck\.py --offline .*)$", README, re.MULTILINE)
+    folder = tmp_path / "path" / "to" / "config"
+    folder.mkdir(parents=True)
+    shutil.copy(patient.config, folder)
+    shutil.copy(patient.secrets, folder)
+    (folder / "secrets.yaml").chmod(0o600)
+    if not good:
+        (folder / "config.yaml").write_text("storage: {busy_timeout_ms: -1}\nlogging: {level: 7}\n", encoding="utf-8")
+    before = sorted(folder.parent.rglob("*"))
+    done = shell(command.replace("healthcheck.py", f"{CHECKOUT}/healthcheck.py").replace(
+        "path/to/config", str(folder)), tmp_path, PYTHONPATH=str(CHECKOUT))
+    assert done.returncode == (0 if good else 1), done
+    assert good or "storage.busy_timeout_ms: -1 is out of range" in done.stdout and "logging.level: 7" in done.stdout
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_the_three_lines_that_watch_for_alerts_show_one_when_it_comes(patient: Patient) -> None:
+    script = "\n".join(re.findall(r"^    (while sleep 60; do\n(?:    .*\n)*?    done)$", README, re.MULTILINE))
+    assert len(script.splitlines()) == 3
+    script = script.replace("sleep 60", "sleep 0.1")
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, cwd=patient.folder) as watch:
+        try:
+            time.sleep(0.3)
+            patient.hand_over(os.geteuid())
+            patient.simulator.bridge.keys.clear()
+            assert [run.code for run in patient.collect("hue")] == [2]
+            assert watch.stdout is not None
+            assert watch.stdout.readline() == "The home monitor needs a human: the bridge refuses our key.\n"
+        finally:
+            watch.terminate()
