@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults import WHOLE
 from tests.home import CHECKOUT, Outcome
 from tests.patient import Patient, furnished, healthy, needs_root, remove
 from tests.simulator.server import Simulator
@@ -58,7 +59,8 @@ def probe(settings, secrets, http, memory):
                 pass
     raise RuntimeError("it is \\x1b[31mbroken\\nhere")
 '''
-LIMITS = [3.0, pytest.param(15.0, marks=pytest.mark.slow)]
+DEFAULT = 15.0
+LIMITS = [3.0, pytest.param(DEFAULT, marks=pytest.mark.skipif(not WHOLE, reason="once is enough: make faults"))]
 LISTEN_ONLY = 0  # places in the queue of a listening socket that accepts nobody
 
 
@@ -89,7 +91,7 @@ def timed(patient: Patient, limit: float, *prefix: str, program: Path = CHECKOUT
           arguments: tuple[str, ...] = ("--json",)) -> tuple[float, Outcome]:
     """Return how long the process took from its start to its end, and what it came to."""
     command = [*prefix, sys.executable, str(program), "--config", str(patient.config), *arguments]
-    if limit != 15.0:  # which is the default
+    if limit != DEFAULT:
         command += ["--timeout", f"{limit:g}"]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/",
@@ -150,7 +152,7 @@ def test_a_connection_that_nobody_takes(limit: float, patient: Patient) -> None:
     assert "did not answer within" in found["message"]
 
 
-@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("limit", [3.0, DEFAULT])
 def test_a_body_that_drips(limit: float, patient: Patient) -> None:
     patient.simulator.faults.add("drip-body", pause=0.3, chunk=1)
     try:
