@@ -133,7 +133,7 @@ class _Run:
         self.end = Deadline(configuration.collection.cycle_deadline_seconds)
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
-        self.store = Store(configuration, now, self.retry, self.deadline.earlier(mail.SENDING_SECONDS), watch, report,
+        self.store = Store(configuration, self.retry, self.deadline.earlier(mail.SENDING_SECONDS), report,
                            self._progress)
         self.memory = Memory(configuration.data / f"{name}.session.json")
         self.found: list[Reading | Sighting] = []
@@ -213,7 +213,7 @@ class _Run:
     def _skip(self) -> int:
         log.info("another run is active: this cycle is left to it")
         self.report.idle("another run is active: this cycle is left to it")
-        self.store.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"))
+        self.store.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"), is_alone=False)
         return 0
 
     def _cycle(self) -> int:

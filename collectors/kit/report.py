@@ -49,23 +49,26 @@ class Result:
 
 
 class Report:
-    """The voice of one run. `retries` are the attempts that failed so far, as the database takes them."""
+    """The voice of one run, which knows whose it is, when it began and how long it has been running.
+
+    `retries` are the attempts that failed so far, as the database takes them.
+    """
 
     def __init__(self, collector: str, now: datetime, manner: Manner, watch: Stopwatch, log: logging.Logger) -> None:
         self.mask = Mask()
         self.retries: list[Retry] = []
         self.has_spoken = False
         self._printed: Exception | None = None
-        self._collector, self._now, self._manner, self._watch, self._log = collector, now, manner, watch, log
+        self.collector, self.now, self._manner, self.watch, self._log = collector, now, manner, watch, log
 
     def retry(self, attempt: Attempt) -> None:
         """Note a failed attempt, or the recovery from one: a line in the log and a row of `retry_events`."""
         error = self.short(attempt.error)
         self.retries.append(Retry(
-            at=self._now + timedelta(seconds=attempt.at_seconds - self._watch.started), operation=attempt.operation,
+            at=self.now + timedelta(seconds=attempt.at_seconds - self.watch.started), operation=attempt.operation,
             endpoint=attempt.endpoint, attempt=attempt.attempt, delay_seconds=attempt.delay_seconds,
             error_type=attempt.error_type, error=error, outcome=attempt.outcome))
-        what = f"{attempt.operation} at {attempt.endpoint or self._collector}"
+        what = f"{attempt.operation} at {attempt.endpoint or self.collector}"
         if attempt.outcome == "recovered":
             self._log.info("%s succeeded at attempt %d", what, attempt.attempt)
         elif attempt.outcome == "retrying":
@@ -99,7 +102,7 @@ class Report:
         elif self._is_heard():
             lines = _table(result.cycle) if manner.table else _lines(result.cycle)
             if result.cycle.outcome == "ok" and not result.cycle.sightings:
-                lines = [f"{self._collector}: the source answers, but knows no device"]
+                lines = [f"{self.collector}: the source answers, but knows no device"]
             for line in lines:
                 self._write(sys.stdout, line)
 
@@ -111,8 +114,8 @@ class Report:
         is_due = self._manner.verbose or _is_terminal(sys.stderr) or not self._is_recent(known.get(kind))
         if is_due and error is not self._printed:
             self.has_spoken = True
-            self._write(sys.stderr, f"{self._collector}: {sentence(error)}")
-            known[kind] = stamp(self._now)
+            self._write(sys.stderr, f"{self.collector}: {sentence(error)}")
+            known[kind] = stamp(self.now)
             if memory is not None:
                 memory["said"] = known
 
@@ -122,27 +125,27 @@ class Report:
             self.has_spoken, self._printed = True, error
             known = [{name: value for name, value in each.row().items() if value is not None} for each in readings]
             why = escaped(self.mask(sentence(error)))
-            _put(sys.stderr, f"{self._collector}: {why}; not stored: {self._json(known)}")
+            _put(sys.stderr, f"{self.collector}: {why}; not stored: {self._json(known)}")
 
     def idle(self, why: str, told: bool = False) -> None:
         """Tell whoever is there why this run does nothing: a program, or a person not `told` in another way."""
         if self._manner.as_json:
-            self.result(Result(Cycle(collector=self._collector, started_at=self._now, outcome="skipped", error=why), 0,
-                               self._watch.elapsed_ms()))
+            self.result(Result(Cycle(collector=self.collector, started_at=self.now, outcome="skipped", error=why), 0,
+                               self.watch.elapsed_ms()))
         elif not told and self._is_heard():
-            self._write(sys.stdout, f"{self._collector}: {why}")
+            self._write(sys.stdout, f"{self.collector}: {why}")
 
     def warn(self, text: str) -> None:
         """Tell the log, and a person who tries things out, of something odd that stops nobody."""
         self._log.warning("%s", text)
         if self._manner.always or _is_terminal(sys.stderr):
-            self._write(sys.stderr, f"{self._collector}: {text}")
+            self._write(sys.stderr, f"{self.collector}: {text}")
 
     def fault(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         """Print what Python would print of an exception that nobody caught, masked, as one line."""
         from traceback import format_exception
         trace = " | ".join("".join(format_exception(kind, error, traceback)).splitlines())
-        self._write(sys.stderr, f"{self._collector}: a fault in the program, please report it: {trace}")
+        self._write(sys.stderr, f"{self.collector}: a fault in the program, please report it: {trace}")
 
     def progress(self, step: str, done: int, total: int) -> None:
         """Show a person at the terminal how far a long piece of work is."""
@@ -157,7 +160,7 @@ class Report:
 
     def _is_recent(self, said_at: object) -> bool:
         try:
-            age = self._now - instant(str(said_at))
+            age = self.now - instant(str(said_at))
         except ValueError:
             return False
         return timedelta(0) <= age < SAY_AGAIN_AFTER
@@ -165,8 +168,8 @@ class Report:
     def _summary(self, result: Result) -> dict[str, object]:
         cycle = result.cycle
         summary: dict[str, object] = {
-            "collector": self._collector,
-            "started_at": stamp(self._now),
+            "collector": self.collector,
+            "started_at": stamp(self.now),
             "outcome": cycle.outcome,
             "readings": [reading.row() for reading in cycle.readings],
             "stored": result.stored,

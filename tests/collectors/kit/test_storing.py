@@ -69,6 +69,26 @@ def test_another_collectors_cycle_stores_what_waits(lived_in: Home, simulator: S
     assert row["location"] == "Kitchen" and row["created_at"] == row["timestamp"] == "2026-11-22T00:55:00+00:00"
 
 
+def test_what_another_run_is_about_to_store_is_left_to_it(lived_in: Home) -> None:
+    """Cron starts all collectors at once; whatever still waits when that run must have ended is stored."""
+    now = instant(lived_in.rows()[0]["timestamp"])
+    spool.append(lived_in.data, a_cycle(collector="amazon_aqm", at=now), 55.5)
+    with freeze_time(now + timedelta(seconds=29)):
+        assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 1
+    with freeze_time(now + timedelta(seconds=30)):
+        assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+
+
+def test_what_a_dead_run_of_the_same_collector_left_is_stored_at_once(lived_in: Home) -> None:
+    """Two never run at a time, so there is nobody else to store it; unless this run is the one that gives way."""
+    now = instant(lived_in.rows()[0]["timestamp"])
+    spool.append(lived_in.data, a_cycle(a_reading(at=now), at=now), 55.5)
+    with freeze_time(now + timedelta(seconds=1)):
+        with locked(lived_in.data / "hue.lock", 0):
+            assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 1
+        assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+
+
 def test_readings_that_have_waited_for_a_day_ask_for_a_human(lived_in: Home) -> None:
     """A locked database is time's to mend, exit 1, until a day has passed; then an alert stands until all is stored."""
     now = instant(lived_in.rows()[0]["timestamp"])
