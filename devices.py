@@ -6,7 +6,6 @@ human is needed.
 
 import json
 import os
-import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -14,8 +13,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -24,6 +22,7 @@ import config
 from collectors.kit import log as log_file
 from collectors.kit.cycle import exit_code
 from collectors.kit.errors import CollectorError
+from collectors.kit.interruption import interruptible
 from collectors.kit.log import escaped
 from collectors.kit.terminal import listing, table
 from collectors.kit.terminal.registry import Registry, label
@@ -41,27 +40,21 @@ class Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command that was asked for."""
-        signal.signal(signal.SIGTERM, _leave)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a letter that a terminal does not know is no reason to fail
                 stream.reconfigure(errors="replace")
         try:
-            return super().invoke(context)
+            with interruptible():
+                return super().invoke(context)
         except (CollectorError, StorageError, config.ConfigurationError) as error:
             context.obj.report.trouble(error, None)
             raise SystemExit(exit_code(error)) from None
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
         finally:
             log_file.shut_down()
 
 
 def _clock() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
-
-
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from time import monotonic, sleep, time
 from types import ModuleType
@@ -25,7 +26,7 @@ from storage import manager
 from storage.reading import stamp
 from tests.home import CHECKOUT, Home
 from tests.simulator.server import Simulator
-from tests.storage.samples import start
+from tests.storage.samples import FORK, start
 
 pytestmark = pytest.mark.slow
 ROWS = 1_000_000 if os.environ.get("HISTORY") == "whole" else 100_000
@@ -54,22 +55,22 @@ def old(home: Home, simulator: Simulator) -> Home:
     return home
 
 
-def come_by_every_second(home: Home, collector: ModuleType) -> None:
-    """Run cycles until somebody ends this process."""
-    while True:
-        sleep(1.01 - time() % 1)
+def come_by_every_second(home: Home, collector: ModuleType, over: Event) -> None:
+    """Run cycles until it is over."""
+    while not over.wait(1.01 - time() % 1):
         home.run(collector=collector)
 
 
 @contextmanager
 def collecting(home: Home) -> Iterator[None]:
     """Let both collectors run beside the test; what they left is in the database afterwards."""
-    running = [start(come_by_every_second, home, collector) for collector in (hue, amazon_aqm)]
+    over = FORK.Event()
+    running = [start(come_by_every_second, home, collector, over) for collector in (hue, amazon_aqm)]
     try:
         yield
     finally:
+        over.set()
         for process in running:
-            process.terminate()
             process.join()
 
 

@@ -169,7 +169,7 @@ def test_an_interrupted_rewriting_says_that_it_can_be_completed(home: Home, numb
         connection.executemany("""
             INSERT INTO readings (timestamp, device_id, device_type, name, created_at)
             VALUES (?, 'hue:kitchen', 'hue_sensor', 'Kitchen', '')
-        """, ((f"{n:09}",) for n in range(20_000)))
+        """, ((f"{n:09}",) for n in range(100_000)))
     command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "amend-name", "kitchen",
                "Larder", "--recursive"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -182,8 +182,8 @@ def test_an_interrupted_rewriting_says_that_it_can_be_completed(home: Home, numb
     assert "Interrupted; the same command, given again, completes it." in err
     done = home.rows(renamed)[0]["count"]
     again = home.desk("amend-name", "larder", "Larder", "--recursive")
-    assert again.code == 0 and f"that were rewritten: {20_001 - done}." in again.out
-    assert home.rows(renamed) == [{"count": 20_001}]
+    assert again.code == 0 and f"that were rewritten: {100_001 - done}." in again.out
+    assert home.rows(renamed) == [{"count": 100_001}]
 
 
 def test_a_reader_that_goes_away_is_no_trouble(stored: Home) -> None:

@@ -69,7 +69,7 @@ class Visit:
             with click.progressbar(length=total, label=what, file=sys.stderr) as bar:
                 for count in registry.batches(work):
                     bar.update(count)
-        except (KeyboardInterrupt, SystemExit):
+        except SystemExit:
             click.echo("\nInterrupted; the same command, given again, completes it.", err=True)
             raise
         return total
