@@ -23,7 +23,7 @@ test: .venv/installed-dev ## check everything: style, types, and the tests with 
 	.venv/bin/python -m pytest --cov --cov-report=term
 
 faults: .venv/installed-dev ## prove at length that nothing is lost: as root, with strace and loop devices
-	FAULTS=whole .venv/bin/python -m pytest tests/faults tests/test_healthcheck_hangs.py
+	FAULTS=whole .venv/bin/python -m pytest -s tests/faults tests/test_healthcheck_hangs.py
 
 history: .venv/installed-dev ## rename a device with a million readings while both collectors run
 	HISTORY=whole .venv/bin/python -m pytest -s tests/test_devices_history.py

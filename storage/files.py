@@ -133,8 +133,8 @@ def permitted(path: Path) -> bool:
     """Tell whether the present user may write the file and SQLite's beside it, or create them where there are none."""
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return False
-    names = (path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))
-    return all(not each.exists() or each.is_file() and os.access(each, os.R_OK | os.W_OK) for each in names)
+    there = filter(os.path.exists, (f"{path}{end}" for end in ("", "-wal", "-shm", "-journal")))
+    return all(os.path.isfile(each) and os.access(each, os.R_OK | os.W_OK) for each in there)
 
 
 def permit(path: Path) -> str:

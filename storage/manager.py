@@ -129,11 +129,14 @@ def _tell(connection: Writer, path: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path, *, busy_timeout_ms: int = 5000) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> Iterator[sqlite3.Connection]:
     """Open the database for reading beside its writers; long transactions would keep its -wal growing.
 
-    Raise Unusable where there is none, Unavailable for one that a writer has still to bring up to date.
+    Raise Unusable where there is none (as gone, where the file `marker` is), Unavailable for one that a writer has
+    still to bring up to date.
     """
+    if marker is not None:
+        replacement.check(path, marker)
     try:
         os.stat(path)
     except FileNotFoundError as error:
@@ -194,8 +197,8 @@ def add_waiting(connection: Writer, waiting: Iterable[Waiting], *,
                 with _savepoint(connection):
                     done = cycles.write(connection, each.cycle, *cycles.prepare(each.cycle), lambda: each.duration_ms,
                                         keep_days, has_waited=True)
-            except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in PERMANENT:
+            except (sqlite3.Error, ArithmeticError, ValueError) as error:
+                if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF not in PERMANENT:
                     raise
                 refusal = Unusable(
                     f"the database refuses the cycle of {each.cycle.collector} of {stamp(each.cycle.started_at)}, "
@@ -209,14 +212,14 @@ def add_waiting(connection: Writer, waiting: Iterable[Waiting], *,
 @contextmanager
 def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("SAVEPOINT cycle")
+    is_whole = False
     try:
         yield
-    except sqlite3.Error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO cycle")
-        raise
+        is_whole = True
     finally:
         if connection.in_transaction:
+            if not is_whole:
+                connection.execute("ROLLBACK TO cycle")
             connection.execute("RELEASE cycle")
 
 

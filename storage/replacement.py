@@ -23,9 +23,9 @@ ACCEPT = "python devices.py accept-new-database"
 
 def mark(marker: Path) -> None:
     """Note that readings were stored, if that is not noted yet. A disk with no room for the words holds the name."""
-    if marker.exists():
-        return
     try:
+        if marker.exists():
+            return
         files.write_atomically(marker, MEANING, 0o644)
     except OSError:
         try:
@@ -35,8 +35,12 @@ def mark(marker: Path) -> None:
 
 
 def check(database: Path, marker: Path) -> None:
-    """Raise Unusable where readings were stored but the database is gone or empty."""
-    if marker.exists() and is_gone(database):
+    """Raise Unusable where readings were stored but the database is gone or empty, StorageError if nobody can tell."""
+    try:
+        were_stored = marker.exists()
+    except OSError as error:
+        raise files.translate(error, marker) from error
+    if were_stored and is_gone(database):
         raise Unusable(f"{database} is gone, though readings were stored in it",
                        f"bring it back (is its disk mounted? is there a backup?), or begin a new one: {ACCEPT}")
 

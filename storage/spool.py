@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -49,7 +49,7 @@ class Waiting:
 class Look:
     """What the spool holds: cycles, their readings, the start of the oldest, the share of it (0 to 1) in use.
 
-    `set_aside` are the bytes of what was damaged.
+    `set_aside` are the bytes of what is damaged, set aside already or by the next cycle.
     """
 
     cycles: int
@@ -78,8 +78,11 @@ def append(folder: Path, cycle: Cycle, duration_ms: float) -> Waiting:
     return Waiting(cycle, duration_ms, start, line)
 
 
-def waiting(folder: Path) -> list[Waiting]:
-    """Return the cycles that wait, oldest first, after setting aside what is damaged. Raise StorageError."""
+def waiting(folder: Path, tell: Callable[[str], None] = log.critical) -> list[Waiting]:
+    """Return the cycles that wait, oldest first, after setting aside what is damaged and telling of it.
+
+    Raise StorageError.
+    """
     found, damaged = [], []
     with _opened(folder) as journal:
         content = _content(journal)
@@ -91,7 +94,7 @@ def waiting(folder: Path) -> list[Waiting]:
             elif sign != b"-":
                 damaged.append((start, end))
         if damaged:
-            _set_aside(folder / SET_ASIDE, journal, content, damaged)
+            tell(_set_aside(folder / SET_ASIDE, journal, content, damaged))
     return sorted(found, key=lambda each: each.cycle.started_at)
 
 
@@ -102,7 +105,8 @@ def let_go(folder: Path, stored: Iterable[Waiting]) -> None:
     """
     with _opened(folder) as journal:
         for each in stored:
-            if os.pread(journal, len(each.line), each.start) == each.line:
+            line = each.line.rstrip(b"\n")  # whose end may have been damaged
+            if os.pread(journal, len(line), each.start) == line:
                 _write(journal, each.start, b"-")
 
 
@@ -119,7 +123,8 @@ def look(folder: Path) -> Look:
         cycles=len(cycles), readings=sum(len(each.readings) for each in cycles),
         oldest=min((each.started_at for each in cycles), default=None),
         used=sum(len(piece) for piece, sign in pieces if sign != b"-") / SIZE,
-        set_aside=bad.stat().st_size if bad.exists() else 0)
+        set_aside=sum(len(piece) for piece, sign in pieces if not sign or sign == b"+" and not _parse(piece))
+        + (bad.stat().st_size if bad.exists() else 0))
 
 
 @contextmanager
@@ -164,10 +169,10 @@ def _pieces(content: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield start, end and sign of each intact line, and of what is damaged between them, which has no sign."""
     end = 0
     for head in HEAD.finditer(content):
-        start, body = head.start(), content[head.end():head.end() + int(head[3])]
-        if start >= end and len(body) == int(head[3]) and zlib.crc32(body) == int(head[2], 16):
+        start, stop = head.start(), head.end() + int(head[3])
+        if end <= start and stop <= len(content) and zlib.crc32(content[head.end():stop]) == int(head[2], 16):
             yield from _damaged(content, end, start)
-            end = head.end() + len(body)
+            end = stop
             yield start, end, head[1]
     yield from _damaged(content, end, len(content))
 
@@ -210,8 +215,9 @@ def _begin_anew(path: Path, content: bytes, start: int, written: bytes, reason: 
                  reason)
 
 
-def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int, int]]) -> None:
-    """Move what is damaged to a file of its own; where that cannot be written it stays, and waits."""
+def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int, int]]) -> str:
+    """Move what is damaged to a file of its own; where that cannot be written it stays. Return what to tell of it."""
+    what = f"{len(damaged)} damaged {'line' if len(damaged) == 1 else 'lines'} of the spool"
     try:
         with open(path, "ab") as kept:
             for start, end in damaged:
@@ -222,10 +228,8 @@ def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int
         for start, end in damaged:
             _write(journal, start, bytes(end - start))
     except OSError as error:
-        log.critical("%d damaged lines of the spool cannot be set aside in %s: %s", len(damaged), path, error)
-    else:
-        log.critical("%d damaged lines of the spool were set aside in %s; what can be read of them is there",
-                     len(damaged), path)
+        return f"{what} cannot be set aside in {path}: {error}"
+    return f"{what} set aside in {path}; a line of it is a cycle's readings as JSON, store by hand what is to be saved"
 
 
 def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:

@@ -45,7 +45,7 @@ And now with your own devices:
   python -m collectors.hue --dry-run             # what your sensors tell, without storing it
   python -m collectors.amazon_aqm --dry-run
   python devices.py set-name utility Larder      # devices are called what you call them
-  crontab crontab.example                        # every five minutes from now on; edit its first line before
+  crontab crontab.example                        # every five minutes from now on; read its first lines before
 
 Without an air quality monitor, leave those two lines out. With one, first set "enabled: true" and your country's
 "domain" below "amazon_aqm:" in config/config.yaml.

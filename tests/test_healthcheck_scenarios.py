@@ -269,6 +269,14 @@ def fill_spool(patient: Patient) -> None:
         assert [run.code for run in patient.collect("hue")] == [1]
 
 
+def take_spool_away(patient: Patient) -> None:
+    """A run of root's, long ago."""
+    journal = patient.data / "spool.journal"
+    assert journal.exists()
+    os.chown(journal, 0, 0)
+    journal.chmod(0o644)
+
+
 def damage_spool(patient: Patient) -> None:
     with (patient.data / "spool.journal").open("r+b") as file:
         file.write(b"+00000000 12 no such line")
@@ -393,7 +401,10 @@ SCENARIOS = {
     "readings wait in the spool": Scenario(
         fill_spool, "spool", "warn", 0, "5 readings of 1 cycles wait for the database", command(COLLECT)),
     "a part of the spool was damaged": Scenario(
-        damage_spool, "spool", "warn", 0, "bytes of the spool were damaged", command("rm {data}/spool.bad")),
+        damage_spool, "spool", "fail", 1, "bytes of the spool were damaged", command("rm {data}/spool.bad")),
+    "the spool is not ours to write": Scenario(
+        take_spool_away, "spool", "fail", 1, "spool.journal cannot be written: no reading can wait there",
+        command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"), as_root_only=True),
     "a device is silent": Scenario(
         silence, "freshness", "fail", 1, "Cellar (hue:cellar) has been silent since", speak),
     "nothing is collected any more": Scenario(

@@ -156,14 +156,14 @@ class _Run:
                         stderr=options.verbose)
         for warning in self.warnings:
             self.report.warn(warning)
-        try:
-            with watching(self.deadline.remaining(), partial(self._rescue, looks_only)) as self.watchdog:
+        with watching(self.deadline.remaining(), partial(self._rescue, looks_only)) as self.watchdog:
+            try:
                 return self._look(options.discover) if looks_only else self._locked(data / f"{self.name}.lock")
-        except SystemExit:
-            log.warning("interrupted")
-            if not looks_only and any(isinstance(each, Reading) for each in self.found):
-                self._keep_found(CannotReach("the run was asked to end half-way"))
-            raise
+            except SystemExit:
+                log.warning("interrupted")
+                if not looks_only and any(isinstance(each, Reading) for each in self.found):
+                    self._keep_found(CannotReach("the run was asked to end half-way"))
+                raise
 
     def _locked(self, lock: Path) -> int:
         with ExitStack() as stack:
@@ -191,7 +191,8 @@ class _Run:
         if not looks_only:
             self._keep_found(error)
             log.critical("%s", sentence(error))
-        self.report.trouble(error, None if looks_only else self.memory)
+        if not self.report.has_spoken:
+            self.report.trouble(error, None if looks_only else self.memory)
         if not looks_only:
             _save(self.memory)
 
@@ -222,16 +223,19 @@ class _Run:
         if trouble is None or error is not None:
             self.report.log(result, error, exit_code(error))
         self.report.result(result)
-        desk = mail.Desk(self.configuration.data, self.name, self.now, self.email, self.report.mask, self.deadline)
-        desk.settle(self.alert, self.name, error, NotAuthorised)
-        desk.settle(STORAGE_ALERT, "storage", self.store.for_a_human(trouble), Unusable)
         for each in (trouble, error):
             if each is not None:
                 self.report.trouble(each, self.memory)
         if error is None and trouble is None:
             self.memory.pop("said", None)
+        code = max(exit_code(error), exit_code(trouble))
+        if self.watchdog is not None:
+            self.watchdog.code = max(code, 1)
+        desk = mail.Desk(self.configuration.data, self.name, self.now, self.email, self.report.mask, self.deadline)
+        desk.settle(self.alert, self.name, error, NotAuthorised)
+        desk.settle(STORAGE_ALERT, "storage", self.store.for_a_human(trouble), Unusable)
         _save(self.memory)
-        return max(exit_code(error), exit_code(trouble))
+        return code
 
     def _collect(self) -> tuple[Cycle, Exception | None]:
         """Ask the source for all it has, and return that with whatever went wrong on the way."""

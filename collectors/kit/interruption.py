@@ -25,12 +25,13 @@ def interruptible() -> Iterator[None]:
 
     def note(fault: Any) -> None:
         if isinstance(fault.exc_value, SystemExit):
+            _listen()
             _send_again(int(str(fault.exc_value)) - 128)
         else:
             unraisable(fault)
 
     sys.unraisablehook = note
-    before = {number: signal.signal(number, _leave) for number in SIGNALS}
+    before = _listen()
     atexit.unregister(_be_deaf)
     atexit.register(_be_deaf)
     try:
@@ -41,7 +42,12 @@ def interruptible() -> Iterator[None]:
         sys.unraisablehook = unraisable
 
 
+def _listen() -> dict[signal.Signals, Any]:
+    return {number: signal.signal(number, _leave) for number in SIGNALS}
+
+
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    _be_deaf()  # to a second one, which would end the cleaning up that the first has begun
     raise SystemExit(128 + number)
 
 

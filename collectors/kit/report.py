@@ -135,6 +135,12 @@ class Report:
         elif not told and self._is_heard():
             self._write(sys.stdout, f"{self.collector}: {why}")
 
+    def alarm(self, text: str) -> None:
+        """Tell the log, and stderr in any case, of something that no later cycle will tell again."""
+        self._log.critical("%s", text)
+        self.has_spoken = True
+        self._write(sys.stderr, f"{self.collector}: {text}")
+
     def warn(self, text: str) -> None:
         """Tell the log, and a person who tries things out, of something odd that stops nobody."""
         self._log.warning("%s", text)

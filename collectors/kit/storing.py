@@ -15,7 +15,7 @@ from typing import Any
 import config
 from collectors.kit.report import Report, Result, sentence
 from collectors.kit.stopwatch import Deadline
-from storage import Busy, StorageError, Unusable, manager, replacement, spool
+from storage import Busy, StorageError, Unusable, files, manager, replacement, spool
 from storage.devices import Device
 from storage.reading import Cycle, stamp
 
@@ -53,15 +53,16 @@ class Store:
         store = self._retry(on=Busy, deadline=self._deadline, operation="store", listener=self._report.retry,
                             endpoint=self._settings.database_path.name)(self._store_once)
         try:
-            result, trouble = store(cycle, kept)
+            result, trouble = store(cycle, kept, unkept)
             trouble = trouble or _worth_telling(unkept)
-        except StorageError as error:
+        except (StorageError, OSError) as fault:
+            error = files.translate(fault, self._settings.database_path) if isinstance(fault, OSError) else fault
             result, trouble = Result(cycle, 0, self._report.watch.elapsed_ms()), error
             if kept is not None:
                 waiting = len(cycle.readings)
                 result = replace(result, spooled=waiting)
                 if waiting:
-                    trouble = type(error)(f"{error}; {waiting} readings wait in the spool", error.remedy)
+                    trouble = type(error)(f"{error}; its {waiting} readings wait in the spool", error.remedy)
             else:
                 trouble = Unusable(f"{error}; nor can readings wait for it: {unkept}", _remedy(unkept, error))
                 self._report.last_resort(cycle.readings, trouble)
@@ -90,11 +91,13 @@ class Store:
     def _keep(self, cycle: Cycle) -> tuple[spool.Waiting | None, StorageError | None]:
         try:
             return self.put_down(cycle), None
-        except StorageError as error:
+        except (StorageError, OSError) as fault:
+            error = files.translate(fault, self._folder) if isinstance(fault, OSError) else fault
             log.critical("%s", sentence(error))
             return None, error
 
-    def _store_once(self, cycle: Cycle, kept: spool.Waiting | None) -> tuple[Result, StorageError | None]:
+    def _store_once(self, cycle: Cycle, kept: spool.Waiting | None,
+                    unkept: StorageError | None) -> tuple[Result, StorageError | None]:
         settings, marker = self._settings, self._folder / replacement.MARKER
         # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
         wait_ms = min(settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
@@ -103,26 +106,28 @@ class Store:
             busy_timeout_ms=wait_ms, adopt=partial(known_devices, self._path), progress=self._progress,
             marker=marker,
         ) as connection:
-            trouble = self._replay(connection, kept)
+            if cycle.readings:
+                replacement.mark(marker)  # before anything is stored: then no kill comes in between
+            trouble = None if isinstance(unkept, Busy) else self._replay(connection, kept, marker)
             cycle = replace(cycle, retries=tuple(self._report.retries))
             stored = manager.add(connection, cycle, elapsed_ms=self._report.watch.elapsed_ms,
                                  keep_days=settings.keep_cycles_days)
             if kept is not None:
                 self._let_go([kept])
-        if cycle.readings:
-            replacement.mark(marker)
         told = {each.device_id: each for each in reversed(cycle.readings)}
         readings = tuple(told[str(row["device_id"])].as_stored(row) for row in stored.rows)
         return Result(replace(cycle, readings=readings), stored.readings, self._report.watch.elapsed_ms()), trouble
 
-    def _replay(self, connection: manager.Writer, own: spool.Waiting | None) -> StorageError | None:
+    def _replay(self, connection: manager.Writer, own: spool.Waiting | None, marker: Path) -> StorageError | None:
         """Store the cycles that others left in the spool; return why some of them are refused, if any are."""
         try:
-            waiting = spool.waiting(self._folder)
+            waiting = spool.waiting(self._folder, self._report.alarm)
         except StorageError as error:  # this cycle's own readings can be stored all the same
             return _worth_telling(error)
         others = [each for each in waiting
                   if (own is None or each.line != own.line) and not self._is_in_hand(each.cycle)]
+        if any(each.cycle.readings for each in others):
+            replacement.mark(marker)
         refusal = None
         for first in range(0, len(others), AT_ONCE):
             stored, refused = manager.add_waiting(connection, others[first:first + AT_ONCE],
@@ -149,10 +154,10 @@ class Store:
 
 
 def _worth_telling(unkept: StorageError | None) -> StorageError | None:
-    """Return why the spool failed, though nothing was lost by it, if only a human can mend that."""
-    if unkept is None or isinstance(unkept, Busy | spool.Full):  # by now it is free, and empty
+    """Return why the spool failed, though nothing was lost by it: a human's to mend, but for another who holds it."""
+    if unkept is None or isinstance(unkept, spool.Full):  # by now it is empty
         return None
-    return Unusable(str(unkept), _remedy(unkept))
+    return unkept if isinstance(unkept, Busy) else Unusable(str(unkept), _remedy(unkept))
 
 
 def _remedy(*errors: StorageError | None) -> str:

@@ -16,9 +16,10 @@ STDERR = 2
 
 
 class Watchdog:
-    """Calls `rescue` and ends the process with exit code 1 after that many seconds, unless it has stood down."""
+    """Calls `rescue` and ends the process with exit code `code` after that many seconds, unless it has stood down."""
 
     def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:
+        self.code = 1
         self._rescue = rescue
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
@@ -34,7 +35,7 @@ class Watchdog:
         try:
             self._rescue()
         finally:
-            os._exit(1)
+            os._exit(self.code)
 
 
 @contextmanager

@@ -74,6 +74,9 @@ def waiting(data: Path, now: datetime) -> Findings:
         trouble = files.translate(error, data / spool.NAME)
         yield Finding("fail", f"{trouble}", trouble.remedy)
         return
+    if not os.access(data / spool.NAME, os.W_OK):
+        yield Finding("fail", f"{data / spool.NAME} cannot be written: no reading can wait there",
+                      files.permit(data / spool.NAME))
     figures = (f"'spool_readings'={look.readings};0", f"'spool_used'={look.used:.0%};0")
     if look.oldest is not None:
         hours = (now - look.oldest).total_seconds() / 3600
@@ -85,5 +88,6 @@ def waiting(data: Path, now: datetime) -> Findings:
         yield Finding("pass", f"no readings wait, {look.used:.0%} of the spool is in use", figures=figures)
     if look.set_aside:
         bad = data / spool.SET_ASIDE
-        yield Finding("warn", f"{look.set_aside} bytes of the spool were damaged and are kept in {bad}",
-                      f"read it, then: rm {shlex.quote(str(bad))}")
+        yield Finding("fail", f"{look.set_aside} bytes of the spool were damaged and are kept in {bad}",
+                      "a line of it is a cycle's readings as JSON: store by hand what is to be saved, then: "
+                      f"rm {shlex.quote(str(bad))}")

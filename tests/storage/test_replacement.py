@@ -1,16 +1,22 @@
 """A database that is gone or damaged is replaced by a fresh one only when a human says so."""
 
+import json
+import os
 import sqlite3
 from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from storage import spool
 from tests.home import Home
 from tests.simulator.server import Simulator
-from tests.storage.samples import a_cycle, a_reading, at
+from tests.storage.samples import a_cycle, a_reading, at, in_a_process
 
 ALERT = "ALERT_STORAGE_FAILING.txt"
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -142,7 +148,51 @@ def test_one_refused_cycle_keeps_no_other_one_waiting(lived_in: Home) -> None:
     assert run.code == 2 and "refuses the cycle of hue of 2026-11-22T00:57:00" in run.err
     assert "not in my house" in run.err
     assert waiting(lived_in) == [0, 1, 1, 0] and spool.look(lived_in.data).cycles == 1
+    assert [row["timestamp"][14:16] for row in lived_in.rows() if row["device_id"] == "hue:kitchen"] == ["56", "58"]
     with closing(sqlite3.connect(lived_in.database)) as connection:
         connection.execute("DROP TRIGGER nothing_old")
     assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
     assert not (lived_in.data / ALERT).exists()
+
+
+@pytest.mark.parametrize("nonsense", [{"requests": 2 ** 70}, {"started_at": datetime.min.replace(tzinfo=timezone.utc)}])
+def test_a_cycle_that_no_database_can_hold_keeps_no_other_one_waiting(
+        lived_in: Home, nonsense: dict[str, Any]) -> None:
+    """Today's program writes none such; a later one may have."""
+    spool.append(lived_in.data, a_cycle(**{"at": at(minutes=1)} | nonsense), 1.0)
+    spool.append(lived_in.data, a_cycle(a_reading(at=at(minutes=2)), at=at(minutes=2)), 1.0)
+    run = lived_in.run()
+    assert run.code == 2 and "the database refuses the cycle of hue" in run.err and run.err.count("\n") == 1
+    assert waiting(lived_in) == [0, 1, 0] and (lived_in.data / ALERT).exists()
+
+
+def test_readings_that_had_waited_are_marked_as_stored_too(lived_in: Home, simulator: Simulator) -> None:
+    """Also by a cycle that brings none of its own."""
+    (lived_in.data / "readings.stored").unlink()
+    spool.append(lived_in.data, a_cycle(a_reading(), at=at(minutes=1)), 1.0)
+    simulator.faults.add("503")
+    assert lived_in.run().code == 1
+    assert (lived_in.data / "readings.stored").exists()
+
+
+def test_more_than_a_hundred_cycles_are_stored_at_once(lived_in: Home) -> None:
+    for minute in range(120):
+        spool.append(lived_in.data, a_cycle(a_reading(at=at(minutes=minute)), at=at(minutes=minute)), 1.0)
+    assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+    assert waiting(lived_in) == [0, *[1] * 120, 0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
+def test_a_marker_that_cannot_be_looked_at_costs_no_reading(shared_folder: Path, simulator: Simulator) -> None:
+    """data/ is closed to the user of cron, the database is elsewhere: exit 2, and the readings stand in cron's mail."""
+    home = Home(shared_folder / "home")
+    home.point_at(simulator)
+    elsewhere = shared_folder / "elsewhere"
+    elsewhere.mkdir()
+    home.write_config(storage={"database_path": str(elsewhere / "readings.db")})
+    for each in (home.folder, home.config.parent, home.config, home.secrets, elsewhere):
+        os.chown(each, NOBODY, NOBODY)
+    home.data.chmod(0o700)
+    run = in_a_process(home.run, user=NOBODY)
+    assert run.code == 2 and run.err.count("\n") == 1 and f"sudo chown {NOBODY}" in run.err
+    assert len(json.loads(run.err.split("not stored: ", 1)[1])) == 5

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -136,6 +137,8 @@ def test_a_spool_torn_at_any_byte_gives_every_line_that_is_whole(tmp_path: Path,
         assert kept == b"".join(torn).replace(b"\n", b""), offset
         later = spool.append(tmp_path, a_cycle(at=at(hours=1)), 1.0)
         assert waits(tmp_path) == [*whole, later.cycle], offset
+        spool.let_go(tmp_path, spool.waiting(tmp_path))
+        assert waits(tmp_path) == [], offset
 
 
 def test_what_is_damaged_is_set_aside_word_for_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,6 +150,21 @@ def test_what_is_damaged_is_set_aside_word_for_word(tmp_path: Path, caplog: pyte
     assert (tmp_path / "spool.bad").read_bytes() == harmed.splitlines()[0] + b"\n"
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
     assert spool.look(tmp_path).set_aside == len(harmed.splitlines()[0]) + 1
+
+
+def test_a_spool_begun_anew_has_all_that_waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync that fails once: what it has not written a second one might not write either."""
+    first, second = (spool.append(tmp_path, a_cycle(at=at(minutes=minute)), 1.0) for minute in (1, 2))
+    inode = journal(tmp_path).stat().st_ino
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    third = spool.append(tmp_path, a_cycle(at=at(minutes=3)), 1.0)
+    monkeypatch.undo()
+    assert waits(tmp_path) == [first.cycle, second.cycle, third.cycle]
+    assert journal(tmp_path).stat().st_ino != inode and journal(tmp_path).stat().st_size == spool.SIZE
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"1", b'{"duration_ms":1}', b'{"duration_ms":1,"collector":"hue",'

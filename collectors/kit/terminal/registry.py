@@ -46,7 +46,8 @@ class Registry:
     def __init__(self, configuration: config.Configuration, report: Report) -> None:
         storage = configuration.storage
         self._path = storage.database_path
-        self._reading = partial(manager.reading, storage.database_path, busy_timeout_ms=storage.busy_timeout_ms)
+        self._reading = partial(manager.reading, storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
+                                marker=configuration.data / replacement.MARKER)
         self._writing = partial(
             manager.writing, storage.database_path, wal=storage.enable_wal_mode,
             checkpoint_pages=storage.wal_checkpoint_interval, busy_timeout_ms=storage.busy_timeout_ms,

@@ -1,10 +1,14 @@
 """A run that is asked to end at a moment at which Python would swallow it."""
 
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from storage import spool
+from storage.files import locked
 from tests.home import CHECKOUT, Home
 
 SCRIPT = """
@@ -26,6 +30,9 @@ def collect(settings, secrets, http, memory, now):
         yield Sighting(device_id="made_up:1", device_type="thing")
     if {when!r} == "while it disposes of something":
         Connection()
+        time.sleep(5)
+    if {when!r} == "while it waits":
+        print("it waits", flush=True)
         time.sleep(5)
 
 if {when!r} == "when all is done":
@@ -52,6 +59,22 @@ def test_it_ends_though_it_is_just_disposing_of_something(home: Home, number: st
     assert run(home, "never") == (0, "")
     row = home.cycles()[0]
     assert (row["spooled"], row["outcome"]) == (1, "partial") and row["error"] == "the run was asked to end half-way"
+
+
+def test_a_second_signal_does_not_end_what_the_first_has_begun(home: Home) -> None:
+    """Ctrl-C twice, or a time limit that signals a process and its group: what was collected is kept all the same."""
+    home.write_config()
+    script = SCRIPT.format(when="while it waits", number="SIGTERM", what="reading")
+    with subprocess.Popen([sys.executable, "-c", script, str(home.config)], cwd=CHECKOUT, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "it waits\n"
+        with locked(home.data / "spool.journal.lock", 0):
+            for _ in range(5):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.05)
+            assert process.poll() is None, "it waits for the spool"
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (143, "") and spool.look(home.data).readings == 1
 
 
 def test_one_that_has_read_nothing_yet_leaves_no_row(home: Home) -> None:

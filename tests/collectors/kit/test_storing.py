@@ -19,7 +19,7 @@ from storage.files import locked
 from storage.reading import instant
 from tests.home import Home
 from tests.simulator.server import Simulator
-from tests.storage.samples import NOW, a_cycle, a_reading, in_a_process
+from tests.storage.samples import NOW, a_cycle, a_reading, at, in_a_process
 
 ALERT = "ALERT_STORAGE_FAILING.txt"
 NOBODY = 65534
@@ -48,7 +48,7 @@ def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(live
         first, second = (lived_in.run("--json") for _ in range(2))
     assert (first.code, second.code) == (1, 1)
     assert (first.json["stored"], first.json["spooled"], first.json["outcome"]) == (0, 5, "partial")
-    assert "another process holds" in first.err and "; 5 readings wait in the spool" in first.err
+    assert "another process holds" in first.err and "; its 5 readings wait in the spool" in first.err
     assert first.err.count("\n") == 1 and second.err == ""
     assert spool.look(lived_in.data).readings == 10 and not (lived_in.data / ALERT).exists()
     last = lived_in.run("--json")
@@ -158,6 +158,28 @@ def test_a_spool_that_cannot_be_written_needs_a_human_though_the_database_took_a
     assert run.code == 2 and run.json["stored"] == 5 and "spool.journal cannot be used: Is a directory" in run.err
     assert (lived_in.data / ALERT).exists()
     (lived_in.data / "spool.journal").rmdir()
+    assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
+
+
+def test_damage_to_the_spool_is_told_where_cron_mails_it(lived_in: Home) -> None:
+    """Readings may be lost by it unless somebody looks, and no later cycle tells again."""
+    spool.append(lived_in.data, a_cycle(a_reading()), 1.0)
+    journal = lived_in.data / "spool.journal"
+    journal.write_bytes(journal.read_bytes().replace(b"20.29", b"20.39", 1))
+    first, second = lived_in.run(), lived_in.run()
+    assert (first.code, second.code, second.err) == (0, 0, "") and first.err.count("\n") == 1
+    assert f"1 damaged line of the spool set aside in {lived_in.data / 'spool.bad'}" in first.err
+    assert spool.look(lived_in.data).set_aside > 0
+    assert " CRITICAL hue cycle 1 damaged line of the spool" in lived_in.log()
+
+
+def test_a_spool_that_another_process_holds_is_told_and_passed_by(lived_in: Home) -> None:
+    """The database takes the cycle's own readings; what waits has to wait on, which is no success."""
+    spool.append(lived_in.data, a_cycle(a_reading(), at=at(days=-30)), 1.0)
+    with locked(lived_in.data / "spool.journal.lock", 0):
+        run = lived_in.run("--json")
+    assert run.code == 1 and run.json["stored"] == 5 and "spool.journal.lock" in run.err
+    assert run.json["duration_ms"] < 4000 and (lived_in.data / ALERT).exists(), "it has waited for over a day"
     assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
 
 
