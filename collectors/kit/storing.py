@@ -1,7 +1,7 @@
 """Stores a cycle so that nothing can lose it: first in the spool, then, with all that waits there, in the database.
 
-What cannot be stored stays in the spool, and the next cycle of any collector stores it. Only where the spool too cannot
-be written are readings printed, on stderr, as the last resort.
+What cannot be stored stays in the spool, and a later cycle of any collector stores it, unless the run that left it may
+still be alive. Only where the spool too cannot be written are readings printed, on stderr, as the last resort.
 """
 
 import logging
