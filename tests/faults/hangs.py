@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import spool
-from tests.home import CHECKOUT, Home
+from tests.home import CHECKOUT, Home, unmeasured
 from tests.simulator.server import Simulator
 from tests.storage.predecessors import leave, many_rows
 
@@ -45,7 +45,8 @@ class Hang:
     def start(self) -> "subprocess.Popen[str]":
         """Start a process of its own."""
         return subprocess.Popen([*self.before, *self.home.command(module=self.module)], cwd=self.folder,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env=unmeasured())  # for coverage writes its files when a process ends, which takes time
 
 
 @dataclass(frozen=True)
