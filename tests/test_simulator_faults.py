@@ -94,6 +94,15 @@ def test_a_delay_ends_in_the_true_answer(frozen: Simulator) -> None:
     assert answer.elapsed.total_seconds() >= 0.3 and "1" in answer.json()
 
 
+def test_a_pace_is_kept_from_the_first_byte_to_the_last(frozen: Simulator) -> None:
+    """A wait, and then no more bytes than so many a second."""
+    frozen.faults.add("pace", seconds=0.1, bytes_per_second=20_000)
+    assert arriving(frozen, 0.08) == b""
+    started = time.monotonic()
+    answer = ask(frozen)
+    assert "1" in answer.json() and time.monotonic() - started >= 0.1 + len(answer.content) / 20_000
+
+
 def test_silence_lasts_and_then_nobody_is_there(frozen: Simulator) -> None:
     frozen.faults.add("silence", seconds=0.3, times=1)
     frozen.faults.add("silence", times=1)

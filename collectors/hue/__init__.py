@@ -7,7 +7,7 @@ house except to ask where a bridge that has moved is now.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +88,19 @@ def collect(settings: Settings, secrets: Secrets, http: "Session", memory: "Memo
     """Yield every temperature sensor the bridge knows, and a reading of each whose value is fresh."""
     from collectors.hue import lookup, sensors
     _, answer = lookup.reach(settings, secrets, http, memory)
+    yield from sensors.parse(answer.document, settings, now, answer.date)
+
+
+def collect_unoptimised(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory",
+                        now: datetime) -> "Iterator[Reading | Sighting]":
+    """Yield the same by three requests, as the predecessor did at each cycle: what there is to compare with.
+
+    The full configuration, to see whether the bridge is there; the sensors, to see which there are; and these again.
+    """
+    from collectors.hue import lookup, sensors
+    bridge, _ = lookup.reach(settings, secrets, http, memory, in_full=True)
+    for _ in ("which", "what they tell"):
+        answer = replace(bridge, in_full=False).fetch_sensors()
     yield from sensors.parse(answer.document, settings, now, answer.date)
 
 

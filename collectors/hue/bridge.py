@@ -33,7 +33,7 @@ class Bridge:
     """One bridge at one address (scheme and host), and what is needed to ask it.
 
     `bridge_id` is the id it ought to have, in lower case, None if nobody has said. `share` is how much of the cycle's
-    time its requests may take.
+    time its requests may take. `in_full` has it asked for its full configuration at once, as the baseline is.
     """
 
     http: Session
@@ -43,22 +43,22 @@ class Bridge:
     trust: Trust | None
     timeout_seconds: float
     share: float = 1.0
+    in_full: bool = False
 
     def fetch_sensors(self) -> Answer:
         """Return the object of all sensors, by number. If it is unreadable, take it from the full configuration.
 
         The full configuration is some three times larger and holds other people's keys: it is neither kept nor logged.
         """
+        if self.in_full:
+            return self._fetch_all()
         try:
             return self._fetch(f"/api/{self.key}/sensors", "/sensors", _check_sensors)
         except (BadAnswer, NotUnderstood) as error:
             if (getattr(error, "retry_after", None) or 0) > self.timeout_seconds:
                 raise  # it asks for patience, and another request would show none
             log.warning("falling back to the full configuration: %s", error)
-        self.http.tally.endpoint = "fallback"
-        answer = self._fetch(f"/api/{self.key}", "/", _check_configuration)
-        assert isinstance(answer.document, dict)
-        return Answer(answer.document["sensors"], answer.date)
+        return self._fetch_all()
 
     def fetch_id(self) -> str | None:
         """Return the id that whoever is at this address goes by, in lower case; None for no Hue bridge.
@@ -77,6 +77,12 @@ class Bridge:
             case [{"success": {"username": str(key)}}, *_]:
                 return key
         raise NotUnderstood(f"{self.address} did not answer with a key")
+
+    def _fetch_all(self) -> Answer:
+        self.http.tally.endpoint = "fallback"
+        answer = self._fetch(f"/api/{self.key}", "/", _check_configuration)
+        assert isinstance(answer.document, dict)
+        return Answer(answer.document["sensors"], answer.date)
 
     def _fetch(self, path: str, endpoint: str, check: Callable[[object], None]) -> Answer:
         try:

@@ -26,13 +26,15 @@ FIND_IT = "see that the bridge has power and network, or set collectors.hue.brid
 SHARE = 0.6  # of the time is for the addresses we know, the rest for looking up a bridge that has moved
 
 
-def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory) -> tuple[Bridge, Answer]:
+def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory,
+          in_full: bool = False) -> tuple[Bridge, Answer]:
     """Return the bridge and its sensors, wherever it is now. Raise a CollectorError if it cannot be had."""
     if secrets.api_key is None:
         raise NotAuthorised("there is no hue.api_key in secrets.yaml", PAIR)
     ours = expected_id(settings, secrets)
     settings = replace(settings, bridge_ip=settings.bridge_ip or secrets.bridge_ip)
-    bridge = Bridge(http, "", secrets.api_key, ours, trust(settings, secrets, ours), settings.timeout_seconds)
+    bridge = Bridge(http, "", secrets.api_key, ours, trust(settings, secrets, ours), settings.timeout_seconds,
+                    in_full=in_full)
     can_look_up = ours is not None and settings.discovery_url is not None
     error: CollectorError | None = None
     known = list(_addresses(settings, memory))

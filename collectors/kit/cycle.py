@@ -51,7 +51,7 @@ STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorru
 def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
     """Given a collector's module, run one cycle as the command line asks for it. Return the exit code."""
     watch = Stopwatch()
-    now = datetime.now(timezone.utc).replace(microsecond=0)
+    now = clock()
     name = collector.__spec__.name.rpartition(".")[2]
     options = _options(name).parse_args(arguments)
     manner = Manner(options.verbose, options.quiet, options.json, options.dry_run or options.discover, options.discover)
@@ -70,6 +70,11 @@ def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
         return _Run(name, cast(collectors.Collector, collector), configuration, secrets, now, watch, report).go(options)
     finally:
         log_file.shut_down(has_spoken=report.has_spoken)
+
+
+def clock() -> datetime:
+    """Return the moment it is, in whole seconds; to be asked once in a process."""
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def retry_policy(settings: config.Retry) -> "partial[Any]":

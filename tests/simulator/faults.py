@@ -22,6 +22,7 @@ ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
     "gzip-bomb": {"megabytes": 100},
     "oversized": {"megabytes": 20},
     "delay": {"seconds": 1.0},  # then the true answer
+    "pace": {"seconds": 0.015, "bytes_per_second": 1_000_000},  # the wait, and then how fast; see docs/performance.md
     "silence": {"seconds": 60.0},  # then the connection closes without a word
     "drip-headers": {"pause": 0.1, "chunk": 1},
     "drip-body": {"pause": 0.1, "chunk": 1},

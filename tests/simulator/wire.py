@@ -9,11 +9,13 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from threading import Event
+from time import monotonic
 from typing import Any
 
 from tests.simulator.messages import Answer, html_answer
 
 MEGABYTE = 1_000_000
+PACKET = 1448  # bytes of an answer in an Ethernet frame
 Options = Mapping[str, Any]
 
 
@@ -42,6 +44,17 @@ class Wire:
         """Answer, but later."""
         if self._pause(options["seconds"]):
             self.send(answer, date)
+
+    def keep_pace(self, options: Options, answer: Answer, date: str) -> None:
+        """Think first, then answer no faster than a small computer does."""
+        thought = monotonic() + options["seconds"]
+        content = answer.head(date) + answer.body
+        self.before_answer()
+        for at in range(0, len(content), PACKET):
+            due = thought + min(at + PACKET, len(content)) / options["bytes_per_second"]
+            if not self._pause(max(due - monotonic(), 0)):
+                return
+            self._connection.sendall(content[at:at + PACKET])
 
     def keep_silent(self, options: Options, answer: Answer, date: str) -> None:
         """Say nothing for a while, then leave."""
@@ -136,6 +149,6 @@ SUBSTITUTES: Mapping[str, Callable[[Options], Answer]] = {
     "redirect": _elsewhere, "gzip-bomb": _bomb, "oversized": _oversized,
 }
 PRANKS: Mapping[str, Callable[[Wire, Options, Answer, str], None]] = {
-    "delay": Wire.delay, "silence": Wire.keep_silent, "drip-headers": Wire.drip_headers, "drip-body": Wire.drip_body,
-    "reset": Wire.reset, "truncated": Wire.truncate,
+    "delay": Wire.delay, "pace": Wire.keep_pace, "silence": Wire.keep_silent, "drip-headers": Wire.drip_headers,
+    "drip-body": Wire.drip_body, "reset": Wire.reset, "truncated": Wire.truncate,
 }

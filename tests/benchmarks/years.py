@@ -1,0 +1,91 @@
+"""Years of stored readings, made in minutes: `years.fill(database, readings)`.
+
+The program itself has made the database before, and stored one cycle in it: the schema, the registry and the form of
+each row are its own. What is added is that cycle, over and over, at each five minutes of the past up to its own moment,
+in the order of time, as cron would have had it stored: so the indexes grow as they do in a house. Values change with
+the time of day. The record of cycles reaches back as far as the program keeps it.
+
+Nothing is synced and nothing could be rolled back while it works, for nobody would miss such a database.
+"""
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from storage.reading import instant, stamp
+
+INTERVAL = timedelta(minutes=5)
+KEPT = timedelta(days=90)
+A_DAY = 288  # cycles
+SLICE = 100_000  # cycles in a transaction
+MADE_OF_TIME = ("timestamp", "measured_at", "created_at")
+FAST = ("locking_mode = EXCLUSIVE", "journal_mode = OFF", "synchronous = OFF", "cache_size = -400000")
+
+
+def fill(database: Path, readings: int) -> None:
+    """Make so many readings of the one cycle that a database holds, the last of them as old as that one."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        for pragma in FAST:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        _multiply(connection, readings)
+        for pragma in ("journal_mode = WAL", "locking_mode = NORMAL"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _multiply(connection: sqlite3.Connection, readings: int) -> None:
+    columns, rows = _table(connection, "readings")
+    last, count = instant(str(rows[0]["timestamp"])), math.ceil(readings / len(rows))
+    connection.execute("DELETE FROM readings")
+    query = _insert("readings", columns)
+    for first in range(0, count, SLICE):
+        numbers = range(first, min(first + SLICE, count))
+        with connection:
+            connection.execute("BEGIN")
+            connection.executemany(query, _rows(rows, columns, last, count, numbers))
+    _remember(connection, last, min(count, KEPT // INTERVAL))
+    begun = stamp(last - (count - 1) * INTERVAL)
+    connection.execute("UPDATE device_registry SET first_seen = ?", (begun,))
+
+
+def _rows(rows: list[dict[str, Any]], columns: list[str], last: datetime, count: int,
+          numbers: range) -> Iterator[tuple[Any, ...]]:
+    """Yield the readings of the cycles with these numbers, of `count` in all."""
+    waves = [round(3 * math.sin(2 * math.pi * number / A_DAY), 2) for number in range(A_DAY)]
+    at = {name: columns.index(name) for name in columns}
+    changing = [at[name] for name in MADE_OF_TIME]
+    templates = [[row[name] for name in columns] for row in rows]
+    for number in numbers:
+        text, wave = stamp(last - (count - 1 - number) * INTERVAL), waves[number % A_DAY]
+        for place, template in enumerate(templates):
+            row = template.copy()
+            for each in changing:
+                row[each] = text
+            row[at["temperature_raw"]] = row[at["temperature_celsius"]] = round(20 + place / 10 + wave, 2)
+            yield tuple(row)
+
+
+def _remember(connection: sqlite3.Connection, last: datetime, count: int) -> None:
+    """Make so many cycles, up to the one that is on record."""
+    columns, rows = _table(connection, "collection_cycles")
+    at = columns.index("started_at")
+    values = [rows[0][name] for name in columns]
+    connection.execute("DELETE FROM collection_cycles")
+    with connection:
+        connection.execute("BEGIN")
+        connection.executemany(_insert("collection_cycles", columns), (
+            [*values[:at], stamp(last - number * INTERVAL), *values[at + 1:]] for number in reversed(range(count))))
+
+
+def _table(connection: sqlite3.Connection, table: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns, but for the one that SQLite counts, and the rows."""
+    cursor = connection.execute(f"SELECT * FROM {table} ORDER BY id")
+    names = [name for name, *_ in cursor.description]
+    return names[1:], [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def _insert(table: str, columns: list[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
