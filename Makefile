@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults history clean
+.PHONY: help install demo test faults history bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -27,6 +27,10 @@ faults: .venv/installed-dev ## prove at length that nothing is lost: as root, wi
 
 history: .venv/installed-dev ## rename a device with a million readings while both collectors run
 	HISTORY=whole .venv/bin/python -m pytest -s tests/test_devices_history.py
+
+bench: .venv/installed-dev ## measure what a cycle costs, and how much of it ten million readings are to blame for
+	.venv/bin/python -m tests.benchmarks.baseline
+	.venv/bin/python -m tests.benchmarks.scale
 
 clean: ## remove what make and Python have put here, and the demo; your readings and settings stay
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .coverage .coverage.* data/demo

@@ -58,8 +58,8 @@ class Home:
         self.database = self.data / "readings.db"
         self.log_file = self.data / "logs" / "home_monitor.log"
         self.settings: dict[str, Any] = {"retry": {"base_delay_seconds": 0}, "collectors": {"hue": {}}}
-        self.config.parent.mkdir(parents=True)
-        self.data.mkdir()
+        self.config.parent.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(exist_ok=True)
 
     def point_at(self, simulator: Simulator, scheme: str = "https", **settings: Any) -> None:
         """Write the files that make the Hue collector talk to a simulated bridge, trusting it by its fingerprint."""

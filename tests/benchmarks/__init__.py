@@ -1,0 +1,8 @@
+"""What things cost, each told as a ratio within one run, for milliseconds are the machine's. Not part of `make test`.
+
+    baseline.py      a Hue cycle beside the predecessor's, with 3, 10 and 50 sensors, at a bridge's pace
+    scale.py         cycle, health check and devices.py with ten million stored readings
+    years.py         makes those readings
+    health_check.py  the health check beside an interpreter that only imports
+    log_handler.py   our log handler beside the standard library's, with four processes writing
+"""

@@ -1,0 +1,48 @@
+"""What a Hue cycle costs beside the predecessor's: `python -m tests.benchmarks.baseline [CYCLES]`.
+
+Runs `python -m collectors.kit.stopwatch capture` and `compare` on homes of 3, 10 and 50 sensors, whose bridge answers
+at the pace of a real one (docs/performance.md tells where that comes from), and at twice its speed. Ends with 1 where
+a target is missed at the real one's pace.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.home import CHECKOUT, Home, unmeasured
+from tests.simulator.server import Simulator
+
+CYCLES = "10"
+SENSORS = (3, 10, 50)
+PACES: dict[str, dict[str, Any]] = {"a bridge's pace": {}, "twice that speed": {"bytes_per_second": 2_000_000}}
+
+
+def compare(sensors: int, pace: dict[str, Any], cycles: str) -> tuple[int, str]:
+    """Return what `compare` ended with and printed, for so many sensors at a pace."""
+    with Simulator(sensors=sensors) as simulator, tempfile.TemporaryDirectory(prefix="baseline-") as folder:
+        simulator.faults.add("pace", **pace)
+        home = Home(Path(folder))
+        home.point_at(simulator)
+        for action in ("capture", "compare"):
+            done = subprocess.run(
+                [sys.executable, "-m", "collectors.kit.stopwatch", action, "--collector", "hue", "--cycles", cycles,
+                 "--config", str(home.config)], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, env=unmeasured())
+    return done.returncode, done.stdout
+
+
+def main() -> int:
+    """Print all comparisons."""
+    cycles = sys.argv[1] if len(sys.argv) > 1 else CYCLES
+    codes = []
+    for name, pace in PACES.items():
+        for sensors in SENSORS:
+            code, told = compare(sensors, pace, cycles)
+            print(f"At {name}: {told}")
+            codes.append(code if not pace else 0)
+    return max(codes)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

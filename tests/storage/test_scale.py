@@ -1,0 +1,188 @@
+"""Nothing that the program does takes longer because many readings are stored: shown by plans and counted steps.
+
+`python -m tests.benchmarks.scale` shows the same in seconds, with ten million readings. Here no clock is looked at:
+SQLite tells how it goes about each statement, and how many steps its virtual machine has taken.
+"""
+
+import ast
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import manager
+from storage.checkup import database as checkup
+from storage.checkup import silence
+from storage.reading import instant
+from tests.benchmarks import years
+from tests.home import CHECKOUT, Home
+from tests.house.sources import Source, read
+from tests.simulator.server import Simulator
+
+FEW, MANY = 6_000, 60_000  # readings; of five sensors the fewer last for four days, the more for six weeks
+STEPS = 20  # of the virtual machine between two looks at the counter
+ONCE_IN_A_LIFE = ("storage/predecessor.py", "storage/backup.py", "storage/schema.py")  # what migrates may look at all
+SPEAKS_OF_READINGS = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+readings\b")
+PARAMETER = re.compile(r"[?]|:\w+")
+
+Act = Callable[[Home], object]
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[sqlite3.Connection], object]]:
+    """Return a list of what is to be done with every connection that is opened from now on."""
+    at_opening: list[Callable[[sqlite3.Connection], object]] = []
+    connect = sqlite3.connect
+
+    def opened(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        for each in at_opening:
+            each(connection)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", opened)
+    return at_opening
+
+
+@pytest.fixture
+def steps(connections: list[Callable[[sqlite3.Connection], object]]) -> list[int]:
+    """Return a list that gets longer with every so many steps of the virtual machine."""
+    taken: list[int] = []
+    connections.append(lambda connection: connection.set_progress_handler(lambda: taken.append(1), STEPS))
+    return taken
+
+
+def lived_in(home: Home, simulator: Simulator, readings: int) -> Home:
+    """Return a home of five sensors with so many readings, the newest of just now."""
+    home.point_at(simulator)
+    assert home.run().code == 0
+    years.fill(home.database, readings)
+    home.wait_for_the_next_second()
+    return home
+
+
+def marker(home: Home) -> Path:
+    return home.data / "readings.stored"
+
+
+def examine(home: Home) -> None:
+    """Ask what the health check asks of the readings, without its search for damage, which is limited by time."""
+    now = instant(home.rows("SELECT MAX(timestamp) AS newest FROM readings")[0]["newest"])
+    assert [each for each in silence.freshness(home.database, marker(home), now, 300, ["hue"])]
+    assert [each for each in checkup.wal(home.database, marker(home))]
+
+
+def one_device(home: Home) -> str:
+    return str(home.rows("SELECT device_id FROM device_registry ORDER BY device_id LIMIT 1")[0]["device_id"])
+
+
+ACTS: dict[str, Act] = {
+    "a cycle": lambda home: home.run().code == 0,
+    "the list of devices": lambda home: home.desk("list").code == 0,
+    "the gaps of a day": lambda home: home.desk("gaps", "--since", "1d").code == 0,
+    "another name": lambda home: home.desk("set-name", one_device(home), "Larder").code == 0,
+    "the health check": examine,
+}
+
+
+def test_ten_times_the_readings_take_no_more_steps(simulator: Simulator, tmp_path: Path, steps: list[int]) -> None:
+    counted: dict[str, list[int]] = {what: [] for what in ACTS}
+    for readings in (FEW, MANY):
+        home = lived_in(Home(tmp_path / str(readings)), simulator, readings)
+        for what, act in ACTS.items():
+            steps.clear()
+            assert act(home) is not False
+            counted[what].append(len(steps))
+    assert all(few > 0 for few, _ in counted.values())
+    assert {what: each for what, each in counted.items() if each[1] > 1.02 * each[0] + 5} == {}
+
+
+@pytest.fixture
+def spoken(home: Home, simulator: Simulator, connections: list[Callable[[sqlite3.Connection], object]]) -> list[str]:
+    """Return every statement with which all commands, a cycle and the health check have spoken of readings."""
+    found: list[str] = []
+    lived_in(home, simulator, 500)
+    connections.append(lambda connection: connection.set_trace_callback(found.append))
+    device = one_device(home)
+    for act in ACTS.values():
+        act(home)
+    list(checkup.write(home.database, marker(home), lambda: False))
+    manager.examine(home.database)
+    assert home.desk("amend-name", device, "Attic", "--recursive").code == 0
+    assert home.desk("forget", device, "--delete-history", answer=f"{device}\n").code == 0
+    return sorted({each for each in found if SPEAKS_OF_READINGS.search(each)})
+
+
+def plans(path: Path, statement: str) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+def is_lookup(plan: str) -> bool:
+    """Tell whether a step goes by an index; SQLite says SEARCH also of how it finds the greatest in a whole column."""
+    return not re.match(r"(SCAN|SEARCH) readings\b", plan) or plan.startswith("SEARCH") and " USING " in plan
+
+
+def test_no_statement_looks_at_all_readings(home: Home, spoken: list[str]) -> None:
+    """What is asked only for its form, and returns nothing, looks at none."""
+    asked = [each for each in spoken if not each.endswith("LIMIT 0")]
+    assert len(asked) > 10
+    assert [each for each in asked if not all(map(is_lookup, plans(home.database, each)))] == []
+
+
+def written(source: Source) -> Iterator[str]:
+    """Yield what a module says of readings in SQL, each up to its first parameter, blanks made one."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SPEAKS_OF_READINGS.search(node.value):
+            yield " ".join(PARAMETER.split(node.value)[0].split())
+
+
+def test_every_statement_about_readings_has_been_looked_at(spoken: list[str]) -> None:
+    """Whoever adds one lets it be spoken above."""
+    heard = [" ".join(each.split()) for each in spoken]
+    sources = [each for each in read(CHECKOUT) if each.path.parts[0] == "storage"
+               and each.path.as_posix() not in ONCE_IN_A_LIFE]
+    texts = [(each.path.name, text) for each in sources for text in written(each)]
+    assert len(texts) > 10
+    assert [text for text in texts if not any(text[1] in each for each in heard)] == []
+
+
+def test_no_index_is_covered_by_another_one(home: Home) -> None:
+    """An index whose columns are the first ones of another index costs its bytes for nothing."""
+    with manager.writing(home.database) as connection:
+        tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        indexes = [(table, index[1], [column[2] for column in connection.execute(f"PRAGMA index_info('{index[1]}')")])
+                   for table in tables for index in connection.execute(f"PRAGMA index_list('{table}')")]
+    covered = [one for table, one, columns in indexes for same, other, more in indexes
+               if (table, one) != (same, other) and table == same and more[:len(columns)] == columns]
+    assert len(indexes) >= 4 and covered == []
+
+
+def test_a_reading_takes_no_more_bytes_than_it_did(home: Home, simulator: Simulator) -> None:
+    """Table and indexes together, as SQLite packs them; a column or an index more would show here."""
+    lived_in(home, simulator, 50_000)
+    assert home.database.stat().st_size / 50_000 < 350
+
+
+def test_the_years_that_are_made_are_as_cycles_store_them(home: Home, simulator: Simulator) -> None:
+    """What the scale is measured on has the same columns filled, no gap, and stands in the registry and on record."""
+    home.point_at(simulator)
+    home.run()
+    own = home.rows()
+    years.fill(home.database, 15_000)
+    made = home.rows()
+    for column in ("device_type", "name", "location", "battery_level", "is_anomalous"):
+        assert {row["device_id"]: row[column] for row in made} == {row["device_id"]: row[column] for row in own}
+    assert {name for row in own for name, value in row.items() if value is None} == {
+        name for row in made for name, value in row.items() if value is None}
+    assert len(made) == 15_000 and made[-1]["timestamp"] == own[0]["timestamp"]
+    assert len({(row["device_id"], row["timestamp"]) for row in made}) == 15_000
+    assert [each["started_at"] for each in home.cycles()] == sorted({row["timestamp"] for row in made})
+    home.wait_for_the_next_second()
+    covered = json.loads(home.desk("gaps", "--json").out)
+    assert [(each["spans"], each["stored"]) for each in covered] == 5 * [([], 7 * years.A_DAY)]
