@@ -77,15 +77,12 @@ class Stored:
 
 
 def prepare(cycle: Cycle) -> tuple[list[Row], list[Sighting]]:
-    """Return the cycle's rows, the first told of each device, and all its sightings; this much needs no lock."""
+    """Return the cycle's rows, the first told of each device, and the devices it saw; this much needs no lock."""
     first: dict[str, Reading] = {}
     for reading in cycle.readings:
         first.setdefault(reading.device_id, reading)
-    told = {each.device_id: each for each in cycle.sightings}
-    implied = (Sighting(device_id=each.device_id, device_type=each.device_type, name=each.name, location=each.location)
-               for each in first.values() if each.device_id not in told)
     created_at = stamp(cycle.started_at)
-    return [each.row() | {"created_at": created_at} for each in first.values()], [*told.values(), *implied]
+    return [each.row() | {"created_at": created_at} for each in first.values()], list(cycle.seen())
 
 
 def write(connection: sqlite3.Connection, cycle: Cycle, rows: list[Row], sightings: list[Sighting],

@@ -198,6 +198,14 @@ class Cycle:
             self, readings=tuple(replace(each, location=each.location or each.name) for each in self.readings),
             sightings=tuple(replace(each, location=each.location or each.name) for each in self.sightings))
 
+    def seen(self) -> tuple[Sighting, ...]:
+        """Return each device that the cycle saw once: as its source told of it, else as its first reading does."""
+        told = {each.device_id: each for each in self.sightings}
+        for each in self.readings:
+            told.setdefault(each.device_id, Sighting(
+                device_id=each.device_id, device_type=each.device_type, name=each.name, location=each.location))
+        return tuple(told.values())
+
     def tried_again(self) -> int:
         """Return how many attempts were made again."""
         return sum(retry.outcome == "retrying" for retry in self.retries)

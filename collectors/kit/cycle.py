@@ -269,11 +269,6 @@ class _Run:
 
     def _harvest(self, error: Exception | None) -> Cycle:
         readings = tuple(item for item in self.found if isinstance(item, Reading))
-        seen = {item.device_id: item for item in self.found if isinstance(item, Sighting)}
-        for reading in readings:
-            seen.setdefault(reading.device_id, Sighting(
-                device_id=reading.device_id, device_type=reading.device_type, name=reading.name,
-                location=reading.location))
         outcome = getattr(error, "outcome", "not_understood") if error else "ok"
         self.harvest = Cycle(
             collector=self.name, started_at=self.now, outcome="partial" if error and readings else outcome,
@@ -281,5 +276,6 @@ class _Run:
             endpoint=self.tally.endpoint,
             error_type=type(error).__name__ if error else None,
             error=self.report.short(sentence(error)) if error else None,
-            readings=readings, sightings=tuple(seen.values()), retries=tuple(self.report.retries))
+            readings=readings, sightings=tuple(item for item in self.found if isinstance(item, Sighting)),
+            retries=tuple(self.report.retries))
         return self.harvest

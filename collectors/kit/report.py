@@ -87,7 +87,7 @@ class Report:
         """Say in one line of the log how the cycle went."""
         cycle = result.cycle
         cost = (f"{result.stored} readings in {result.duration_ms:.0f} ms ({cycle.payload_bytes / 1000:.1f} kB, "
-                f"{cycle.tried_again()} retries){complaints(cycle.sightings)}")
+                f"{cycle.tried_again()} retries){complaints(cycle.seen())}")
         if error is None:
             self._log.info("stored %s", cost)
         else:
@@ -101,7 +101,7 @@ class Report:
             _put(sys.stdout, self._json(self._summary(result)))
         elif self._is_heard():
             lines = _table(result.cycle) if manner.table else _lines(result.cycle)
-            if result.cycle.outcome == "ok" and not result.cycle.sightings:
+            if result.cycle.outcome == "ok" and not result.cycle.seen():
                 lines = [f"{self.collector}: the source answers, but knows no device"]
             for line in lines:
                 self._write(sys.stdout, line)
@@ -187,7 +187,7 @@ class Report:
             "error": cycle.error,
         }
         if self._manner.table:
-            summary["devices"] = [vars(sighting) for sighting in cycle.sightings]
+            summary["devices"] = [vars(sighting) for sighting in cycle.seen()]
         return summary
 
     def _write(self, stream: TextIO | None, text: str) -> None:
@@ -247,7 +247,7 @@ def _lines(cycle: Cycle) -> list[str]:
             label = f"{label}, {reading.name or reading.device_id}"
         battery = "" if reading.battery_level is None else f" [Battery: {reading.battery_level}%]"
         lines.append(f"{'⚠️' if reading.is_anomalous else '✅'} {label}: {degrees(reading)}{battery}")
-    return lines + [f"⚠️ {each.name or each.device_id}: {each.trouble}" for each in cycle.sightings if each.trouble]
+    return lines + [f"⚠️ {each.name or each.device_id}: {each.trouble}" for each in cycle.seen() if each.trouble]
 
 
 def degrees(reading: Reading | None) -> str:
@@ -260,7 +260,7 @@ def degrees(reading: Reading | None) -> str:
 def _table(cycle: Cycle) -> list[str]:
     values = {reading.device_id: reading for reading in cycle.readings}
     rows = [("id", "name", "location", "model", "value")]
-    for sighting in cycle.sightings:
+    for sighting in cycle.seen():
         value = sighting.trouble or degrees(values.get(sighting.device_id))
         rows.append((sighting.device_id, sighting.name or "-", sighting.location or "-", sighting.model_info or "-",
                      value))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from storage.reading import Sighting, instant, number, printable, stamp
@@ -45,3 +47,12 @@ def test_times_without_an_offset_are_utc() -> None:
 def test_a_time_beyond_the_calendar_is_no_time() -> None:
     with pytest.raises(ValueError, match="beyond the calendar"):
         instant("0001-01-01T00:00:00+23:59")
+
+
+def test_a_cycle_has_seen_each_device_once_as_its_source_told_of_it_or_else_its_first_reading() -> None:
+    told = Sighting(device_id="hue:kitchen", device_type="hue_sensor", name="Cooking", model_info="SML001")
+    silent = Sighting(device_id="hue:attic", device_type="hue_sensor", trouble="stale")
+    cycle = a_cycle(a_reading("hue:hall", name="Hall", location="Ground floor"), a_reading("hue:hall", name="Other"),
+                    a_reading("hue:kitchen", name="Kitchen"), sightings=(replace(told, name="Old"), silent, told))
+    assert cycle.seen() == (told, silent, Sighting(
+        device_id="hue:hall", device_type="hue_sensor", name="Hall", location="Ground floor"))
