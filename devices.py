@@ -7,7 +7,6 @@ human is needed.
 import json
 import os
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -28,11 +27,11 @@ from collectors.kit.terminal import listing, table
 from collectors.kit.terminal.registry import Registry, label
 from collectors.kit.terminal.typed import ask, degrees, span, words
 from collectors.kit.terminal.visit import Visit
-from storage import StorageError, Unusable, manager, replacement, spool
+from storage import StorageError, Unusable, manager, replacement
 from storage.devices import Device
 from storage.files import locked, take_on_owner
-from storage.gaps import Window
 from storage.history import Deletion, Rewriting
+from storage.record import Window
 
 
 class Commands(click.Group):
@@ -220,11 +219,8 @@ def gaps(visit: Visit, since: timedelta, as_json: bool) -> None:
     stopped = [name for name, section in settings.collectors.items() if not getattr(section, "enabled", True)]
     window = Window(visit.now - since, visit.now, settings.collection.interval_seconds,
                     settings.storage.keep_cycles_days, stopped)
-    registry = visit.registry(changing=False)
-    found = registry.coverage(visit.devices(registry), window)
-    with suppress(OSError):  # whoever may not read the spool is told what the database knows
-        if waiting := spool.look(settings.data).readings:
-            click.echo(f"{waiting} readings wait in the spool; they are shown as missing.", err=True)
+    registry, waiting = visit.registry(changing=False), visit.waiting()
+    found = registry.coverage(visit.devices(registry), window, waiting)
     if as_json:
         click.echo(json.dumps(listing.gap_items(found, window.now), indent=2))
     else:

@@ -75,8 +75,8 @@ def bring_over(connection: sqlite3.Connection, left: Left, progress: Callable[[s
         connection.execute(f"DROP TABLE {table}{SUFFIX}")
     for trigger in left.triggers:
         connection.execute(trigger)
-    return [f"{aside} readings of the predecessor were not brought over, for others have the same device and time, or "
-            f"the same id; they are kept as they are in the table {ASIDE}"] if aside else []
+    return [f"readings of the predecessor that were not brought over: {aside}, for others have the same device and "
+            f"time, or the same id; the table {ASIDE} keeps them as they are"] if aside else []
 
 
 def _bring_readings(connection: sqlite3.Connection, progress: Callable[[str, int, int], None]) -> int:

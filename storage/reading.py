@@ -29,6 +29,11 @@ def printable(text: object, limit: int = TEXT_LIMIT) -> str | None:
     return " ".join("".join(kept).split())[:limit].rstrip() or None
 
 
+def counted(number: int, what: str, plural: str | None = None) -> str:
+    """Return so many of something as people say it: `1 reading`, `2 readings`."""
+    return f"{number} {what if number == 1 else plural or f'{what}s'}"
+
+
 def number(value: object) -> float | None:
     """Given anything JSON may hold, return it as a finite float, or None. True and False are no numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -110,14 +110,15 @@ def let_go(folder: Path, stored: Iterable[Waiting]) -> None:
                 _write(journal, each.start, b"-")
 
 
+def peek(folder: Path) -> list[Cycle]:
+    """Return the cycles that wait, changing nothing and locking nobody out. Raise OSError as `look` does."""
+    return _cycles(_seen(folder))
+
+
 def look(folder: Path) -> Look:
     """Return what the spool holds, changing nothing. Raise OSError for one that cannot be read."""
-    try:
-        content = (folder / NAME).read_bytes().rstrip(b"\0")  # looking for lines in a megabyte of zeros takes 10 ms
-    except FileNotFoundError:
-        content = b""
-    pieces = [(content[start:end], sign) for start, end, sign in _pieces(content)]
-    cycles = [parsed[0] for parsed in (_parse(piece) for piece, sign in pieces if sign == b"+") if parsed]
+    pieces = _seen(folder)
+    cycles = _cycles(pieces)
     bad = folder / SET_ASIDE
     return Look(
         cycles=len(cycles), readings=sum(len(each.readings) for each in cycles),
@@ -125,6 +126,19 @@ def look(folder: Path) -> Look:
         used=sum(len(piece) for piece, sign in pieces if sign != b"-") / SIZE,
         set_aside=sum(len(piece) for piece, sign in pieces if not sign or sign == b"+" and not _parse(piece))
         + (bad.stat().st_size if bad.exists() else 0))
+
+
+def _seen(folder: Path) -> list[tuple[bytes, bytes]]:
+    """Return the pieces of the spool, each with its sign, as far as they can be seen without its lock."""
+    try:
+        content = (folder / NAME).read_bytes().rstrip(b"\0")  # looking for lines in a megabyte of zeros takes 10 ms
+    except FileNotFoundError:
+        content = b""
+    return [(content[start:end], sign) for start, end, sign in _pieces(content)]
+
+
+def _cycles(pieces: Iterable[tuple[bytes, bytes]]) -> list[Cycle]:
+    return [parsed[0] for parsed in (_parse(piece) for piece, sign in pieces if sign == b"+") if parsed]
 
 
 @contextmanager

@@ -112,7 +112,8 @@ def test_for_people_each_gap_is_a_line(house: House) -> None:
     first = lines.index(f"Utility ({UTILITY})")
     assert lines[first + 2:first + 4] == [
         f"    {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}  2 cycles  device stale or unreachable",
-        f"    {end + EVERY:%Y-%m-%d %H:%M}                      1 cycle   computer off"]
+        f"    {end + EVERY:%Y-%m-%d %H:%M}                      1 cycle   "
+        "computer off, or the run was killed: no collector left a trace"]
     assert lines[first + 1].endswith("7 expected, 4 stored, 3 missing")
 
 

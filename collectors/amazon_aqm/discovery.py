@@ -14,7 +14,7 @@ from collectors.amazon_aqm.cloud import Cloud
 from collectors.amazon_aqm.queries import Part, objects, part, text
 from collectors.kit.errors import CollectorError, NotUnderstood, Throttled
 from collectors.kit.session import Answer
-from storage.reading import Sighting, instant, printable, stamp
+from storage.reading import Sighting, counted, instant, printable, stamp
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def discover(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | 
     rooms = _rooms(cloud, share)
     found = [replace(each, room=rooms.get(each.endpoint_id)) for each in found] if rooms is not None else found
     memory["monitors"] = remembered | {"found": [vars(each) for each in found]}
-    log.info("discovered %d air quality monitors", len(found))
+    log.info("discovered %s", counted(len(found), "air quality monitor"))
     return found
 
 

@@ -14,7 +14,7 @@ from collectors.amazon_aqm.discovery import Monitor
 from collectors.amazon_aqm.queries import Part, objects
 from collectors.kit.errors import CollectorError, NotAuthorised, NotUnderstood, Throttled
 from collectors.kit.session import Answer
-from storage.reading import Reading, Sighting
+from storage.reading import Reading, Sighting, counted
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ def probe(cloud: Cloud, settings: Settings, memory: Memory) -> str:
     names = [each.name or each.serial for each in known if each.endpoint_id in told]
     if not names:
         names = [each.name or each.serial for each in _chosen(discovery.listed(cloud, memory)[1], settings)]
-    return f"the Alexa cloud at {cloud.hosts.site} tells of {len(names)} air quality monitors: {', '.join(names)}"
+    count = counted(len(names), "air quality monitor")
+    return f"the Alexa cloud at {cloud.hosts.site} tells of {count}: {', '.join(names)}"
 
 
 def fetch_state(cloud: Cloud, monitors: Sequence[Monitor], memory: Memory) -> State:

@@ -23,6 +23,7 @@ from collectors.kit.errors import CollectorError, NotAuthorised, NotTrusted, Not
 from collectors.kit.report import sentence
 from collectors.kit.session import Session
 from storage.memory import Memory
+from storage.reading import counted
 
 if TYPE_CHECKING:
     from collectors import Human
@@ -160,7 +161,7 @@ def _found(settings: Settings, secrets: Secrets, http: Session, memory: Memory) 
     except CollectorError as error:
         return f"You are signed in, but {sentence(error)}"
     names = (f"{each.name} ({each.serial}{', ' + each.room if each.room else ''})" for each in found)
-    return f"Found {len(found)} air quality monitors: {'; '.join(names)}."
+    return f"Found {counted(len(found), 'air quality monitor')}: {'; '.join(names)}."
 
 
 def _base64url(content: bytes) -> str:

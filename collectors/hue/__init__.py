@@ -107,10 +107,11 @@ def collect_unoptimised(settings: Settings, secrets: Secrets, http: "Session", m
 def probe(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory") -> str:
     """Ask the bridge for its sensors, for its other addresses do not tell whether the key is good; then who it is."""
     from collectors.hue import lookup, sensors
+    from storage.reading import counted
     bridge, answer = lookup.reach(settings, secrets, http, memory)
     lookup.recognise(bridge)
-    count = len(sensors.thermometers(answer.document))
-    return f"bridge {bridge.bridge_id or 'of unknown id'} at {bridge.address} knows {count} temperature sensors"
+    count = counted(len(sensors.thermometers(answer.document)), "temperature sensor")
+    return f"bridge {bridge.bridge_id or 'of unknown id'} at {bridge.address} knows {count}"
 
 
 def pair(settings: Settings, http: "Session", memory: "Memory", human: "Human") -> dict[str, str]:

@@ -24,7 +24,7 @@ import collectors
 import config
 from collectors.kit import log as log_file
 from collectors.kit import mail, pause
-from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised
+from collectors.kit.errors import CannotReach, CollectorError, Interrupted, NotAuthorised
 from collectors.kit.interruption import interruptible
 from collectors.kit.log import Mask
 from collectors.kit.report import Manner, Report, Result, sentence
@@ -167,7 +167,7 @@ class _Run:
             except SystemExit:
                 log.warning("interrupted")
                 if not looks_only and any(isinstance(each, Reading) for each in self.found):
-                    self._keep_found(CannotReach("the run was asked to end half-way"))
+                    self._keep_found(Interrupted("the run was asked to end half-way"))
                 raise
 
     def _locked(self, lock: Path) -> int:

@@ -2,6 +2,7 @@
 
     CollectorError
     ├── CannotReach         transient: wait and try again
+    │   ├── Interrupted     the run was asked to end before the source had told all
     │   ├── Throttled       the source asks for patience (429)
     │   └── BadAnswer       the source answered, but with 5xx, a torn or unreadable body
     │       └── WebPage     the source answered with a page for people
@@ -29,6 +30,10 @@ class CannotReach(CollectorError):
     def __init__(self, message: str, remedy: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, remedy)
         self.retry_after = retry_after
+
+
+class Interrupted(CannotReach):
+    """The run was asked to end before the source had told all; the name is what `gaps` knows it by."""
 
 
 class Throttled(CannotReach):

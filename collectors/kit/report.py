@@ -21,7 +21,7 @@ from collectors.kit.stopwatch import Stopwatch
 from config import ConfigurationError
 from storage import Busy
 from storage.memory import Memory
-from storage.reading import Cycle, Reading, Retry, Sighting, instant, printable, stamp
+from storage.reading import Cycle, Reading, Retry, Sighting, counted, instant, printable, stamp
 
 SAY_AGAIN_AFTER = timedelta(hours=24)
 ERROR_LIMIT = 500  # characters of an error kept in the database
@@ -76,7 +76,7 @@ class Report:
                               attempt.delay_seconds, attempt.error_type, error)
         else:
             level = logging.CRITICAL if attempt.error_type == Busy.__name__ else logging.ERROR
-            self._log.log(level, "%s given up after %d attempts in %.1f s: %s: %s", what, attempt.attempt,
+            self._log.log(level, "%s given up after %s in %.1f s: %s: %s", what, counted(attempt.attempt, "attempt"),
                           attempt.elapsed_seconds, attempt.error_type, error)
 
     def short(self, text: str) -> str:
@@ -86,8 +86,9 @@ class Report:
     def log(self, result: Result, error: Exception | None, code: int) -> None:
         """Say in one line of the log how the cycle went."""
         cycle = result.cycle
-        cost = (f"{result.stored} readings in {result.duration_ms:.0f} ms ({cycle.payload_bytes / 1000:.1f} kB, "
-                f"{cycle.tried_again()} retries){complaints(cycle.seen())}")
+        cost = (f"{counted(result.stored, 'reading')} in {result.duration_ms:.0f} ms "
+                f"({cycle.payload_bytes / 1000:.1f} kB, {counted(cycle.tried_again(), 'retry', 'retries')})"
+                f"{complaints(cycle.seen())}")
         if error is None:
             self._log.info("stored %s", cost)
         else:

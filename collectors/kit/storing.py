@@ -17,7 +17,7 @@ from collectors.kit.report import Report, Result, sentence
 from collectors.kit.stopwatch import Deadline
 from storage import Busy, StorageError, Unusable, files, manager, replacement, spool
 from storage.devices import Device
-from storage.reading import Cycle, stamp
+from storage.reading import Cycle, counted, stamp
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,8 @@ class Store:
                 waiting = len(cycle.readings)
                 result = replace(result, spooled=waiting)
                 if waiting:
-                    trouble = type(error)(f"{error}; its {waiting} readings wait in the spool", error.remedy)
+                    waits = f"{counted(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
+                    trouble = type(error)(f"{error}; its {waits} in the spool", error.remedy)
             else:
                 trouble = Unusable(f"{error}; nor can readings wait for it: {unkept}", _remedy(unkept, error))
                 self._report.last_resort(cycle.readings, trouble)
@@ -137,7 +138,8 @@ class Store:
         if others:
             readings = sum(len(each.cycle.readings) for each in others)
             connection.later.append(partial(
-                log.warning, "%d readings of %d cycles had waited in the spool", readings, len(others)))
+                log.warning, "%s of %s had waited in the spool", counted(readings, "reading"),
+                counted(len(others), "cycle")))
         return refusal
 
     def _is_in_hand(self, cycle: Cycle) -> bool:

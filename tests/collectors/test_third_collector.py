@@ -62,7 +62,7 @@ def test_it_runs_and_stores(home: Home, checkout: Path, page: str) -> None:
     assert (run.code, run.out, run.err) == (0, "", "")
     row, = home.rows()
     assert (row["device_id"], row["location"], row["temperature_celsius"]) == ("thermometer:1", "Cellar", 21.5)
-    assert home.cycles()[0]["collector"] == "thermometer" and " INFO thermometer cycle stored 1 readings" in home.log()
+    assert home.cycles()[0]["collector"] == "thermometer" and " INFO thermometer cycle stored 1 reading " in home.log()
     device, = home.rows("SELECT * FROM device_registry")
     assert (device["device_name"], device["collector"]) == ("Cellar", "thermometer")
 

@@ -3,12 +3,13 @@
 Everything is a device's or a collector's rows between two moments, the first included, the second not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from storage import devices, gaps, manager
-from storage.reading import Sighting, stamp
+from storage.reading import Cycle, Sighting, stamp
+from storage.record import Window
 
 EVERY = timedelta(minutes=5)
 Found = list[tuple[datetime, datetime, int, str]]
@@ -28,9 +29,9 @@ class Lived:
         times = [stamp(begin + n * self.every + timedelta(seconds=lags[n % len(lags)])) for n in range(count)]
         with manager.writing(self.path) as connection, manager.transaction(connection):
             connection.executemany("""
-                INSERT INTO collection_cycles (collector, started_at, outcome)
-                VALUES (?, ?, 'ok')
-            """, ((collector, at) for at in times))
+                INSERT INTO collection_cycles (collector, started_at, outcome, readings, stored)
+                VALUES (?, ?, 'ok', ?, ?)
+            """, ((collector, at, len(ids), len(ids)) for at in times))
             connection.executemany("""
                 INSERT INTO readings (timestamp, device_id, device_type, temperature_celsius, created_at)
                 VALUES (?, ?, 'hue_sensor', 20.0, ?)
@@ -41,6 +42,17 @@ class Lived:
 
     def silent(self, device_id: str, start: datetime, end: datetime) -> None:
         """Let a device have no fresh value."""
+        self.lose(device_id, start, end)
+        self._execute("""
+            UPDATE collection_cycles
+            SET readings = readings - 1, stored = stored - 1
+            WHERE collector = (SELECT collector FROM device_registry WHERE device_id = ?)
+                AND started_at >= ?
+                AND started_at < ?
+        """, device_id, stamp(start), stamp(end))
+
+    def lose(self, device_id: str, start: datetime, end: datetime) -> None:
+        """Let somebody delete a device's readings."""
         self._execute("DELETE FROM readings WHERE device_id = ? AND timestamp >= ? AND timestamp < ?",
                       device_id, stamp(start), stamp(end))
 
@@ -48,7 +60,7 @@ class Lived:
         """Let a collector's cycles bring home nothing but an error."""
         self._execute("""
             UPDATE collection_cycles
-            SET outcome = ?, error = ?
+            SET outcome = ?, error = ?, readings = 0, stored = 0
             WHERE collector = ?
                 AND started_at >= ?
                 AND started_at < ?
@@ -75,12 +87,12 @@ class Lived:
         self._execute(statement, *values)
 
     def report(self, since: datetime | None = None, now: datetime | None = None, keep_days: int = 90,
-               stopped: Iterable[str] = ()) -> dict[str, gaps.Coverage]:
+               stopped: Iterable[str] = (), waiting: Collection[Cycle] = ()) -> dict[str, gaps.Coverage]:
         """Return the coverage of each device, over the whole time if not told otherwise."""
-        window = gaps.Window(since or self.start, now or self.now, int(self.every.total_seconds()), keep_days,
-                             list(stopped))
+        window = Window(since or self.start, now or self.now, int(self.every.total_seconds()), keep_days,
+                        list(stopped))
         with manager.reading(self.path) as connection:
-            found = gaps.report(connection, devices.known(connection), window)
+            found = gaps.report(connection, devices.known(connection), window, waiting)
         return {each.device.device_id: each for each in found}
 
     def found(self, device_id: str = "hue:a") -> Found:

@@ -10,6 +10,7 @@ import pytest
 from storage import devices, gaps, manager
 from storage.devices import Device
 from storage.reading import Sighting, stamp
+from storage.record import Window
 from tests.storage.predecessors import NEWEST, awkward_rows, leave
 from tests.storage.samples import a_cycle, a_reading, store
 from tests.storage.spells import EVERY, Lived
@@ -136,8 +137,8 @@ def test_two_runs_within_one_second_are_one_cycle_if_one_of_them_told(day: Lived
     moment = stamp(at(hours=3))
     day.change("DELETE FROM collection_cycles WHERE started_at = ?", moment)
     for outcome in outcomes:
-        day.change("INSERT INTO collection_cycles (started_at, outcome, collector) VALUES (?, ?, 'hue')", moment,
-                   outcome)
+        day.change("INSERT INTO collection_cycles (started_at, outcome, stored, collector) VALUES (?, ?, ?, 'hue')",
+                   moment, outcome, "2" if outcome == "ok" else "0")
     assert (day.report()["hue:a"].expected, day.found()) == (288, [])
     day.silent("hue:a", at(hours=3), at(hours=3) + EVERY)
     assert day.found() == [(at(hours=3), at(hours=3), 1, "device_stale_or_unreachable")]
@@ -257,8 +258,8 @@ def test_a_predecessors_rows_count_as_readings_of_the_utc_that_they_name(databas
                                (stamp(start + timedelta(minutes=minutes)),))
         devices.sight(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
         known = devices.known(connection)
-        found, = gaps.report(connection, known, gaps.Window(start, start + timedelta(minutes=20), 300, 90))
-        later = gaps.report(connection, known, gaps.Window(start, start + timedelta(minutes=90), 300, 90))
+        found, = gaps.report(connection, known, Window(start, start + timedelta(minutes=20), 300, 90))
+        later = gaps.report(connection, known, Window(start, start + timedelta(minutes=90), 300, 90))
     assert [(each.start, each.cycles) for each in found.spans] == [(start + timedelta(minutes=15), 1)]
     assert found.stored == 3
     assert [(each.device.device_id, each.stored, each.note) for each in later if each.note] == [
@@ -276,8 +277,81 @@ def test_the_index_alone_answers_when_a_device_has_readings(day: Lived) -> None:
         asked: list[str] = []
         connection.set_trace_callback(asked.append)
         gaps.report(connection, [Device(device_id="hue:a", collector="hue", first_seen=stamp(SUNDAY))],
-                    gaps.Window(SUNDAY, day.now, 300, 90))
+                    Window(SUNDAY, day.now, 300, 90))
         connection.set_trace_callback(None)
         plans = [str(row[3]) for each in asked for row in connection.execute(f"EXPLAIN QUERY PLAN {each}")]
     assert any("SEARCH readings USING COVERING INDEX" in plan for plan in plans)
     assert not [plan for plan in plans if plan.startswith("SCAN readings")]
+
+
+def test_readings_that_somebody_deleted_are_told_so(day: Lived) -> None:
+    """The cycle's row says that it stored them."""
+    day.lose("hue:a", at(hours=3), at(hours=5))
+    day.lose("hue:b", at(hours=4), at(hours=6))
+    assert day.found() == [(at(hours=3), at(hours=5) - EVERY, 24, "deleted_since")]
+    assert day.found("hue:b") == [(at(hours=4), at(hours=6) - EVERY, 24, "deleted_since")]
+
+
+def test_where_it_may_be_this_reading_or_another_that_was_deleted_nobody_says_which(day: Lived) -> None:
+    day.silent("hue:a", at(hours=3), at(hours=5))
+    day.lose("hue:b", at(hours=4), at(hours=6))
+    assert day.found() == [(at(hours=3), at(hours=4) - EVERY, 12, "device_stale_or_unreachable"),
+                           (at(hours=4), at(hours=5) - EVERY, 12, "not_known")]
+    assert day.found("hue:b") == [(at(hours=4), at(hours=5) - EVERY, 12, "not_known"),
+                                  (at(hours=5), at(hours=6) - EVERY, 12, "deleted_since")]
+
+
+def test_an_error_is_not_told_as_the_reason_for_a_deletion(day: Lived) -> None:
+    day.change("UPDATE collection_cycles SET outcome = 'partial', error = 'oh' WHERE started_at = ?",
+               stamp(at(hours=3)))
+    day.lose("hue:a", at(hours=3), at(hours=3) + EVERY)
+    day.lose("hue:b", at(hours=3), at(hours=3) + EVERY)
+    assert [(each.reason, each.error) for each in day.report()["hue:a"].spans] == [("deleted_since", None)]
+
+
+def test_a_stale_device_of_a_cycle_whose_readings_moved_on_is_stale(database: Path) -> None:
+    """The others stand a second later than the cycle's row, and are not deleted."""
+    lived = Lived(database, SUNDAY, at(hours=1))
+    lived.run()
+    moment = at(minutes=30)
+    lived.silent("hue:a", moment, moment + EVERY)
+    lived.change("UPDATE readings SET timestamp = ? WHERE timestamp = ?", stamp(moment + timedelta(seconds=1)),
+                 stamp(moment))
+    assert lived.found() == [(moment, moment, 1, "device_stale_or_unreachable")] and lived.found("hue:b") == []
+
+
+def test_what_waits_in_the_spool_has_run_and_is_missing_for_the_moment(day: Lived) -> None:
+    """With a stale device, an unreachable source and a cycle of before the window among what waits."""
+    times = [at(days=1, minutes=minutes) for minutes in (0, 5, 10)]
+    cycles = [a_cycle(a_reading("hue:a", times[0]), a_reading("hue:b", times[0]), at=times[0]),
+              a_cycle(a_reading("hue:b", times[1]), at=times[1]),
+              a_cycle(at=times[2], outcome="unreachable", error="no answer")]
+    found = day.report(now=at(days=1, minutes=15), waiting=cycles)
+    assert [(each.start, each.cycles, each.reason, each.error) for each in found["hue:a"].spans] == [
+        (times[0], 1, "waiting_in_the_spool", None), (times[1], 1, "device_stale_or_unreachable", None),
+        (times[2], 1, "source_unreachable", "no answer")]
+    assert [(each.start, each.cycles, each.reason) for each in found["hue:b"].spans] == [
+        (times[0], 2, "waiting_in_the_spool"), (times[2], 1, "source_unreachable")]
+    assert (found["hue:a"].expected, found["hue:a"].stored) == (291, 288)
+    later = day.report(since=at(days=1, minutes=2), now=at(days=1, minutes=15), waiting=cycles)["hue:b"]
+    assert [(each.start, each.cycles) for each in later.spans] == [(times[1], 1), (times[2], 1)]
+
+
+def test_what_is_stored_and_stands_in_the_spool_still_is_not_missing(day: Lived) -> None:
+    """A run that is killed between its commit and letting go leaves it so."""
+    moment = at(hours=3)
+    assert day.report(waiting=[a_cycle(a_reading("hue:a", moment), at=moment)])["hue:a"].spans == ()
+
+
+def test_a_run_that_was_asked_to_end_is_told_so_and_not_as_the_sources_trouble(day: Lived) -> None:
+    day.silent("hue:a", at(hours=3), at(hours=3) + EVERY)
+    day.change("UPDATE collection_cycles SET outcome = 'partial', error_type = 'Interrupted' WHERE started_at = ?",
+               stamp(at(hours=3)))
+    assert day.found() == [(at(hours=3), at(hours=3), 1, "run_interrupted")] and day.found("hue:b") == []
+
+
+def test_a_cycle_that_waits_from_before_the_window_counts_as_having_run(day: Lived) -> None:
+    """Or one would seem to be missing between the last that is stored, ten minutes earlier, and the first within."""
+    cycles = [a_cycle(at=at(days=1, minutes=minutes)) for minutes in (4, 9)]
+    found = day.report(since=at(days=1, minutes=4, seconds=30), now=at(days=1, minutes=12), waiting=cycles)
+    assert [(each.start, each.cycles) for each in found["hue:a"].spans] == [(at(days=1, minutes=9), 1)]

@@ -95,8 +95,8 @@ def test_of_rows_with_one_key_the_first_keeps_it_and_the_others_are_kept_aside(
     aside = rows(database, "SELECT * FROM readings_not_migrated ORDER BY id")
     assert aside == [row for row in before if row["id"] in (1, 3, 5, 6, 8)]
     assert [each for each in caplog.messages if "readings_not_migrated" in each] == [
-        "database readings.db: 5 readings of the predecessor were not brought over, for others have the same device "
-        "and time, or the same id; they are kept as they are in the table readings_not_migrated"]
+        "database readings.db: readings of the predecessor that were not brought over: 5, for others have the same "
+        "device and time, or the same id; the table readings_not_migrated keeps them as they are"]
 
 
 def test_ids_that_are_none_or_stand_twice_cost_no_row(database: Path) -> None:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from storage.reading import Sighting, instant, number, printable, stamp
+from storage.reading import Sighting, counted, instant, number, printable, stamp
 from tests.storage.samples import NOW, a_cycle, a_reading
 
 
@@ -56,3 +56,8 @@ def test_a_cycle_has_seen_each_device_once_as_its_source_told_of_it_or_else_its_
                     a_reading("hue:kitchen", name="Kitchen"), sightings=(replace(told, name="Old"), silent, told))
     assert cycle.seen() == (told, silent, Sighting(
         device_id="hue:hall", device_type="hue_sensor", name="Hall", location="Ground floor"))
+
+
+def test_one_is_told_in_the_singular() -> None:
+    assert [counted(number, "reading") for number in (0, 1, 2)] == ["0 readings", "1 reading", "2 readings"]
+    assert (counted(1, "retry", "retries"), counted(2, "retry", "retries")) == ("1 retry", "2 retries")

@@ -8,14 +8,23 @@ from datetime import datetime
 from typing import Any
 
 from collectors.kit.terminal.table import aligned
+from storage import gaps
 from storage.devices import Device
-from storage.gaps import Coverage, Span, Window
+from storage.gaps import Coverage, Span
 from storage.history import Newest
-from storage.reading import instant, stamp
+from storage.reading import counted, instant, stamp
+from storage.record import Window
 
 HEADINGS = ("id", "name", "location", "type", "last reading (UTC)", "age", "battery", "offset", "active")
 BELOW = HEADINGS.index("id"), HEADINGS.index("type")  # where the terminal is not wide enough for all
 LENGTHS = (("d", 86_400), ("h", 3_600), ("min", 60))
+# What people are told of a reason, where its name alone would say more than is known.
+REASONS = {
+    gaps.NOTHING_RAN: "computer off, or the run was killed: no collector left a trace",
+    gaps.OTHERS_RAN: "not started, or killed: others left a trace",
+    gaps.DELETED: "deleted since: the cycle had stored it",
+    gaps.NOT_KNOWN: "not known: some readings of the cycle were deleted since",
+}
 Item = dict[str, Any]
 
 
@@ -92,9 +101,9 @@ def gap_lines(coverages: Iterable[Coverage], window: Window) -> Iterator[str]:
 
 def _span(span: Span) -> tuple[str, ...]:
     end = f" to {_moment(span.end)}" if span.cycles > 1 else ""
-    count = f"{span.cycles} cycle{'s' * (span.cycles > 1)}"
-    reason = span.reason.replace("_", " ")
-    return f"{_moment(span.start)}{end}", count, f"{reason}: {span.error}" if span.error else reason
+    reason = REASONS.get(span.reason) or span.reason.replace("_", " ")
+    told = f"{reason}: {span.error}" if span.error else reason
+    return f"{_moment(span.start)}{end}", counted(span.cycles, "cycle"), told
 
 
 def _moment(moment: datetime) -> str:

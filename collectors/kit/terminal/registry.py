@@ -10,7 +10,7 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -22,6 +22,8 @@ from collectors.kit.storing import known_devices
 from storage import Busy, Unavailable, Unusable, devices, gaps, history, manager, replacement
 from storage.devices import Device
 from storage.history import Work
+from storage.reading import Cycle
+from storage.record import Window
 
 FULL_ID = re.compile(r"[a-z][a-z_]{2,}:\S+")  # a hardware address without our prefix begins with two digits
 CANDIDATES = 8  # as many as one reads
@@ -66,10 +68,10 @@ class Registry:
         with self._reading() as connection:
             return [history.newest(connection, each.device_id) for each in listed]
 
-    def coverage(self, listed: Iterable[Device], window: gaps.Window) -> list[gaps.Coverage]:
-        """Return what the devices' readings are and what is missing of them."""
+    def coverage(self, listed: Iterable[Device], window: Window, waiting: Collection[Cycle]) -> list[gaps.Coverage]:
+        """Return what the devices' readings are and what is missing of them, given what waits in the spool."""
         with self._reading() as connection:
-            return gaps.report(connection, listed, window)
+            return gaps.report(connection, listed, window, waiting)
 
     def one(self, text: str) -> Device:
         """Given an id, a name or an unambiguous part of either, return the device. Raise NotOneDevice."""

@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from collectors.kit.log import escaped
 from collectors.kit.report import Manner, Report
 from collectors.kit.stopwatch import Stopwatch
 from collectors.kit.terminal.registry import Registry
+from storage import spool
 from storage.devices import Device
 from storage.files import take_on_owner
 from storage.history import Work
+from storage.reading import Cycle, counted
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,20 @@ class Visit:
         return sorted(placed, key=lambda each: (not each.is_active, (each.location or "").casefold(),
                                                 (each.device_name or "").casefold(), each.device_id))
 
+    def waiting(self) -> list[Cycle]:
+        """Return the cycles that wait in the spool, and tell of them; one that may be in hand is left out."""
+        try:
+            cycles = spool.peek(self.configuration.data)
+        except OSError as error:
+            self.hint(f"{error.filename} cannot be read ({error.strerror}): what waits there is shown as if nothing "
+                      "had run. Remedy: ask as the account that runs the collectors")
+            return []
+        if count := sum(len(each.readings) for each in cycles):
+            self.hint(f"{counted(count, 'reading')} {'waits' if count == 1 else 'wait'} in the spool for the next "
+                      "cycle that can write the database; python healthcheck.py tells what is in its way.")
+        longest = timedelta(seconds=self.configuration.collection.cycle_deadline_seconds)
+        return [each for each in cycles if self.now - each.started_at >= longest]
+
     @cached_property
     def places(self) -> dict[str, str]:
         """The places that config.yaml tells, by device id; they go before those that are chosen here."""
@@ -73,6 +89,10 @@ class Visit:
             click.echo("\nInterrupted; the same command, given again, completes it.", err=True)
             raise
         return total
+
+    def hint(self, text: str) -> None:
+        """Tell the person, on stderr, what is no part of the answer."""
+        click.echo(escaped(self.report.mask(text)), err=True)
 
     def say(self, text: str, err: bool = False) -> None:
         """Tell the person, and the log, what was done."""

@@ -83,7 +83,7 @@ def test_the_command_leads_through_the_browser_and_then_everything_is_known(hous
     assert outcome.code == 0, outcome.err
     assert household.secrets() == {"refresh_token": household.alexa.refresh_token}
     assert stat.S_IMODE(household.home.secrets.stat().st_mode) == 0o600
-    assert f"Found 1 air quality monitors: Air quality monitor ({household.alexa.serial}" in outcome.err
+    assert f"Found 1 air quality monitor: Air quality monitor ({household.alexa.serial}" in outcome.err
     assert "°C" in outcome.out
     assert (household.alexa.counts["register"], household.alexa.counts["exchange"]) == (1, 1)
     assert household.home.process(module="collectors.amazon_aqm").code == 0

@@ -247,7 +247,7 @@ def test_verbose_tells_it_always(written: Home) -> None:
 
 def test_verbose_prints_readings_and_log_lines_on_a_pipe(written: Home) -> None:
     run = written.run("--verbose", collector=source(degrees(20.294)))
-    assert run.out == "✅ made_up:1: 20.29°C\n" and " INFO made_up cycle stored 1 readings" in run.err
+    assert run.out == "✅ made_up:1: 20.29°C\n" and " INFO made_up cycle stored 1 reading in " in run.err
 
 
 def test_quiet_prints_nothing_even_of_a_dry_run(written: Home) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from storage import spool
 from storage.files import locked
+from storage.record import ENDED_EARLY
 from tests.home import CHECKOUT, Home
 
 SCRIPT = """
@@ -59,6 +60,7 @@ def test_it_ends_though_it_is_just_disposing_of_something(home: Home, number: st
     assert run(home, "never") == (0, "")
     row = home.cycles()[0]
     assert (row["spooled"], row["outcome"]) == (1, "partial") and row["error"] == "the run was asked to end half-way"
+    assert row["error_type"] == ENDED_EARLY
 
 
 def test_a_second_signal_does_not_end_what_the_first_has_begun(home: Home) -> None:

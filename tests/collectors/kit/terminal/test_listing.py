@@ -6,8 +6,9 @@ import pytest
 
 from collectors.kit.terminal import listing
 from storage.devices import Device
-from storage.gaps import Coverage, Span, Window
+from storage.gaps import Coverage, Span
 from storage.history import Newest
+from storage.record import Window
 
 NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
 KITCHEN = Device(device_id="hue:k", device_type="hue_sensor", device_name="Kitchen", location="Ground floor")
