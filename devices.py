@@ -87,18 +87,22 @@ def accept_new_database(visit: Visit) -> None:
     """Let a fresh database be made in place of one that is gone or damaged, which is set aside, not deleted."""
     configuration = visit.configuration
     take_on_owner(configuration.data)
-    database = Path(os.path.realpath(configuration.storage.database_path))
+    database, marker = Path(os.path.realpath(configuration.storage.database_path)), visit.marker
     try:
         with locked(manager.lock_path(database), configuration.storage.busy_timeout_ms / 1000):
-            is_gone = replacement.is_gone(database)
-            moved = replacement.accept(database, configuration.data / replacement.MARKER,
-                                       f"{visit.now:%Y%m%dT%H%M%SZ}", partial(manager.examine, database))
+            is_gone, were_stored = replacement.is_gone(database), marker.exists()
+            moved = replacement.accept(database, marker, f"{visit.now:%Y%m%dT%H%M%SZ}",
+                                       partial(manager.examine, database))
     except OSError as error:
         raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
     for each in moved:
         click.echo(f"Set aside: {each}")
-    click.echo("The next cycle makes a new database, with all that waits in the spool." if moved or is_gone else
-               f"{database} is in order, and stays.")
+    if not (moved or is_gone):
+        click.echo(f"{database} is in order, and stays.")
+        return
+    click.echo("The next cycle makes a new database, with all that waits in the spool.")
+    if moved or were_stored:
+        visit.tell_what_is_lost(replacement.kept(database))
 
 
 @main.command("list")

@@ -4,8 +4,10 @@
 disk or an accident, never a new beginning: a fresh one would hide for years that the old one is lost.
 """
 
+import glob
 import logging
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,3 +75,16 @@ def accept(database: Path, marker: Path, stamp: str, examine: Callable[[], None]
     files.sync(database.parent)
     marker.unlink(missing_ok=True)
     return [Path(f"{database}.set-aside-{stamp}{end}") for end in there]
+
+
+def kept(database: Path) -> list[Path]:
+    """Return what is kept of older databases beside one, the latest first."""
+    name = glob.escape(database.name)
+    found = (each for kind in ("set-aside", "before-v") for each in database.parent.glob(f"{name}.{kind}*"))
+    return sorted((each for each in found if not each.name.endswith(("-wal", "-shm"))), key=os.path.getmtime,
+                  reverse=True)
+
+
+def asking(database: Path) -> str:
+    """Return the command that shows what devices were called in an older database, whichever program made it."""
+    return f'sqlite3 -readonly -header {shlex.quote(str(database))} "SELECT * FROM device_registry"'

@@ -104,6 +104,17 @@ def test_a_name_of_nobody_cannot_be_amended(lived: Home) -> None:
     assert run.code == 2 and "no device has 'hue:00:17:88:01:02:03:04:05-02-0402' in its id or name" in run.err
 
 
+@pytest.mark.parametrize("text", ["zzz", "Wintergarten", "17", "\U0001f321", "x" * 300])
+@pytest.mark.parametrize("command", ["set-name", "amend-name"])
+def test_what_is_like_no_name_is_told_with_the_nearest_all_the_same(lived: Home, command: str, text: str) -> None:
+    run = lived.desk(command, text, "Larder")
+    if text == "17":
+        assert run.code == 2 and "'17' may be hue:" in run.err
+    else:
+        assert run.code == 2 and 1 <= run.err.count("hue:00:") + run.err.count("alexa:G") <= 3
+        assert "; the nearest are " in run.err and "`python devices.py list` shows all devices" in run.err
+
+
 @pytest.mark.parametrize("part", ["UTIL", "cc:75", UTILITY.upper(), "tilit", "Utility"])
 def test_a_device_is_known_by_any_part_that_no_other_has(lived: Home, part: str) -> None:
     assert lived.desk("amend-name", part, "Larder").code == 0

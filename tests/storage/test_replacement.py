@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
+import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
@@ -122,6 +125,46 @@ def test_a_database_of_another_form_is_set_aside(lived_in: Home) -> None:
     accepted = lived_in.devices("accept-new-database")
     assert accepted.code == 0 and "Set aside: " in accepted.out
     assert lived_in.run().code == 0 and waiting(lived_in) == [5, 0]
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="it takes the command sqlite3")
+@pytest.mark.parametrize("places", [{}, {"00:17:88:01:cc:75:00:01-02-0402": "Attic"}], ids=["", "configured"])
+def test_what_people_have_set_is_to_be_set_anew_and_the_old_database_may_tell_it(
+        lived_in: Home, places: dict[str, str]) -> None:
+    """The command that is shown is carried out; what config.yaml says holds without anybody's help."""
+    assert lived_in.devices("set-name", "utility", "Larder").code == 0
+    assert lived_in.devices("set-offset", "larder", "-1.5").code == 0
+    lived_in.configure_hue(sensor_locations=places)
+    with closing(sqlite3.connect(lived_in.database)) as connection:
+        connection.execute("ALTER TABLE readings DROP COLUMN temperature_raw")
+    accepted = lived_in.devices("accept-new-database")
+    assert "Names, places and offsets that were set with devices.py stood in the old one: set them anew" in accepted.out
+    assert (f"Places that stand in {lived_in.config} hold as before." in accepted.out) is bool(places)
+    asked = re.findall(r"They may still be found here: (.*)", accepted.out)
+    told = [subprocess.run(each, shell=True, capture_output=True, text=True, check=True).stdout for each in asked]
+    assert len(told) == 1 and "|Larder|" in told[0] and "|-1.5|" in told[0] and told[0].startswith("device_id|")
+    lived_in.wait_for_the_next_second()
+    assert lived_in.run().code == 0
+    utility = next(row for row in lived_in.rows() if row["device_id"].endswith("cc:75:00:01-02-0402"))
+    assert (utility["name"], utility["location"]) == ("Utility", "Attic" if places else "Utility")
+    assert utility["temperature_celsius"] == utility["temperature_raw"]
+
+
+def test_of_a_database_that_is_gone_the_copies_of_earlier_ones_are_told(lived_in: Home) -> None:
+    """And the names that the predecessor's file has, which are taken over again."""
+    names = lived_in.config.with_name("device_registry.yaml")
+    names.write_text("hue:00:17:88:01:cc:75:00:01-02-0402: {name: Larder}\n")
+    lived_in.database.rename(lived_in.data / "readings.db.before-v1")
+    accepted = lived_in.devices("accept-new-database")
+    assert f"sqlite3 -readonly -header {lived_in.data / 'readings.db.before-v1'} " in accepted.out
+    assert f"Names and places that stand in {names} are taken over again." in accepted.out
+    assert lived_in.run().code == 0 and "Larder" in {row["name"] for row in lived_in.rows()}
+
+
+def test_where_nothing_was_ever_stored_nothing_is_to_be_set_anew(home: Home) -> None:
+    home.write_config()
+    accepted = home.devices("accept-new-database")
+    assert accepted.code == 0 and accepted.out.count("\n") == 1 and "makes a new database" in accepted.out
 
 
 def test_a_database_of_a_newer_program_is_not_set_aside(lived_in: Home) -> None:

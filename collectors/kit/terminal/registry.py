@@ -84,8 +84,8 @@ class Registry:
         except NoDevice as error:
             if FULL_ID.fullmatch(text) and text.isprintable():
                 return Device(device_id=text)
-            raise NoDevice(str(error), "to name a device before it is seen, give its full id, hue:... or alexa:..., "
-                           "as --discover shows it") from None
+            raise NoDevice(str(error), f"{error.remedy}; to name one before it is seen, give its full id, hue:... or "
+                           "alexa:..., as --discover shows it") from None
 
     def change(self, device_id: str, alter: Callable[[Device], Device]) -> Device:
         """Register what a person decides about a device, new or known; return it as it is now."""
@@ -191,8 +191,9 @@ def _nearest(wanted: str, known: list[Device]) -> str:
     """Return the devices with the most alike ids and names, as the end of a sentence."""
     from difflib import get_close_matches  # slow to import, and most people know what they look for
     words = {word: each for each in known for word in _words(each)}
-    found = {words[word].device_id: words[word] for word in get_close_matches(wanted, words, n=3, cutoff=0.5)}
-    return f"; the nearest are {', '.join(map(label, found.values()))}" if found else ""
+    found = {words[word].device_id: words[word] for word in get_close_matches(wanted, words, n=3, cutoff=0)}
+    labels = ", ".join(map(label, found.values()))
+    return f"; the nearest {'is' if len(found) == 1 else 'are'} {labels}" if found else ""
 
 
 def _do(work: Work, ids: list[int], connection: manager.Writer) -> None:

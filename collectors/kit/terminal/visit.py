@@ -18,7 +18,7 @@ from collectors.kit.log import escaped
 from collectors.kit.report import Manner, Report
 from collectors.kit.stopwatch import Stopwatch
 from collectors.kit.terminal.registry import Registry
-from storage import spool
+from storage import replacement, spool
 from storage.devices import Device
 from storage.files import take_on_owner
 from storage.history import Work
@@ -71,6 +71,21 @@ class Visit:
                       "cycle that can write the database; python healthcheck.py tells what is in its way.")
         longest = timedelta(seconds=self.configuration.collection.cycle_deadline_seconds)
         return [each for each in cycles if self.now - each.started_at >= longest]
+
+    @property
+    def marker(self) -> Path:
+        """The file that says that readings were stored."""
+        return self.configuration.data / replacement.MARKER
+
+    def tell_what_is_lost(self, kept: list[Path]) -> None:
+        """Tell what a new database does not know, what is known without it, and what is kept of older ones."""
+        click.echo("Names, places and offsets that were set with devices.py stood in the old one: set them anew.")
+        if self.places:
+            click.echo(f"Places that stand in {self.path} hold as before.")
+        if (names := self.path.with_name(config.naming.FILE_NAME)).exists():
+            click.echo(f"Names and places that stand in {names} are taken over again.")
+        for each in kept:
+            click.echo(f"They may still be found here: {replacement.asking(each)}")
 
     @cached_property
     def places(self) -> dict[str, str]:
