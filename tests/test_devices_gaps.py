@@ -1,6 +1,8 @@
 """The gap report on what real cycles left: both collectors, by a clock that is moved, in a house of many troubles."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from time import tzset
@@ -10,9 +12,11 @@ import pytest
 from freezegun import freeze_time
 
 from collectors import amazon_aqm
+from storage import manager
 from storage.files import locked
 from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
+from tests.storage.samples import start
 
 # An hour before clocks are set back in Berlin, and forward.
 STARTS = [datetime(2026, 10, 25, 0, 0, tzinfo=timezone.utc), datetime(2027, 3, 28, 0, 0, tzinfo=timezone.utc)]
@@ -47,10 +51,30 @@ class House:
         self.simulator.faults.clear()
         return first, self.moment - EVERY
 
-    def ask(self, *arguments: str) -> Outcome:
+    def come_by(self) -> None:
+        """Run one cycle of the Hue collector."""
+        self.home.run()
+
+    def be_killed(self, number: int, others_run: bool) -> None:
+        """Let a cycle pass whose Hue run is ended while the bridge is silent; the other collector runs, or is none."""
+        asked = len(self.simulator.requests)
+        self.simulator.faults.add("silence")
+        with freeze_time(self.moment, tick=True):
+            process = start(self.come_by)
+            while len(self.simulator.requests) == asked:
+                assert process.is_alive()
+            os.kill(process.pid or 0, number)
+            process.join()
+            assert process.exitcode != 0
+            self.simulator.faults.clear()
+            if others_run:
+                assert self.home.run(collector=amazon_aqm).code == 0
+        self.moment += EVERY
+
+    def ask(self, *arguments: str, answer: str = "") -> Outcome:
         """Run devices.py a minute after the last cycle."""
         with freeze_time(self.moment - EVERY + timedelta(minutes=1), tick=True):
-            run = self.home.desk(*arguments)
+            run = self.home.desk(*arguments, answer=answer)
         assert run.code == 0, run.err
         return run
 
@@ -115,6 +139,44 @@ def test_for_people_each_gap_is_a_line(house: House) -> None:
         f"    {end + EVERY:%Y-%m-%d %H:%M}                      1 cycle   "
         "computer off, or the run was killed: no collector left a trace"]
     assert lines[first + 1].endswith("7 expected, 4 stored, 3 missing")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(("others_run", "reason", "words"), [
+    (True, "collector_not_run", "not started, or killed: others left a trace"),
+    (False, "computer_off", "computer off, or the run was killed: no collector left a trace")])
+def test_of_a_run_that_was_ended_before_it_read_anything_no_more_is_said_than_is_known(
+        house: House, number: int, others_run: bool, reason: str, words: str) -> None:
+    house.live(2)
+    killed = house.moment
+    house.be_killed(number, others_run)
+    house.live(1)
+    assert [(each["from"], each["cycles"], each["reason"]) for each in house.gaps()["Utility"]["spans"]] == [
+        (killed.isoformat(), 1, reason)]
+    assert f"{killed:%Y-%m-%d %H:%M}  1 cycle  {words}" in house.ask("gaps").out
+
+
+def test_what_waits_for_a_database_that_others_hold_is_neither_missed_nor_called_off(house: House) -> None:
+    """The same that the next cycle stores, and the gap is gone."""
+    house.live(2)
+    house.home.write_config(storage={"busy_timeout_ms": 0}, retry={"max_attempts": 1})
+    first = house.moment
+    with locked(manager.lock_path(house.home.database), 0), freeze_time(first, tick=True):
+        assert (house.home.run().code, house.home.run(collector=amazon_aqm).code) == (1, 1)
+    house.moment += EVERY
+    asked = house.ask("gaps")
+    assert "6 readings wait in the spool for the next cycle" in asked.err
+    assert asked.out.count(f"{first:%Y-%m-%d %H:%M}  1 cycle  waiting in the spool") == 6
+    house.live(1)
+    assert [each["spans"] for each in house.gaps().values()] == [[]] * 6
+
+
+def test_what_somebody_deleted_is_not_put_down_to_the_device(house: House) -> None:
+    start, end = house.live(4)
+    assert house.ask("forget", "utility", "--delete-history", answer=f"{UTILITY}\n").code == 0
+    house.live(1)
+    assert [(each["from"], each["to"], each["reason"]) for each in house.gaps()["Utility"]["spans"]] == [
+        (start.isoformat(), end.isoformat(), "deleted_since")]
 
 
 def test_a_window_shows_what_lies_within(house: House) -> None:

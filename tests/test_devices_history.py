@@ -159,6 +159,7 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
     print(f"{ROWS} rows, the last {ROWS - done} in {seconds:.1f} s; beside its requests a cycle took at most "
           f"{usual_ms:.0f} ms before, and then {found} in {len(old.cycles()) - count} cycles")
     assert max(found.values()) <= usual_ms + LONGEST_WAIT_MS
+    assert "Looking through its past ..." in text
     percents = [int(each) for each in re.findall(r"(\d+)%", text)]
     assert percents == sorted(percents) and percents[-1] == 100 and len(set(percents)) > 5
     assert checksum(old.database, last) == before

@@ -95,6 +95,8 @@ class Visit:
 
     def work_through(self, registry: Registry, work: Work, what: str) -> int:
         """Do something to many readings, with a bar that shows the way; return how many they were."""
+        if sys.stderr.isatty():  # on a slow disk the looking alone may take minutes
+            click.echo("Looking through its past ...", err=True)
         total = registry.count(work)
         try:
             with click.progressbar(length=total, label=what, file=sys.stderr) as bar:
