@@ -4,6 +4,7 @@ Runs from anywhere. Exit codes are those of the collectors: 0 all is well, 1 som
 human is needed.
 """
 
+import errno
 import json
 import os
 import sys
@@ -27,7 +28,7 @@ from collectors.kit.terminal import listing, table
 from collectors.kit.terminal.registry import Registry, label
 from collectors.kit.terminal.typed import ask, degrees, span, words
 from collectors.kit.terminal.visit import Visit
-from storage import StorageError, Unusable, manager, replacement
+from storage import StorageError, Unavailable, Unusable, manager, replacement
 from storage.devices import Device
 from storage.files import locked, take_on_owner
 from storage.history import Deletion, Rewriting
@@ -48,6 +49,13 @@ class Commands(click.Group):
         except (CollectorError, StorageError, config.ConfigurationError) as error:
             context.obj.report.trouble(error, None)
             raise SystemExit(exit_code(error)) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever was reading has read enough; click ends in silence then
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries once more at its end, and complains
+            context.obj.report.trouble(Unavailable(f"{error.filename or 'the answer cannot be written'}: "
+                                                   f"{error.strerror}"), None)
+            raise SystemExit(1) from None
         finally:
             log_file.shut_down()
 

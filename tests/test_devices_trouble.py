@@ -198,6 +198,15 @@ def test_a_reader_that_goes_away_is_no_trouble(stored: Home) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [*LOOKING, ["set-name", "kitchen", "Larder"]], ids=" ".join)
+def test_an_answer_for_which_there_is_no_room_is_told_in_a_sentence(stored: Home, command: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, str(CHECKOUT / "devices.py"), "--config", str(stored.config), *command],
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (
+        1, "devices: the answer cannot be written: No space left on device\n")
+
+
 @pytest.mark.parametrize(("age", "spans"), [(600, ["waiting_in_the_spool"]), (5, [])])
 def test_readings_in_the_spool_are_told_of_with_the_gaps(home: Home, age: int, spans: list[str]) -> None:
     """The youngest may be about to be stored: they are no gap yet. Looking leaves no trace in the spool either."""
