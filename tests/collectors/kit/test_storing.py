@@ -17,6 +17,7 @@ from collectors.kit.mail import SENDING_SECONDS
 from storage import manager, spool
 from storage.files import locked
 from storage.reading import instant
+from tests.collectors.kit.test_cycle import degrees, source
 from tests.home import Home
 from tests.simulator.server import Simulator
 from tests.storage.samples import NOW, a_cycle, a_reading, at, in_a_process
@@ -56,6 +57,14 @@ def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(live
     assert [row["spooled"] for row in lived_in.cycles()] == [0, 5, 5, 0]
     assert "10 readings of 2 cycles had waited in the spool" in lived_in.log()
     assert spool.look(lived_in.data).cycles == 0
+
+
+def test_one_reading_that_waits_is_told_in_the_singular(lived_in: Home) -> None:
+    with held(lived_in):
+        run = lived_in.run(collector=source(degrees(20)))
+    assert run.code == 1 and "; its 1 reading waits in the spool" in run.err
+    lived_in.wait_for_the_next_second()
+    assert lived_in.run(collector=source()).code == 0 and "1 reading of 1 cycle had waited" in lived_in.log()
 
 
 def test_another_collectors_cycle_stores_what_waits(lived_in: Home, simulator: Simulator) -> None:
