@@ -90,7 +90,17 @@ def test_a_name_given_before_the_device_was_ever_seen_is_used_from_its_first_rea
     assert listed(home)["Larder"]["last_reading"] is None
     assert home.run().code == 0
     assert [row["name"] for row in home.rows() if row["device_id"] == UTILITY] == ["Larder"]
-    assert home.desk("set-name", "alexa:GA0000000000001", "Air").code == 0
+
+
+def test_so_is_one_of_a_monitor_of_the_cloud(home: Home, simulator: Simulator) -> None:
+    monitor = f"alexa:{simulator.alexa.serial}"
+    home.settings["collectors"]["amazon_aqm"] = {
+        "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
+    home.write_config()
+    home.write_secrets({"amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+    assert home.desk("set-name", monitor, "Air").code == 0
+    assert home.run(collector=amazon_aqm).code == 0
+    assert [(row["device_id"], row["name"]) for row in home.rows()] == [(monitor, "Air")]
 
 
 def test_a_new_name_needs_the_full_id(lived: Home) -> None:
@@ -279,6 +289,7 @@ def test_a_predecessors_database_lists_its_devices_once_it_is_migrated(home: Hom
     assert (run.code, run.err) == (0, "") and f"is up to date now; as it was, it is kept in {copy}." in run.out
     assert home.desk("migrate").out == f"{home.database} was up to date already.\n"
     found = listed(home)
+    assert list(found) == ["Mr. X", None]  # whose rows have no name
     assert [(each["device_id"], each["location"], each["last_reading"], each["active"]) for each in found.values()] == [
         ("hue:00:17:88:01-02-0402", "Larder", "2025-11-18T14:50:00+01:00", True),
         ("alexa:GAJ1", "Hall", "2025-11-18T15:35:00", False)]
