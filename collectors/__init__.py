@@ -6,12 +6,15 @@ test): nothing else changes.
 """
 
 import importlib
-import pkgutil
+import os
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from collectors.kit import thrift  # noqa: F401  # before all others
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from collectors.kit.session import Session
     from storage.memory import Memory
     from storage.reading import Reading, Sighting
@@ -48,7 +51,7 @@ class Collector(Protocol):
     Settings: type
 
     def collect(self, settings: Any, secrets: Any, http: "Session", memory: "Memory",
-                now: datetime) -> "Iterator[Reading | Sighting]":
+                now: "datetime") -> "Iterator[Reading | Sighting]":
         """Yield what the source tells at this cycle. Raise a CollectorError; what was yielded before still counts."""
 
     def probe(self, settings: Any, secrets: Any, http: "Session", memory: "Memory") -> str:
@@ -57,7 +60,10 @@ class Collector(Protocol):
 
 def names() -> list[str]:
     """Return the names of all collectors, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "kit")
+    found = os.listdir(__path__[0])  # as pkgutil does, whose own imports take a tenth of a cold start
+    folders = (name for name in found if os.path.isfile(f"{__path__[0]}/{name}/__init__.py"))
+    files = (name.removesuffix(".py") for name in found if name.endswith(".py") and not name.startswith("__"))
+    return sorted(name for name in (*folders, *files) if name.isidentifier() and name != "kit")
 
 
 def load(name: str) -> Collector:

@@ -5,7 +5,6 @@ knows what day it is.
 """
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,13 +36,23 @@ class Deadline:
         """Return the deadline that many seconds after this process began; what it has worked since counts as passed."""
         return cls(seconds - time.process_time())
 
+    @classmethod
+    def at(cls, moment: float) -> "Deadline":
+        """Return the deadline that another process has at that moment."""
+        return cls(0, _end=moment)
+
+    @property
+    def moment(self) -> float:
+        """Where it is on the machine's monotonic clock, which all of its processes share."""
+        return self._end
+
     def remaining(self) -> float:
         """Return the seconds left, negative when over."""
         return self._end - time.monotonic()
 
     def earlier(self, seconds: float) -> "Deadline":
         """Return the deadline that many seconds before this one."""
-        return Deadline(0, _end=self._end - seconds)
+        return Deadline.at(self._end - seconds)
 
 
 @dataclass
@@ -75,6 +84,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     any more. Only the main thread can be interrupted so; elsewhere the time-out per read has to do. Within another
     limit it ends that one too.
     """
+    import threading  # for those alone that limit something
     if threading.current_thread() is not threading.main_thread():
         yield
         return

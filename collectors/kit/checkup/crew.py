@@ -27,13 +27,14 @@ Isolate = Callable[[Callable[[], object]], str]
 class Crew:
     """Tells `pipe` of everything; `isolate` does some work and returns what went wrong with it, if anything did.
 
-    `mask` hides what may not be told.
+    `mask` hides what may not be told; by `deadline` all have to have answered.
     """
 
-    def __init__(self, pipe: int, isolate: Isolate, deadline: Deadline) -> None:
+    def __init__(self, pipe: int, isolate: Isolate) -> None:
         self.mask: Callable[[str], str] = str
+        self.deadline = Deadline(0)
         self.isolate = isolate
-        self._pipe, self._deadline = pipe, deadline
+        self._pipe = pipe
 
     def examine_all(self, checks: "Mapping[str, Findings]", running: Iterable[int] = ()) -> None:
         """Have each check worked through by a process; return when they, and those running already, have ended."""
@@ -55,7 +56,7 @@ class Crew:
 
     def _examine_belted(self, name: str, check: "Findings") -> None:
         # Not in a process that forks: its children would wait for ever for a thread that they do not have.
-        faulthandler.dump_traceback_later(max(self._deadline.remaining(), 0.0) + BELT_SECONDS, exit=True)
+        faulthandler.dump_traceback_later(max(self.deadline.remaining(), 0.0) + BELT_SECONDS, exit=True)
         self.examine(name, check)
 
     def examine(self, name: str, check: "Findings") -> None:

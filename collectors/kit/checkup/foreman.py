@@ -1,14 +1,14 @@
 """Reads what the human wrote, without which nothing can be asked, and has everything examined.
 
-    foreman: reads config.yaml and secrets.yaml
+    foreman: imports what that takes while the command line is read, and reads config.yaml and secrets.yaml
        ├── storekeeper: imports SQLite and all that belongs to it meanwhile, for both take their time
        │      └── a process for each component of the storage
        └── a process for each other component
 """
 
-import argparse
 import json
 import os
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,11 @@ STORAGE = ("database_wal", "database_write", "spool", "freshness")
 
 
 class Foreman:
-    """In charge of a crew, as the command line says."""
+    """In charge of a crew; what the command line says comes through the pipe `orders`, once it has been read."""
 
-    def __init__(self, crew: Crew, options: argparse.Namespace, now: datetime, deadline: Deadline) -> None:
-        self._crew, self._options, self._now, self._deadline = crew, options, now, deadline
+    def __init__(self, crew: Crew, orders: int) -> None:
+        self._crew, self._pipe = crew, orders
+        self._orders: dict[str, Any] = {}
         self._house: "House | None" = None
         self._checks: "dict[str, Findings]" = {}
 
@@ -53,29 +54,45 @@ class Foreman:
         import config
         from collectors.kit import checkup
         from collectors.kit.mask import Mask
-        house = self._house = self._read(config.find(self._options.config))
+        modules, faults = self._import_collectors()
+        self._await_orders()
+        house = self._house = self._read(config.find(self._orders["config"]), modules, faults)
         self._crew.mask = mask = Mask(house.told.values, house.told.logins)
-        checks = checkup.plan(house, self._now, self._deadline, self._options.only, mask.learn)
+        checks = checkup.plan(house, datetime.fromisoformat(self._orders["now"]), self._crew.deadline,
+                              self._orders["only"], mask.learn)
         self._crew.send(plan=["configuration", *checks, *STORAGE], sources=list(house.enabled))
-        left_out = dict.fromkeys(house.modules, "--offline") if self._options.offline else {}
-        left_out |= dict.fromkeys(self._options.skip, "--skip")
+        left_out = dict.fromkeys(house.modules, "--offline") if self._orders["is_offline"] else {}
+        left_out |= dict.fromkeys(self._orders["skip"], "--skip")
         for name in left_out:
             self._crew.send(name=name, status="skipped", message=f"left out by {left_out[name]}")
         self._checks = {name: check for name, check in checks.items() if self._is_wanted(name, left_out)}
         yield from checkup.configuration(house)
 
-    def _is_wanted(self, name: str, left_out: dict[str, str]) -> bool:
-        return name not in left_out and (not self._options.only or name in self._options.only)
-
-    def _read(self, path: Path) -> "House":
-        """Return the house as the owner of its data finds it: root may read what the account of cron may not."""
+    def _import_collectors(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the collectors' modules, and why others cannot be imported."""
         import collectors
-        import config
-        from collectors.kit.checkup import House
-        from storage import files
         modules: dict[str, Any] = {}
         faults = {name: fault for name in collectors.names() if (
             fault := self._crew.isolate(lambda: modules.setdefault(name, collectors.load(name))))}
+        return modules, faults
+
+    def _await_orders(self) -> None:
+        """Learn what the command line says; leave where it says nothing to do."""
+        with os.fdopen(self._pipe) as pipe:
+            orders = pipe.read()
+        if not orders:
+            raise SystemExit
+        self._orders = json.loads(orders)
+        self._crew.deadline = Deadline.at(self._orders["end"])
+
+    def _is_wanted(self, name: str, left_out: Collection[str]) -> bool:
+        return name not in left_out and (not self._orders["only"] or name in self._orders["only"])
+
+    def _read(self, path: Path, modules: dict[str, Any], faults: dict[str, str]) -> "House":
+        """Return the house as the owner of its data finds it: root may read what the account of cron may not."""
+        import config
+        from collectors.kit.checkup import House
+        from storage import files
         kinds = {name: module.Settings for name, module in modules.items()} | dict.fromkeys(faults)
         read, error = config.survey(path, kinds)
         owned = _owned(read.storage.database_path.parent, read.data)
@@ -94,7 +111,7 @@ class Foreman:
         from collectors.kit.checkup import rotation, settings  # noqa: F401  # for the house
         from storage import alert  # noqa: F401  # for the alerts
         from storage.checkup import folder  # noqa: F401  # for disk and alerts
-        if not self._options.offline:
+        if not self._orders["is_offline"]:
             from collectors.kit.checkup import source  # noqa: F401  # for the sources
 
     def _brief(self) -> dict[str, Any] | None:
@@ -102,14 +119,14 @@ class Foreman:
         house = self._house
         if house is None:
             return None
-        read, skip = house.read, self._options.skip
+        read = house.read
         return {
-            "wanted": [name for name in STORAGE if self._is_wanted(name, dict.fromkeys(skip, ""))],
+            "wanted": [name for name in STORAGE if self._is_wanted(name, self._orders["skip"])],
             "database": os.path.realpath(read.storage.database_path), "data": str(read.data),
-            "owned": str(_owned(read.storage.database_path.parent, read.data)), "now": self._now.isoformat(),
+            "owned": str(_owned(read.storage.database_path.parent, read.data)), "now": self._orders["now"],
             "is_placeless": bool(house.problems("storage.database_path")), "enabled": list(house.enabled),
             "interval_seconds": read.collection.interval_seconds,
-            "seconds": self._deadline.remaining(), "values": house.told.values, "logins": house.told.logins}
+            "end": self._crew.deadline.moment, "values": house.told.values, "logins": house.told.logins}
 
 
 def _owned(*folders: Path) -> Path:
@@ -124,8 +141,9 @@ def _keep_store(crew: Crew, theirs: int, ours: int) -> None:
     from collectors.kit.mask import Mask
     from storage import files
     with os.fdopen(theirs) as pipe:
-        brief = json.load(pipe)
+        brief = json.loads(pipe.read() or "null")  # nothing from a foreman that has ended
     if brief is not None:
+        crew.deadline = Deadline.at(brief["end"])
         crew.mask = Mask(brief["values"], brief["logins"])
         files.take_on_owner(Path(brief["owned"]))
         crew.examine_all({name: check for name, check in storing.plan(brief).items() if name in brief["wanted"]})

@@ -17,7 +17,7 @@ SEARCH_SECONDS = 0.5  # for damage in the database; one of two million rows take
 def plan(brief: dict[str, Any]) -> dict[str, Findings]:
     """Return the checks of the storage, none of which has begun yet."""
     path, data, now = Path(brief["database"]), Path(brief["data"]), datetime.fromisoformat(brief["now"])
-    marker, end = data / replacement.MARKER, Deadline(min(SEARCH_SECONDS, brief["seconds"] / 2))
+    marker, end = data / replacement.MARKER, Deadline(min(SEARCH_SECONDS, Deadline.at(brief["end"]).remaining() / 2))
     checks = {
         "database_wal": database.wal(path, marker),
         "database_write": database.write(path, marker, lambda: end.remaining() < 0),

@@ -6,14 +6,13 @@ import select
 
 from collectors.kit.checkup.crew import Crew
 from collectors.kit.mask import Mask
-from collectors.kit.stopwatch import Deadline
 from storage.checkup import Finding, Findings
 
 
 def told_by(check: Findings, mask: Mask | None = None) -> list[dict[str, object]]:
     """Return the lines that come through the pipe from a process that works through the check."""
     ours, theirs = os.pipe()
-    crew = Crew(theirs, lambda work: "" if work() is None else "", Deadline(10))
+    crew = Crew(theirs, lambda work: "" if work() is None else "")
     crew.mask = mask or Mask()
     crew.examine_all({"hue": check})
     os.close(theirs)

@@ -40,7 +40,7 @@ def examine(house: House, *asked_for: str) -> dict[str, Finding]:
         name: worst(check) for name, check in storing.plan({
             "database": str(house.read.storage.database_path), "data": str(house.read.data), "now": now.isoformat(),
             "is_placeless": bool(house.problems("storage.database_path")), "enabled": list(house.enabled),
-            "interval_seconds": house.read.collection.interval_seconds, "seconds": 10}).items()}
+            "interval_seconds": house.read.collection.interval_seconds, "end": Deadline(10).moment}).items()}
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""What is said of the answers: lines for people, one JSON object, or one line for Icinga and Nagios."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from collectors.kit.checkup.gathering import Answer
+
+COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skipped": "2"}
+WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+
+
+def lines(answers: Sequence[Answer]) -> Iterator[str]:
+    """Yield a line for each component, and its remedy below it where it is not well."""
+    width = max((len(each.name) for each in answers), default=0)
+    is_coloured = sys.stdout is not None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    for each in answers:
+        status = f"{each.status:7}"
+        if is_coloured:
+            status = f"\x1b[{COLOURS[each.status]}m{status}\x1b[0m"
+        yield f"{each.name:{width}}  {status}  {each.message} ({each.duration_ms:.0f} ms)"
+        if each.remedy:
+            yield f"{'':{width}}  Remedy: {each.remedy}"
+
+
+def document(answers: Sequence[Answer], shown: Iterable[Answer], code: int, checked_at: str,
+             milliseconds: float) -> str:
+    """Return the JSON object, with the components that are to be shown."""
+    seen = {each.status for each in answers}
+    components = [{"name": each.name, "status": each.status, "message": each.message, "remedy": each.remedy,
+                   "duration_ms": each.duration_ms} for each in shown]
+    return json.dumps({
+        "status": next((status for status in ("fail", "warn") if status in seen), "pass"), "exit_code": code,
+        "checked_at": checked_at, "duration_ms": round(milliseconds, 1), "components": components})
+
+
+def plugin_code(answers: Iterable[Answer]) -> int:
+    """Return the exit code as monitoring plugins have it (https://www.monitoring-plugins.org/doc/guidelines.html)."""
+    failed = [each for each in answers if each.status == "fail"]
+    if failed:
+        return 3 if all(each.is_late for each in failed) else 2
+    return int(any(each.status == "warn" for each in answers))
+
+
+def plugin_line(answers: Sequence[Answer], code: int) -> str:
+    """Return the line for a monitoring plugin that ends with that code."""
+    troubled = sorted((each for each in answers if each.status in ("warn", "fail")), key=lambda each: each.status)
+    said = "; ".join(f"{each.name}: {each.message}" for each in troubled) or f"{len(answers)} components are well"
+    figures = " ".join(figure for each in answers for figure in each.figures)
+    return f"HOME MONITOR {WORDS[code]}: {said.replace('|', '/')} | {figures}".rstrip(" |")
