@@ -26,11 +26,10 @@ from datetime import datetime, timezone
 from functools import partial
 from io import TextIOWrapper
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from collectors.kit.checkup.crew import Crew
-from collectors.kit.checkup.foreman import Foreman
-from collectors.kit.stopwatch import Deadline, Stopwatch
+if TYPE_CHECKING:
+    from collectors.kit.stopwatch import Deadline
 
 PRINTING_SECONDS = 1.0
 MOMENT_SECONDS = 0.1  # for printing there is always
@@ -38,11 +37,13 @@ MOMENT_SECONDS = 0.1  # for printing there is always
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Examine what the command line asks for, print what came of it, and return the exit code."""
+    gc.disable()  # nothing here lives long enough for it to find anything
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     with _foreman() as (instruct, told):
         from collectors.kit.checkup import options, telling
         from collectors.kit.checkup.gathering import Gathering
+        from collectors.kit.stopwatch import Deadline, Stopwatch
         asked = options.parse(arguments, _put)
         watch, deadline = Stopwatch(), Deadline.since_start(asked.timeout)
         now, end = datetime.now(timezone.utc), deadline.earlier(PRINTING_SECONDS)
@@ -69,11 +70,13 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
 @contextmanager
 def _foreman() -> Iterator[tuple[Callable[..., None], int]]:
     """Begin the foreman; yield what gives it its orders, and the pipe that it answers through. End it at the end."""
+    from collectors.kit.checkup.crew import Crew
+    from collectors.kit.checkup.foreman import Foreman
     (theirs, orders), (told, tells) = os.pipe(), os.pipe()
     foreman = os.fork()
     if foreman == 0:
         os.close(orders)
-        _lead(theirs, tells)
+        _lead(lambda: Foreman(Crew(tells, _isolated), theirs).lead())
     os.close(theirs)
     os.close(tells)
     with suppress(OSError):  # it has done so itself
@@ -89,11 +92,10 @@ def _instruct(pipe: int, **orders: object) -> None:
         json.dump(orders, stream)
 
 
-def _lead(orders: int, tells: int) -> NoReturn:
+def _lead(lead: Callable[[], None]) -> NoReturn:
     try:
-        gc.disable()  # nothing here lives long enough for it to find anything
         os.setpgid(0, 0)
-        Foreman(Crew(tells, _isolated), orders).lead()
+        lead()
     finally:
         os._exit(0)
 
@@ -115,7 +117,7 @@ def _end(foreman: int) -> None:
 
 
 @contextmanager
-def _in_time(deadline: Deadline, code: int) -> Iterator[None]:
+def _in_time(deadline: "Deadline", code: int) -> Iterator[None]:
     """End with that exit code even if whoever is printed to does not take it."""
     signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(code))
     signal.setitimer(signal.ITIMER_REAL, max(deadline.remaining(), MOMENT_SECONDS))

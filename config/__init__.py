@@ -8,17 +8,20 @@ whole, all of its problems in one ConfigurationError.
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from config import credentials, predecessor
 from config.checking import Inspection
 from config.credentials import Email, Secrets
 from config.document import read
-from config.naming import NamedDevice, known_devices
 from config.problems import ConfigurationError
 from config.settings import Collection, Configuration, Logging, Retry, Storage
 
-__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Email", "Logging", "NamedDevice",
-           "Retry", "Secrets", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
+if TYPE_CHECKING:
+    from config.naming import NamedDevice
+
+__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Email", "Logging", "Retry",
+           "Secrets", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
            "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
@@ -91,6 +94,15 @@ def survey_secrets(path: Path, sections: Mapping[str, type | None]) -> tuple[Sec
     return Secrets(path=path, found=document is not None, sections=checked, values=credentials.values(given),
                    logins=credentials.logins(given), email=email,
                    warnings=tuple(inspection.warnings)), error or inspection.verdict(path, remedy)
+
+
+def known_devices(path: Path) -> "list[NamedDevice]":
+    """Given config.yaml's path, return the devices that people named before there was a database (`config.naming`).
+
+    Raise ConfigurationError for a file that cannot be read.
+    """
+    from config import naming
+    return naming.known_devices(path)
 
 
 def _read(path: Path, remedy: str) -> tuple[ConfigurationError | None, dict[object, object]]:

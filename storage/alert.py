@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from storage.files import sync, write_atomically
-from storage.reading import instant, printable
+from storage.notation import instant, printable
 
 VALUE_LIMIT = 1000  # characters: more than any sentence of ours has, less than fills a screen
 DIGITS = 9  # of a number of occurrences: one more in every second would take 31 years

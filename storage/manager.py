@@ -15,11 +15,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from storage import Busy, Damaged, StorageError, Unavailable, Unusable, cycles, files, replacement, schema
+from storage import Busy, Damaged, StorageError, Unavailable, Unusable, files, replacement, schema
 from storage.backup import back_up, read_only
-from storage.reading import Cycle, stamp
-from storage.spool import Waiting
+from storage.notation import stamp
+
+if TYPE_CHECKING:
+    from storage.cycles import Stored
+    from storage.reading import Cycle
+    from storage.spool import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +52,7 @@ def lock_path(path: Path) -> Path:
 
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
-            adopt: schema.Adopt | None = None, progress: schema.Progress | None = None,
+            adopt: "schema.Adopt | None" = None, progress: schema.Progress | None = None,
             sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
     """Open the database for its only writer of the moment; create or migrate it if need be.
 
@@ -161,12 +166,13 @@ def examine(path: Path) -> None:
             connection.execute(query)
 
 
-def add(connection: Writer, cycle: Cycle, *, elapsed_ms: Callable[[], float], keep_days: int) -> cycles.Stored:
+def add(connection: Writer, cycle: "Cycle", *, elapsed_ms: Callable[[], float], keep_days: int) -> "Stored":
     """Store all that a cycle brought home in one short transaction, or nothing; adding it twice is harmless.
 
     A device has one reading in a cycle, the first told. Where its second is taken by another value (a clock was set
     back), all the cycle's readings move on to the next free one. `elapsed_ms` is asked last, just before the commit.
     """
+    from storage import cycles  # for those alone that write
     rows, sightings = cycles.prepare(cycle)
     if len(rows) < len(cycle.readings):
         connection.later.append(partial(
@@ -177,19 +183,20 @@ def add(connection: Writer, cycle: Cycle, *, elapsed_ms: Callable[[], float], ke
     return stored
 
 
-def _tell_moved(connection: Writer, cycle: Cycle, stored: cycles.Stored) -> None:
+def _tell_moved(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
     if stored.moved_seconds:
         connection.later.append(partial(
             log.warning, "%s: other values have the second %s (was the clock set back?); these stand %d s later",
             cycle.collector, stamp(cycle.started_at), stored.moved_seconds))
 
 
-def add_waiting(connection: Writer, waiting: Iterable[Waiting], *,
-                keep_days: int) -> tuple[list[Waiting], StorageError | None]:
+def add_waiting(connection: Writer, waiting: "Iterable[Waiting]", *,
+                keep_days: int) -> "tuple[list[Waiting], StorageError | None]":
     """Store cycles that waited in the spool, in one transaction; return the stored ones and why others are refused.
 
     One that the database refuses for what it is must not keep the others waiting.
     """
+    from storage import cycles
     stored, refusal = [], None
     with transaction(connection):
         for each in waiting:

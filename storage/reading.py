@@ -5,58 +5,19 @@ origin. Nothing here talks to a source or to the database.
 """
 
 import math
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
-TEXT_LIMIT = 120
+from storage.notation import TEXT_LIMIT, counted, instant, number, printable, stamp
+
+__all__ = ["RESOLVED", "TEXT_LIMIT", "Cycle", "Reading", "Retry", "Row", "Sighting", "counted", "instant", "masked", "number",
+           "printable", "stamp"]
+
 RESOLVED = ("name", "location", "temperature_celsius", "temperature_raw")  # what the registry has a say in
 
 Row = dict[str, str | float | int | None]
-
-
-def printable(text: object, limit: int = TEXT_LIMIT) -> str | None:
-    """Given anything a source calls a name, return one printable line of at most `limit` characters, or None.
-
-    Control characters, line breaks, direction marks and lone surrogates become spaces: names travel on into logs,
-    terminals and SQL.
-    """
-    if not isinstance(text, str):
-        return None
-    kept = (" " if unicodedata.category(character)[0] in "CZ" else character for character in text[:limit * 4])
-    return " ".join("".join(kept).split())[:limit].rstrip() or None
-
-
-def counted(number: int, what: str, plural: str | None = None) -> str:
-    """Return so many of something as people say it: `1 reading`, `2 readings`."""
-    return f"{number} {what if number == 1 else plural or f'{what}s'}"
-
-
-def number(value: object) -> float | None:
-    """Given anything JSON may hold, return it as a finite float, or None. True and False are no numbers."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        converted = float(value)
-    except OverflowError:
-        return None
-    return converted if math.isfinite(converted) else None
-
-
-def instant(text: str) -> datetime:
-    """Given a stored time, return it as aware UTC, without an offset read as UTC. Raise ValueError if it is none."""
-    moment = datetime.fromisoformat(text)
-    try:
-        return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-    except OverflowError as error:
-        raise ValueError(f"{text} is beyond the calendar") from error
-
-
-def stamp(moment: datetime) -> str:
-    """Given an aware time, return it as it is stored: UTC, whole seconds, `2026-11-22T00:55:00+00:00`."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,15 @@ edited. `PRAGMA user_version` counts the ones a database has gone through. docs/
 import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from storage import Unusable, devices, predecessor
+from storage import Unusable, predecessor
+
+if TYPE_CHECKING:
+    from storage.devices import Device
 
 Progress = Callable[[str, int, int], None]
-Adopt = Callable[[], Iterable[devices.Device]]
+Adopt: TypeAlias = "Callable[[], Iterable[Device]]"
 
 READINGS = """
     CREATE TABLE readings (
@@ -140,6 +144,7 @@ def _first(connection: sqlite3.Connection, adopt: Adopt, progress: Progress) -> 
     connection.execute("CREATE INDEX readings_timestamp ON readings (timestamp)")
     connection.execute("CREATE INDEX collection_cycles_started_at ON collection_cycles (started_at)")
     connection.execute("CREATE INDEX retry_events_cycle_started_at ON retry_events (cycle_started_at)")
+    from storage import devices  # once in a database's life
     devices.adopt(connection, adopt())
     return told
 

@@ -67,7 +67,7 @@ def waiting(data: Path, now: datetime) -> Findings:
         yield Finding("pass", "no readings wait", figures=("'spool_readings'=0;0",))
         return
     from storage import spool
-    from storage.reading import stamp
+    from storage.notation import stamp
     try:
         look = spool.look(data)
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from storage import StorageError, Unavailable, manager
 from storage.checkup import Finding, Findings
 from storage.checkup.database import missing
-from storage.reading import instant
+from storage.notation import instant
 
 INTERVALS, AT_LEAST = 3, timedelta(minutes=15)
 AHEAD = timedelta(minutes=5)  # of our clock: then it, or the one that the readings have, is wrong

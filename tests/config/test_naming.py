@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import config
-from config import NamedDevice, known_devices
+from config import known_devices
+from config.naming import NamedDevice
 
 
 def told(house: Path, text: str) -> list[NamedDevice]:
