@@ -16,14 +16,12 @@ failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 
 """
 
 import gc
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timezone
-from functools import partial
 from io import TextIOWrapper
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -40,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.disable()  # nothing here lives long enough for it to find anything
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    with _foreman() as (instruct, told):
+    from collectors.kit.checkup import foreman
+    with foreman.at_work(_isolated) as (instruct, told):
         from collectors.kit.checkup import options, telling
         from collectors.kit.checkup.gathering import Gathering
         from collectors.kit.stopwatch import Deadline, Stopwatch
@@ -67,39 +66,6 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-@contextmanager
-def _foreman() -> Iterator[tuple[Callable[..., None], int]]:
-    """Begin the foreman; yield what gives it its orders, and the pipe that it answers through. End it at the end."""
-    from collectors.kit.checkup.crew import Crew
-    from collectors.kit.checkup.foreman import Foreman
-    (theirs, orders), (told, tells) = os.pipe(), os.pipe()
-    foreman = os.fork()
-    if foreman == 0:
-        os.close(orders)
-        _lead(lambda: Foreman(Crew(tells, _isolated), theirs).lead())
-    os.close(theirs)
-    os.close(tells)
-    with suppress(OSError):  # it has done so itself
-        os.setpgid(foreman, foreman)
-    try:
-        yield partial(_instruct, orders), told
-    finally:
-        _end(foreman)
-
-
-def _instruct(pipe: int, **orders: object) -> None:
-    with suppress(OSError), os.fdopen(pipe, "w") as stream:  # one that is gone is told of as unanswered
-        json.dump(orders, stream)
-
-
-def _lead(lead: Callable[[], None]) -> NoReturn:
-    try:
-        os.setpgid(0, 0)
-        lead()
-    finally:
-        os._exit(0)
-
-
 def _isolated(work: Callable[[], object]) -> str:
     """Do some work; return what went wrong with it, if anything did: nothing may take the others along."""
     try:
@@ -107,13 +73,6 @@ def _isolated(work: Callable[[], object]) -> str:
     except Exception as error:  # the one isolation point: a fault in one component must not hide the others
         return f"a fault in the program, please report it: {type(error).__name__}: {error}"
     return ""
-
-
-def _end(foreman: int) -> None:
-    """End the foreman and all of its children, and wait for none: one may hang where no signal reaches it."""
-    with suppress(ProcessLookupError):  # all are gone
-        os.killpg(foreman, signal.SIGKILL)
-    os.waitpid(foreman, os.WNOHANG)
 
 
 @contextmanager

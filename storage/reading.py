@@ -12,8 +12,8 @@ from typing import Any
 
 from storage.notation import TEXT_LIMIT, counted, instant, number, printable, stamp
 
-__all__ = ["RESOLVED", "TEXT_LIMIT", "Cycle", "Reading", "Retry", "Row", "Sighting", "counted", "instant", "masked", "number",
-           "printable", "stamp"]
+__all__ = ["RESOLVED", "TEXT_LIMIT", "Cycle", "Reading", "Retry", "Row", "Sighting", "counted", "instant", "masked",
+           "number", "printable", "stamp"]
 
 RESOLVED = ("name", "location", "temperature_celsius", "temperature_raw")  # what the registry has a say in
 

@@ -110,7 +110,7 @@ def let_go(folder: Path, stored: Iterable[Waiting]) -> None:
                 _write(journal, each.start, b"-")
 
 
-def peek(folder: Path) -> list[Cycle]:
+def peek(folder: Path) -> "list[Cycle]":
     """Return the cycles that wait, changing nothing and locking nobody out. Raise OSError as `look` does."""
     return _cycles(_seen(folder))
 
@@ -131,13 +131,14 @@ def look(folder: Path) -> Look:
 def _seen(folder: Path) -> list[tuple[bytes, bytes]]:
     """Return the pieces of the spool, each with its sign, as far as they can be seen without its lock."""
     try:
-        content = (folder / NAME).read_bytes().rstrip(b"\0")  # looking for lines in a megabyte of zeros takes 10 ms
+        with (folder / NAME).open("rb") as file:
+            content = _content(file.fileno())
     except FileNotFoundError:
         content = b""
     return [(content[start:end], sign) for start, end, sign in _pieces(content)]
 
 
-def _cycles(pieces: Iterable[tuple[bytes, bytes]]) -> list[Cycle]:
+def _cycles(pieces: Iterable[tuple[bytes, bytes]]) -> "list[Cycle]":
     return [parsed[0] for parsed in (_parse(piece) for piece, sign in pieces if sign == b"+") if parsed]
 
 
@@ -171,12 +172,15 @@ def _make_up(journal: int) -> None:
 
 
 def _content(journal: int) -> bytes:
-    """Return all of the file but the zeros at its end."""
-    content = os.pread(journal, os.fstat(journal).st_size, 0)
-    end, blank = len(content), bytes(PAGE)
-    while end >= PAGE and content[end - PAGE:end] == blank:
-        end -= PAGE
-    return content[:end].rstrip(b"\0")
+    """Return all of the file but the zeros at its end: a megabyte of them takes 3 ms to hold, and 10 to search."""
+    content, zeros = bytearray(), 0
+    while piece := os.pread(journal, 4 * PAGE, len(content) + zeros):
+        if piece == bytes(len(piece)):
+            zeros += len(piece)
+        else:
+            content += bytes(zeros) + piece
+            zeros = 0
+    return bytes(content).rstrip(b"\0")
 
 
 def _pieces(content: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -236,3 +236,13 @@ def test_a_spool_that_is_not_ours_needs_a_human(shared_folder: Path) -> None:
     kind, text, remedy = in_a_process(lambda: spool.append(shared_folder, a_cycle(), 1.0), user=NOBODY)
     assert kind == "Unusable" and "spool.journal cannot be used: Permission denied" in text
     assert remedy.startswith(f"sudo chown {NOBODY} ")
+
+
+def test_looking_sees_a_cycle_wherever_it_stands_among_the_zeros(tmp_path: Path) -> None:
+    spool.append(tmp_path, a_cycle(a_reading()), 1.0)
+    path = tmp_path / spool.NAME
+    content = path.read_bytes()
+    line = content.rstrip(b"\0")
+    for zeros in (0, 1, 16_383, 16_384, 500_000):
+        path.write_bytes((bytes(zeros) + b"\n" + line).ljust(len(content), b"\0"))
+        assert (spool.look(tmp_path).cycles, spool.look(tmp_path).readings) == (1, 1)

@@ -8,12 +8,15 @@
 
 import json
 import os
-from collections.abc import Collection
+import signal
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from collectors.kit.checkup.crew import Crew, confine
+from collectors.kit.checkup.crew import Crew, Isolate, confine
 from collectors.kit.stopwatch import Deadline
 
 if TYPE_CHECKING:
@@ -21,6 +24,47 @@ if TYPE_CHECKING:
     from storage.checkup import Findings
 
 STORAGE = ("database_wal", "database_write", "spool", "freshness")
+
+
+@contextmanager
+def at_work(isolate: Isolate) -> Iterator[tuple[Callable[..., None], int]]:
+    """Begin the foreman; yield what gives it its orders, and the pipe that it answers through. End it at the end.
+
+    It ends by itself, having asked nothing, where it is given no orders.
+    """
+    (theirs, orders), (told, tells) = os.pipe(), os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(orders)
+        _lead(Foreman(Crew(tells, isolate), theirs))
+    os.close(theirs)
+    os.close(tells)
+    with suppress(OSError):  # it has done so itself
+        os.setpgid(process, process)
+    try:
+        yield partial(_instruct, orders), told
+    finally:
+        _end(process)
+
+
+def _instruct(pipe: int, **orders: object) -> None:
+    with suppress(OSError), os.fdopen(pipe, "w") as stream:  # one that is gone is told of as unanswered
+        json.dump(orders, stream)
+
+
+def _lead(foreman: "Foreman") -> NoReturn:
+    try:
+        os.setpgid(0, 0)
+        foreman.lead()
+    finally:
+        os._exit(0)
+
+
+def _end(process: int) -> None:
+    """End the foreman and all of its children, and wait for none: one may hang where no signal reaches it."""
+    with suppress(ProcessLookupError):  # all are gone
+        os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, os.WNOHANG)
 
 
 class Foreman:
