@@ -9,13 +9,12 @@ found (a `Finding`). Nothing here prints or stops at the first trouble.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LEVELS = ("skipped", "pass", "warn", "fail", "critical")
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What was found as a sentence, how bad it is (one of LEVELS), and the exact command or key that helps.
 
     `figures` are numbers for whoever draws curves of them, as monitoring plugins write them:

@@ -2,6 +2,9 @@
 
 A component costs its imports only in the process that works through it.
 
+    options.py      the command line
+    gathering.py    listens until all have answered, and says what is missing
+    telling.py      what is said of the answers
     foreman.py      reads what the human wrote, and has everything examined
     crew.py         works through checks, each in a process of its own
     storing.py      the storage, as far as `storage.checkup` has it
