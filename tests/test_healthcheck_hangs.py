@@ -203,6 +203,16 @@ def test_nothing_goes_on_after_the_end(patient: Patient, checkout: Path) -> None
     assert alive.stdout == ""
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("--frobnicate",), ("--nagios", "--only", "humidity")])
+def test_a_command_line_that_asks_nothing_leaves_nobody_waiting(
+        arguments: tuple[str, ...], patient: Patient, checkout: Path) -> None:
+    """The foreman has begun already, and ends with its children, saying nothing."""
+    run = patient.check(*arguments, program=checkout)
+    assert "Traceback" not in run.err
+    alive = subprocess.run(["pgrep", "-f", str(checkout)], capture_output=True, text=True)
+    assert alive.stdout == ""
+
+
 def test_the_writers_lock_is_waited_for_one_second_at_most(patient: Patient) -> None:
     with (patient.data / "readings.db.lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
