@@ -14,7 +14,10 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
-import requests
+from collectors.kit import thrift
+
+with thrift.sparing(["importlib.metadata"], without=["charset_normalizer", "chardet"]):
+    import requests
 
 from collectors.kit.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled, WebPage
 from collectors.kit.stopwatch import Deadline, Tally, time_limit
