@@ -8,7 +8,6 @@ import errno
 import json
 import os
 import sys
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from io import TextIOWrapper
@@ -196,7 +195,7 @@ def set_offset(visit: Visit, device: str, kelvin: float) -> None:
     """Add DEGREES to what a device measures from now on: -1.5, say; 0 ends it. The raw value is stored beside it."""
     registry = visit.registry()
     changed = registry.one(device)
-    registry.change(changed.device_id, lambda known: replace(known, temperature_offset=kelvin))
+    registry.change(changed.device_id, lambda known: known._replace(temperature_offset=kelvin))
     visit.say(f"{kelvin:+g} °C is added to what {label(changed)} measures from now on.")
 
 
@@ -215,7 +214,7 @@ def forget(visit: Visit, device: str, delete_history: bool) -> None:
         if ask(question).strip() != known.device_id:
             click.echo("That is not its id; nothing was changed.", err=True)
             raise SystemExit(2)
-    registry.change(known.device_id, lambda device: replace(device, is_active=False))
+    registry.change(known.device_id, lambda device: device._replace(is_active=False))
     visit.say(f"{label(known)} is inactive; it comes back when its source tells of it again.")
     if delete_history and newest:
         visit.say(f"Readings that were deleted: {visit.work_through(registry, work, 'Deleting its past')}.")

@@ -8,7 +8,7 @@ config.yaml's), `key` (its name in the file, where Python could not use that).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -59,8 +59,7 @@ class Logging:
     min_free_mb: int = field(default=100, metadata={"range": (0, 1_000_000)})
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(NamedTuple):
     """config.yaml, checked. All paths are absolute; `root` is the folder above the one that holds the file."""
 
     path: Path

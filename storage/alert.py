@@ -6,8 +6,8 @@ name that counts.
 """
 
 import os
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.files import sync, write_atomically
 from storage.notation import instant, printable
@@ -16,14 +16,13 @@ VALUE_LIMIT = 1000  # characters: more than any sentence of ours has, less than 
 DIGITS = 9  # of a number of occurrences: one more in every second would take 31 years
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alert:
+class Alert(NamedTuple):
     """Why a human is needed. Times are as stored ones are; `remedy` is the exact command or the thing to do."""
 
     sentence: str
     raised_at: str
     last_seen_at: str
-    occurrences: int = 1
+    occurrences: int
     collector: str
     error: str
     remedy: str
@@ -32,8 +31,7 @@ class Alert:
     def text(self) -> str:
         """Return what the file says."""
         return "\n".join([_line(self.sentence), "status: active", *(
-            f"{each.name}: {_line(str(getattr(self, each.name)))}" for each in fields(self) if each.name != "sentence"
-        )]) + "\n"
+            f"{name}: {_line(str(value))}" for name, value in self._asdict().items() if name != "sentence")]) + "\n"
 
 
 def raise_alert(path: Path, alert: Alert) -> bool:
@@ -44,8 +42,9 @@ def raise_alert(path: Path, alert: Alert) -> bool:
     known = read(path)
     if known is not None:
         raised_at, count = known.get("raised_at", ""), known.get("occurrences", "")
-        alert = replace(alert, raised_at=raised_at if _is_time(raised_at) else alert.raised_at,
-                        occurrences=int(count) + 1 if count.isdecimal() and len(count) <= DIGITS else 2)
+        alert = alert._replace(
+            raised_at=raised_at if _is_time(raised_at) else alert.raised_at,
+            occurrences=int(count) + 1 if count.isdecimal() and len(count) <= DIGITS else 2)
     try:
         write_atomically(path, alert.text(), 0o644)
     except OSError:

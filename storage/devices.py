@@ -8,8 +8,8 @@ it was told then.
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from storage import history
 from storage.reading import Sighting, stamp
@@ -17,8 +17,7 @@ from storage.reading import Sighting, stamp
 ABSENCE = timedelta(days=7)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Device:
+class Device(NamedTuple):
     """A row of `device_registry`, its fields in the order of the columns.
 
     `name_source` and `location_source` are `discovered`, `config` or `user`; `temperature_offset`, in kelvin, is added
@@ -42,14 +41,14 @@ class Device:
     def named(self, name: str) -> "Device":
         """Return the device under the name that a person chose; where the name stood for its place, it still does."""
         stands_for_place = self.location_source == "discovered" and self.location == self.device_name
-        return replace(self, device_name=name, name_source="user", location=name if stands_for_place else self.location)
+        return self._replace(device_name=name, name_source="user", location=name if stands_for_place else self.location)
 
     def placed(self, location: str) -> "Device":
         """Return the device at the place that a person chose."""
-        return replace(self, location=location, location_source="user")
+        return self._replace(location=location, location_source="user")
 
 
-COLUMNS = tuple(each.name for each in fields(Device))
+COLUMNS = Device._fields
 INSERT = f"INSERT INTO device_registry ({', '.join(COLUMNS)}) VALUES ({', '.join(':' + each for each in COLUMNS)})"
 UPDATE_SIGHTED = """
     ON CONFLICT (device_id) DO UPDATE SET
@@ -84,7 +83,7 @@ def sight(connection: sqlite3.Connection, sightings: Iterable[Sighting], collect
     told, moment = {each.device_id: each for each in sightings}, stamp(now)
     known = find(connection, told)
     seen = {each: _sighted(known.get(each), sighting, collector, moment) for each, sighting in told.items()}
-    connection.executemany(INSERT + UPDATE_SIGHTED, map(vars, seen.values()))
+    connection.executemany(INSERT + UPDATE_SIGHTED, [each._asdict() for each in seen.values()])
     return {each: _placed(device, told[each]) for each, device in seen.items()}
 
 
@@ -93,10 +92,11 @@ def _sighted(known: Device | None, sighting: Sighting, collector: str, now: str)
     chosen = device.device_name is not None and device.name_source == "user"
     name = device.device_name if chosen else sighting.name or device.device_name or device.device_id
     location, location_source = _place(device, sighting, name)
-    return replace(device, device_type=sighting.device_type, device_name=name, location=location,
-                   model_info=sighting.model_info or device.model_info, first_seen=device.first_seen or now,
-                   last_seen=now, is_active=True, name_source="user" if chosen else "discovered",
-                   location_source=location_source, collector=collector)
+    return device._replace(
+        device_type=sighting.device_type, device_name=name, location=location,
+        model_info=sighting.model_info or device.model_info, first_seen=device.first_seen or now, last_seen=now,
+        is_active=True, name_source="user" if chosen else "discovered", location_source=location_source,
+        collector=collector)
 
 
 def _place(device: Device, sighting: Sighting, name: str | None) -> tuple[str | None, str]:
@@ -108,7 +108,7 @@ def _place(device: Device, sighting: Sighting, name: str | None) -> tuple[str | 
 
 
 def _placed(device: Device, sighting: Sighting) -> Device:
-    return replace(device, location=sighting.location) if _is_configured(sighting) else device
+    return device._replace(location=sighting.location) if _is_configured(sighting) else device
 
 
 def _is_configured(sighting: Sighting) -> bool:
@@ -140,7 +140,7 @@ def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Devi
     What its source tells of it stays. A device that nobody knows yet is registered, and waits for its first sighting.
     """
     device = alter(find(connection, [device_id]).get(device_id) or _unregistered(connection, device_id))
-    connection.execute(INSERT + UPDATE_CHOSEN, vars(device))
+    connection.execute(INSERT + UPDATE_CHOSEN, device._asdict())
     return device
 
 
@@ -179,7 +179,7 @@ def retire(connection: sqlite3.Connection, collector: str, now: datetime) -> int
 
 def adopt(connection: sqlite3.Connection, devices: Iterable[Device]) -> None:
     """Register devices that people named before this program came; what is registered already stays as it is."""
-    theirs = (replace(each, unique_id=each.device_id,
-                      name_source="discovered" if each.device_name is None else "user",
-                      location_source="discovered" if each.location is None else "user") for each in devices)
-    connection.executemany(INSERT + " ON CONFLICT (device_id) DO NOTHING", map(vars, theirs))
+    theirs = (each._replace(
+        unique_id=each.device_id, name_source="discovered" if each.device_name is None else "user",
+        location_source="discovered" if each.location is None else "user") for each in devices)
+    connection.executemany(INSERT + " ON CONFLICT (device_id) DO NOTHING", [each._asdict() for each in theirs])

@@ -6,16 +6,14 @@ to a few rows at a time, which the caller chose beforehand: looking for them nee
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from storage.reading import instant
 
 REGISTERED = {"name": "device_name", "location": "location"}  # what people may rewrite, and what the registry calls it
 
 
-@dataclass(frozen=True)
-class Newest:
+class Newest(NamedTuple):
     """The newest reading of a device; `timestamp` is as it is stored."""
 
     timestamp: str
@@ -85,8 +83,7 @@ class Work(Protocol):
         """Do it to these rows, in the caller's transaction."""
 
 
-@dataclass(frozen=True)
-class Rewriting:
+class Rewriting(NamedTuple):
     """Give the past of a device the name or the location (`column` says which) that it has now."""
 
     device_id: str
@@ -131,8 +128,7 @@ class Rewriting:
         """, ({"text": self.text, "id": each, "device_id": self.device_id} for each in ids))
 
 
-@dataclass(frozen=True)
-class Deletion:
+class Deletion(NamedTuple):
     """Delete the readings of a device up to the stored time `until`, when somebody decided so.
 
     Not up to an id: SQLite gives the ids of deleted rows to new ones.

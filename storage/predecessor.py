@@ -8,8 +8,8 @@ by its `created_at`, one without a device or its type by `unknown`, and what has
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from storage import Unusable
 
@@ -25,8 +25,7 @@ KEPT_OF_DEVICES = ("device_type", "device_name", "location", "model_info", "firs
 INDEX_OF_VOLATILES = "CASE WHEN device_type IN ('alexa_aqm', 'amazon_aqm') THEN voc_ppb END"
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(NamedTuple):
     """The tables found, which now bear the suffix, and the statements that make people's own triggers on them again."""
 
     tables: tuple[str, ...]

@@ -16,11 +16,11 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage import Unusable, files
 from storage.reading import Cycle, Reading, Retry, Sighting, instant, stamp
@@ -35,8 +35,7 @@ HEAD = re.compile(rb"([+-])([0-9a-f]{8}) ([0-9]{1,7}) ")
 BLANK = b"\0\n"
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A cycle that waits, what it took until it was put down (ms), and its line and where that stands."""
 
     cycle: Cycle
@@ -45,8 +44,7 @@ class Waiting:
     line: bytes
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What the spool holds: cycles, their readings, the start of the oldest, the share of it (0 to 1) in use.
 
     `set_aside` are the bytes of what is damaged, set aside already or by the next cycle.

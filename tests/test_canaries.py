@@ -60,7 +60,7 @@ def collect(settings, secrets, http, memory, now):
     except KeyError as error:
         raise RuntimeError(f"{secrets.token!r} {quote(secrets.token)} {[secrets.token]}") from error
 if __name__ == "__main__":
-    raise SystemExit(cycle.run(sys.modules[__name__]))
+    cycle.main(sys.modules[__name__])
 '''
 
 

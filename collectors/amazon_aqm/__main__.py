@@ -4,4 +4,4 @@ from collectors import amazon_aqm
 from collectors.kit import cycle
 
 if __name__ == "__main__":
-    raise SystemExit(cycle.run(amazon_aqm))
+    cycle.main(amazon_aqm)

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from collectors.amazon_aqm import Settings
@@ -10,8 +10,7 @@ from collectors.amazon_aqm import Settings
 SITE = re.compile(r"(?:https://)?(?:alexa\.|www\.)?(amazon\.(?:com|[a-z]{2}|com?\.[a-z]{2}))/?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Hosts:
+class Hosts(NamedTuple):
     """The site, `amazon.de`, and the addresses of its Alexa, of its own pages, and of the devices' registry."""
 
     site: str

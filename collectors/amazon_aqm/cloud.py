@@ -8,8 +8,8 @@ answers to is the session cookies; an app's User-Agent keeps it from throttling 
 import re
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from collectors.amazon_aqm import Secrets, Settings, queries
 from collectors.amazon_aqm.addresses import Hosts, hosts
@@ -36,8 +36,7 @@ class InvalidQuery(NotUnderstood):
     """The cloud does not know a field that the query asks for."""
 
 
-@dataclass(frozen=True)
-class Cloud:
+class Cloud(NamedTuple):
     """The cloud at one country's site, and our login there."""
 
     http: Session

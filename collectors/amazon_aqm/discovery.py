@@ -6,8 +6,8 @@ other makes have no serial number, and so no identity (aioamazondevices commit 4
 
 import logging
 from collections.abc import Collection, Iterator, MutableMapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from collectors.amazon_aqm import Settings, queries
 from collectors.amazon_aqm.cloud import Cloud
@@ -22,8 +22,7 @@ EVERY = timedelta(days=1)
 AGAIN = timedelta(hours=1)  # before a monitor that comes and goes, or an account without any, is looked into again
 
 
-@dataclass(frozen=True)
-class Monitor:
+class Monitor(NamedTuple):
     """A monitor as it was discovered. Its endpoint id changes when it is set up anew, its serial number never."""
 
     endpoint_id: str
@@ -98,10 +97,10 @@ def discover(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | 
     discovered_at = now or answer.date
     remembered = {"discovered_at": stamp(discovered_at) if discovered_at else None,
                   "searched_at": _notes(memory).get("searched_at")}
-    memory["monitors"] = remembered | {"found": [vars(each) for each in found]}
+    memory["monitors"] = remembered | {"found": [each._asdict() for each in found]}
     rooms = _rooms(cloud, share)
-    found = [replace(each, room=rooms.get(each.endpoint_id)) for each in found] if rooms is not None else found
-    memory["monitors"] = remembered | {"found": [vars(each) for each in found]}
+    found = [each._replace(room=rooms.get(each.endpoint_id)) for each in found] if rooms is not None else found
+    memory["monitors"] = remembered | {"found": [each._asdict() for each in found]}
     log.info("discovered %s", counted(len(found), "air quality monitor"))
     return found
 

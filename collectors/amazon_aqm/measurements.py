@@ -10,8 +10,8 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from collectors.amazon_aqm import Settings
 from collectors.amazon_aqm.discovery import Monitor
@@ -42,8 +42,7 @@ BY_NAME: Mapping[str, str] = {
 ASSET = "Alexa.AirQuality."
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One value and when it was measured, None if the cloud does not say, or nothing that can be true."""
 
     value: float

@@ -5,8 +5,8 @@ A normal cycle is one request, for the state of all known monitors.
 
 import logging
 from collections.abc import Iterator, MutableMapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from collectors.amazon_aqm import Settings, discovery, measurements, queries
 from collectors.amazon_aqm.cloud import Cloud, InvalidQuery, UnknownEndpoint
@@ -21,8 +21,7 @@ log = logging.getLogger(__name__)
 Memory = MutableMapping[str, object]
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What the cloud tells of some endpoints, by id; `date` is its own clock."""
 
     endpoints: dict[str, Part]

@@ -7,10 +7,9 @@ Registering more than once for one sign-in is never tried: after some seven of t
 """
 
 from base64 import b64encode, urlsafe_b64encode
-from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import uuid4
 
@@ -36,8 +35,7 @@ IDENTITY = "http://specs.openid.net/auth/2.0/identifier_select"
 TRIES = 3
 
 
-@dataclass(frozen=True)
-class _Device:
+class _Device(NamedTuple):
     """What we pretend to be while pairing, and the secret that ties the sign-in to us."""
 
     serial: str

@@ -4,4 +4,4 @@ from collectors import hue
 from collectors.kit import cycle
 
 if __name__ == "__main__":
-    raise SystemExit(cycle.run(hue))
+    cycle.main(hue)

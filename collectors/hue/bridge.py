@@ -6,7 +6,7 @@ object. It does not know where the bridge is or whom to trust: lookup.py does.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from collectors.hue.address import normal_id
 from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotTrusted, NotUnderstood
@@ -28,8 +28,7 @@ class ButtonNotPressed(CollectorError):
     """The bridge waits for somebody to press its link button."""
 
 
-@dataclass(frozen=True)
-class Bridge:
+class Bridge(NamedTuple):
     """One bridge at one address (scheme and host), and what is needed to ask it.
 
     `bridge_id` is the id it ought to have, in lower case, None if nobody has said. `share` is how much of the cycle's

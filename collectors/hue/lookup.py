@@ -39,7 +39,7 @@ def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory,
     error: CollectorError | None = None
     known = list(_addresses(settings, memory))
     for address in known:
-        candidate = replace(bridge, address=_trusted(address, bridge.trust), share=SHARE if can_look_up else 1.0)
+        candidate = bridge._replace(address=_trusted(address, bridge.trust), share=SHARE if can_look_up else 1.0)
         try:
             answer = candidate.fetch_sensors()
         except CollectorError as problem:
@@ -140,7 +140,7 @@ def _look_up(bridge: Bridge, settings: Settings, memory: Memory, error: Collecto
         if bridge.bridge_id not in hosts:
             raise CannotReach(f"the discovery service does not know bridge {bridge.bridge_id}",
                               "check that the bridge has power and network, and its bridge_id")
-        found = replace(bridge, address=_trusted(_with_scheme(hosts[bridge.bridge_id], settings), bridge.trust))
+        found = bridge._replace(address=_trusted(_with_scheme(hosts[bridge.bridge_id], settings), bridge.trust))
         if found.fetch_id() != bridge.bridge_id:
             raise NotTrusted(f"another bridge than {bridge.bridge_id} is at {found.address}")
     except CollectorError as problem:

@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -47,7 +46,7 @@ def pair(settings: Settings, http: Session, memory: Memory, human: "Human",
     if identity is None:
         raise NotUnderstood(f"whoever is at {address} is no Hue bridge", "check the address")
     if fingerprint and os.path.exists(settings.ca_file):
-        bridge = replace(bridge, trust=Trust(ca_file=settings.ca_file, common_name=identity))
+        bridge = bridge._replace(trust=Trust(ca_file=settings.ca_file, common_name=identity))
     human.tell(f"Found bridge {identity} at {address}. Press the round button on it now.")
     key = _wait_for_key(bridge, human, sleep)
     if settings.bridge_ip is not None and base_address(settings.bridge_ip) != address:

@@ -1,7 +1,7 @@
 """One cycle of one collector, from its configuration to its exit code.
 
 The only module of the collectors that reads the clock (once), and the only one that catches everything. A collector's
-module ends with `raise SystemExit(cycle.run(...))`; all else happens here, in this order: configuration and secrets,
+module ends with `cycle.main(...)`; all else happens here, in this order: configuration and secrets,
 the log, the collector's lock, the source, the database, a line in the log. No transaction is open while the network is
 asked.
 
@@ -10,6 +10,7 @@ next cycle may mend · 2 a human is needed · 130 and 143 interrupted by SIGINT 
 """
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -18,10 +19,14 @@ from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import collectors
-import config
+from collectors.kit import thrift
+
+with thrift.sparing():
+    import config
+
 from collectors.kit import log as log_file
 from collectors.kit import mail, pause
 from collectors.kit.errors import CannotReach, CollectorError, Interrupted, NotAuthorised
@@ -45,6 +50,12 @@ log = logging.getLogger(__name__)
 STORING_SECONDS = 6  # of the cycle's deadline are kept from the network, so that storing, alerts and e-mail have room
 WATCHDOG_SECONDS = 1.5  # of it are the watchdog's, should all else hang
 STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
+
+
+def main(collector: Any) -> NoReturn:
+    """Run one cycle as all that this process is for."""
+    gc.disable()  # nothing lives long enough here for it to find anything
+    thrift.leave(run(collector))
 
 
 @interruptible()

@@ -6,10 +6,9 @@ configured, or its server fails, the file is there all the same, and the trouble
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.kit.stopwatch import Deadline, time_limit
 from storage import alert as alerts
@@ -29,8 +28,7 @@ GREETING = "[127.0.0.1]"  # as smtplib greets from a machine without a name in D
 Mask = Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class Desk:
+class Desk(NamedTuple):
     """Where one cycle's calls are made: whose it is, when, and with whose e-mail."""
 
     folder: Path
@@ -50,7 +48,7 @@ class Desk:
         if isinstance(error, kind):
             now = stamp(self.now)
             call(path, Alert(
-                sentence=f"The home monitor needs a human: {error}.", raised_at=now, last_seen_at=now,
+                occurrences=1, sentence=f"The home monitor needs a human: {error}.", raised_at=now, last_seen_at=now,
                 collector=self.collector, error=str(error), remedy=getattr(error, "remedy", ""), url=url),
                 self.email, self.mask, seconds)
         elif error is None:
@@ -59,7 +57,7 @@ class Desk:
 
 def call(path: Path, alert: Alert, email: "Email | None", mask: Mask, seconds: float = SENDING_SECONDS) -> None:
     """Raise the alert, or count it on if it stands; mail it if it is new. Nothing is raised into the cycle."""
-    alert = replace(alert, sentence=mask(alert.sentence), error=mask(alert.error), remedy=mask(alert.remedy))
+    alert = alert._replace(sentence=mask(alert.sentence), error=mask(alert.error), remedy=mask(alert.remedy))
     try:
         is_new = alerts.raise_alert(path, alert)
     except OSError as error:

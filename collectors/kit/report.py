@@ -10,10 +10,9 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from collectors.kit.log import Mask, escaped
 from collectors.kit.retry import Attempt
@@ -27,8 +26,7 @@ SAY_AGAIN_AFTER = timedelta(hours=24)
 ERROR_LIMIT = 500  # characters of an error kept in the database
 
 
-@dataclass(frozen=True)
-class Manner:
+class Manner(NamedTuple):
     """How the person who started the run wants to hear of it."""
 
     verbose: bool = False
@@ -38,8 +36,7 @@ class Manner:
     table: bool = False  # every device the source offers, not only those with a value
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What a cycle came to."""
 
     cycle: Cycle

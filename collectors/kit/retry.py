@@ -7,9 +7,8 @@ one layer only: nothing decorated here may call anything else that is.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial, wraps
-from typing import ParamSpec, Protocol, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
 GENERATOR = 0x20  # CO_GENERATOR of a code object's co_flags (module inspect, which costs 3 % of a cycle to import)
 
@@ -24,8 +23,7 @@ class Budget(Protocol):
         """Return the seconds left, negative when over."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One failed attempt, or the recovery from those before it, as the listener is told of it.
 
     `attempt` counts from 1, `delay_seconds` is the wait that follows, `elapsed_seconds` runs from the start of the
@@ -46,8 +44,7 @@ class Attempt:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Backoff:
+class Backoff(NamedTuple):
     """The series of waits in seconds: base, base x multiplier, ..., none longer than the longest."""
 
     base_delay: float

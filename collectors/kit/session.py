@@ -8,10 +8,10 @@ ever becomes the cause of an error raised here.
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from collectors.kit import thrift
@@ -36,8 +36,7 @@ Fetch = Callable[[], "Answer | Throttled"]
 Retry = Callable[..., Callable[[Fetch], Fetch]]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A JSON document, and the answering machine's own clock (aware UTC) from its Date header."""
 
     document: object
@@ -104,8 +103,7 @@ class Session:
         self.tally.payload_bytes += wire_bytes
 
 
-@dataclass(frozen=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     session: requests.Session
     method: str
     url: str

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 AT_ONCE = 1e-6  # seconds: 0 would be no limit to the alarm
@@ -55,14 +54,13 @@ class Deadline:
         return Deadline.at(self._end - seconds)
 
 
-@dataclass
 class Tally:
     """What one cycle fetched: requests made, body bytes as they came over the wire, milliseconds spent on them."""
 
-    requests: int = 0
-    payload_bytes: int = 0
-    fetch_ms: float = 0.0
-    endpoint: str = "optimized"
+    requests = 0
+    payload_bytes = 0
+    fetch_ms = 0.0
+    endpoint = "optimized"
 
     @contextmanager
     def fetching(self) -> Iterator[None]:

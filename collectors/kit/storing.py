@@ -60,7 +60,7 @@ class Store:
             result, trouble = Result(cycle, 0, self._report.watch.elapsed_ms()), error
             if kept is not None:
                 waiting = len(cycle.readings)
-                result = replace(result, spooled=waiting)
+                result = result._replace(spooled=waiting)
                 if waiting:
                     waits = f"{counted(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
                     trouble = type(error)(f"{error}; its {waits} in the spool", error.remedy)
@@ -71,7 +71,7 @@ class Store:
             log.critical("%s", sentence(trouble))
             cycle = replace(result.cycle, outcome="partial" if cycle.outcome == "ok" else cycle.outcome,
                             error_type=type(trouble).__name__, error=self._report.short(sentence(trouble)))
-            result = replace(result, cycle=cycle)
+            result = result._replace(cycle=cycle)
         return result, trouble
 
     def for_a_human(self, trouble: StorageError | None) -> StorageError | None:

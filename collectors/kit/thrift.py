@@ -7,16 +7,23 @@ one of its functions is called, or go without where they can. Everybody else who
     importlib.metadata            for urllib3: the version of its HTTP/2 package, should somebody switch that on
     charset_normalizer, chardet   for requests: guessing the alphabet of a text; ours come as bytes, and are UTF-8
 
+They also compile a hundred regular expressions at once, most of which a run never uses: those wait for their first use.
+
 To be imported before any dataclass is made, which `collectors` sees to.
 """
 
 import importlib
+import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
+
+compile_pattern = re.compile
 
 
 class _Later(ModuleType):
@@ -31,19 +38,45 @@ class _Later(ModuleType):
         return call
 
 
+class _Pattern:
+    """A regular expression that is compiled once it is used."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._compiled = cache(partial(compile_pattern, *arguments, **named))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiled(), name)
+
+
 @contextmanager
-def sparing(later: Collection[str], without: Collection[str] = ()) -> Iterator[None]:
-    """Let what is imported in the block have some modules later, and go without others, but for those already there."""
+def sparing(later: Collection[str] = (), without: Collection[str] = ()) -> Iterator[None]:
+    """Let what is imported in the block have its regular expressions and some modules later, and no others at all.
+
+    Modules that are imported already stay.
+    """
     stand_ins = {name: _Later(name) for name in later} | dict.fromkeys(without)
     away = {name: stand_in for name, stand_in in stand_ins.items() if name not in sys.modules}
     sys.modules.update(away)  # type: ignore[arg-type]  # None there: such an import fails
     try:
+        re.compile = _Pattern  # type: ignore[assignment]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # requests complains of what it does without
             yield
     finally:
+        re.compile = compile_pattern
         for name in away:
             sys.modules.pop(name, None)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with that exit code, all of whose files are closed: dismantling Python takes as long as SQLite.
+
+    Not for a process with something left to do at its exit.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # nobody reads it, it is closed, there is none
+            stream.flush()
+    os._exit(code)
 
 
 if "dataclasses" not in sys.modules:

@@ -41,7 +41,7 @@ def written(home: Home) -> Home:
 def an_alert(moment: str = MORNING, **values: Any) -> Alert:
     """Return an alert raised at that time."""
     return Alert(**{"sentence": "The home monitor needs a human: the key was refused.", "raised_at": moment,
-                    "last_seen_at": moment, "collector": "made_up", "error": "the key was refused",
+                    "last_seen_at": moment, "occurrences": 1, "collector": "made_up", "error": "the key was refused",
                     "remedy": "python devices.py pair made_up", "url": "https://example.org/help", **values})
 
 

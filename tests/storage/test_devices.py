@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -137,14 +136,14 @@ def test_a_name_stands_for_the_place_only_where_it_did_before(connection: manage
 
 def test_what_a_person_decides_changes_nothing_that_the_source_tells(connection: manager.Writer) -> None:
     before = seen(connection, model_info="SML001")
-    devices.change(connection, "hue:k", lambda device: replace(device.placed("Cellar"), temperature_offset=-1.5))
+    devices.change(connection, "hue:k", lambda device: device.placed("Cellar")._replace(temperature_offset=-1.5))
     after = devices.find(connection, ["hue:k"])["hue:k"]
-    assert after == replace(before, location="Cellar", location_source="user", temperature_offset=-1.5)
+    assert after == before._replace(location="Cellar", location_source="user", temperature_offset=-1.5)
 
 
 def test_an_offset_holds_for_later_readings_and_the_raw_value_stays(connection: manager.Writer, database: Path) -> None:
     manager.add(connection, a_cycle(a_reading("hue:k")), elapsed_ms=lambda: 1.0, keep_days=90)
-    devices.change(connection, "hue:k", lambda device: replace(device, temperature_offset=-1.5))
+    devices.change(connection, "hue:k", lambda device: device._replace(temperature_offset=-1.5))
     later = a_cycle(a_reading("hue:k", at(minutes=5)), at=at(minutes=5))
     manager.add(connection, later, elapsed_ms=lambda: 1.0, keep_days=90)
     assert [(row["temperature_celsius"], row["temperature_raw"]) for row in rows(database)] == [

@@ -55,4 +55,4 @@ def _wait_for_a_thread() -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cycle.run(sys.modules[__name__]))
+    cycle.main(sys.modules[__name__])

@@ -38,4 +38,4 @@ def probe(settings: Settings, secrets: None, http: Session, memory: Memory) -> s
 
 
 if __name__ == "__main__":
-    raise SystemExit(cycle.run(sys.modules[__name__]))
+    cycle.main(sys.modules[__name__])

@@ -14,9 +14,9 @@ A component costs its imports only in the process that works through it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collectors.kit.stopwatch import Deadline
 from storage.checkup import Finding, Findings
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import config
 
 
-@dataclass(frozen=True)
-class House:
+class House(NamedTuple):
     """What was read of the house: its configuration and secrets with what is wrong in them, and its collectors.
 
     `faults` are the collectors that cannot even be imported, and why.
@@ -37,7 +36,7 @@ class House:
     error: "config.ConfigurationError | None"
     told: "config.Secrets"
     secrets_error: "config.ConfigurationError | None"
-    faults: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = MappingProxyType({})
 
     @property
     def enabled(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from collectors.kit import thrift
 from collectors.kit.checkup.crew import Crew, Isolate, confine
 from collectors.kit.stopwatch import Deadline
 
@@ -95,7 +96,8 @@ class Foreman:
     def _prepare(self) -> "Findings":
         """Read what the human wrote, and plan what is to be asked."""
         yield "reading config.yaml and secrets.yaml"
-        import config
+        with thrift.sparing():
+            import config
         from collectors.kit import checkup
         from collectors.kit.mask import Mask
         modules, faults = self._import_collectors()

@@ -4,7 +4,6 @@ import json
 import os
 import select
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from collectors.kit.stopwatch import Deadline, Stopwatch
 
@@ -14,19 +13,20 @@ DECISIVE = ("configuration", "secrets", "database_write")  # no answer of theirs
 CHUNK = 65_536
 
 
-@dataclass
 class Answer:
     """What is known of a component, at first that it has not answered yet; `code` is what it means for the whole."""
 
-    name: str
-    status: str = ""
-    message: str = ""
-    remedy: str = ""
-    duration_ms: float = 0.0
-    code: int = 0
+    status = ""
+    message = ""
+    remedy = ""
+    duration_ms = 0.0
+    code = 0
     figures: Sequence[str] = ()
-    stage: str = "starting"
-    is_late: bool = False
+    stage = "starting"
+    is_late = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class Gathering:

@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -53,7 +52,7 @@ class Visit:
 
     def devices(self, registry: Registry) -> list[Device]:
         """Return all devices in the order of their rooms, where config.yaml has them if it does; the inactive last."""
-        placed = (replace(each, location=self.places.get(each.device_id) or each.location)
+        placed = (each._replace(location=self.places.get(each.device_id) or each.location)
                   for each in registry.devices())
         return sorted(placed, key=lambda each: (not each.is_active, (each.location or "").casefold(),
                                                 (each.device_name or "").casefold(), each.device_id))

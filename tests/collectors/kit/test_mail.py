@@ -190,7 +190,8 @@ def test_a_server_that_is_silent_or_drips_costs_4_seconds_at_most(tmp_path: Path
 
 def test_a_mail_takes_no_longer_than_the_cycle_has_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Not 4 s where the deadline is nearer; and the alarm is off afterwards, as before."""
-    wanted = Alert(sentence="Help.", raised_at="", last_seen_at="", collector="hue", error="", remedy="", url="")
+    wanted = Alert(sentence="Help.", raised_at="", last_seen_at="", occurrences=1, collector="hue", error="",
+                   remedy="", url="")
     before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
     with dripping_server() as port:
         email = Email(smtp_host="127.0.0.1", smtp_port=port, security="none", from_address="a@b.c", to=("d@e.f",))

@@ -52,8 +52,8 @@ def test_a_spool_that_is_no_file_fails(tmp_path: Path) -> None:
 def test_each_alert_is_told_with_its_own_remedy(tmp_path: Path) -> None:
     for name in ("ALERT_ONE.txt", "ALERT_TWO.txt"):
         raise_alert(tmp_path / name, Alert(
-            sentence="A human is needed.", raised_at="2026-11-22T00:55:00+00:00", last_seen_at="", collector="hue",
-            error=f"{name} was raised", remedy=f"do what {name} says", url=""))
+            sentence="A human is needed.", raised_at="2026-11-22T00:55:00+00:00", last_seen_at="", occurrences=1,
+            collector="hue", error=f"{name} was raised", remedy=f"do what {name} says", url=""))
     (tmp_path / ".ALERT_ONE.txt.0a.tmp").touch()
     told = found(folder.alerts(tmp_path))
     assert [each.level for each in told] == ["fail", "fail", "pass"]
