@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from storage import history
 from storage.reading import Sighting, stamp
 
 ABSENCE = timedelta(days=7)
@@ -129,6 +128,7 @@ def known(connection: sqlite3.Connection) -> list[Device]:
     The latter go by what their newest reading says, and are not active, for no source tells of them.
     """
     registered = [each for each, in connection.execute("SELECT device_id FROM device_registry")]
+    from storage import history  # for those alone who look back
     others = set(history.told_of(connection)).difference(registered)
     return sorted([*find(connection, registered).values(), *(_unregistered(connection, each) for each in others)],
                   key=lambda device: device.device_id)
@@ -146,6 +146,7 @@ def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Devi
 
 def _unregistered(connection: sqlite3.Connection, device_id: str) -> Device:
     """Return a device as its newest reading has it; one that has none is expected, and so active."""
+    from storage import history  # for those alone who look back
     newest = history.newest(connection, device_id)
     if newest is None:
         return Device(device_id=device_id, unique_id=device_id)

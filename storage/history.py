@@ -6,14 +6,16 @@ to a few rows at a time, which the caller chose beforehand: looking for them nee
 
 import sqlite3
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from storage.reading import instant
 
 REGISTERED = {"name": "device_name", "location": "location"}  # what people may rewrite, and what the registry calls it
 
 
-class Newest(NamedTuple):
+@dataclass(frozen=True)
+class Newest:
     """The newest reading of a device; `timestamp` is as it is stored."""
 
     timestamp: str
@@ -83,7 +85,8 @@ class Work(Protocol):
         """Do it to these rows, in the caller's transaction."""
 
 
-class Rewriting(NamedTuple):
+@dataclass(frozen=True)
+class Rewriting:
     """Give the past of a device the name or the location (`column` says which) that it has now."""
 
     device_id: str
@@ -128,7 +131,8 @@ class Rewriting(NamedTuple):
         """, ({"text": self.text, "id": each, "device_id": self.device_id} for each in ids))
 
 
-class Deletion(NamedTuple):
+@dataclass(frozen=True)
+class Deletion:
     """Delete the readings of a device up to the stored time `until`, when somebody decided so.
 
     Not up to an id: SQLite gives the ids of deleted rows to new ones.

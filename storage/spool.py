@@ -20,10 +20,13 @@ from dataclasses import fields
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storage import Unusable, files
-from storage.reading import Cycle, Reading, Retry, Sighting, instant, stamp
+from storage.notation import instant, stamp
+
+if TYPE_CHECKING:
+    from storage.reading import Cycle, Reading, Retry, Sighting
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ BLANK = b"\0\n"
 class Waiting(NamedTuple):
     """A cycle that waits, what it took until it was put down (ms), and its line and where that stands."""
 
-    cycle: Cycle
+    cycle: "Cycle"
     duration_ms: float
     start: int
     line: bytes
@@ -61,7 +64,7 @@ class Full(Unusable):
     """The spool has no room for the cycle."""
 
 
-def append(folder: Path, cycle: Cycle, duration_ms: float) -> Waiting:
+def append(folder: Path, cycle: "Cycle", duration_ms: float) -> Waiting:
     """Put a cycle down, on the disk when this returns. Raise Full where there is no room, else a StorageError."""
     body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
     line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
@@ -248,7 +251,7 @@ def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int
     return f"{what} set aside in {path}; a line of it is a cycle's readings as JSON, store by hand what is to be saved"
 
 
-def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:
+def _document(cycle: "Cycle", duration_ms: float) -> dict[str, Any]:
     """Return what JSON holds of a cycle: what is not as it is by default, nor told by another record already."""
     known = {each.device_id: _shared(each) for each in cycle.readings}
     return _said(cycle, {}) | {
@@ -259,19 +262,21 @@ def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:
     }
 
 
-def _shared(reading: Reading) -> dict[str, Any]:
+def _shared(reading: "Reading") -> dict[str, Any]:
     """Return what the sighting of a reading's device has in common with it, at most times."""
     return {"device_type": reading.device_type, "name": reading.name, "location": reading.location}
 
 
-def _said(record: Cycle | Reading | Sighting | Retry, known: dict[str, Any]) -> dict[str, Any]:
+def _said(record: "Cycle | Reading | Sighting | Retry", known: dict[str, Any]) -> dict[str, Any]:
     values = {each.name: (getattr(record, each.name), known.get(each.name, each.default)) for each in fields(record)}
     return {name: stamp(value) if isinstance(value, datetime) else value
             for name, (value, expected) in values.items() if value != expected}
 
 
-def _parse(line: bytes) -> tuple[Cycle, float] | None:
+def _parse(line: bytes) -> "tuple[Cycle, float] | None":
     """Return a line's cycle and its duration, None where it holds none."""
+    from storage.reading import Cycle, Reading, Retry, Sighting  # for those alone that find a line
+
     head = HEAD.match(line)
     try:
         told = _with_times(json.loads(line[head.end():] if head else b""))

@@ -11,7 +11,6 @@ next cycle may mend · 2 a human is needed · 130 and 143 interrupted by SIGINT 
 
 import argparse
 import gc
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +23,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import collectors
 from collectors.kit import thrift
 
-with thrift.sparing():
+with thrift.sparing(["traceback"]):
+    import logging
+
     import config
 
 from collectors.kit import log as log_file

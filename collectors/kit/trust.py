@@ -5,8 +5,9 @@ It decides nothing: a `Trust` is given, and a connection to anybody else fails. 
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import SSLError
@@ -14,7 +15,8 @@ from requests.exceptions import SSLError
 from collectors.kit.errors import CannotReach, CollectorError, NotTrusted
 
 
-class Trust(NamedTuple):
+@dataclass(frozen=True)
+class Trust:
     """Whom to trust at an https address whose certificate no public authority has signed.
 
     Either a private authority's file together with the common name that the certificate must bear, or the SHA-256

@@ -1,4 +1,7 @@
-"""Works through checks, each in a process of its own, so that none takes the others along whatever becomes of it.
+"""Works through checks in processes that share them out, so that none takes the others along whatever becomes of it.
+
+A process costs as much as a check. So the next one begins only where all are held up, or where one has ended early:
+a check that hangs, dies or fails holds up the others for a moment at most.
 
 What a check tells goes as lines of JSON to the process that waits: what it is about to do, and at the end what it has
 found. Lines are short enough for the pipe to keep them whole. Everything passes the mask first.
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
     from storage.checkup import Finding, Findings
 
 MEMORY_BYTES = 2 ** 30  # for each process: one that eats more meets its own end, not this machine's
+PATIENCE_SECONDS = 0.1  # with those at work, before one more process takes on what is left
 BELT_SECONDS = 1.0  # after the time limit, should whoever waits for us be gone
+CHUNK = 4096
 CODES = {"fail": 1, "critical": 2}
 
 Isolate = Callable[[Callable[[], object]], str]
@@ -36,13 +41,40 @@ class Crew:
         self.isolate = isolate
         self._pipe = pipe
 
-    def examine_all(self, checks: "Mapping[str, Findings]", running: Iterable[int] = ()) -> None:
-        """Have each check worked through by a process; return when they, and those running already, have ended."""
-        names = {self.fork(lambda: self._examine_belted(name, check)): name for name, check in checks.items()}
-        for _ in range(len(names) + len(tuple(running))):
-            child, status = os.wait()
-            if os.WIFSIGNALED(status) and child in names:
-                self.send(name=names[child], died=os.WTERMSIG(status))
+    def examine_all(self, checks: "Mapping[str, Findings]", abreast: int = 1) -> None:
+        """Have the checks worked through, by so many processes at first; return when they have ended."""
+        (work, offers), (heard, claims) = os.pipe(), os.pipe()
+        os.write(offers, bytes(range(len(checks))))
+        os.close(offers)
+        names, at_work, left = list(checks), dict[int, str](), len(checks)
+        for _ in range(min(abreast, left)):
+            at_work[self.fork(lambda: self._share(checks, work, claims))] = ""
+        while at_work or left:
+            is_moving = bool(select.select([heard], [], [], PATIENCE_SECONDS)[0])
+            for claim in os.read(heard, CHUNK).splitlines() if is_moving else ():
+                child, number = map(int, claim.split())
+                at_work[child], left = names[number], left - 1
+            self._bury(at_work)
+            if left and not (is_moving and at_work):
+                at_work[self.fork(lambda: self._share(checks, work, claims))] = ""
+
+    def _share(self, checks: "Mapping[str, Findings]", work: int, claims: int) -> None:
+        """Work through what nobody else has taken on yet; but after a fault, leave the rest to a fresh process."""
+        # Not in a process that forks: its children would wait for ever for a thread that they do not have.
+        faulthandler.dump_traceback_later(max(self.deadline.remaining(), 0.0) + BELT_SECONDS, exit=True)
+        names, is_well = list(checks), True
+        while is_well and (number := os.read(work, 1)):
+            os.write(claims, f"{os.getpid()} {number[0]}\n".encode())
+            is_well = self.examine(names[number[0]], checks[names[number[0]]])
+
+    def _bury(self, at_work: dict[int, str]) -> None:
+        """Forget the processes that have ended, and tell of those that were ended by a signal."""
+        for child, name in list(at_work.items()):
+            gone, status = os.waitpid(child, os.WNOHANG)
+            if gone:
+                del at_work[child]
+            if gone and name and os.WIFSIGNALED(status):
+                self.send(name=name, died=os.WTERMSIG(status))
 
     def fork(self, work: Callable[[], object]) -> int:
         """Return the id of a process that does the work, nothing else, and ends."""
@@ -54,13 +86,8 @@ class Crew:
                 os._exit(0)
         return child
 
-    def _examine_belted(self, name: str, check: "Findings") -> None:
-        # Not in a process that forks: its children would wait for ever for a thread that they do not have.
-        faulthandler.dump_traceback_later(max(self.deadline.remaining(), 0.0) + BELT_SECONDS, exit=True)
-        self.examine(name, check)
-
-    def examine(self, name: str, check: "Findings") -> None:
-        """Work through a check, telling of it; a fault in it is what was found, too."""
+    def examine(self, name: str, check: "Findings") -> bool:
+        """Work through a check, telling of it; a fault in it is what was found, too. Return whether there was none."""
         from storage.checkup import LEVELS, Finding
         watch, findings = Stopwatch(), list[Finding]()
         fault = self.isolate(lambda: self._work(name, check, findings))
@@ -73,6 +100,7 @@ class Crew:
             message=_joined(each.sentence for each in findings), duration_ms=round(watch.elapsed_ms(), 1),
             remedy=_joined(each.remedy for each in findings if each.level not in ("pass", "skipped")),
             figures=[figure for each in findings for figure in each.figures])
+        return not fault
 
     def _work(self, name: str, check: "Findings", findings: "list[Finding]") -> None:
         for told in check:

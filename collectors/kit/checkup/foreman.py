@@ -2,8 +2,8 @@
 
     foreman: imports what that takes while the command line is read, and reads config.yaml and secrets.yaml
        ├── storekeeper: imports SQLite and all that belongs to it meanwhile, for both take their time
-       │      └── a process for each component of the storage
-       └── a process for each other component
+       │      └── a process that works through the components of the storage, and more of them if it is held up
+       └── the same for the other components, with one more for each source
 """
 
 import json
@@ -76,17 +76,18 @@ class Foreman:
         self._orders: dict[str, Any] = {}
         self._house: "House | None" = None
         self._checks: "dict[str, Findings]" = {}
+        self._sources = 0
 
     def lead(self) -> None:
         """Examine what the command line asks for, and return when all have answered or ended."""
         confine()
         theirs, ours = os.pipe()
-        storekeeper = self._crew.fork(lambda: self._keep_store(theirs, ours))
+        self._crew.fork(lambda: self._keep_store(theirs, ours))
         os.close(theirs)
         self._crew.examine("configuration", self._prepare())
         with os.fdopen(ours, "w") as pipe:
             json.dump(self._brief(), pipe)
-        self._crew.examine_all(self._checks, [storekeeper])
+        self._crew.examine_all(self._checks, abreast=1 + self._sources)
 
     def _keep_store(self, theirs: int, ours: int) -> None:
         fault = self._crew.isolate(lambda: _keep_store(self._crew, theirs, ours))
@@ -112,6 +113,7 @@ class Foreman:
         for name in left_out:
             self._crew.send(name=name, status="skipped", message=f"left out by {left_out[name]}")
         self._checks = {name: check for name, check in checks.items() if self._is_wanted(name, left_out)}
+        self._sources = len(self._checks.keys() & modules.keys())
         yield from checkup.configuration(house)
 
     def _import_collectors(self) -> tuple[dict[str, Any], dict[str, str]]:
@@ -183,7 +185,8 @@ def _owned(*folders: Path) -> Path:
 def _keep_store(crew: Crew, theirs: int, ours: int) -> None:
     """Wait for the brief, and have the storage examined as it says."""
     os.close(ours)
-    from collectors.kit.checkup import storing
+    with thrift.sparing(["traceback"]):
+        from collectors.kit.checkup import storing
     from collectors.kit.mask import Mask
     from storage import files
     with os.fdopen(theirs) as pipe:

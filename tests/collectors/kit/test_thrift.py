@@ -1,11 +1,14 @@
 """What a cold start does without, and that nobody misses it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.home import CHECKOUT
+from tests.home import CHECKOUT, Home
+from tests.simulator.server import Simulator
 
 
 def output(code: str) -> str:
@@ -27,3 +30,69 @@ def test_everybody_else_has_the_real_inspect() -> None:
     assert output("import collectors, inspect, dataclasses\n"
                   "print(inspect.getfile(inspect) == inspect.__file__, inspect.getmodule(dataclasses.field).__name__)"
                   ) == "True dataclasses\n"
+
+
+@pytest.mark.parametrize("module", ["traceback", "importlib.metadata", "charset_normalizer", "chardet"])
+def test_a_cycle_goes_without_what_it_never_uses(module: str, tmp_path: Path) -> None:
+    with Simulator() as simulator:
+        home = Home(tmp_path / "home")
+        home.point_at(simulator, scheme="http")
+        assert output(
+            "import sys\nfrom collectors import hue\nfrom collectors.kit import cycle\n"
+            f"assert cycle.run(hue, ['--config', {str(home.config)!r}]) == 0\nprint({module!r} in sys.modules)",
+        ) == "False\n"
+        assert len(home.rows()) == 5
+
+
+def test_everybody_else_has_the_real_modules_and_patterns() -> None:
+    assert output(
+        "import collectors.kit.session, re, traceback, ipaddress, importlib.metadata\n"
+        "print(ipaddress.ip_address('::1'), traceback.format_exception_only(ValueError()), re.compile('a').pattern)\n"
+        "print(importlib.metadata.version('requests') == __import__('requests').__version__)",
+    ) == "::1 ['ValueError\\n'] a\nTrue\n"
+
+
+def test_a_library_finds_what_it_has_later_where_it_needs_it() -> None:
+    """pathlib its addresses with hosts in brackets, the log its exceptions, urllib3 its package's version."""
+    assert output(
+        "from collectors.kit import cycle\nimport logging, pathlib, urllib.parse\nfrom collectors.kit import session\n"
+        "import urllib3.http2\n"
+        "print(pathlib.Path('/a b').as_uri(), urllib.parse.urlsplit('http://[::1]:80/').hostname)\n"
+        "try:\n    urllib.parse.urlsplit('http://[::g]/')\nexcept ValueError as error:\n    print(error)\n"
+        "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n"
+        "    print(logging.Formatter().formatException((type(error), error, error.__traceback__)).splitlines()[-1])\n"
+        "print(urllib3.http2.version('urllib3') == urllib3.__version__)",
+    ) == ("file:///a%20b ::1\n'::g' does not appear to be an IPv4 or IPv6 address\n"
+          "ZeroDivisionError: division by zero\nTrue\n")
+
+
+def test_requests_reads_an_unnamed_alphabet_as_utf_8() -> None:
+    assert output("from collectors.kit import session\nanswer = session.requests.Response()\n"
+                  "answer._content = '20,5 °C'.encode()\nprint(answer.text)") == "20,5 °C\n"
+
+
+def test_a_pattern_that_was_put_off_does_what_any_other_does() -> None:
+    assert output(
+        "from collectors.kit import thrift\nimport re\n"
+        "with thrift.sparing():\n    late = re.compile('(a)(b)?', re.IGNORECASE)\n"
+        "now = re.compile('(a)(b)?', re.IGNORECASE)\n"
+        "for each in (late, now):\n"
+        "    print(each.sub('x', 'cAb'), each.search('cA').groups(), each.groups, each.pattern, each.split('1a2'))",
+    ) == 2 * "cx ('A', None) 2 (a)(b)? ['1', 'a', None, '2']\n"
+
+
+def test_a_process_that_leaves_has_said_all_and_its_code_is_true() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from collectors.kit import thrift\nprint('20.5 °C')\nthrift.leave(2)"],
+        cwd=CHECKOUT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "20.5 °C\n", "")
+
+
+def test_nobody_need_listen_to_a_process_that_leaves() -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [sys.executable, "-c", "from collectors.kit import thrift\nprint('20.5 °C')\nthrift.leave(1)"],
+        cwd=CHECKOUT, stdout=theirs, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": ""})
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -3,18 +3,30 @@
 import json
 import os
 import select
+import signal
+from collections.abc import Callable
+from typing import Any
 
 from collectors.kit.checkup.crew import Crew
 from collectors.kit.mask import Mask
+from collectors.kit.stopwatch import Deadline
 from storage.checkup import Finding, Findings
 
 
-def told_by(check: Findings, mask: Mask | None = None) -> list[dict[str, object]]:
-    """Return the lines that come through the pipe from a process that works through the check."""
+def isolated(work: Callable[[], object]) -> str:
+    try:
+        work()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def told_by(check: Findings, mask: Mask | None = None, **others: Findings) -> list[dict[str, Any]]:
+    """Return the lines that come through the pipe from the processes that work through the checks."""
     ours, theirs = os.pipe()
-    crew = Crew(theirs, lambda work: "" if work() is None else "")
-    crew.mask = mask or Mask()
-    crew.examine_all({"hue": check})
+    crew = Crew(theirs, isolated)
+    crew.mask, crew.deadline = mask or Mask(), Deadline(10)
+    crew.examine_all({"hue": check, **others})
     os.close(theirs)
     with os.fdopen(ours, "rb") as pipe:
         lines = pipe.read().splitlines(keepends=True)
@@ -45,3 +57,42 @@ def test_what_is_too_long_for_the_pipe_is_cut() -> None:
 def test_what_is_secret_is_masked_and_what_is_odd_is_spelt_out() -> None:
     end, = told_by(iter([Finding("fail", "key abcdefgh\n\x1b[2J")]), Mask(["abcdefgh"]))
     assert end["message"] == "key ***\\n\\x1b[2J"
+
+
+def worker() -> Findings:
+    """Tell who works through this."""
+    yield Finding("pass", str(os.getpid()))
+
+
+def test_one_process_works_through_what_holds_nobody_up() -> None:
+    told = told_by(worker(), spool=worker(), alerts=worker())
+    assert [each["name"] for each in told] == ["hue", "spool", "alerts"]
+    assert len({each["message"] for each in told}) == 1
+
+
+def test_what_hangs_holds_up_the_others_for_a_moment_only() -> None:
+    def hanging() -> Findings:
+        select.select([], [], [], 0.5)
+        yield Finding("pass", "at last")
+    told = told_by(hanging(), spool=hanging(), alerts=worker())
+    assert [each["name"] for each in told] == ["alerts", "hue", "spool"]
+    assert float(told[0]["duration_ms"]) < 400
+
+
+def test_what_dies_is_told_of_and_takes_nobody_along() -> None:
+    def dying() -> Findings:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield "never said"
+    told = told_by(dying(), spool=worker(), alerts=dying(), freshness=worker())
+    assert [(each["name"], each.get("died")) for each in told if "died" in each] == [("hue", 9), ("alerts", 9)]
+    assert [each["name"] for each in told if "message" in each] == ["spool", "freshness"]
+
+
+def test_after_a_fault_the_rest_is_left_to_a_fresh_process() -> None:
+    """It may have left anything behind."""
+    def faulty() -> Findings:
+        yield Finding("warn", str(os.getpid()))
+        raise ValueError("a fault")
+    fault, after, last = told_by(faulty(), spool=worker(), alerts=worker())
+    assert fault["message"].startswith("a fault; ") and fault["code"] == 1
+    assert after["message"] == last["message"] != fault["message"].removeprefix("a fault; ")
