@@ -14,10 +14,11 @@ def printable(text: object, limit: int = TEXT_LIMIT) -> str | None:
     """
     if not isinstance(text, str):
         return None
-    import unicodedata  # a megabyte of tables, for those alone that are told a name
-
-    kept = (" " if unicodedata.category(character)[0] in "CZ" else character for character in text[:limit * 4])
-    return " ".join("".join(kept).split())[:limit].rstrip() or None
+    kept = text[:limit * 4]
+    if not kept.isprintable():
+        import unicodedata  # a megabyte of tables, for those alone that are told a strange name
+        kept = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in kept)
+    return " ".join(kept.split())[:limit].rstrip() or None
 
 
 def counted(number: int, what: str, plural: str | None = None) -> str:

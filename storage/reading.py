@@ -6,7 +6,7 @@ origin. Nothing here talks to a source or to the database.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -76,10 +76,9 @@ class Reading:
 
     def __post_init__(self) -> None:
         _clean(self, ("name", "location"))
-        for each in fields(self):
-            value = getattr(self, each.name)
+        for name, value in vars(self).items():
             if not _measurable(value):
-                raise ValueError(f"{each.name} of {self.device_id} is {value!r:.30}, which is no measurement")
+                raise ValueError(f"{name} of {self.device_id} is {value!r:.30}, which is no measurement")
 
     def as_stored(self, row: Row) -> "Reading":
         """Return this reading as the database has it: moved in time, under the registry's name, place and offset."""
@@ -88,7 +87,7 @@ class Reading:
 
     def row(self) -> Row:
         """Return the columns and their values as SQLite and JSON take them."""
-        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        return {name: _plain(value) for name, value in vars(self).items()}
 
 
 def _plain(value: str | float | int | datetime | None) -> str | float | int | None:
@@ -105,12 +104,11 @@ def _measurable(value: object) -> bool:
 
 def _clean(record: "Sighting | Reading | Retry | Cycle", names: Iterable[str] = ()) -> None:
     """Make each named text one printable line, and of every other one what UTF-8, and so SQLite, can hold."""
-    for each in fields(record):
-        value = getattr(record, each.name)
-        if each.name in names:
-            object.__setattr__(record, each.name, printable(value))
+    for name, value in vars(record).items():
+        if name in names:
+            object.__setattr__(record, name, printable(value))
         elif isinstance(value, str) and not value.isascii():
-            object.__setattr__(record, each.name, value.encode("utf-8", "replace").decode("utf-8"))
+            object.__setattr__(record, name, value.encode("utf-8", "replace").decode("utf-8"))
 
 
 def masked(told: Reading | Sighting, mask: Callable[[str], str]) -> Reading | Sighting:

@@ -9,7 +9,6 @@ Exit codes: 0 all is well (also: disabled, or another run of the same collector 
 next cycle may mend · 2 a human is needed · 130 and 143 interrupted by SIGINT and SIGTERM, with nothing half-stored.
 """
 
-import argparse
 import gc
 import os
 import sys
@@ -24,6 +23,7 @@ import collectors
 from collectors.kit import thrift
 
 with thrift.sparing(["traceback"]):
+    import argparse
     import logging
 
     import config

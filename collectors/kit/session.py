@@ -9,14 +9,15 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from collectors.kit import thrift
 
 with thrift.sparing(["importlib.metadata"], without=["charset_normalizer", "chardet"]):
+    from email.utils import parsedate_to_datetime
+    from http.cookiejar import DefaultCookiePolicy
+    from urllib.parse import urlsplit
+
     import requests
 
 from collectors.kit.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled, WebPage

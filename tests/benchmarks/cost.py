@@ -1,0 +1,119 @@
+"""What a run costs, against the floor: `python -m tests.benchmarks.cost [RUNS]`.
+
+Each program is run as a process of its own, by turns with `floor.py`, so that whatever else the machine does hits both
+alike. Told are the medians of the ratios of wall time and CPU time, and the peak memory; with valgrind, where it is
+installed, of instructions too, which vary by less than a hundredth. The first run of each is not counted, nor is making
+Python's bytecode, for installing does that.
+
+Over https the floor asks without checking the certificate, as most scripts for a bridge do; we check its fingerprint.
+"""
+
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.home import CHECKOUT, unmeasured
+from tests.patient import Patient
+from tests.simulator.server import Simulator
+
+RUNS = 15
+FLOOR = Path(__file__).with_name("floor.py")
+# A process inherits the peak memory of the one that it is forked from, so that must be a small one.
+SPAWN = """
+import json, os, resource, sys, time
+started = time.monotonic()
+code = os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)[1])
+wall, used = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([code, wall * 1000, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024]))
+"""
+
+
+class Cost(NamedTuple):
+    """Of one run: wall and CPU time in milliseconds, peak memory in MiB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+class Case(NamedTuple):
+    """A program, and the floor that it is measured against."""
+
+    name: str
+    command: Sequence[str]
+    floor: Sequence[str]
+
+
+def run(command: Sequence[str]) -> Cost:
+    """Run a program that ends well; return what that cost."""
+    done = subprocess.run([sys.executable, "-ISc", SPAWN, sys.executable, *command], capture_output=True, text=True,
+                          check=True, cwd=tempfile.gettempdir(), env=environment())
+    code, *cost = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, f"{command} ended with {code}: {done.stderr}"
+    return Cost(*cost)
+
+
+def instructions(command: Sequence[str]) -> float:
+    """Return how many millions a program executes, those of its children not counted."""
+    done = subprocess.run(
+        ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", sys.executable,
+         *command], capture_output=True, text=True, check=True, cwd="/", env=environment())
+    count, = re.findall(r"I\s+refs:\s+([\d,]+)", done.stderr)[-1:]
+    return int(count.replace(",", "")) / 1e6
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which the checkout is found from everywhere."""
+    return unmeasured() | {"PYTHONPATH": str(CHECKOUT), "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
+
+
+def cases(stack: ExitStack, folder: Path) -> Iterator[Case]:
+    """Yield all that is measured, in homes that each have run once."""
+    for sensors in (5, 50):
+        simulator = stack.enter_context(Simulator(sensors=sensors))
+        for scheme in ("http", "https"):
+            home = Patient(folder / f"{scheme}{sensors}", simulator)
+            home.point_at(simulator, scheme=scheme)
+            home.keep_secrets()
+            assert [run.code for run in home.collect()] == [0, 0]
+            ask, floor = ["--config", str(home.config)], [str(FLOOR), *map(str, (
+                home.config, home.secrets, home.folder / "floor.db"))]
+            yield Case(f"Hue, {sensors} sensors, {scheme}", ["-m", "collectors.hue", *ask], floor)
+            if (sensors, scheme) == (5, "http"):
+                yield Case("Amazon", ["-m", "collectors.amazon_aqm", *ask], floor)
+                yield Case("healthcheck.py --offline", [str(CHECKOUT / "healthcheck.py"), "--offline", *ask], floor)
+                yield Case("devices.py list", [str(CHECKOUT / "devices.py"), *ask, "list"], floor)
+
+
+def told(case: Case, runs: int) -> str:
+    """Measure a case; return a line of the table."""
+    pairs = [(run(case.floor), run(case.command)) for _ in range(runs + 1)][1:]
+    wall, cpu = (statistics.median(ours[each] / floor[each] for floor, ours in pairs) for each in (0, 1))
+    memory, milliseconds = max(ours.memory for _, ours in pairs), statistics.median(ours.cpu for _, ours in pairs)
+    line = f"{case.name:26} {wall:5.2f} {cpu:5.2f} {milliseconds:7.0f} ms {memory:6.1f} MiB"
+    if shutil.which("valgrind"):
+        count = instructions(case.command)
+        line += f" {count / instructions(case.floor):8.2f} {count:6.0f} million"
+    return line
+
+
+def main() -> None:
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *(
+        str(CHECKOUT / name) for name in ("collectors", "config", "storage"))], check=True)
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    print(f"Against the floor, medians of {runs} pairs:\n{'':27} wall   CPU              memory       instructions")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for case in cases(stack, Path(folder)):
+            print(told(case, runs), flush=True)
+
+
+if __name__ == "__main__":
+    main()
