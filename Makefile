@@ -29,6 +29,8 @@ history: .venv/installed-dev ## rename a device with a million readings while bo
 	HISTORY=whole .venv/bin/python -m pytest -s tests/test_devices_history.py
 
 bench: .venv/installed-dev ## measure what a cycle costs, and how much of it ten million readings are to blame for
+	.venv/bin/python -m tests.benchmarks.cost
+	.venv/bin/python -m tests.benchmarks.health_check
 	.venv/bin/python -m tests.benchmarks.baseline
 	.venv/bin/python -m tests.benchmarks.scale
 

@@ -7,7 +7,7 @@ house except to ask where a bridge that has moved is now.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +100,7 @@ def collect_unoptimised(settings: Settings, secrets: Secrets, http: "Session", m
     from collectors.hue import lookup, sensors
     bridge, _ = lookup.reach(settings, secrets, http, memory, in_full=True)
     for _ in ("which", "what they tell"):
-        answer = replace(bridge, in_full=False).fetch_sensors()
+        answer = bridge._replace(in_full=False).fetch_sensors()
     yield from sensors.parse(answer.document, settings, now, answer.date)
 
 

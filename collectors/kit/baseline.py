@@ -26,11 +26,12 @@ from typing import Any
 import collectors
 import config
 from collectors.kit import log as log_file
-from collectors.kit.cycle import STORING_SECONDS, clock, exit_code, retry_policy
+from collectors.kit.cycle import STORING_SECONDS, clock, exit_code
 from collectors.kit.errors import CollectorError
 from collectors.kit.interruption import interruptible
 from collectors.kit.mask import Mask
 from collectors.kit.report import Manner, Report
+from collectors.kit.retry import retry_policy
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline, Stopwatch
 from collectors.kit.storing import Store
@@ -208,7 +209,7 @@ class _Bench:
         if not readings:
             raise Unusable(f"{self.name} answers, but no sensor has a value: there is nothing to measure",
                            f"python -m collectors.{self.name} --discover tells why")
-        trial = replace(read, root=folder, storage=replace(
+        trial = read._replace(root=folder, storage=replace(
             read.storage, database_path=folder / "data" / "readings.db"))
         cycle = Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings)
         _, trouble = Store(trial, retry, end, self._report, self._report.progress).store(cycle)

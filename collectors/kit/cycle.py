@@ -34,7 +34,7 @@ from collectors.kit.errors import CannotReach, CollectorError, Interrupted, NotA
 from collectors.kit.interruption import interruptible
 from collectors.kit.log import Mask
 from collectors.kit.report import Manner, Report, Result, sentence
-from collectors.kit.retry import retry_with_backoff
+from collectors.kit.retry import retry_policy
 from collectors.kit.stopwatch import Deadline, Stopwatch, Tally
 from collectors.kit.storing import Store
 from collectors.kit.watchdog import Watchdog, watching
@@ -87,12 +87,6 @@ def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
 def clock() -> datetime:
     """Return the moment it is, in whole seconds; to be asked once in a process."""
     return datetime.now(timezone.utc).replace(microsecond=0)
-
-
-def retry_policy(settings: config.Retry) -> "partial[Any]":
-    """Return the retry decorator with the configured attempts and waits, the same ones for everything."""
-    return partial(retry_with_backoff, max_attempts=settings.max_attempts, base_delay=settings.base_delay_seconds,
-                   multiplier=settings.multiplier, max_delay=settings.max_delay_seconds, jitter=settings.jitter)
 
 
 def exit_code(error: Exception | None) -> int:

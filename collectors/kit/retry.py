@@ -8,7 +8,10 @@ one layer only: nothing decorated here may call anything else that is.
 import time
 from collections.abc import Callable
 from functools import partial, wraps
-from typing import NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import config
 
 GENERATOR = 0x20  # CO_GENERATOR of a code object's co_flags (module inspect, which costs 3 % of a cycle to import)
 
@@ -59,6 +62,12 @@ class Backoff(NamedTuple):
             import random
             delay = min(delay * random.uniform(1 - self.jitter, 1 + self.jitter), self.max_delay)
         return max(delay, asked or 0.0)
+
+
+def retry_policy(settings: "config.Retry") -> "partial[Any]":
+    """Return the retry decorator with the configured attempts and waits, the same ones for everything."""
+    return partial(retry_with_backoff, max_attempts=settings.max_attempts, base_delay=settings.base_delay_seconds,
+                   multiplier=settings.multiplier, max_delay=settings.max_delay_seconds, jitter=settings.jitter)
 
 
 def retry_with_backoff(

@@ -6,7 +6,7 @@ from typing import Any
 
 import config
 from collectors.kit import pause
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.errors import CollectorError, Throttled
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline

@@ -12,7 +12,7 @@ import click
 import collectors
 import config
 from collectors.kit import log
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.log import Mask, escaped
 from collectors.kit.report import degrees
 from collectors.kit.session import Session

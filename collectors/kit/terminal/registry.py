@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import config
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.report import Report
 from collectors.kit.stopwatch import Stopwatch
 from collectors.kit.storing import known_devices

@@ -12,7 +12,7 @@ import click
 import collectors
 import config
 from collectors.kit import log as log_file
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.log import escaped
 from collectors.kit.report import Manner, Report
 from collectors.kit.stopwatch import Stopwatch

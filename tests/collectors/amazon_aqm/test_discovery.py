@@ -7,7 +7,7 @@ import pytest
 
 import config
 from collectors import amazon_aqm
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline
 from storage.memory import Memory

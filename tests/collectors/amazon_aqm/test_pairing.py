@@ -15,7 +15,7 @@ import yaml
 
 import config
 from collectors import amazon_aqm
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotUnderstood
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline

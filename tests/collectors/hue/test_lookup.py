@@ -11,7 +11,7 @@ import pytest
 
 import config
 from collectors import hue
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline
 from storage.memory import Memory

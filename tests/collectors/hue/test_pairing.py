@@ -14,7 +14,7 @@ import devices
 from collectors import hue
 from collectors.hue import pairing
 from collectors.hue.bridge import ButtonNotPressed
-from collectors.kit.cycle import retry_policy
+from collectors.kit.retry import retry_policy
 from collectors.kit.errors import CannotReach, NotUnderstood
 from collectors.kit.session import Session
 from collectors.kit.stopwatch import Deadline
