@@ -137,6 +137,11 @@ def permitted(path: Path) -> bool:
     return all(os.path.isfile(each) and os.access(each, os.R_OK | os.W_OK) for each in there)
 
 
+def make_room(folder: Path) -> str:
+    """Return the remedy for a disk that is full."""
+    return f"delete what is not needed; the largest come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"
+
+
 def permit(path: Path) -> str:
     """Return the command that lets the present user write the file and its companions, or their folder."""
     user, folder = os.geteuid(), path.parent

@@ -6,6 +6,7 @@ still be alive. Only where the spool too cannot be written are readings printed,
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -32,9 +33,10 @@ class Store:
     def __init__(self, configuration: config.Configuration, retry: "partial[Any]", deadline: Deadline, report: Report,
                  progress: Callable[[str, int, int], None]) -> None:
         self.has_kept = False
-        self._settings, self._path, self._folder = configuration.storage, configuration.path, configuration.data
+        self._settings, self._folder = configuration.storage, configuration.data
+        self._writing = writer(configuration, progress)
         self._longest = timedelta(seconds=configuration.collection.cycle_deadline_seconds)
-        self._retry, self._deadline, self._report, self._progress = retry, deadline, report, progress
+        self._retry, self._deadline, self._report = retry, deadline, report
         self._is_alone = True
 
     def put_down(self, cycle: Cycle) -> spool.Waiting:
@@ -102,11 +104,7 @@ class Store:
         settings, marker = self._settings, self._folder / replacement.MARKER
         # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
         wait_ms = min(settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
-        with manager.writing(
-            settings.database_path, wal=settings.enable_wal_mode, checkpoint_pages=settings.wal_checkpoint_interval,
-            busy_timeout_ms=wait_ms, adopt=partial(known_devices, self._path), progress=self._progress,
-            marker=marker,
-        ) as connection:
+        with self._writing(busy_timeout_ms=wait_ms) as connection:
             if cycle.readings:
                 replacement.mark(marker)  # before anything is stored: then no kill comes in between
             trouble = None if isinstance(unkept, Busy) else self._replay(connection, kept, marker)
@@ -167,7 +165,18 @@ def _remedy(*errors: StorageError | None) -> str:
                 "look after the disk: df -h shows its room, dmesg its errors")
 
 
-def known_devices(path: Path) -> list[Device]:
+def writer(configuration: config.Configuration,
+           progress: Callable[[str, int, int], None]) -> Callable[..., AbstractContextManager[manager.Writer]]:
+    """Return what opens the configured database for its only writer of the moment (`storage.manager.writing`)."""
+    settings = configuration.storage
+    return partial(
+        manager.writing, settings.database_path, wal=settings.enable_wal_mode,
+        checkpoint_pages=settings.wal_checkpoint_interval, busy_timeout_ms=settings.busy_timeout_ms,
+        adopt=partial(_known_devices, configuration.path), progress=progress,
+        marker=configuration.data / replacement.MARKER)
+
+
+def _known_devices(path: Path) -> list[Device]:
     """Return the devices that people have named in the predecessor's file, asked for once in a database's life."""
     try:
         return [Device(device_id=each.device_id, device_type=each.device_type, device_name=each.name,

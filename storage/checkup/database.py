@@ -164,9 +164,7 @@ def _open(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 def _named(error: sqlite3.Error, path: Path) -> StorageError:
     if getattr(error, "sqlite_errorname", "") not in FULL:
         return translate(error, path)
-    folder = _quoted(path.parent)
-    return Unusable(f"the disk of {path} is full ({error})",
-                    f"delete what is not needed; the largest come last in: du -ax {folder} | sort -n | tail")
+    return Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent))
 
 
 def _recognise(connection: sqlite3.Connection, path: Path) -> bool:

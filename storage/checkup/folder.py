@@ -32,7 +32,7 @@ def _room(folder: Path, number: str) -> Finding:
     figures = (f"'disk_free{number}'={free}B;{int(size * LITTLE_SHARE)}:;"
                f"{max(int(size * NO_SHARE), NO_BYTES)}:;0;{size}",)
     sentence = f"{free // MEGABYTE} MB ({share:.1%}) of the disk of {folder} are free"
-    remedy = f"delete what is not needed; the largest come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"
+    remedy = files.make_room(folder)
     if free < NO_BYTES or share < NO_SHARE:
         return Finding("fail", sentence, remedy, figures)
     if names < NO_SHARE:

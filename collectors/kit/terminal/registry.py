@@ -18,7 +18,7 @@ import config
 from collectors.kit.retry import retry_policy
 from collectors.kit.report import Report
 from collectors.kit.stopwatch import Stopwatch
-from collectors.kit.storing import known_devices
+from collectors.kit.storing import writer
 from storage import Busy, Unavailable, Unusable, devices, gaps, history, manager, replacement
 from storage.devices import Device
 from storage.history import Work
@@ -50,11 +50,7 @@ class Registry:
         self._path = storage.database_path
         self._reading = partial(manager.reading, storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
                                 marker=configuration.data / replacement.MARKER)
-        self._writing = partial(
-            manager.writing, storage.database_path, wal=storage.enable_wal_mode,
-            checkpoint_pages=storage.wal_checkpoint_interval, busy_timeout_ms=storage.busy_timeout_ms,
-            adopt=partial(known_devices, configuration.path), progress=report.progress,
-            marker=configuration.data / replacement.MARKER)
+        self._writing = writer(configuration, report.progress)
         self._persistent = retry_policy(configuration.retry)(
             on=Busy, operation="store", listener=report.retry, endpoint=storage.database_path.name)
 
