@@ -399,7 +399,7 @@ SCENARIOS = {
             "set collectors.amazon_aqm.domain to the Amazon site", lambda patient: patient.configure(
                 "amazon_aqm", domain="amazon.co.uk"))),
     "readings wait in the spool": Scenario(
-        fill_spool, "spool", "warn", 0, "5 readings of 1 cycles wait for the database", command(COLLECT)),
+        fill_spool, "spool", "warn", 0, "5 readings of 1 cycle wait for the database", command(COLLECT)),
     "a part of the spool was damaged": Scenario(
         damage_spool, "spool", "fail", 1, "bytes of the spool were damaged", command("rm {data}/spool.bad")),
     "the spool is not ours to write": Scenario(

@@ -67,7 +67,7 @@ def waiting(data: Path, now: datetime) -> Findings:
         yield Finding("pass", "no readings wait", figures=("'spool_readings'=0;0",))
         return
     from storage import spool
-    from storage.notation import stamp
+    from storage.notation import counted, stamp
     try:
         look = spool.look(data)
     except OSError as error:
@@ -80,7 +80,8 @@ def waiting(data: Path, now: datetime) -> Findings:
     figures = (f"'spool_readings'={look.readings};0", f"'spool_used'={look.used:.0%};0")
     if look.oldest is not None:
         hours = (now - look.oldest).total_seconds() / 3600
-        yield Finding("warn", f"{look.readings} readings of {look.cycles} cycles wait for the database, the oldest "
+        who = f"{counted(look.readings, 'reading')} of {counted(look.cycles, 'cycle')}"
+        yield Finding("warn", f"{who} {'waits' if look.readings == 1 else 'wait'} for the database, the oldest "
                       f"since {stamp(look.oldest)} ({hours:.1f} h); {look.used:.0%} of the spool is in use",
                       "python healthcheck.py --only database_write tells why; once that is well, the next cycle stores "
                       "them: python -m collectors.hue", figures)

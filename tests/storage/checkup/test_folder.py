@@ -32,7 +32,7 @@ def test_what_waits_is_told_with_its_age(tmp_path: Path) -> None:
     spool.append(tmp_path, a_cycle(a_reading(), a_reading("hue:bath")), 12.0)
     told, = found(folder.waiting(tmp_path, at(hours=5)))
     assert told.level == "warn" and "'spool_readings'=2;0" in told.figures
-    assert "2 readings of 1 cycles wait for the database, the oldest since 2026-11-22T00:55:00+00:00 (5.0 h)" \
+    assert "2 readings of 1 cycle wait for the database, the oldest since 2026-11-22T00:55:00+00:00 (5.0 h)" \
         in told.sentence
 
 
