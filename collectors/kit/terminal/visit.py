@@ -17,6 +17,7 @@ from collectors.kit.log import escaped
 from collectors.kit.report import Manner, Report
 from collectors.kit.stopwatch import Stopwatch
 from collectors.kit.terminal.registry import Registry
+from config import naming
 from storage import replacement, spool
 from storage.devices import Device
 from storage.files import take_on_owner
@@ -81,7 +82,7 @@ class Visit:
         click.echo("Names, places and offsets that were set with devices.py stood in the old one: set them anew.")
         if self.places:
             click.echo(f"Places that stand in {self.path} hold as before.")
-        if (names := self.path.with_name(config.naming.FILE_NAME)).exists():
+        if (names := self.path.with_name(naming.FILE_NAME)).exists():
             click.echo(f"Names and places that stand in {names} are taken over again.")
         for each in kept:
             click.echo(f"They may still be found here: {replacement.asking(each)}")
