@@ -16,7 +16,7 @@ import pytest
 from tests.home import Home
 from tests.simulator.server import Simulator
 
-pytest_plugins = ["tests.cron_house"]
+pytest_plugins = ["tests.cron_house", "tests.patient"]
 
 real_connect = socket.socket.connect
 

@@ -2,6 +2,8 @@
 
 As root, which the tests are on most machines that can mount and change owners, the home belongs to an ordinary user:
 the health check becomes that user, and so finds the permissions as that user does.
+
+This is a pytest plugin for its fixture; where one home serves many tests, `healthy` is what opens and removes it.
 """
 
 import os
@@ -9,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,22 +88,30 @@ class Patient(Home):
         return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def healthy(folder: Path, simulator: Simulator) -> Patient:
-    """Return a patient in which all is well."""
-    patient = Patient(folder, simulator)
-    assert [run.code for run in patient.collect()] == [0, 0]
-    patient.hand_over()
-    return patient
+@pytest.fixture
+def patient() -> Iterator[Patient]:
+    """A healthy home of an ordinary user, to be changed."""
+    with healthy() as patient:
+        yield patient
 
 
-def furnished() -> tuple[Path, Path]:
-    """Return a temporary folder that everybody may enter, and where a home may be made in it."""
+@contextmanager
+def healthy() -> Iterator[Patient]:
+    """Open a home in which all is well, beside its sources, and remove it in the end."""
+    with open_folder() as folder, Simulator() as simulator:
+        patient = Patient(folder / "home", simulator)
+        assert [run.code for run in patient.collect()] == [0, 0]
+        patient.hand_over()
+        yield patient
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a temporary folder that everybody may enter, and remove it, whatever has become of its modes."""
     folder = Path(tempfile.mkdtemp(prefix="patient-"))
-    folder.chmod(0o755)
-    return folder, folder / "home"
-
-
-def remove(folder: Path) -> None:
-    """Remove a home, whatever has become of its modes."""
-    subprocess.run(["chmod", "-R", "u+rwX", str(folder)], check=False)
-    shutil.rmtree(folder)
+    try:
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwX", str(folder)], check=False)
+        shutil.rmtree(folder)

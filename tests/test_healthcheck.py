@@ -19,8 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.home import CHECKOUT
-from tests.patient import IS_ROOT, USER, Patient, furnished, healthy, needs_root, remove
-from tests.simulator.server import Simulator
+from tests.patient import IS_ROOT, USER, Patient, healthy, needs_root
 
 COMPONENTS = ["configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space", "spool",
               "alerts", "freshness", "amazon_aqm", "hue"]
@@ -31,23 +30,8 @@ SQLITES_OWN = re.compile(r"readings\.db(-wal|-shm|\.lock)")
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Patient]:
     """A healthy home that no test changes."""
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            yield healthy(place, simulator)
-    finally:
-        remove(folder)
-
-
-@pytest.fixture
-def patient() -> Iterator[Patient]:
-    """A healthy home to be changed."""
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            yield healthy(place, simulator)
-    finally:
-        remove(folder)
+    with healthy() as patient:
+        yield patient
 
 
 def fingerprints(patient: Patient) -> dict[str, tuple[str, int, int, int]]:

@@ -8,21 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.patient import Patient, furnished, healthy, needs_root, remove
-from tests.simulator.server import Simulator
+from tests.patient import Patient, needs_root
 
 pytestmark = needs_root
-
-
-@pytest.fixture
-def patient() -> Iterator[Patient]:
-    """A healthy home."""
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            yield healthy(place, simulator)
-    finally:
-        remove(folder)
 
 
 @contextmanager

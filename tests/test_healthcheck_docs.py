@@ -6,28 +6,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.home import CHECKOUT
-from tests.patient import Patient, furnished, healthy, remove
-from tests.simulator.server import Simulator
+from tests.patient import Patient
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 PATIENCE_SECONDS = 10.0
-
-
-@pytest.fixture
-def patient() -> Iterator[Patient]:
-    """A healthy home."""
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            yield healthy(place, simulator)
-    finally:
-        remove(folder)
 
 
 @pytest.fixture

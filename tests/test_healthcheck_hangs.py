@@ -23,8 +23,7 @@ import pytest
 
 from tests.faults import WHOLE
 from tests.home import CHECKOUT, Outcome
-from tests.patient import Patient, furnished, healthy, needs_root, remove
-from tests.simulator.server import Simulator
+from tests.patient import Patient, healthy, needs_root, open_folder
 
 STUCK = '''"""A source whose probe never ends."""
 import ctypes
@@ -67,24 +66,20 @@ LISTEN_ONLY = 0  # places in the queue of a listening socket that accepts nobody
 @pytest.fixture
 def checkout() -> Iterator[Path]:
     """A copy of the program with the stuck source in it, where an ordinary user may read it."""
-    folder, _ = furnished()
-    for room in ("collectors", "config", "storage"):
-        shutil.copytree(CHECKOUT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
-    shutil.copy(CHECKOUT / "healthcheck.py", folder)
-    (folder / "collectors" / "stuck.py").write_text(STUCK, encoding="utf-8")
-    yield folder / "healthcheck.py"
-    shutil.rmtree(folder)
+    without = shutil.ignore_patterns("__pycache__", "secrets.yaml")
+    with open_folder() as folder:
+        for room in ("collectors", "config", "storage"):
+            shutil.copytree(CHECKOUT / room, folder / room, ignore=without)
+        shutil.copy(CHECKOUT / "healthcheck.py", folder)
+        (folder / "collectors" / "stuck.py").write_text(STUCK, encoding="utf-8")
+        yield folder / "healthcheck.py"
 
 
 @pytest.fixture(scope="module")
 def patient() -> Iterator[Patient]:
     """One healthy home for all; each test sets its own source."""
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            yield healthy(place, simulator)
-    finally:
-        remove(folder)
+    with healthy() as patient:
+        yield patient
 
 
 def timed(patient: Patient, limit: float, *prefix: str, program: Path = CHECKOUT / "healthcheck.py",
@@ -207,7 +202,7 @@ def test_nothing_goes_on_after_the_end(patient: Patient, checkout: Path) -> None
 def test_a_command_line_that_asks_nothing_leaves_nobody_waiting(
         arguments: tuple[str, ...], patient: Patient, checkout: Path) -> None:
     """The foreman has begun already, and ends with its children, saying nothing."""
-    run = patient.check(*arguments, program=checkout)
+    _, run = timed(patient, DEFAULT, program=checkout, arguments=arguments)
     assert "Traceback" not in run.err
     alive = subprocess.run(["pgrep", "-f", str(checkout)], capture_output=True, text=True)
     assert alive.stdout == ""
@@ -277,26 +272,21 @@ def test_it_can_be_interrupted(number: int, code: int, patient: Patient, checkou
     assert subprocess.run(["pgrep", "-f", str(checkout)], capture_output=True).stdout == b""
 
 
-def test_ten_faults_at_once_are_all_told_of_in_time(patient: Patient) -> None:
+def test_ten_faults_at_once_are_all_told_of_in_time() -> None:
     """With everything broken it still tells of everything."""
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            broken = healthy(place, simulator)
-            simulator.bridge.keys.clear()
-            assert [run.code for run in broken.collect("hue")] == [2]
-            (broken.data / "spool.bad").write_text("half a line", encoding="utf-8")
-            broken.database.write_bytes(b"Dear diary, " * 500)
-            for each in broken.data.glob("readings.db-*"):
-                each.unlink()
-            broken.write_config(collection={"interval_seconds": "often"}, logging={"max_bytes": 1}, unknown={})
-            broken.configure("amazon_aqm", base_url="http://127.0.0.1:9", auth_url="http://127.0.0.1:9")
-            broken.keep_secrets(surprise={"a": 1})
-            broken.secrets.chmod(0o644)
-            broken.hand_over()
-            took, run = timed(broken, 15.0)
-    finally:
-        remove(folder)
+    with healthy() as broken:
+        broken.simulator.bridge.keys.clear()
+        assert [run.code for run in broken.collect("hue")] == [2]
+        (broken.data / "spool.bad").write_text("half a line", encoding="utf-8")
+        broken.database.write_bytes(b"Dear diary, " * 500)
+        for each in broken.data.glob("readings.db-*"):
+            each.unlink()
+        broken.write_config(collection={"interval_seconds": "often"}, logging={"max_bytes": 1}, unknown={})
+        broken.configure("amazon_aqm", base_url="http://127.0.0.1:9", auth_url="http://127.0.0.1:9")
+        broken.keep_secrets(surprise={"a": 1})
+        broken.secrets.chmod(0o644)
+        broken.hand_over()
+        took, run = timed(broken, 15.0)
     said = {name: each["message"] for name, each in told(run).items()}
     assert run.code == 2 and took < 15
     for name, text in (

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -20,8 +20,7 @@ from pathlib import Path
 import pytest
 from storage import replacement
 from tests.home import CHECKOUT
-from tests.patient import IS_ROOT, Patient, furnished, healthy, remove
-from tests.simulator.server import Simulator
+from tests.patient import IS_ROOT, Patient
 from tests.storage.samples import a_cycle, a_reading, store
 
 PAIR_HUE = "python devices.py pair hue"
@@ -457,17 +456,6 @@ def runbook() -> dict[str, Row]:
 def test_the_runbook_has_a_line_for_each_scenario_and_no_other() -> None:
     assert sorted(runbook()) == sorted(SCENARIOS)
     assert len(SCENARIOS) >= 25
-
-
-@pytest.fixture
-def patient() -> Iterator[Patient]:
-    """A healthy home of an ordinary user."""
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            yield healthy(place, simulator)
-    finally:
-        remove(folder)
 
 
 def test_a_healthy_home_is_found_healthy(patient: Patient) -> None:

@@ -13,8 +13,7 @@ import time
 from collections.abc import Sequence
 
 from tests.home import CHECKOUT
-from tests.patient import furnished, healthy, remove
-from tests.simulator.server import Simulator
+from tests.patient import healthy
 
 RUNS = 25
 
@@ -31,17 +30,11 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
     subprocess.run([sys.executable, "-m", "compileall", "-q", *map(str, (
         CHECKOUT / name for name in ("collectors", "config", "storage", "healthcheck.py")))], check=True)
-    folder, place = furnished()
-    try:
-        with Simulator() as simulator:
-            patient = healthy(place, simulator)
-            patient.hand_over(os.geteuid())  # as its owner, who need not become somebody else first
-            config = str(patient.config)
-            check = [str(CHECKOUT / "healthcheck.py"), "--config", config]
-            times = [(milliseconds(["-c", "import yaml, sqlite3"]), milliseconds([*check, "--offline"]),
-                      milliseconds(check)) for _ in range(runs)]
-    finally:
-        remove(folder)
+    with healthy() as patient:
+        patient.hand_over(os.geteuid())  # as its owner, who need not become somebody else first
+        check = [str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config)]
+        times = [(milliseconds(["-c", "import yaml, sqlite3"]), milliseconds([*check, "--offline"]),
+                  milliseconds(check)) for _ in range(runs)]
     bare, offline, whole = (statistics.median(each) for each in zip(*times))
     print(f"yaml and sqlite3 {bare:.1f} ms, --offline {offline:.1f} ms ({offline / bare:.2f} times as long), "
           f"with both sources {whole:.1f} ms; medians of {runs} runs")
