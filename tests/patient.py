@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.home import CHECKOUT, Home, Outcome
+from tests.forking import Forked
+from tests.home import CHECKOUT, Home, Outcome, unmeasured
 from tests.simulator.server import Simulator
 
 USER = 54321
@@ -52,7 +53,7 @@ class Patient(Home):
 
     def collect(self, *sources: str) -> list[Outcome]:
         """Run a cycle of each."""
-        return [self.process(module=f"collectors.{name}") for name in sources or ("hue", "amazon_aqm")]
+        return [Forked(self, collector=name).end() for name in sources or ("hue", "amazon_aqm")]
 
     def hand_over(self, user: int = USER) -> None:
         """Make the ordinary user the owner of all that is there."""
@@ -64,17 +65,17 @@ class Patient(Home):
         path.chmod(mode)
         os.chown(path, 0, 0)
 
-    def check(self, *arguments: str, environment: Mapping[str, str] | None = None,
-              program: Path = CHECKOUT / "healthcheck.py") -> Outcome:
+    def check(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Outcome:
         """Run the health check from another folder, as a process of its own."""
-        done = subprocess.run([sys.executable, str(program), "--config", str(self.config), *arguments],
-                              capture_output=True, text=True, cwd="/", timeout=60,
-                              env={**os.environ, "PYTHONPATH": str(program.parent), **(environment or {})})
+        done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(self.config),
+                               *arguments], capture_output=True, text=True, cwd="/", timeout=60,
+                              env={**(environment or os.environ), "PYTHONPATH": str(CHECKOUT)})
         return Outcome(done.returncode, done.stdout, done.stderr)
 
-    def components(self, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    def components(self, *arguments: str,
+                   environment: Mapping[str, str] | None = None) -> tuple[int, dict[str, dict[str, Any]]]:
         """Return the exit code, and each component as --json tells it."""
-        run = self.check("--json", *arguments)
+        run = self.check("--json", *arguments, environment=environment)
         assert run.err == "" and run.json["exit_code"] == run.code
         return run.code, {each["name"]: each for each in run.json["components"]}
 
@@ -83,7 +84,7 @@ class Patient(Home):
         done = subprocess.run(
             ["bash", "-c", f'sudo() {{ "$@"; }}; {command}'], capture_output=True, text=True, cwd=CHECKOUT,
             input=answer, timeout=REMEDY_SECONDS, env={
-                **os.environ, "HOME_MONITOR_CONFIG": str(self.config),
+                **unmeasured(), "HOME_MONITOR_CONFIG": str(self.config),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
         return Outcome(done.returncode, done.stdout, done.stderr)
 

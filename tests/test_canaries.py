@@ -1,9 +1,9 @@
 """Secrets that are easy to recognise, in a house where everything goes wrong: they must show nowhere.
 
-The scripts run as processes of their own, in every manner they know, against bridges and clouds that fail in every way
-they know, among them a parrot that answers with what it was told. All that comes of it is searched: what is printed,
-the log, the database, the alerts, the mails, and whatever else lies in the home, but for the two files that are there
-to keep secrets.
+The scripts run as processes, in every manner they know, against bridges and clouds that fail in every way they know,
+among them a parrot that answers with what it was told. All that comes of it is searched: what is printed, the log, the
+database, the alerts, the mails, and whatever else lies in the home, but for the two files that are there to keep
+secrets. Where only the answer differs the processes are forked; all else is done with the whole command lines.
 """
 
 import shutil
@@ -12,7 +12,6 @@ import subprocess
 import sys
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
+from tests.forking import Forked
 from tests.home import CHECKOUT, Home, unmeasured
 from tests.mail_server import MailServer
 from tests.parrot import Parrot
@@ -34,7 +34,7 @@ MARKS = ("SimulatedApplicationKey-", "SimulatedRefreshToken-", "SimulatedAccessT
          "SimulatedStoreCookie-", "ANSimulatedCode", "SomebodyElsesKey-")
 PIECE = 16  # characters of a secret that are as good as the whole
 BRIEF = {"gzip-bomb": {"megabytes": 9}, "oversized": {"megabytes": 9}, "delay": {"seconds": 1}}
-MODULES = {"hue": "collectors.hue", "alexa": "collectors.amazon_aqm"}
+COLLECTORS = {"hue": "hue", "alexa": "amazon_aqm"}
 MANNERS = (["-v", "--json"], ["-v", "--discover"], ["--json", "--dry-run"], ["-v"])
 FAULTY = '''"""A source with a fault in it."""
 import sys
@@ -80,6 +80,8 @@ class Haunted:
     def settle(self) -> None:
         """Begin anew: no faults, good secrets, nothing remembered and nothing to be found."""
         self.simulator.faults.clear()
+        self.simulator.alexa.requests.clear()
+        self.known.clear()
         self.settings["amazon_aqm"] |= dict.fromkeys(("base_url", "auth_url"), self.simulator.cloud_url)
         self.home.point_at(self.simulator, timeout_seconds=0.4)
         self.write_secrets()
@@ -109,14 +111,15 @@ class Haunted:
 
     def run(self, face: str, *arguments: str, folder: Path = CHECKOUT) -> int:
         """Run a cycle as a process, keep what it prints, and return its exit code."""
-        done = subprocess.run(self.home.command(*arguments, module=MODULES.get(face, face)), capture_output=True,
-                              timeout=60, cwd=folder, env=unmeasured())
+        done = subprocess.run(self.home.command(*arguments, module=f"collectors.{COLLECTORS.get(face, face)}"),
+                              capture_output=True, timeout=60, cwd=folder, env=unmeasured())
         return self.keep(done.returncode, done.stdout, done.stderr)
 
-    def run_side_by_side(self, face: str, *manners: list[str]) -> None:
-        """Run cycles in several manners at the same time, of which one at most is to take the lock."""
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda manner: self.run(face, *manner), manners))
+    def fork(self, face: str, *manners: list[str]) -> list[int]:
+        """Run cycles at the same time, forked, of which one at most takes the lock; return the exit codes."""
+        runs = [Forked(self.home, *manner, collector=COLLECTORS[face]) for manner in manners]
+        ended = [run.end() for run in runs]
+        return [self.keep(each.code, each.out.encode(), each.err.encode()) for each in ended]
 
     def pair(self, source: str, *arguments: str, browse: Callable[[str], str] | None = None) -> int:
         """Introduce a source; what the person pastes is what `browse` makes of the sign-in page's address."""
@@ -200,7 +203,7 @@ def server() -> Iterator[MailServer]:
 
 @pytest.fixture(scope="module")
 def haunted(tmp_path_factory: pytest.TempPathFactory, server: MailServer) -> Iterator[Haunted]:
-    """One haunted home for all, in which the secrets pile up."""
+    """One haunted home for all."""
     with Simulator() as simulator:
         yield Haunted(Home(tmp_path_factory.mktemp("haunted") / "home"), simulator, server)
 
@@ -220,7 +223,7 @@ def options(kind: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_shows_when_the_bridge_fails(kind: str, house: Haunted) -> None:
     house.simulator.faults.add(kind, **options(kind))
-    house.run_side_by_side("hue", *MANNERS[:2])
+    house.fork("hue", *MANNERS[:2])
     assert house.leaks() == []
 
 
@@ -228,14 +231,14 @@ def test_nothing_shows_when_the_bridge_fails(kind: str, house: Haunted) -> None:
 def test_nothing_shows_when_the_cloud_fails(kind: str, house: Haunted) -> None:
     paths = [] if kind in AT_THE_EXCHANGE else ["/nexus"]
     house.simulator.faults.add(kind, face="alexa", paths=paths, **options(kind))
-    house.run_side_by_side("alexa", *MANNERS[:2])
+    house.fork("alexa", *MANNERS[:2])
     assert house.leaks() == []
 
 
 @pytest.mark.parametrize("kind", ON_THE_WIRE)
 def test_nothing_shows_when_the_exchange_fails(kind: str, house: Haunted) -> None:
     house.simulator.faults.add(kind, face="alexa", paths=["/ap"], **options(kind))
-    house.run("alexa", "-v", "--json")
+    house.fork("alexa", MANNERS[0])
     assert house.leaks() == []
 
 
@@ -269,7 +272,7 @@ def test_a_parrot_of_a_bridge_is_not_repeated(status: int, mood: str, house: Hau
     """Whatever it says is cut somewhere, too: half a secret is one."""
     parrot.plan = {"/api": (status, mood), "/discovery": (status, mood)}
     for parrot.padding, parrot.longest in LENGTHS:
-        assert house.run("hue", "-v", "--json") in (1, 2)
+        assert house.fork("hue", MANNERS[0]) in ([1], [2])
     assert parrot.secrets == {house.simulator.key}
     assert house.leaks() == []
 
@@ -280,7 +283,7 @@ def test_a_parrot_of_a_cloud_is_not_repeated(
         asked: str, status: int, mood: str, house: Haunted, parrot: Parrot) -> None:
     parrot.plan = {asked: (status, mood)}
     for parrot.padding, parrot.longest in LENGTHS[1:]:
-        assert house.run("alexa", "-v", "--json") in (1, 2)
+        assert house.fork("alexa", MANNERS[0]) in ([1], [2])
         (house.home.data / "amazon_aqm.session.json").unlink()
     assert len(parrot.secrets) >= (7 if asked == "/nexus" else 1)
     assert house.leaks() == []
@@ -329,7 +332,7 @@ def test_nothing_shows_of_a_fault_in_the_program(manner: list[str], house: Haunt
     token = 'Atnr|SimulatedRefreshToken-of/the "faulty" söurce+='
     house.known |= {token, "Simulated/SessionToken-only-just-learnt"}
     house.write_secrets(faulty={"token": token})
-    assert house.run("collectors.faulty", *manner, folder=tmp_path) == 1
+    assert house.run("faulty", *manner, folder=tmp_path) == 1
     assert b"a fault in the program, please report it" in house.outputs[-1]
     assert house.leaks() == []
 

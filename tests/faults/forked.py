@@ -1,14 +1,11 @@
 """Runs of both collectors side by side, each a process of its own, forked from one that has imported everything.
 
-Most of the time that a script of cron's takes goes by before its first line: Python starts, and imports. A forked run
-begins at `cycle.run`, so that thousands of them can be afforded, and a random moment falls into what they do. All else
-of it is real: its process, its files, its locks. Its clock alone is set, in the one place that reads it; and it notes
-when the spool has its readings, and when it is through.
+As tests/forking.py has it, a run begins at `cycle.run`, so that thousands of them can be afforded, and a random moment
+falls into what they do. Its clock alone is set, in the one place that reads it; and it notes when the spool has its
+readings, and when it is through.
 """
 
-import multiprocessing
 import os
-import pkgutil
 import re
 import time
 from collections import Counter
@@ -16,19 +13,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import collectors
-import config
-import storage
 from collectors.kit import cycle
-from tests.home import Home, unmeasured
+from tests.forking import FORKING, say_into
+from tests.home import Home
 from tests.simulator.server import Simulator
 
-FORKING = multiprocessing.get_context("forkserver")
 COLLECTORS = ("hue", "amazon_aqm")
 READINGS = {"hue": 5, "amazon_aqm": 1}
 TYPES = {"hue_sensor": "hue", "alexa_aqm": "amazon_aqm"}
@@ -93,16 +86,6 @@ class Run:
         return text
 
 
-def prepare() -> None:
-    """Start the process that the runs are forked from, unmeasured, and with everything imported that they need."""
-    modules = [module.name for package in (collectors, config, storage)
-               for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-    FORKING.set_forkserver_preload([
-        __name__, "requests", "yaml", "encodings.idna", *(name for name in modules if not name.endswith("__main__"))])
-    with mock.patch.dict(os.environ, unmeasured(), clear=True):
-        forkserver.ensure_running()
-
-
 def furnish(home: Home, simulator: Simulator) -> None:
     """Introduce both collectors to the simulated house."""
     home.settings["collectors"]["amazon_aqm"] = {
@@ -156,9 +139,7 @@ def integrity(home: Home) -> list[str]:
 
 
 def _run(collector: str, path: str, moment: datetime, notes: str, user: int | None) -> None:
-    for ending, descriptor in (("out", 1), ("err", 2)):
-        os.dup2(os.open(f"{notes}.{ending}" if ending == "err" else os.devnull,
-                        os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+    say_into(os.devnull, f"{notes}.err")
     if user is not None:
         os.setgroups([])
         os.setgid(user)

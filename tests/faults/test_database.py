@@ -26,11 +26,11 @@ from tests.faults.forked import (
     false_rows,
     furnish,
     integrity,
-    prepare,
     run_pair,
     stored,
     waiting,
 )
+from tests.forking import prepare
 from tests.home import CHECKOUT, Home
 from tests.simulator.server import Simulator
 

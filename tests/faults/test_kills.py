@@ -22,12 +22,12 @@ from tests.faults.forked import (
     false_rows,
     furnish,
     integrity,
-    prepare,
     run_pair,
     start_pair,
     stored,
     waiting,
 )
+from tests.forking import prepare
 from tests.home import CHECKOUT, Home
 from tests.simulator.server import Simulator
 

@@ -19,7 +19,8 @@ from config.settings import Logging
 from tests.benchmarks import log_handler
 from tests.collectors.kit.test_log import held
 from tests.faults import WHOLE
-from tests.faults.forked import COLLECTORS, EVERY, FORKING, START, Run, furnish, prepare, run_pair, start_pair
+from tests.faults.forked import COLLECTORS, EVERY, START, Run, furnish, run_pair, start_pair
+from tests.forking import FORKING, prepare
 from tests.home import CHECKOUT, Home, unmeasured
 from tests.simulator.server import Simulator
 

@@ -17,17 +17,16 @@ from tests.faults import WHOLE
 from tests.faults.forked import (
     COLLECTORS,
     EVERY,
-    FORKING,
     READINGS,
     START,
     Ended,
     false_rows,
     furnish,
     integrity,
-    prepare,
     run_pair,
     stored,
 )
+from tests.forking import FORKING, prepare
 from tests.home import CHECKOUT, Home
 from tests.simulator.server import Simulator
 
