@@ -20,7 +20,8 @@ demo: .venv/installed-demo ## watch it work, in a simulated house
 test: .venv/installed-dev ## check everything: style, types, and the tests with their coverage
 	.venv/bin/python -m flake8
 	.venv/bin/python -m mypy
-	.venv/bin/python -m pytest --cov --cov-report=term
+	.venv/bin/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile --cov --cov-report= --cov-fail-under=0
+	.venv/bin/python -m pytest -m alone --cov --cov-append --cov-report=term
 
 faults: .venv/installed-dev ## prove at length that nothing is lost: as root, with strace and loop devices
 	FAULTS=whole .venv/bin/python -m pytest -s tests/faults tests/test_healthcheck_hangs.py

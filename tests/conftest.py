@@ -18,7 +18,20 @@ from tests.simulator.server import Simulator
 
 pytest_plugins = ["tests.cron_house", "tests.patient"]
 
+# "make test" runs these after all others, one at a time: they count seconds, mount disks, start cron's daemon, or ask
+# for ports and devices of which the machine has one.
+ALONE = ("tests/faults/", "tests/test_crontab.py", "tests/test_devices_history.py", "tests/test_healthcheck_disks.py",
+         "tests/test_healthcheck_hangs.py")
+
 real_connect = socket.socket.connect
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is to have the machine for itself."""
+    for item in items:
+        if item.nodeid.startswith(ALONE):
+            item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)
