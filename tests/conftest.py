@@ -67,6 +67,13 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
+def written(home: Home) -> Home:
+    """A home with a configuration and no secrets."""
+    home.write_config()
+    return home
+
+
+@pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A house with five sensors and a bridge, on http and https."""
     with Simulator() as running:

@@ -16,20 +16,13 @@ import pytest
 
 from collectors.kit.errors import NotAuthorised, NotUnderstood
 from storage.reading import Reading, Sighting
-from tests.collectors.kit.test_cycle import degrees, source
+from tests.collectors.kit.made_up import degrees, source
 from tests.home import CHECKOUT, Home, Outcome
 from tests.simulator.server import Simulator
 from tests.storage.samples import in_a_process
 
 EVIL = "\x1b]0;pwned\x07\x1b[31mred\u202e\nsecond line"
 ORDINARY = 54321
-
-
-@pytest.fixture
-def written(home: Home) -> Home:
-    """A home with a configuration and no secrets."""
-    home.write_config()
-    return home
 
 
 @pytest.fixture

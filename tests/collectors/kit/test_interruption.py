@@ -17,7 +17,7 @@ import atexit, os, signal, sys, time
 from types import SimpleNamespace
 from collectors.kit import cycle
 from storage.reading import Sighting
-from tests.collectors.kit.test_cycle import degrees, source
+from tests.collectors.kit.made_up import degrees, source
 
 class Connection:
     def __del__(self):

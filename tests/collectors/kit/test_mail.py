@@ -19,7 +19,7 @@ from collectors.kit import mail
 from collectors.kit.errors import CannotReach, NotAuthorised
 from config.credentials import Email
 from storage.alert import Alert
-from tests.collectors.kit.test_cycle import at, degrees, source
+from tests.collectors.kit.made_up import at, degrees, source
 from tests.home import CHECKOUT, Home
 from tests.mail_server import MailServer, dripping_server, email_section, silent_server
 from tests.simulator.server import Simulator
@@ -30,13 +30,6 @@ PASSWORD = "smtp-canary/1+2=3"
 FORMS = (PASSWORD, quote(PASSWORD, safe=""), b64encode(PASSWORD.encode()).decode().rstrip("="),
          b64encode(f"\0house\0{PASSWORD}".encode()).decode().rstrip("="),
          b64encode(f"house:{PASSWORD}".encode()).decode().rstrip("="))
-
-
-@pytest.fixture
-def written(home: Home) -> Home:
-    """A home with a configuration, not yet one that sends e-mail."""
-    home.write_config()
-    return home
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collectors.kit import pause
 from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotUnderstood, Throttled
 from storage.memory import Memory
 from storage.reading import Reading
-from tests.collectors.kit.test_cycle import at, degrees, source
+from tests.collectors.kit.made_up import at, degrees, source
 from tests.home import Home
 from tests.storage.samples import NOW
 

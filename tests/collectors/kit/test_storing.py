@@ -17,7 +17,7 @@ from collectors.kit.mail import SENDING_SECONDS
 from storage import manager, spool
 from storage.files import locked
 from storage.reading import instant
-from tests.collectors.kit.test_cycle import degrees, source
+from tests.collectors.kit.made_up import degrees, source
 from tests.home import Home
 from tests.simulator.server import Simulator
 from tests.storage.samples import NOW, a_cycle, a_reading, at, in_a_process
