@@ -68,6 +68,14 @@ class Home:
         self.configure_hue(bridge_ip=address, discovery_url=simulator.discovery_url, **{**trust, **settings})
         self.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id}})
 
+    def introduce(self, simulator: Simulator) -> None:
+        """Write the files that make both collectors talk to a simulated house, over http."""
+        cloud = simulator.cloud_url
+        self.settings["collectors"]["amazon_aqm"] = {"enabled": True, "base_url": cloud, "auth_url": cloud}
+        self.point_at(simulator, scheme="http")
+        self.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
+                            "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+
     def configure_hue(self, **settings: Any) -> None:
         """Change settings of the Hue collector and write config.yaml."""
         self.settings["collectors"].setdefault("hue", {}).update(settings)

@@ -86,15 +86,6 @@ class Run:
         return text
 
 
-def furnish(home: Home, simulator: Simulator) -> None:
-    """Introduce both collectors to the simulated house."""
-    home.settings["collectors"]["amazon_aqm"] = {
-        "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
-    home.point_at(simulator, scheme="http")
-    home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
-                        "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
-
-
 def start_pair(home: Home, simulator: Simulator, moment: datetime, user: int | None = None) -> list[Run]:
     """Start both collectors at once, as cron does; the house shows the same time. `user` is given to root's only."""
     simulator.clock = lambda: moment

@@ -25,11 +25,7 @@ class Life:
         self.now = self.true = NOON
         self.cycles = 0
         self.told: set[tuple[str, float]] = set()
-        cloud = simulator.cloud_url
-        home.settings["collectors"]["amazon_aqm"] = {"enabled": True, "base_url": cloud, "auth_url": cloud}
-        home.point_at(simulator, scheme="http")
-        home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
-                            "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+        home.introduce(simulator)
         simulator.clock = lambda: self.true
 
     def step(self, to: datetime | timedelta) -> None:

@@ -24,7 +24,6 @@ from tests.faults.forked import (
     START,
     Run,
     false_rows,
-    furnish,
     integrity,
     run_pair,
     stored,
@@ -54,7 +53,7 @@ def both(shared_folder: Path, simulator: Simulator) -> Home:
     prepare()
     home = Home(shared_folder / "home")
     home.settings |= {"retry": {}, **WAITS}
-    furnish(home, simulator)
+    home.introduce(simulator)
     give(home.folder, ORDINARY)
     assert [each.code for each in run_pair(home, simulator, START, ORDINARY)] == [0, 0]
     return home
@@ -132,7 +131,7 @@ def many_homes(folder: Path, simulator: Simulator, count: int) -> Iterator[list[
     homes = [Home(folder / f"home-{number}") for number in range(count)]
     for home in homes:
         home.settings |= {"retry": {}, **WAITS}
-        furnish(home, simulator)
+        home.introduce(simulator)
         assert Run(home, "hue", START).end().code == 0
     yield homes
 

@@ -40,11 +40,7 @@ class House:
         self.home, self.simulator, self._clock = Home(folder / "home"), simulator, clock
         self.heard = 0
         self._well = folder / "well"
-        cloud = simulator.cloud_url
-        self.home.settings["collectors"]["amazon_aqm"] = {"enabled": True, "base_url": cloud, "auth_url": cloud}
-        self.home.point_at(simulator, scheme="http")
-        self.home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
-                                 "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+        self.home.introduce(simulator)
         assert self.home.run(collector=amazon_aqm).code == 0
         shutil.copytree(self.home.data, self._well, ignore=shutil.ignore_patterns("readings*", "logs"))
 

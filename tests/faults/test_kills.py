@@ -20,7 +20,6 @@ from tests.faults.forked import (
     Ended,
     Run,
     false_rows,
-    furnish,
     integrity,
     run_pair,
     start_pair,
@@ -42,7 +41,7 @@ Key = tuple[str, datetime]
 def both(home: Home, simulator: Simulator) -> Home:
     """A home in which both collectors have stored their first cycle."""
     prepare()
-    furnish(home, simulator)
+    home.introduce(simulator)
     assert [each.code for each in run_pair(home, simulator, START - 4 * EVERY)] == [0, 0]
     return home
 
@@ -177,7 +176,7 @@ def test_the_commands_that_cron_starts_are_killed_at_any_moment(home: Home, simu
 
     Here each run's second is its own, so that what it has left can be told from what the next one leaves.
     """
-    furnish(home, simulator)
+    home.introduce(simulator)
     commands = [home.command(module=f"collectors.{name}") for name in COLLECTORS]
     chance, slowest, due, struck = random.Random(1), 0.0, set(), Counter[str]()
     usual, _ = run_commands(commands)

@@ -19,7 +19,7 @@ from config.settings import Logging
 from tests.benchmarks import log_handler
 from tests.collectors.kit.test_log import held
 from tests.faults import WHOLE
-from tests.faults.forked import COLLECTORS, EVERY, START, Run, furnish, run_pair, start_pair
+from tests.faults.forked import COLLECTORS, EVERY, START, Run, run_pair, start_pair
 from tests.forking import FORKING, prepare
 from tests.home import CHECKOUT, Home, unmeasured
 from tests.simulator.server import Simulator
@@ -37,7 +37,7 @@ def both(shared_folder: Path, simulator: Simulator) -> Home:
     home = Home(shared_folder / "home")
     home.settings |= {"retry": {"base_delay_seconds": 0.05},
                       "logging": {"max_bytes": SMALLEST, "backup_count": 1, "min_free_mb": 0}}
-    furnish(home, simulator)
+    home.introduce(simulator)
     home.log_file.parent.mkdir()
     return home
 
@@ -132,7 +132,7 @@ def test_a_log_that_vanishes_while_four_processes_write_is_there_again(both: Hom
     """Again and again, at any moment. It is moved away instead of deleted, so that its lines can be counted."""
     other = Home(both.folder / "other")
     other.settings |= {"logging": {"log_file_path": str(both.log_file)}}
-    furnish(other, simulator)
+    other.introduce(simulator)
     both.write_config(logging={})
     chance, turns = random.Random(4), 300 if WHOLE else 6
     for turn in range(turns):

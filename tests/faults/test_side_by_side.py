@@ -21,7 +21,6 @@ from tests.faults.forked import (
     START,
     Ended,
     false_rows,
-    furnish,
     integrity,
     run_pair,
     stored,
@@ -50,7 +49,7 @@ def both(home: Home, simulator: Simulator) -> Home:
     """A home in which both collectors have stored their first cycle; the checkpoints come often."""
     prepare()
     home.settings["storage"] = {"wal_checkpoint_interval": 10}
-    furnish(home, simulator)
+    home.introduce(simulator)
     assert [each.code for each in run_pair(home, simulator, START - EVERY)] == [0, 0]
     return home
 
@@ -144,7 +143,7 @@ def test_collectors_a_reader_a_backup_and_checkpoints_do_not_disturb_each_other(
 def test_the_commands_that_cron_starts_do_not_disturb_each_other(home: Home, simulator: Simulator) -> None:
     """The same with the whole command lines by the real clock, both in the same second, as under cron."""
     prepare()
-    furnish(home, simulator)
+    home.introduce(simulator)
     assert run_commands(home) == [(0, ""), (0, "")]
     cycles = 100 if WHOLE else 1
     with others_at_work(home, 10 * cycles) as ask:
@@ -168,7 +167,7 @@ def run_commands(home: Home, ask: Callable[[], None] = lambda: None) -> list[tup
 @pytest.fixture
 def housed(home: Home, simulator: Simulator) -> Home:
     """A home in which the commands of both collectors have stored their first cycle, by the real clock."""
-    furnish(home, simulator)
+    home.introduce(simulator)
     assert run_commands(home) == [(0, ""), (0, "")]
     return home
 

@@ -222,10 +222,3 @@ def test_a_redirect_is_not_followed_and_nobody_else_sees_the_key(status: int, ho
     assert outcome.code == 2
     assert "sends us elsewhere" in outcome.err and "Remedy: " in outcome.err
     assert simulator.key not in outcome.err + home.log()
-
-
-def test_a_bridge_that_sends_http_to_https_is_to_be_asked_there(home: Home, simulator: Simulator) -> None:
-    """As newer bridges do with all of http."""
-    home.point_at(simulator, scheme="http")
-    simulator.faults.add("redirect", location="https://127.0.0.1/")
-    assert "Remedy: give its address with https://" in home.run().err
