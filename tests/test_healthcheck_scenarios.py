@@ -56,6 +56,7 @@ def test_the_runbook_has_a_line_for_each_scenario_and_no_other() -> None:
     assert len(SCENARIOS) >= 25
 
 
+@pytest.mark.alone
 def test_a_healthy_home_is_found_healthy(patient: Patient) -> None:
     """SC-004: well below the time limit, whatever SQLite this Python links."""
     run = patient.check("--json")

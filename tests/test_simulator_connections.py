@@ -152,6 +152,7 @@ def test_requests_are_kept_with_their_headers_and_counted_side_by_side(simulator
     assert (simulator.peak_concurrent, simulator.concurrent) == (3, 0)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["silence", "drip-body", "drip-headers", "silent-handshake", None])
 def test_the_end_is_quick_whatever_a_client_is_waiting_for(kind: str | None) -> None:
     with Simulator(sensors=50) as simulator:

@@ -164,6 +164,7 @@ def lasting(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
+@pytest.mark.alone
 def test_a_watcher_sees_a_whole_alert_or_none(path: Path) -> None:
     """Neither half of one nor an empty one that is filled later, while it is raised, counted on and cleared."""
     def write(count: int) -> None:

@@ -153,6 +153,7 @@ def test_old_cycles_and_retries_go_a_few_at_a_time_and_readings_stay(database: P
     assert rows(database, RETRIES) == [] and len(rows(database)) == 600
 
 
+@pytest.mark.alone
 def test_a_store_holds_the_lock_for_a_moment_only(database: Path) -> None:
     """A year of cycle rows to prune, 60 devices, 5 cycles; the median, for the machine may stumble once."""
     took: list[float] = []

@@ -115,6 +115,7 @@ def test_the_lock_is_free_again_after_an_error(database: Path) -> None:
         pass
 
 
+@pytest.mark.alone
 def test_a_database_locked_by_another_program_is_busy_within_the_timeout(database: Path) -> None:
     store(database)
     with closing(sqlite3.connect(database, isolation_level=None)) as other:

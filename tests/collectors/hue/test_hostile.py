@@ -71,6 +71,7 @@ def test_the_bridges_own_words_are_kept_as_json_that_others_can_read() -> None:
     json.loads(kept or "", parse_constant=refuse)
 
 
+@pytest.mark.alone
 def test_ten_thousand_sensors_are_ten_thousand_readings(home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, scheme="http")
     updated_at = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")

@@ -54,6 +54,7 @@ def test_a_wait_that_makes_no_sense_stops_nobody_for_long(
         assert home.run().code == 0
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["drip-body", "drip-headers", "silence", "silent-handshake"])
 def test_a_bridge_that_dawdles_is_given_up_after_the_time_out(kind: str, home: Home, simulator: Simulator) -> None:
     """However it dawdles: the time-out is one for the whole answer, not one for each byte."""
@@ -68,6 +69,7 @@ def test_a_bridge_that_dawdles_is_given_up_after_the_time_out(kind: str, home: H
     assert home.cycles()[0]["outcome"] == "unreachable"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_bridge_that_dawdles_at_every_try_does_not_stretch_the_cycle_beyond_its_deadline(
         home: Home, simulator: Simulator) -> None:

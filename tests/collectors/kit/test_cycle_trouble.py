@@ -123,6 +123,7 @@ def test_a_folder_of_data_that_may_not_be_written_asks_for_a_human(closed_home: 
     assert done.code == 2 and f"sudo chown {ORDINARY} " in done.err and "Traceback" not in done.err
 
 
+@pytest.mark.alone
 def test_a_log_that_cannot_rotate_does_not_outlast_the_cycle(written: Home) -> None:
     """Its retries keep to the cycle's deadline, and the readings are stored."""
     written.write_config(collection={"cycle_deadline_seconds": 10}, logging={"max_bytes": 10_000, "backup_count": 1},

@@ -161,6 +161,7 @@ def test_a_server_that_refuses_all_recipients_changes_nothing_else(written: Home
     assert "SMTPRecipientsRefused" in troubles(written)[0] and (written.data / ALERT).exists()
 
 
+@pytest.mark.alone
 def test_a_server_that_is_silent_or_drips_costs_4_seconds_at_most(tmp_path: Path, simulator: Simulator) -> None:
     simulator.faults.add("key-refused")
     with ExitStack() as running:
@@ -181,6 +182,7 @@ def test_a_server_that_is_silent_or_drips_costs_4_seconds_at_most(tmp_path: Path
             assert home.cycles()[0]["outcome"] == "not_authorised"
 
 
+@pytest.mark.alone
 def test_a_mail_takes_no_longer_than_the_cycle_has_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Not 4 s where the deadline is nearer; and the alarm is off afterwards, as before."""
     wanted = Alert(sentence="Help.", raised_at="", last_seen_at="", occurrences=1, collector="hue", error="",

@@ -61,6 +61,7 @@ def test_a_tally_counts_requests_and_their_time_however_they_end() -> None:
     assert tally.requests == 2 and tally.fetch_ms == pytest.approx(500)
 
 
+@pytest.mark.alone
 def test_a_server_that_drips_is_interrupted_though_no_single_read_is_late() -> None:
     started = time.monotonic()
     with dripping_server() as port, socket.create_connection(("127.0.0.1", port), timeout=1) as client:
@@ -84,6 +85,7 @@ def test_a_clean_up_that_swallows_the_alarm_is_interrupted_too() -> None:
     assert interrupted == 2
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("seconds", [0, -1, -1e9])
 def test_where_no_time_is_left_it_ends_at_once(seconds: float) -> None:
     """To the alarm 0 would mean never."""

@@ -60,6 +60,7 @@ def test_without_wal_there_is_no_trace_either(path: Path) -> None:
     assert path.read_bytes() == before and not path.with_name("readings.db-journal").exists()
 
 
+@pytest.mark.alone
 def test_the_search_for_damage_ends_when_it_is_late(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE notes (note TEXT)")
