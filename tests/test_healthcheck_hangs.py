@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.faults import WHOLE
-from tests.home import CHECKOUT, Outcome
+from tests.home import CHECKOUT, Outcome, unmeasured
 from tests.patient import Patient, healthy, needs_root, open_folder
 
 STUCK = '''"""A source whose probe never ends."""
@@ -89,8 +89,9 @@ def timed(patient: Patient, limit: float, *prefix: str, program: Path = CHECKOUT
     if limit != DEFAULT:
         command += ["--timeout", f"{limit:g}"]
     started = time.perf_counter()
+    environment = dict(os.environ) if limit == DEFAULT else unmeasured()  # to be measured takes time
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/",
-                          env={**os.environ, "PYTHONPATH": str(program.parent)})
+                          env={**environment, "PYTHONPATH": str(program.parent)})
     return time.perf_counter() - started, Outcome(done.returncode, done.stdout, done.stderr)
 
 
@@ -254,7 +255,7 @@ def test_a_terminal_that_takes_nothing_does_not_hold_it(patient: Patient) -> Non
     started = time.perf_counter()
     done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config),
                            "--offline", "--timeout", "2"], stdout=writing, stderr=subprocess.PIPE, timeout=20, cwd="/",
-                          env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+                          env={**unmeasured(), "PYTHONPATH": str(CHECKOUT)})
     assert time.perf_counter() - started <= 2.2 and done.returncode == 0
     os.close(reading)
     os.close(writing)
