@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.home import CHECKOUT, Home
+from tests.home import CHECKOUT, Home, unmeasured
 from tests.simulator.server import Simulator
 
 
 def output(code: str) -> str:
-    """Return what a fresh interpreter prints."""
-    return subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    """Return what a fresh interpreter prints, unmeasured: to measure imports a lot."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True, capture_output=True, text=True,
+                          env=unmeasured())
+    return done.stdout
 
 
 @pytest.mark.parametrize("program", ["healthcheck", "collectors.kit.cycle"])
