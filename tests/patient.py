@@ -65,11 +65,12 @@ class Patient(Home):
         path.chmod(mode)
         os.chown(path, 0, 0)
 
-    def check(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Outcome:
+    def check(self, *arguments: str, environment: Mapping[str, str] | None = None,
+              program: Path = CHECKOUT / "healthcheck.py") -> Outcome:
         """Run the health check from another folder, as a process of its own."""
-        done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(self.config),
-                               *arguments], capture_output=True, text=True, cwd="/", timeout=60,
-                              env={**(environment or os.environ), "PYTHONPATH": str(CHECKOUT)})
+        done = subprocess.run([sys.executable, str(program), "--config", str(self.config), *arguments],
+                              capture_output=True, text=True, cwd="/", timeout=60,
+                              env={**(environment or os.environ), "PYTHONPATH": str(program.parent)})
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def components(self, *arguments: str,

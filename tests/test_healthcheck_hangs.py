@@ -25,39 +25,6 @@ from tests.faults import WHOLE
 from tests.home import CHECKOUT, Outcome, unmeasured
 from tests.patient import Patient, healthy, needs_root, open_folder
 
-STUCK = '''"""A source whose probe never ends."""
-import ctypes
-import fcntl
-import os
-from dataclasses import dataclass
-@dataclass(frozen=True)
-class Settings:
-    enabled: bool = True
-    how: str = "gil"
-    path: str = ""
-def collect(settings, secrets, http, memory, now):
-    return iter(())
-def probe(settings, secrets, http, memory):
-    if settings.how == "gil":
-        ctypes.PyDLL(None).sleep(600)
-    elif settings.how == "lock":
-        fcntl.flock(os.open(settings.path, os.O_RDONLY), fcntl.LOCK_EX)
-    elif settings.how == "memory":
-        hoard = []
-        while True:
-            hoard.append(bytes(50_000_000))
-    elif settings.how == "segfault":
-        ctypes.string_at(0)
-    elif settings.how == "exit":
-        raise SystemExit(0)
-    elif settings.how == "swallow":
-        while True:
-            try:
-                ctypes.CDLL(None).sleep(600)
-            except BaseException:
-                pass
-    raise RuntimeError("it is \\x1b[31mbroken\\nhere")
-'''
 DEFAULT = 15.0
 LIMITS = [3.0, pytest.param(DEFAULT, marks=pytest.mark.skipif(not WHOLE, reason="once is enough: make faults"))]
 LISTEN_ONLY = 0  # places in the queue of a listening socket that accepts nobody
@@ -71,7 +38,7 @@ def checkout() -> Iterator[Path]:
         for room in ("collectors", "config", "storage"):
             shutil.copytree(CHECKOUT / room, folder / room, ignore=without)
         shutil.copy(CHECKOUT / "healthcheck.py", folder)
-        (folder / "collectors" / "stuck.py").write_text(STUCK, encoding="utf-8")
+        shutil.copy(CHECKOUT / "tests" / "trial" / "stuck.py", folder / "collectors")
         yield folder / "healthcheck.py"
 
 
@@ -203,7 +170,7 @@ def test_nothing_goes_on_after_the_end(patient: Patient, checkout: Path) -> None
 def test_a_command_line_that_asks_nothing_leaves_nobody_waiting(
         arguments: tuple[str, ...], patient: Patient, checkout: Path) -> None:
     """The foreman has begun already, and ends with its children, saying nothing."""
-    _, run = timed(patient, DEFAULT, program=checkout, arguments=arguments)
+    run = patient.check(*arguments, program=checkout)
     assert "Traceback" not in run.err
     alive = subprocess.run(["pgrep", "-f", str(checkout)], capture_output=True, text=True)
     assert alive.stdout == ""

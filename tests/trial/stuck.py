@@ -1,0 +1,39 @@
+"""A source whose probe never ends, or ends badly: `how` says in which way."""
+
+import ctypes
+import fcntl
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    enabled: bool = True
+    how: str = "gil"
+    path: str = ""
+
+
+def collect(settings, secrets, http, memory, now):
+    return iter(())
+
+
+def probe(settings, secrets, http, memory):  # noqa: C901  # a branch for each way to hang
+    if settings.how == "gil":
+        ctypes.PyDLL(None).sleep(600)
+    elif settings.how == "lock":
+        fcntl.flock(os.open(settings.path, os.O_RDONLY), fcntl.LOCK_EX)
+    elif settings.how == "memory":
+        hoard = []
+        while True:
+            hoard.append(bytes(50_000_000))
+    elif settings.how == "segfault":
+        ctypes.string_at(0)
+    elif settings.how == "exit":
+        raise SystemExit(0)
+    elif settings.how == "swallow":
+        while True:
+            try:
+                ctypes.CDLL(None).sleep(600)
+            except BaseException:
+                pass
+    raise RuntimeError("it is \x1b[31mbroken\nhere")
