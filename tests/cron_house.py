@@ -9,7 +9,6 @@ wants it, and puts that test last.
 """
 
 import os
-import re
 import shlex
 import shutil
 import sqlite3
@@ -23,9 +22,9 @@ from time import monotonic, sleep
 
 import pytest
 
+from tests.checkout import edited_crontab, make_checkout, write_script
 from tests.demo import simulated_house
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 USER, UID = "household", 54321  # known inside the namespace only
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 MINUTES = 3
@@ -121,13 +120,10 @@ class CronHouse:
         folder.chmod(0o755)
         self.folder, self.home = folder, folder / "home monitor"
         self._mails, self._said = folder / "mails", folder / "said"
-        for name in ("collectors", "config", "storage"):
-            shutil.copytree(CHECKOUT / name, self.home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"))
-        shutil.copy(CHECKOUT / "healthcheck.py", self.home)
-        for path in (self._mails, folder / "etc", folder / "sbin", self.home / ".venv" / "bin"):
-            path.mkdir(parents=True)
-        _write_script(self.home / ".venv" / "bin" / "python", f'exec {shlex.quote(sys.executable)} "$@"')
-        _write_script(folder / "sbin" / "sendmail", f'exec cat > "$(mktemp {shlex.quote(str(self._mails))}/XXXXXX)"')
+        make_checkout(self.home)
+        for path in (self._mails, folder / "etc", folder / "sbin"):
+            path.mkdir()
+        write_script(folder / "sbin" / "sendmail", f'exec cat > "$(mktemp {shlex.quote(str(self._mails))}/XXXXXX)"')
         shutil.copy(_which("cron") or "", folder / "sbin" / "cron")
         (folder / "etc" / "crontab").touch()
         accounts = Path("/etc/passwd").read_text(encoding="utf-8") + f"{USER}:*:{UID}:{UID}::{folder}:/bin/sh\n"
@@ -190,16 +186,8 @@ def _which(tool: str) -> str | None:
 
 
 def _every_minute(home: Path) -> str:
-    """Return crontab.example as its reader would edit it, but for every minute, and with the canary's line."""
-    text = (CHECKOUT / "crontab.example").read_text(encoding="utf-8")
-    text = re.sub(r"^HOME_MONITOR=.*$", f"HOME_MONITOR={home}", text, flags=re.MULTILINE)
-    text = re.sub(r"^\*/\d+ ", "* ", text, flags=re.MULTILINE)
-    return f"{text}* * * * * echo {CANARY}\n"
-
-
-def _write_script(path: Path, line: str) -> None:
-    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
-    path.chmod(0o755)
+    """Return the crontab for every minute, and with the canary's line."""
+    return f"{edited_crontab(home, minutes=1)}* * * * * echo {CANARY}\n"
 
 
 def _opened(paths: list[Path]) -> str:

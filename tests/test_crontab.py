@@ -11,7 +11,8 @@ from itertools import pairwise
 import pytest
 
 import collectors
-from tests.cron_house import CHECKOUT, HOUSE, MINUTES, CronHouse, Unavailable
+from tests.checkout import CHECKOUT
+from tests.cron_house import HOUSE, MINUTES, CronHouse, Unavailable
 
 CRONTAB = CHECKOUT / "crontab.example"
 LINE = re.compile(r'\*/5 \* \* \* \* cd "\$HOME_MONITOR" && \.venv/bin/python -m (?P<module>[\w.]+)')

@@ -12,8 +12,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from freezegun import freeze_time
 
 from storage.reading import stamp
 from tests.home import CHECKOUT, Home, Outcome, unmeasured
+from tests.moments import starting_at, tidy_up_after
 from tests.simulator.server import Simulator
 
 START = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
@@ -60,8 +59,7 @@ class Household:
             out, err = process.communicate(timeout=120)
         finally:
             process.kill()
-            for name in ("faketime_shm_", "sem.faketime_sem_"):  # what libfaketime leaves behind of a killed process
-                Path(f"/dev/shm/{name}{process.pid}").unlink(missing_ok=True)
+            tidy_up_after(process.pid)
         return self.end(Outcome(process.returncode, out, err))
 
     def end(self, outcome: Outcome) -> Outcome:
@@ -142,15 +140,5 @@ def require(*tools: str) -> None:
 
 
 def environment(moment: datetime) -> dict[str, str]:
-    """Return the environment of a process that starts at that moment.
-
-    Threads that wait for a time wait for ever there (libfaketime 0.9.10), so the watchdog of a cycle never barks.
-    """
-    return {**unmeasured(), "LD_PRELOAD": _faketime(), "FAKETIME": f"@{moment.timestamp():.0f}", "FAKETIME_FMT": "%s",
-            "NO_FAKE_STAT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-@cache
-def _faketime() -> str:
-    asked = subprocess.run(["faketime", "now", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True)
-    return asked.stdout.strip()
+    """Return the environment of a process that starts at that moment."""
+    return {**unmeasured(), **starting_at(moment), "PYTHONDONTWRITEBYTECODE": "1"}

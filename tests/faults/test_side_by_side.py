@@ -27,6 +27,7 @@ from tests.faults.forked import (
 )
 from tests.forking import FORKING, prepare
 from tests.home import CHECKOUT, Home
+from tests.person import sign_in
 from tests.simulator.server import Simulator
 
 CYCLES = 2000 if WHOLE else 30
@@ -208,12 +209,7 @@ def test_a_login_that_dies_in_mid_cycle_needs_a_human_and_hue_goes_on(housed: Ho
 def log_in_again(home: Home, simulator: Simulator) -> int:
     """Do what the alert's remedy says, with a browser that ends at the page that is not found."""
     command = [sys.executable, "devices.py", "--config", str(home.config), "pair", "amazon_aqm"]
-    with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True) as pairing:
-        assert pairing.stderr is not None
-        seen = [pairing.stderr.readline() for _ in range(2)]
-        pairing.communicate(simulator.alexa.sign_in(seen[1].strip()) + "\n", timeout=60)
-    return pairing.returncode
+    return sign_in(command, simulator, CHECKOUT)
 
 
 def test_a_bridge_that_moves_between_two_cycles_is_found(housed: Home, simulator: Simulator) -> None:

@@ -1,0 +1,33 @@
+"""A checkout as somebody would have it, to be harmed by tests: the program, a Python in .venv, and the crontab."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def make_checkout(home: Path) -> None:
+    """Put the program into a folder, with a .venv/bin/python, and no settings."""
+    for name in ("collectors", "config", "storage"):
+        shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"),
+                        dirs_exist_ok=True)
+    for name in ("healthcheck.py", "devices.py"):
+        shutil.copy(CHECKOUT / name, home)
+    (home / ".venv" / "bin").mkdir(parents=True)
+    write_script(home / ".venv" / "bin" / "python", f'exec {shlex.quote(sys.executable)} "$@"')
+
+
+def edited_crontab(home: Path, minutes: int) -> str:
+    """Return crontab.example as its reader would edit it, the collectors being started every so many minutes."""
+    text = (CHECKOUT / "crontab.example").read_text(encoding="utf-8")
+    text = re.sub(r"^HOME_MONITOR=.*$", f"HOME_MONITOR={home}", text, flags=re.MULTILINE)
+    return re.sub(r"^\*/\d+ ", "* " if minutes == 1 else f"*/{minutes} ", text, flags=re.MULTILINE)
+
+
+def write_script(path: Path, line: str) -> None:
+    """Write a shell script of one line."""
+    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    path.chmod(0o755)

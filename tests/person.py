@@ -1,0 +1,21 @@
+"""A person at the terminal: does what `devices.py pair amazon_aqm` asks for, with a browser of the simulated world."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.simulator.server import Simulator
+
+
+def sign_in(command: Sequence[str], simulator: Simulator, folder: Path,
+            environment: Mapping[str, str] | None = None) -> int:
+    """Run the command in a folder, sign in where it says, paste the address of the page that is not found.
+
+    Return its exit code.
+    """
+    with subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as pairing:
+        assert pairing.stderr is not None
+        seen = [pairing.stderr.readline() for _ in range(2)]
+        pairing.communicate(simulator.alexa.sign_in(seen[1].strip()) + "\n", timeout=60)
+    return pairing.returncode

@@ -1,0 +1,56 @@
+"""`python -m tests.soak PHASE… [--seed N]`: live through phases, keep what they came to, write docs/soak.md from it."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.checkout import CHECKOUT
+from tests.soak import report
+from tests.soak.account import Account, settle
+from tests.soak.life import live
+from tests.soak.place import furnished
+from tests.soak.plan import PHASES, Phase, draw
+
+RESULTS = CHECKOUT / "data" / "soak"
+SEED = 1
+
+
+def main() -> int:
+    """Do what the command line asks for; return 1 if anything was found that nothing explains."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("phases", nargs="+", choices=[*PHASES, "month", "report"])
+    parser.add_argument("--seed", type=int, default=SEED)
+    options = parser.parse_args()
+    problems = 0
+    for name in options.phases:
+        if name == "report":
+            report.write(RESULTS, CHECKOUT / "docs" / "soak.md")
+        else:
+            problems += len(_run(name, options.seed).problems)
+    return 1 if problems else 0
+
+
+def lived_through(phase: Phase, seed: int) -> Account:
+    """Live through a phase and return what it came to."""
+    schedule = draw(phase, seed)
+    with furnished(phase) as place:
+        diary = live(place, schedule, lambda text: print(f"  {phase.name} {text}", file=sys.stderr, flush=True))
+        return settle(place, schedule, diary)
+
+
+def _run(name: str, seed: int) -> Account:
+    started = time.monotonic()
+    account = lived_through(PHASES[name], seed)
+    account.measured["minutes the phase took"] = round((time.monotonic() - started) / 60, 1)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    Path(RESULTS / f"{name}.json").write_text(
+        json.dumps({"seed": seed, **asdict(account)}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(asdict(account), indent=2, ensure_ascii=False))
+    return account
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

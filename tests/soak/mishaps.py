@@ -1,0 +1,220 @@
+"""The mishaps: how each is made for real, which readings cannot be had because of it, and who may speak of it."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Timer
+
+from tests.faults.disks import fill
+from tests.simulator.house import REPORT_SECONDS, House
+from tests.soak.place import Place
+from tests.soak.plan import COLLECTORS, Mishap, Phase, asked_while_throttled
+
+HUE, AMAZON, BOTH = ("hue",), ("amazon_aqm",), COLLECTORS
+FACES = ("hue", "discovery", "alexa")
+Play = Callable[[Place, Mishap], AbstractContextManager[None]]
+Lost = tuple[str, datetime]  # a device, and the cycle of which it has no reading
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`costs` names whose readings cannot be had meanwhile, `speaks` who may end badly and say so though none is lost.
+
+    `alarms` tells whether the health check must find it; it may find any.
+    """
+
+    play: Play
+    costs: tuple[str, ...] = ()
+    speaks: tuple[str, ...] = ()
+    alarms: bool = False
+
+
+def devices(house: House, collector: str) -> list[str]:
+    """Return the ids of the devices that a collector tells of."""
+    if collector == "hue":
+        return [f"hue:{sensor.uniqueid()}" for sensor in house.sensors]
+    return [f"alexa:{monitor.serial}" for monitor in house.monitors]
+
+
+def lost(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
+    """Yield what cannot be read because of a mishap."""
+    moments = [moment for moment in phase.moments() if mishap.start <= moment]
+    if mishap.kind == "sensor off":
+        yield from ((_sensor_off(mishap, house), moment) for moment in moments if moment < mishap.end)
+        return
+    until = dict.fromkeys((each for name in KINDS[mishap.kind].costs for each in devices(house, name)), mishap.end)
+    if mishap.kind == "bridge restarts":
+        until = {each: _awake(mishap, phase, house, each.removeprefix("hue:")) for each in devices(house, "hue")}
+    if mishap.kind == "cloud throttles":
+        until = dict.fromkeys(until, [*asked_while_throttled(mishap, phase.every)][-1])
+    yield from ((each, moment) for each, end in until.items() for moment in moments if moment < end)
+
+
+def slack(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
+    """Yield what may be had or not: a pause of whole minutes ends at a cycle or just after, as fast as the machine."""
+    if mishap.kind == "cloud throttles":
+        for asked in asked_while_throttled(mishap, phase.every):
+            if asked >= mishap.end:
+                yield from ((each, asked) for each in devices(house, "amazon_aqm"))
+
+
+@contextmanager
+def _nothing(place: Place, mishap: Mishap) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _network_away(place: Place, mishap: Mishap) -> Iterator[None]:
+    for face in FACES:
+        place.simulator.faults.add("reset", face=face, start=mishap.start, end=mishap.end)
+    yield
+
+
+@contextmanager
+def _network_and_database(place: Place, mishap: Mishap) -> Iterator[None]:
+    with _network_away(place, mishap), _held(place, mishap):
+        yield
+
+
+def _once(kind: str, times: int) -> Play:
+    """Return what makes the first requests of each source go wrong so, and then no more."""
+    @contextmanager
+    def play(place: Place, mishap: Mishap) -> Iterator[None]:
+        wanted = str(mishap.options.get("answer", kind))
+        for face in ("hue", "alexa"):
+            place.simulator.faults.add(wanted, face=face, times=times, start=mishap.start, end=mishap.end)
+        yield
+    return play
+
+
+@contextmanager
+def _asking_for_patience(place: Place, mishap: Mishap) -> Iterator[None]:
+    """The bridge asks for more than one cycle of patience, so that at every other cycle it is not asked at all."""
+    seconds = round(1.5 * place.phase.every.total_seconds())
+    place.simulator.faults.add("429", retry_after=seconds, start=mishap.start, end=mishap.end)
+    yield
+
+
+@contextmanager
+def _throttling(place: Place, mishap: Mishap) -> Iterator[None]:
+    place.simulator.faults.add("throttled", start=mishap.start, end=mishap.end)
+    yield
+
+
+@contextmanager
+def _dripping(place: Place, mishap: Mishap) -> Iterator[None]:
+    for face in ("hue", "alexa"):
+        place.simulator.faults.add("drip-body", face=face, start=mishap.start, end=mishap.end)
+    yield
+
+
+@contextmanager
+def _restarting(place: Place, mishap: Mishap) -> Iterator[None]:
+    """The bridge is away, then knows its sensors, but nothing of them until each has reported."""
+    house, back = place.simulator.house, mishap.start + place.phase.every
+    place.simulator.faults.add("reset", start=mishap.start, end=back)
+    for sensor in house.sensors:
+        place.simulator.faults.add("restarted", sensor=sensor.mac, start=back,
+                                   end=_awake(mishap, place.phase, house, sensor.uniqueid()))
+    yield
+
+
+def _awake(mishap: Mishap, phase: Phase, house: House, uniqueid: str) -> datetime:
+    """Return the first cycle at which a sensor has reported to a bridge that came back a cycle after its going."""
+    back = mishap.start + phase.every
+    report = next(moment for moment in (back + timedelta(seconds=each) for each in range(2 * REPORT_SECONDS))
+                  if house.last_report(uniqueid, moment) > back)
+    return back - (back - report) // phase.every * phase.every
+
+
+@contextmanager
+def _sensor_is_off(place: Place, mishap: Mishap) -> Iterator[None]:
+    mac = _sensor_off(mishap, place.simulator.house).removeprefix("hue:")[:23]
+    place.simulator.faults.add("off", sensor=mac, start=mishap.start, end=mishap.end)
+    yield
+
+
+def _sensor_off(mishap: Mishap, house: House) -> str:
+    return devices(house, "hue")[int(str(mishap.options["sensor"]))]
+
+
+@contextmanager
+def _offline(place: Place, mishap: Mishap) -> Iterator[None]:
+    place.simulator.faults.add("offline", start=mishap.start, end=mishap.end)
+    yield
+
+
+@contextmanager
+def _moved(place: Place, mishap: Mishap) -> Iterator[None]:
+    place.simulator.move()
+    yield
+
+
+@contextmanager
+def _expired(place: Place, mishap: Mishap) -> Iterator[None]:
+    place.simulator.alexa.expire_cookies()
+    yield
+
+
+@contextmanager
+def _revoked(place: Place, mishap: Mishap) -> Iterator[None]:
+    """The login is dead, until the remedy of the alert is carried out by a script."""
+    place.simulator.alexa.revoke()
+    yield
+    place.pair_with_amazon()
+
+
+@contextmanager
+def _held(place: Place, mishap: Mishap) -> Iterator[None]:
+    with closing(sqlite3.connect(place.home.database, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@contextmanager
+def _held_for_seconds(place: Place, mishap: Mishap) -> Iterator[None]:
+    with closing(sqlite3.connect(place.home.database, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        timer = Timer(float(str(mishap.options["seconds"])), connection.rollback)
+        timer.start()
+        yield
+        timer.join()
+
+
+@contextmanager
+def _full(place: Place, mishap: Mishap) -> Iterator[None]:
+    bulk, rest = place.home.data / "ballast", place.home.data / "more-ballast"
+    disk = os.statvfs(place.home.data)
+    with open(bulk, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - 4_000_000))
+    fill(rest)
+    yield
+    bulk.unlink()
+    rest.unlink()
+
+
+KINDS: Mapping[str, Kind] = {
+    "computer off": Kind(_nothing, costs=BOTH),
+    "network away": Kind(_network_away, costs=BOTH),
+    "network and database": Kind(_network_and_database, costs=BOTH),
+    "429": Kind(_once("429", 2)),
+    "429 with a time": Kind(_asking_for_patience, costs=HUE),
+    "cloud throttles": Kind(_throttling, costs=AMAZON),
+    "503": Kind(_once("503", 2)),
+    "bad answers": Kind(_once("500", 2)),
+    "a drip": Kind(_once("drip-body", 1)),
+    "drips": Kind(_dripping, costs=BOTH),
+    "bridge restarts": Kind(_restarting, costs=HUE),
+    "bridge moves": Kind(_moved),
+    "sensor off": Kind(_sensor_is_off),
+    "monitor offline": Kind(_offline, costs=AMAZON),
+    "cookies expire": Kind(_expired),
+    "login revoked": Kind(_revoked, costs=AMAZON, alarms=True),
+    "database held": Kind(_held, speaks=BOTH, alarms=True),
+    "database held for seconds": Kind(_held_for_seconds),
+    "disk full": Kind(_full, speaks=BOTH, alarms=True),
+    "kill -9": Kind(_nothing),
+}

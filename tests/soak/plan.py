@@ -1,0 +1,160 @@
+"""What a phase is, and its schedule of mishaps, drawn from a seed: the same seed, the same schedule.
+
+Mishaps that last have their cycles to themselves, with a quiet one after each, so that whatever is missing has one
+reason. Those of a moment (a kill, a database held for seconds) fall on any other cycle.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from random import Random
+
+HARMED_IN_PASSING = ("disk full", "database held")  # mishaps in which a run may be killed, too
+COLLECTORS = ("hue", "amazon_aqm")
+PATIENCE = timedelta(hours=4)  # the longest for which a throttling cloud is left alone
+ATTEMPTS = 100
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """One thing that goes wrong from a cycle on, until the cycle at `end` in which it does not any more."""
+
+    kind: str
+    start: datetime
+    end: datetime
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def covers(self, moment: datetime) -> bool:
+        """Tell whether it is going on."""
+        return self.start <= moment < self.end
+
+
+@dataclass(frozen=True)
+class Phase:
+    """So many hours from a start, a cycle every so many minutes, in a time zone; `mishaps` are (kind, cycles) to draw.
+
+    `off` are the hours from the start between which the computer is off. `kills` and `locks` are how many runs are
+    killed, and at how many cycles another program holds the database for some seconds.
+    """
+
+    name: str
+    start: datetime
+    hours: float
+    minutes: int
+    zone: str
+    mishaps: tuple[tuple[str, int], ...]
+    kills: int
+    locks: int
+    off: tuple[float, float] | None = None
+    disk_megabytes: int | None = None
+
+    @property
+    def every(self) -> timedelta:
+        """The time from one cycle to the next."""
+        return timedelta(minutes=self.minutes)
+
+    def moments(self) -> list[datetime]:
+        """Return the time of every cycle."""
+        return [self.start + self.every * turn for turn in range(int(timedelta(hours=self.hours) / self.every) + 1)]
+
+
+def _utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]  # mypy counts what it cannot see
+
+
+PASSING = (*[("cookies expire", 1)] * 3, *[("503", 1)] * 3, *[("429", 1)] * 3, *[("bad answers", 1)] * 3,
+           *[("a drip", 1)] * 2, *[("bridge moves", 1)] * 2)
+HOUR = Phase("hour", _utc(2026, 10, 25, 5, 48), 1, 3, "Europe/Berlin", (
+    ("cookies expire", 1), ("503", 1), ("network away", 1), ("bridge moves", 1), ("login revoked", 2)), 1, 1)
+DAY = Phase("day", _utc(2026, 10, 24, 12), 24, 1, "Europe/Berlin", (
+    *PASSING, ("network away", 20), ("network and database", 2), ("429 with a time", 6), ("cloud throttles", 60),
+    ("drips", 2), ("bridge restarts", 9), ("sensor off", 30), ("monitor offline", 30), ("database held", 5),
+    ("disk full", 60), ("login revoked", 180)), 60, 40, (9.0, 10.5), 400)
+WEEK = Phase("week", _utc(2027, 3, 25), 168, 5, "Europe/Berlin", (
+    *PASSING * 3, ("network away", 36), ("network away", 6), ("network and database", 2), ("429 with a time", 6),
+    ("429 with a time", 4), ("cloud throttles", 24), ("drips", 2), ("drips", 2), ("bridge restarts", 4),
+    ("bridge restarts", 4), ("sensor off", 144), ("monitor offline", 72), ("database held", 12), ("disk full", 12),
+    ("login revoked", 360)), 60, 40, (46.0, 53.75), 400)
+PHASES = {phase.name: phase for phase in (HOUR, DAY, WEEK)}
+
+
+class NoRoom(ValueError):
+    """What was drawn so far leaves no room for the rest."""
+
+
+def draw(phase: Phase, seed: int) -> list[Mishap]:
+    """Return the mishaps of a phase in the order in which they begin. Raise NoRoom for more than it can hold."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return _drawn(phase, Random(f"{phase.name} {seed} {attempt}"))
+        except NoRoom:
+            continue
+    raise NoRoom(f"the schedule of {phase.name} has no room for its mishaps")
+
+
+def _drawn(phase: Phase, chance: Random) -> list[Mishap]:
+    moments = phase.moments()
+    is_free = [1 < turn < len(moments) - 2 for turn in range(len(moments))]
+    drawn = list(_nights(phase, moments, is_free))
+    longest_first = sorted(phase.mishaps, key=lambda each: -each[1])
+    for kind, cycles in longest_first:
+        turn = chance.choice(_rooms(is_free, cycles + _tail(phase, kind, cycles)))
+        taken = cycles + _tail(phase, kind, cycles) + 1
+        is_free[turn:turn + taken] = [False] * taken
+        drawn.append(Mishap(kind, moments[turn], moments[turn] + phase.every * cycles, _options(kind, chance)))
+    drawn += _sprinkled(phase, chance, moments, is_free, drawn)
+    return sorted(drawn, key=lambda each: (each.start, each.kind))
+
+
+def asked_while_throttled(mishap: Mishap, every: timedelta) -> Iterator[datetime]:
+    """Yield when a throttling cloud is asked: after 15, 30, 60, ... min, at the first cycle then; the last is well."""
+    asked, pause = mishap.start, timedelta(minutes=15)
+    yield asked
+    while asked < mishap.end:
+        asked, pause = mishap.start - (mishap.start - asked - pause) // every * every, min(2 * pause, PATIENCE)
+        yield asked
+
+
+def _tail(phase: Phase, kind: str, cycles: int) -> int:
+    """Return how many cycles after its end a mishap is still felt."""
+    if kind == "cloud throttles":
+        mishap = Mishap(kind, phase.start, phase.start + phase.every * cycles)
+        return (list(asked_while_throttled(mishap, phase.every))[-1] - mishap.end) // phase.every + 2
+    return 0
+
+
+def _rooms(is_free: list[bool], length: int) -> list[int]:
+    """Return where so many cycles in a row, and a quiet one after them, are still free."""
+    rooms = [turn for turn in range(len(is_free) - length) if all(is_free[turn:turn + length + 1])]
+    if not rooms:
+        raise NoRoom
+    return rooms
+
+
+def _nights(phase: Phase, moments: list[datetime], is_free: list[bool]) -> Iterator[Mishap]:
+    if phase.off:
+        first, end = (round(timedelta(hours=hours) / phase.every) for hours in phase.off)
+        is_free[first:end + 2] = [False] * (end + 2 - first)
+        yield Mishap("computer off", moments[first], moments[end])
+
+
+def _options(kind: str, chance: Random) -> dict[str, object]:
+    if kind == "bad answers":
+        return {"answer": chance.choice(["500", "502", "not-json", "truncated"])}
+    if kind == "sensor off":
+        return {"sensor": chance.randrange(5)}
+    return {}
+
+
+def _sprinkled(phase: Phase, chance: Random, moments: list[datetime], is_free: list[bool],
+               drawn: list[Mishap]) -> Iterator[Mishap]:
+    quiet = [moment for moment, free in zip(moments, is_free) if free]
+    held = chance.sample(quiet, phase.locks)
+    for moment in held:
+        seconds = round(1.0 + 7.0 * chance.random() ** 4, 2)  # most are short, the longest outlasts a busy timeout
+        yield Mishap("database held for seconds", moment, moment + phase.every, {"seconds": seconds})
+    harmed = [moment for moment in moments for each in drawn
+              if each.covers(moment) and each.start < moment and each.kind in HARMED_IN_PASSING]
+    for moment in chance.sample(sorted({*quiet, *harmed} - {*held}), phase.kills):
+        yield Mishap("kill -9", moment, moment + phase.every, {
+            "collector": chance.choice(COLLECTORS), "seconds": round(0.02 + 0.6 * chance.random(), 3)})

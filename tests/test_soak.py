@@ -1,0 +1,56 @@
+"""An hour of both collectors under mishaps, as in `make soak`, which lives through days and weeks of them."""
+
+from collections import Counter
+
+import pytest
+
+from tests import moments
+from tests.soak import __main__ as soak
+from tests.soak.account import Account
+from tests.soak.plan import HOUR, PHASES, Phase, draw
+
+SENSORS_AND_MONITORS = 6
+
+
+@pytest.fixture(scope="module")
+def hour() -> Account:
+    """The hour, lived through once for all tests."""
+    try:
+        moments.library()
+    except moments.Unavailable as reason:
+        pytest.skip(f"NOT PROVEN: {reason}")
+    return soak.lived_through(HOUR, seed=1)
+
+
+@pytest.mark.slow
+def test_an_hour_of_mishaps_leaves_nothing_unexplained(hour: Account) -> None:
+    """SC-001, SC-002: real cron lines side by side, each at its time; all that could be read is stored, true, once."""
+    assert hour.problems == []
+    counts = hour.counts
+    assert counts["stored"] == counts["could be read"] > 0.8 * SENSORS_AND_MONITORS * counts["cycles"]
+    assert (counts["false"], counts["duplicates"], counts["lock errors"]) == (0, 0, 0)
+    assert counts["transient locks"] == counts["of them survived"] == 2
+
+
+@pytest.mark.slow
+def test_the_mishaps_of_the_hour_have_been_felt(hour: Account) -> None:
+    """Or nothing would be shown by it."""
+    counts = hour.counts
+    assert counts["could not be read"] == {"login revoked": 2, "network away": 6}
+    assert counts["exit codes"]["exit 1"] == counts["exit codes"]["exit 2"] == 2
+    assert counts["retries of requests"]["recovered"] == 2 and counts["retries of requests"]["exhausted"] >= 2
+    assert (counts["alerts raised"], counts["alerts cleared"], counts["e-mails"]) == (1, 1, 2)
+    assert counts["health checks"] == 1
+
+
+@pytest.mark.parametrize("phase", PHASES.values(), ids=lambda phase: phase.name)
+def test_the_same_seed_draws_the_same_mishaps(phase: Phase) -> None:
+    assert draw(phase, seed=1) == draw(phase, seed=1) != draw(phase, seed=2)
+
+
+@pytest.mark.parametrize("phase", PHASES.values(), ids=lambda phase: phase.name)
+def test_every_mishap_has_its_cycles_to_itself(phase: Phase) -> None:
+    """Those of a moment aside, of which one may fall into a mishap that lasts."""
+    lasting = [each for each in draw(phase, seed=3) if each.kind != "kill -9"]
+    assert all(earlier.end <= later.start for earlier, later in zip(lasting, lasting[1:]))
+    assert Counter(each.kind for each in lasting) >= Counter(kind for kind, _ in phase.mishaps)
