@@ -1,11 +1,15 @@
 """An hour of both collectors under mishaps, as in `make soak`, which lives through days and weeks of them."""
 
+import json
 from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from tests import moments
 from tests.soak import __main__ as soak
+from tests.soak import report
 from tests.soak.account import Account
 from tests.soak.plan import HOUR, PHASES, Phase, draw
 
@@ -54,3 +58,19 @@ def test_every_mishap_has_its_cycles_to_itself(phase: Phase) -> None:
     lasting = [each for each in draw(phase, seed=3) if each.kind != "kill -9"]
     assert all(earlier.end <= later.start for earlier, later in zip(lasting, lasting[1:]))
     assert Counter(each.kind for each in lasting) >= Counter(kind for kind, _ in phase.mishaps)
+
+
+@pytest.mark.slow
+def test_the_report_tells_what_the_phases_left(hour: Account, tmp_path: Path) -> None:
+    told = {"seed": 7, **asdict(hour), "problems": ["the moon fell down"]}
+    told["measured"] = {**hour.measured, "minutes the phase took": 1.5}
+    (tmp_path / "day.json").write_text(json.dumps(told), encoding="utf-8")
+    report.write(tmp_path, tmp_path / "soak.md")
+    page = (tmp_path / "soak.md").read_text(encoding="utf-8")
+    assert f"| **stored** | {hour.counts['stored']} |" in page and "- the moon fell down" in page
+    assert "python -m tests.soak day --seed 7" in page and "network away: each connection" in page
+
+
+def test_nothing_is_reported_where_nothing_was_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="python -m tests.soak day"):
+        report.write(tmp_path, tmp_path / "soak.md")

@@ -2,16 +2,17 @@
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 from tests.checkout import CHECKOUT
-from tests.soak import report
+from tests.soak import month, report
 from tests.soak.account import Account, settle
-from tests.soak.life import live
-from tests.soak.place import furnished
+from tests.soak.life import Diary, live
+from tests.soak.place import Place, furnished
 from tests.soak.plan import PHASES, Phase, draw
 
 RESULTS = CHECKOUT / "data" / "soak"
@@ -33,17 +34,32 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def lived_through(phase: Phase, seed: int) -> Account:
-    """Live through a phase and return what it came to."""
+def lived_through(phase: Phase, seed: int, keep: Path | None = None) -> Account:
+    """Live through a phase and return what it came to; with problems, keep its data in that folder."""
     schedule = draw(phase, seed)
     with furnished(phase) as place:
-        diary = live(place, schedule, lambda text: print(f"  {phase.name} {text}", file=sys.stderr, flush=True))
-        return settle(place, schedule, diary)
+        diary = live(place, schedule, _tell)
+        account = settle(place, schedule, diary)
+        if account.problems and keep:
+            _keep(place, diary, keep)
+        return account
+
+
+def _keep(place: Place, diary: Diary, folder: Path) -> None:
+    """Keep all that is left of a phase in which something is not explained."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(place.home.data, folder)
+    (folder / "diary.json").write_text(json.dumps(asdict(diary), default=str, indent=1), encoding="utf-8")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _run(name: str, seed: int) -> Account:
     started = time.monotonic()
-    account = lived_through(PHASES[name], seed)
+    account = month.lived_through(_tell) if name == "month" else lived_through(
+        PHASES[name], seed, RESULTS / f"{name}-data")
     account.measured["minutes the phase took"] = round((time.monotonic() - started) / 60, 1)
     RESULTS.mkdir(parents=True, exist_ok=True)
     Path(RESULTS / f"{name}.json").write_text(

@@ -22,6 +22,7 @@ LONGEST_RUN = 31  # seconds after its start within which a run asks
 LOG_LIMIT = 60_000_000
 ALERT = "ALERT_TOKEN_REFRESH_NEEDED.txt"
 LOG_LINE = re.compile(r"(\S+) (ERROR|CRITICAL) (.*)")
+SILENT = ("sensor off", "monitor offline")
 HELD = ("database held", "network and database", "database held for seconds")
 LOCK = re.compile(r"Busy|database is locked|holds the database", re.IGNORECASE)
 
@@ -103,7 +104,7 @@ class _Settlement:
         """The alert stands while the login is dead, at no other time; there is a mail at either end."""
         dead = [each for each in self.schedule if each.kind == "login revoked"]
         for moment, names in self.diary.alerts.items():
-            expected = [ALERT] if any(each.covers(moment) for each in dead) else []
+            expected = [ALERT] if any(each.covers(datetime.fromisoformat(moment)) for each in dead) else []
             if names != expected:
                 self.problems.append(f"{moment} alerts {names}, not {expected}")
         standing = [bool(names) for names in self.diary.alerts.values()]
@@ -200,14 +201,10 @@ class _Settlement:
                    for each in self.schedule)
 
     def _may_speak(self, run: Run) -> bool:
-        """Tell whether a mishap troubles this run; what it costs some devices only is no trouble of the run's."""
-        theirs = devices(self.house, run.what)
-        return any((each, run.moment) in self.lost or (each, run.moment) in self.either for each in theirs) and not (
-            self._only(run.moment, "sensor off", "monitor offline")) or any(
+        """Tell whether a mishap troubles this run; that some devices are silent is no trouble of the run's."""
+        theirs = [(each, run.moment) for each in devices(self.house, run.what)]
+        return any(each in self.either or self.lost.get(each, SILENT[0]) not in SILENT for each in theirs) or any(
             run.what in KINDS[each.kind].speaks for each in self.schedule if each.covers(run.moment))
-
-    def _only(self, moment: datetime, *kinds: str) -> bool:
-        return all(each.kind in (*kinds, "kill -9") for each in self.schedule if each.covers(moment))
 
     def _around(self, moment: datetime) -> list[Mishap]:
         """Return the mishaps that are going on, or ended so shortly before that they are still felt."""

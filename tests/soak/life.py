@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from storage.reading import stamp
 from tests.faults.forked import WAITING
 from tests.soak.mishaps import KINDS
 from tests.soak.place import Place, waited_for
@@ -43,7 +44,7 @@ class Diary:
     """All runs, and after each cycle which alerts stood and how large the log was."""
 
     runs: list[Run] = field(default_factory=list)
-    alerts: dict[datetime, list[str]] = field(default_factory=dict)
+    alerts: dict[str, list[str]] = field(default_factory=dict)
     log_bytes: int = 0
     disk_bytes: int = 0
 
@@ -103,7 +104,7 @@ def cycle(place: Place, present: list[Mishap], look: bool) -> list[Run]:
 
 def _note(place: Place, diary: Diary) -> None:
     data = place.home.data
-    diary.alerts[place.moment] = sorted(path.name for path in data.glob("ALERT_*"))
+    diary.alerts[stamp(place.moment)] = sorted(path.name for path in data.glob("ALERT_*"))
     diary.log_bytes = max(diary.log_bytes, sum(path.stat().st_size for path in (data / "logs").glob("home_monitor.*")))
     ballast = [path for path in data.iterdir() if "ballast" not in path.name and path.is_file()]
     diary.disk_bytes = max(diary.disk_bytes, sum(path.stat().st_size for path in ballast))

@@ -79,12 +79,12 @@ def _network_and_database(place: Place, mishap: Mishap) -> Iterator[None]:
         yield
 
 
-def _once(kind: str, times: int) -> Play:
+def _once(kind: str, times: int, faces: tuple[str, ...] = ("hue", "alexa")) -> Play:
     """Return what makes the first requests of each source go wrong so, and then no more."""
     @contextmanager
     def play(place: Place, mishap: Mishap) -> Iterator[None]:
         wanted = str(mishap.options.get("answer", kind))
-        for face in ("hue", "alexa"):
+        for face in faces:
             place.simulator.faults.add(wanted, face=face, times=times, start=mishap.start, end=mishap.end)
         yield
     return play
@@ -200,7 +200,7 @@ KINDS: Mapping[str, Kind] = {
     "computer off": Kind(_nothing, costs=BOTH),
     "network away": Kind(_network_away, costs=BOTH),
     "network and database": Kind(_network_and_database, costs=BOTH),
-    "429": Kind(_once("429", 2)),
+    "429": Kind(_once("429", 2, ("hue",))),  # the cloud, asking for patience, is left alone: "cloud throttles"
     "429 with a time": Kind(_asking_for_patience, costs=HUE),
     "cloud throttles": Kind(_throttling, costs=AMAZON),
     "503": Kind(_once("503", 2)),

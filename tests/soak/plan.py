@@ -75,6 +75,7 @@ WEEK = Phase("week", _utc(2027, 3, 25), 168, 5, "Europe/Berlin", (
     ("429 with a time", 4), ("cloud throttles", 24), ("drips", 2), ("drips", 2), ("bridge restarts", 4),
     ("bridge restarts", 4), ("sensor off", 144), ("monitor offline", 72), ("database held", 12), ("disk full", 12),
     ("login revoked", 360)), 60, 40, (46.0, 53.75), 400)
+MONTH = Phase("month", _utc(2027, 1, 1), 720, 1, "Europe/Berlin", (), 0, 0)
 PHASES = {phase.name: phase for phase in (HOUR, DAY, WEEK)}
 
 
