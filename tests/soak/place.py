@@ -32,8 +32,9 @@ class Place:
         self.zone = ZoneInfo(phase.zone)
         self.be_at(phase.start)
         cloud = simulator.cloud_url
-        home.settings = {"collection": {"interval_seconds": 60 * phase.minutes}, "collectors": {
-            "amazon_aqm": {"enabled": True, "base_url": cloud, "auth_url": cloud}}}
+        home.settings = {"collection": {"interval_seconds": 60 * phase.minutes},
+                         "storage": {"busy_timeout_ms": phase.busy_timeout_ms},
+                         "collectors": {"amazon_aqm": {"enabled": True, "base_url": cloud, "auth_url": cloud}}}
         home.point_at(simulator)
         home.write_secrets({
             "hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id}, "email": mail.section(),

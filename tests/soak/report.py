@@ -100,8 +100,6 @@ def _measured(result: Result) -> dict[str, Any]:
         "hue", "amazon_aqm", "healthcheck") for what, unit in (("peak memory", ", kB"), ("open files", ""))}
     storing = measured["retries of storing"]
     return {**spans, **whole, "attempts to store that were made again": storing.get("retrying", 0),
-            "of them well in the end": storing.get("recovered", 0),
-            "given up, readings waiting in the spool": storing.get("exhausted", 0),
             **{name: measured[name] for name in (
                 "runs killed under way", "of them with readings in the spool", "readings of runs to be killed",
                 "of them stored", "log, bytes", "files in data, bytes", "minutes the phase took")}}
