@@ -5,7 +5,7 @@ PYTHON ?= python3
 PIP = .venv/bin/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults history bench clean
+.PHONY: help install demo test faults history bench soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -35,8 +35,11 @@ bench: .venv/installed-dev ## measure what a cycle costs, and how much of it ten
 	.venv/bin/python -m tests.benchmarks.baseline
 	.venv/bin/python -m tests.benchmarks.scale
 
+soak: .venv/installed-dev ## live through days and weeks of mishaps in about an hour, as root, and write docs/soak.md
+	.venv/bin/python -m tests.soak day week month report
+
 clean: ## remove what make and Python have put here, and the demo; your readings and settings stay
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .coverage .coverage.* data/demo
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .coverage .coverage.* data/demo data/soak
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: .venv/made setup.cfg pyproject.toml
