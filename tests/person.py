@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.moments import tidy_up_after
 from tests.simulator.server import Simulator
 
 
@@ -18,4 +19,5 @@ def sign_in(command: Sequence[str], simulator: Simulator, folder: Path,
         assert pairing.stderr is not None
         seen = [pairing.stderr.readline() for _ in range(2)]
         pairing.communicate(simulator.alexa.sign_in(seen[1].strip()) + "\n", timeout=60)
+    tidy_up_after(pairing.pid)
     return pairing.returncode

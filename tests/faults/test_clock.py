@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,6 +20,7 @@ from storage.reading import stamp
 from tests.faults import WHOLE
 from tests.faults.life import DAY, EVERY, HOUR, NOON, STEADY, Life
 from tests.home import CHECKOUT, Home
+from tests.moments import library, starting_at
 from tests.simulator.server import Simulator
 
 BEFORE = 14  # cycles before a step: more than an hour
@@ -116,12 +116,10 @@ CHANGES = {"Europe/Berlin, March": ("Europe/Berlin", datetime(2027, 3, 28, 1, tz
            "Lord Howe, April": ("Australia/Lord_Howe", datetime(2027, 4, 3, 15, tzinfo=timezone.utc)),
            "Lord Howe, October": ("Australia/Lord_Howe", datetime(2027, 10, 2, 15, 30, tzinfo=timezone.utc)),
            "the end of 32 bits": ("UTC", datetime(2038, 1, 19, 3, 14, 7, tzinfo=timezone.utc))}
-# The library itself: the command of that name leaves a file in /dev/shm at each run, and trips over those of others.
-FAKETIME = next((str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
 AROUND = 12 if WHOLE else 1  # cycles on either side
 
 
-@pytest.mark.skipif(not FAKETIME, reason="it takes Debian's faketime to give a process another time")
+@pytest.mark.skipif(not library(), reason="it takes Debian's libfaketime to give a process another time")
 @pytest.mark.parametrize("change", CHANGES if WHOLE else ["Europe/Berlin, October"])
 def test_real_processes_run_through_a_change_of_local_time(home: Home, change: str) -> None:
     """Local times that are skipped, or lived twice, are nobody's keys."""
@@ -135,7 +133,7 @@ def test_real_processes_run_through_a_change_of_local_time(home: Home, change: s
             offset = at - datetime.now(timezone.utc)
             simulator.clock = partial(_shifted, offset)
             done = subprocess.run(home.command(), cwd=CHECKOUT, capture_output=True, text=True, env={
-                **os.environ, "TZ": zone, "LD_PRELOAD": FAKETIME, "FAKETIME": f"{offset.total_seconds():+.3f}"})
+                **os.environ, "TZ": zone, **starting_at(at)})
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     rows = home.rows()
     late = [datetime.fromisoformat(row["timestamp"]) - moments[number // 5] for number, row in enumerate(rows)]

@@ -181,6 +181,8 @@ class _Settlement:
         return [{"outcome": outcome, "count": count} for outcome, count in sorted(kept.items())]
 
     def _is_true(self, row: Mapping[str, Any]) -> bool:
+        if row["measured_at"] is None:  # nothing that is scheduled here takes a sensor's own time away
+            return False
         at, measured_at = (datetime.fromisoformat(row[name]) for name in ("timestamp", "measured_at"))
         whose, _, number = str(row["device_id"]).partition(":")
         instants = (at + timedelta(seconds=passed) for passed in range(LONGEST_RUN))
