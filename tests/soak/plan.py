@@ -68,7 +68,7 @@ PASSING = (*[("cookies expire", 1)] * 3, *[("503", 1)] * 3, *[("429", 1)] * 3, *
            *[("a drip", 1)] * 2, *[("bridge moves", 1)] * 2)
 HOUR = Phase("hour", _utc(2026, 10, 25, 5, 48), 1, 3, "Europe/Berlin", (
     ("cookies expire", 1), ("503", 1), ("network away", 1), ("bridge moves", 1), ("login revoked", 2),
-    ("database held", 1)), 1, 1, busy_timeout_ms=1000)
+    ("database held", 1)), 1, 1, busy_timeout_ms=500)
 DAY = Phase("day", _utc(2026, 10, 24, 12), 24, 1, "Europe/Berlin", (
     *PASSING, ("network away", 20), ("network and database", 2), ("429 with a time", 6), ("cloud throttles", 60),
     ("drips", 2), ("bridge restarts", 9), ("sensor off", 30), ("monitor offline", 30), ("database held", 5),
