@@ -75,11 +75,12 @@ def _outcome(result: Result) -> dict[str, Any]:
         "that could be read": counts["could be read"], "**stored**": counts["stored"],
         "**missing without a reason**": counts["missing without a reason"], "**false**": counts["false"],
         "**stored twice**": counts["duplicates"], "errors of a lock that nobody held": counts["lock errors"],
-        "runs that met a lock of seconds": counts["transient locks"],
-        "of them survived": f"{counts['of them survived']} "
+        "runs beside a database held for 1 to 8 s": counts["transient locks"],
+        "of them that stored all the same": f"{counts['of them survived']} "
                             f"({counts['of them survived'] / max(1, counts['transient locks']):.1%})",
-        "requests tried again": retries.get("retrying", 0), "of them well in the end": retries.get("recovered", 0),
-        "requests given up": retries.get("exhausted", 0),
+        "attempts at a request that were made again": retries.get("retrying", 0),
+        "requests that succeeded after such": retries.get("recovered", 0),
+        "requests given up, their source being away": retries.get("exhausted", 0),
         **{f"runs that ended with {name}": count for name, count in counts["exit codes"].items()},
         "lines on stderr, each of them of a mishap": counts["lines on stderr"],
         "logins revoked": counts["logins revoked"], "alerts raised": counts["alerts raised"],
