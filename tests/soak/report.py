@@ -76,17 +76,20 @@ def _outcome(result: Result) -> dict[str, Any]:
         "**missing without a reason**": counts["missing without a reason"], "**false**": counts["false"],
         "**stored twice**": counts["duplicates"], "errors of a lock that nobody held": counts["lock errors"],
         "runs beside a database held for 1 to 8 s": counts["transient locks"],
-        "of them that stored all the same": f"{counts['of them survived']} "
-                            f"({counts['of them survived'] / max(1, counts['transient locks']):.1%})",
+        "of them that stored all the same": _share(counts["of them survived"], counts["transient locks"]),
         "attempts at a request that were made again": retries.get("retrying", 0),
         "requests that succeeded after such": retries.get("recovered", 0),
-        "requests given up, their source being away": retries.get("exhausted", 0),
+        "requests given up": retries.get("exhausted", 0),
         **{f"runs that ended with {name}": count for name, count in counts["exit codes"].items()},
         "lines on stderr, each of them of a mishap": counts["lines on stderr"],
         "logins revoked": counts["logins revoked"], "alerts raised": counts["alerts raised"],
         "alerts cleared": counts["alerts cleared"], "e-mails": counts["e-mails"],
         "health checks": counts["health checks"],
         "of them that found what was wrong": counts["of them that found trouble"]}
+
+
+def _share(count: int, whole: int) -> str:
+    return f"{count} ({count / max(whole, 1):.1%})"
 
 
 def _with_total(missing: Mapping[str, int]) -> dict[str, int]:
