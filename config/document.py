@@ -18,7 +18,7 @@ from config.problems import ConfigurationError, named
 
 SIZE_LIMIT = 64 * 1024
 DEPTH_LIMIT = 50
-LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 FORBIDDEN: re.Pattern[str] = yaml.reader.Reader.NON_PRINTABLE  # https://yaml.org/spec/1.1/#c-printable
 MISLEADING_NUMBER = re.compile(r"[-+]?(0[0-9_]+|.*:.*)")
 

@@ -1,6 +1,8 @@
 """What a YAML file may do to a program or to its reader, and what is said about it instead of a traceback."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import yaml
 import config
 from config import document
 from tests.config.conftest import Load, LoadSecrets, Problems
+from tests.home import CHECKOUT
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
@@ -152,3 +155,12 @@ def test_yamls_own_words_about_a_secret_file_are_kept_back(load_secrets: LoadSec
         load_secrets("hue:\n  api_key: Canary1234: x\n")
     assert caught.value.problems == ("line 2, column 22: this is not valid YAML",)
     assert caught.value.__suppress_context__
+
+
+def test_a_yaml_package_without_its_c_library_serves_as_well() -> None:
+    """As one has it that was built where libyaml was not installed."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys\nsys.modules['yaml._yaml'] = None\nfrom config import document\n"
+         "print(document.LOADER.__name__, document.parse('retry: {max_attempts: 5}'))"],
+        cwd=CHECKOUT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("SafeLoader {'retry': {'max_attempts': 5}}\n", "")
