@@ -17,53 +17,33 @@ failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 
 
 import gc
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from io import TextIOWrapper
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    from collectors.kit.stopwatch import Deadline
 
 PRINTING_SECONDS = 1.0
-MOMENT_SECONDS = 0.1  # for printing there is always
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Examine what the command line asks for, print what came of it, and return the exit code."""
     gc.disable()  # nothing here lives long enough for it to find anything
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
-    from collectors.kit.checkup import foreman
-    with foreman.at_work(_isolated) as (instruct, told):
+    from collectors.kit.checkup import footing, foreman
+    footing.find()
+    with foreman.at_work(_isolated, _put) as (instruct, told):
         from collectors.kit.checkup import options, telling
         from collectors.kit.checkup.gathering import Gathering
         from collectors.kit.stopwatch import Deadline, Stopwatch
-        asked = options.parse(arguments, _put)
+        asked = options.parse(_put)
         watch, deadline = Stopwatch(), Deadline.since_start(asked.timeout)
         now, end = datetime.now(timezone.utc), deadline.earlier(PRINTING_SECONDS)
         instruct(config=asked.config, only=asked.only, skip=asked.skip, is_offline=asked.offline, now=now.isoformat(),
                  end=end.moment)
         answers = Gathering(told, asked.only, end, watch).answers()
-    code = max((each.code for each in answers), default=0)
-    shown = [each for each in answers if not asked.quiet or each.status in ("warn", "fail")]
-    lines: Iterable[str] = telling.lines(shown)
-    if asked.nagios:
-        code = telling.plugin_code(answers)
-        lines = [telling.plugin_line(answers, code)]
-    elif asked.json:
-        lines = [telling.document(answers, shown, code, now.isoformat(timespec="seconds"), watch.elapsed_ms())]
-    with _in_time(deadline, code):
+    lines, code = telling.said(answers, asked, now.isoformat(timespec="seconds"), watch.elapsed_ms())
+    with telling.in_time(deadline, code):
         _put(lines)
     return code
-
-
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def _isolated(work: Callable[[], object]) -> str:
@@ -75,20 +55,12 @@ def _isolated(work: Callable[[], object]) -> str:
     return ""
 
 
-@contextmanager
-def _in_time(deadline: "Deadline", code: int) -> Iterator[None]:
-    """End with that exit code even if whoever is printed to does not take it."""
-    signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(code))
-    signal.setitimer(signal.ITIMER_REAL, max(deadline.remaining(), MOMENT_SECONDS))
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-
-
 def _put(lines: Iterable[str]) -> None:
     """Print, whatever the terminal's alphabet is; where nobody listens, say nothing."""
+    if not isinstance(sys.stdout, TextIOWrapper):
+        return
     try:
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")
+        sys.stdout.reconfigure(errors="replace")
         for line in lines:
             print(line)
         sys.stdout.flush()

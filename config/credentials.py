@@ -13,7 +13,7 @@ NOT_SECRET = frozenset({
 })
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Email:
     """The section `email`: how to send a mail when a human is needed."""
 
@@ -38,7 +38,7 @@ class Email:
             yield "username", "is missing, though there is a password"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Secrets:
     """secrets.yaml, checked; `values` and `logins` are what has to be masked wherever text leaves the program."""
 

@@ -2,7 +2,8 @@
 
 This is the only place where the defaults stand. A collector's own section is described in the same way by its own
 `Settings`. A field may say in its metadata: `range` (lowest, highest), `choices`, `path` (relative to the folder above
-config.yaml's), `key` (its name in the file, where Python could not use that).
+config.yaml's), `key` (its name in the file, where Python could not use that). They do without `repr`, which nobody
+reads and each process would pay for.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Collection:
     """How often cron starts a collector, and how long one cycle may take, all retries included."""
 
@@ -21,7 +22,7 @@ class Collection:
     cycle_deadline_seconds: float = field(default=30.0, metadata={"range": (10, 300)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Retry:
     """How everything that may pass is tried again: requests, database writes and log rotation alike."""
 
@@ -32,7 +33,7 @@ class Retry:
     jitter: float = field(default=0.0, metadata={"range": (0, 1)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Storage:
     """Where the readings are kept, and how SQLite keeps them."""
 
@@ -48,7 +49,7 @@ class Storage:
             object.__setattr__(self, "wal_checkpoint_interval", 1000)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Logging:
     """The one log file of all scripts."""
 

@@ -137,6 +137,12 @@ def permitted(path: Path) -> bool:
     return all(os.path.isfile(each) and os.access(each, os.R_OK | os.W_OK) for each in there)
 
 
+def open_up(folder: Path) -> str:
+    """Return the command that lets the user who asks make files in a folder."""
+    quoted = shlex.quote(str(folder))
+    return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}"
+
+
 def make_room(folder: Path) -> str:
     """Return the remedy for a disk that is full."""
     return f"delete what is not needed; the largest come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"

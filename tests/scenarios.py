@@ -74,7 +74,7 @@ SCENARIOS = {
         lambda patient: patient.take_back(patient.database, 0o444), "database_write", "fail", 2, "not permitted to use",
         command("sudo chown 54321 {data}/readings.db* && sudo chmod u+rw {data}/readings.db*"), as_root_only=True),
     "the folder of the database is read-only": Scenario(
-        lambda patient: patient.data.chmod(0o555), "database_write", "fail", 2, "not permitted to use",
+        lambda patient: patient.data.chmod(0o555), "database_write", "fail", 2, "nothing can be made in",
         command("sudo chown 54321 {data} && sudo chmod u+rwx {data}"), as_root_only=True),
     "the folder of the database cannot be made": Scenario(
         wounds.wall_up, "database_write", "fail", 2, "none can be made", command(

@@ -148,7 +148,7 @@ def test_nobody_listening_changes_nothing(shared: Patient) -> None:
 
 def test_both_sources_failing_is_critical_and_one_is_not(patient: Patient) -> None:
     patient.simulator.bridge.keys.clear()
-    assert patient.components()[0] == 1
+    assert patient.components()[0] == patient.components("--only", "hue")[0] == 1
     patient.configure("amazon_aqm", base_url="http://127.0.0.1:9", auth_url="http://127.0.0.1:9")
     code, found = patient.components()
     assert code == 2 and found["hue"]["status"] == found["amazon_aqm"]["status"] == "fail"

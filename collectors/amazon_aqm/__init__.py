@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ALERT = ("ALERT_TOKEN_REFRESH_NEEDED.txt", "https://www.amazon.com/ap/signin")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """Its section of config.yaml. `domain` is the country's own site, `amazon.de`, with or without `alexa.` before it.
 
@@ -59,7 +59,7 @@ class Settings:
             yield "humidity_min", f"{self.humidity_min} is not below humidity_max, {self.humidity_max}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Secrets:
     """Its section of secrets.yaml: the token that pairing writes, or the cookies that an earlier program captured."""
 

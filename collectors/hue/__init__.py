@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ALERT = ("ALERT_HUE_PAIRING_NEEDED.txt", "https://discovery.meethue.com")  # which tells the bridge's address
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     """Its section of config.yaml. `bridge_ip` is a host, host:port or an address with its scheme."""
 
@@ -60,7 +60,7 @@ class Settings:
         return {f"hue:{each.removeprefix('hue:')}": place for each, place in ours_first if place}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Secrets:
     """Its section of secrets.yaml, as pairing writes it. What config.yaml says of the same wins."""
 

@@ -6,6 +6,7 @@ hidden, for every other word would be garbled, and nothing that is compressed or
 """
 
 import re
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 
 MASKED = "***"
@@ -79,7 +80,6 @@ def _spellings(value: str) -> Iterator[str]:
 
 def _base64(text: str) -> Iterator[str]:
     """Yield the text in base64 without its padding: what is left of `c2VjcmV0==` then is `***==`."""
-    from base64 import b64encode, urlsafe_b64encode
     for encoding in ("utf-8", "latin-1"):  # requests sends logins in latin-1
         raw = text.encode(encoding, "replace")
         yield b64encode(raw).decode().rstrip("=")

@@ -4,12 +4,14 @@ All durations come from the monotonic clock, so that a step of the wall clock ne
 knows what day it is.
 """
 
+import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+CREDIBLE_AGE = 3600.0  # seconds: in containers, the two clocks may have begun at different times
 AT_ONCE = 1e-6  # seconds: 0 would be no limit to the alarm
 
 
@@ -32,8 +34,8 @@ class Deadline:
 
     @classmethod
     def since_start(cls, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds after this process began; what it has worked since counts as passed."""
-        return cls(seconds - time.process_time())
+        """Return the deadline that many seconds after this process began."""
+        return cls(seconds - _age())
 
     @classmethod
     def at(cls, moment: float) -> "Deadline":
@@ -52,6 +54,17 @@ class Deadline:
     def earlier(self, seconds: float) -> "Deadline":
         """Return the deadline that many seconds before this one."""
         return Deadline.at(self._end - seconds)
+
+
+def _age() -> float:
+    """Return the seconds since this process began; where Linux does not tell, those that it has worked (man 5 proc)."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            began = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - began
+    except (OSError, AttributeError, ValueError, IndexError):
+        return time.process_time()
+    return age if 0 <= age < CREDIBLE_AGE else time.process_time()
 
 
 class Tally:

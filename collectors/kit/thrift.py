@@ -3,7 +3,7 @@
 Libraries import at once what they need at rare moments. They are handed a stand-in, which imports the real module once
 it is used, or go without where they can. Everybody else who imports those modules has them.
 
-    inspect                       for dataclasses: the docstring of a class that has none (Python 3.11 to 3.13)
+    inspect                       for dataclasses: the docstring of a class that has none (Python 3.11)
     ipaddress                     for urllib.parse, and so for pathlib: hosts in brackets
     traceback                     for logging: exceptions in the log
     importlib.metadata            for urllib3: the version of its HTTP/2 package, should somebody switch that on

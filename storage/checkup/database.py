@@ -71,9 +71,10 @@ def library(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> Find
                    "sqlite3.sqlite_version is 3.51.3 or 3.53.0 and later")
 
 
-def write(path: Path, marker: Path, is_late: Callable[[], bool]) -> Findings:
+def write(path: Path, marker: Path, is_late: Callable[[], bool],
+          patience_seconds: float = PATIENCE_SECONDS) -> Findings:
     """Can a row be written, and is the file sound? `is_late` ends the search for damage, however much is left."""
-    absence = missing(path, marker) or _read_only(path)
+    absence = missing(path, marker) or _read_only(path) or _closed(path.parent)
     if absence is not None:
         yield absence
         return
@@ -81,7 +82,7 @@ def write(path: Path, marker: Path, is_late: Callable[[], bool]) -> Findings:
     try:
         with _open(path, "ro") as reader:
             is_old = _recognise(reader, path)
-            with files.locked(lock_path(path), PATIENCE_SECONDS):
+            with files.locked(lock_path(path), patience_seconds):
                 yield "trying to write"
                 _try(path, is_old)
             yield Finding("warn", f"{path} is of an older form, which the next cycle brings up to date",
@@ -120,6 +121,13 @@ def _read_only(path: Path) -> Finding | None:
         return None
     return Finding("critical", f"the disk of {path} is read-only", "once dmesg has told why: sudo mount -o remount,rw "
                    f"\"$(findmnt -n -o TARGET -T {_quoted(path.parent)})\"")
+
+
+def _closed(folder: Path) -> Finding | None:
+    """Tell of a folder in which nothing can be made: a database may be written there only while its -wal stays."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return None
+    return Finding("critical", f"nothing can be made in {folder} ({files.owner(folder)})", files.open_up(folder))
 
 
 def _folder(path: Path) -> Finding | None:

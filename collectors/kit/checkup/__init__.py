@@ -2,6 +2,7 @@
 
 A component costs its imports only in the process that works through it.
 
+    footing.py      the streams and signals that the program begins with
     options.py      the command line
     gathering.py    listens until all have answered, and says what is missing
     telling.py      what is said of the answers

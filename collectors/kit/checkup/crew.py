@@ -12,7 +12,9 @@ import json
 import os
 import resource
 import select
+import signal
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.kit.stopwatch import Deadline, Stopwatch
@@ -24,6 +26,7 @@ MEMORY_BYTES = 2 ** 30  # for each process: one that eats more meets its own end
 PATIENCE_SECONDS = 0.1  # with those at work, before one more process takes on what is left
 BELT_SECONDS = 1.0  # after the time limit, should whoever waits for us be gone
 CHUNK = 4096
+STDERR = 2  # sys.stderr is none where it was closed
 CODES = {"fail": 1, "critical": 2}
 
 Isolate = Callable[[Callable[[], object]], str]
@@ -50,31 +53,28 @@ class Crew:
         for _ in range(min(abreast, left)):
             at_work[self.fork(lambda: self._share(checks, work, claims))] = ""
         while at_work or left:
-            is_moving = bool(select.select([heard], [], [], PATIENCE_SECONDS)[0])
-            for claim in os.read(heard, CHUNK).splitlines() if is_moving else ():
-                child, number = map(int, claim.split())
-                at_work[child], left = names[number], left - 1
-            self._bury(at_work)
-            if left and not (is_moving and at_work):
+            claimed = _claims(heard, PATIENCE_SECONDS)
+            ended = _ended(at_work)
+            claimed |= _claims(heard, 0) if ended else {}  # by those that have ended, while we looked
+            left -= len(claimed)
+            at_work |= {child: names[number] for number, child in claimed.items()}
+            for child, died in ended.items():
+                name = at_work.pop(child)
+                if died and name:
+                    self.send(name=name, died=died)
+                elif not name and not died:  # it has found nothing to take on: whoever did has not lived to say so
+                    left = 0
+            if left and not (claimed and at_work):
                 at_work[self.fork(lambda: self._share(checks, work, claims))] = ""
 
     def _share(self, checks: "Mapping[str, Findings]", work: int, claims: int) -> None:
         """Work through what nobody else has taken on yet; but after a fault, leave the rest to a fresh process."""
         # Not in a process that forks: its children would wait for ever for a thread that they do not have.
-        faulthandler.dump_traceback_later(max(self.deadline.remaining(), 0.0) + BELT_SECONDS, exit=True)
+        faulthandler.dump_traceback_later(max(self.deadline.remaining(), 0.0) + BELT_SECONDS, exit=True, file=STDERR)
         names, is_well = list(checks), True
         while is_well and (number := os.read(work, 1)):
             os.write(claims, f"{os.getpid()} {number[0]}\n".encode())
             is_well = self.examine(names[number[0]], checks[names[number[0]]])
-
-    def _bury(self, at_work: dict[int, str]) -> None:
-        """Forget the processes that have ended, and tell of those that were ended by a signal."""
-        for child, name in list(at_work.items()):
-            gone, status = os.waitpid(child, os.WNOHANG)
-            if gone:
-                del at_work[child]
-            if gone and name and os.WIFSIGNALED(status):
-                self.send(name=name, died=os.WTERMSIG(status))
 
     def fork(self, work: Callable[[], object]) -> int:
         """Return the id of a process that does the work, nothing else, and ends."""
@@ -103,11 +103,17 @@ class Crew:
         return not fault
 
     def _work(self, name: str, check: "Findings", findings: "list[Finding]") -> None:
-        for told in check:
-            if isinstance(told, str):
-                self.send(name=name, stage=told)
-            else:
-                findings.append(told)
+        from storage.checkup import Finding
+        try:
+            for told in check:
+                if isinstance(told, str):
+                    self.send(name=name, stage=told)
+                else:
+                    findings.append(told)
+        except OSError as error:  # that a check has not foreseen: no fault of the program's
+            from storage import files
+            trouble = files.translate(error, Path(str(error.filename or "a file")))
+            findings.append(Finding("fail", str(trouble), trouble.remedy))
 
     def send(self, **told: Any) -> None:
         """Tell the process that waits."""
@@ -115,7 +121,10 @@ class Crew:
         told = {key: escaped(self.mask(value)) if isinstance(value, str) else value for key, value in told.items()}
         line = json.dumps(told)
         while len(line) >= select.PIPE_BUF:
-            told |= {key: f"{told[key][:len(told[key]) * 3 // 4]} [...]" for key in ("message", "remedy")}
+            longest = max((key for key, value in told.items() if isinstance(value, str | list)),
+                          key=lambda each: len(json.dumps(told[each])))
+            half = told[longest][:len(told[longest]) // 2]
+            told[longest] = f"{half} [...]" if isinstance(half, str) else half
             line = json.dumps(told)
         os.write(self._pipe, f"{line}\n".encode("ascii"))
 
@@ -126,8 +135,28 @@ def confine() -> None:
     for standard in range(3):
         os.dup2(nowhere, standard)
     for kind, wanted in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        _, most = resource.getrlimit(kind)
-        resource.setrlimit(kind, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+        allowed, most = resource.getrlimit(kind)
+        resource.setrlimit(kind, (wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed), most))
+
+
+def end_by(deadline: Deadline) -> None:
+    """Have the kernel end this process some time after the deadline, whatever it hangs in; not so its children."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, max(deadline.remaining(), 0.0) + BELT_SECONDS)
+
+
+def _claims(heard: int, seconds: float) -> dict[int, int]:
+    """Return the numbers of the checks that were taken on within that time, each with the process that did so."""
+    if not select.select([heard], [], [], seconds)[0]:
+        return {}
+    return {int(number): int(child) for child, number in (line.split() for line in os.read(heard, CHUNK).splitlines())}
+
+
+def _ended(children: Iterable[int]) -> dict[int, int]:
+    """Return the children that have ended, each with the signal that did it, or 0."""
+    states = {child: os.waitpid(child, os.WNOHANG) for child in children}
+    return {child: os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            for child, (gone, status) in states.items() if gone}
 
 
 def _joined(texts: Iterable[str]) -> str:

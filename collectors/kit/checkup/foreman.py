@@ -17,26 +17,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from collectors.kit import thrift
-from collectors.kit.checkup.crew import Crew, Isolate, confine
+from collectors.kit.checkup.crew import Crew, Isolate, confine, end_by
 from collectors.kit.stopwatch import Deadline
 
 if TYPE_CHECKING:
     from collectors.kit.checkup import House
+    from collectors.kit.checkup.options import Put
     from storage.checkup import Findings
 
 STORAGE = ("database_wal", "database_write", "spool", "freshness")
 
 
 @contextmanager
-def at_work(isolate: Isolate) -> Iterator[tuple[Callable[..., None], int]]:
+def at_work(isolate: Isolate, put: "Put") -> Iterator[tuple[Callable[..., None], int]]:
     """Begin the foreman; yield what gives it its orders, and the pipe that it answers through. End it at the end.
 
-    It ends by itself, having asked nothing, where it is given no orders.
+    It ends by itself, having asked nothing, where it is given no orders. Leave, saying so, where it cannot begin.
     """
-    (theirs, orders), (told, tells) = os.pipe(), os.pipe()
-    process = os.fork()
+    try:
+        (theirs, orders), (told, tells) = os.pipe(), os.pipe()
+        process = os.fork()
+    except OSError as error:
+        from collectors.kit.checkup import options
+        options.refuse(f"no process can be begun: {error.strerror}; see ulimit -u and ulimit -n", put)
     if process == 0:
         os.close(orders)
+        os.close(told)
         _lead(Foreman(Crew(tells, isolate), theirs))
     os.close(theirs)
     os.close(tells)
@@ -82,12 +88,15 @@ class Foreman:
         """Examine what the command line asks for, and return when all have answered or ended."""
         confine()
         theirs, ours = os.pipe()
-        self._crew.fork(lambda: self._keep_store(theirs, ours))
+        storekeeper = self._crew.fork(lambda: self._keep_store(theirs, ours))
         os.close(theirs)
         self._crew.examine("configuration", self._prepare())
-        with os.fdopen(ours, "w") as pipe:
+        with suppress(OSError), os.fdopen(ours, "w") as pipe:  # to one that has ended early
             json.dump(self._brief(), pipe)
         self._crew.examine_all(self._checks, abreast=1 + self._sources)
+        _, status = os.waitpid(storekeeper, 0)
+        for name in STORAGE if os.WIFSIGNALED(status) else ():
+            self._crew.send(name=name, died=os.WTERMSIG(status))
 
     def _keep_store(self, theirs: int, ours: int) -> None:
         fault = self._crew.isolate(lambda: _keep_store(self._crew, theirs, ours))
@@ -132,6 +141,7 @@ class Foreman:
             raise SystemExit
         self._orders = json.loads(orders)
         self._crew.deadline = Deadline.at(self._orders["end"])
+        end_by(self._crew.deadline)
 
     def _is_wanted(self, name: str, left_out: Collection[str]) -> bool:
         return name not in left_out and (not self._orders["only"] or name in self._orders["only"])
@@ -154,7 +164,6 @@ class Foreman:
 
     def _import_what_root_may_read(self) -> None:
         """Import what comes later: Python itself may be root's alone, and then nobody else can."""
-        import base64  # noqa: F401  # for the mask
         import encodings.unicode_escape  # noqa: F401  # for what has to be escaped
         from collectors.kit.checkup import rotation, settings  # noqa: F401  # for the house
         from storage import alert  # noqa: F401  # for the alerts
@@ -193,6 +202,7 @@ def _keep_store(crew: Crew, theirs: int, ours: int) -> None:
         brief = json.loads(pipe.read() or "null")  # nothing from a foreman that has ended
     if brief is not None:
         crew.deadline = Deadline.at(brief["end"])
+        end_by(crew.deadline)
         crew.mask = Mask(brief["values"], brief["logins"])
         files.take_on_owner(Path(brief["owned"]))
         crew.examine_all({name: check for name, check in storing.plan(brief).items() if name in brief["wanted"]})

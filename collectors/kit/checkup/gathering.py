@@ -42,7 +42,8 @@ class Gathering:
         """Return them in order, those that are missing as failures; only what was asked for, and what tells why not."""
         for each in self._answers.values():
             self._give_up(each)
-        failed = [self._answers[name] for name in self._sources if self._answers[name].status == "fail"]
+        failed = [self._answers[name] for name in self._sources if self._answers[name].status == "fail"
+                  and (not self._only or name in self._only)]
         for each in failed if len(failed) == len(self._sources) else ():
             each.code = 2
         return [each for name, each in self._answers.items()

@@ -28,10 +28,9 @@ def log_rotation(settings: config.Logging, problems: Iterable[str]) -> Findings:
 
 def _log_folder(path: Path) -> Findings:
     folder = next(each for each in path.parents if each.exists())
-    quoted = shlex.quote(str(folder))
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         yield Finding("fail", f"the log cannot be written or rotated in {folder} ({files.owner(folder)})",
-                      f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}")
+                      files.open_up(folder))
     elif path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
         names = f"{shlex.quote(str(path))}*"
         yield Finding("fail", f"the log {path} cannot be written", f"sudo chown {os.geteuid()} {names} && sudo chmod "

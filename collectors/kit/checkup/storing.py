@@ -3,6 +3,7 @@
 So the process that asks can import SQLite and all that belongs to it while another one still reads the configuration.
 """
 
+import urllib.parse  # noqa: F401  # for addresses of files, which pathlib imports it for as late as in Python 3.13
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ SEARCH_SECONDS = 0.5  # for damage in the database; one of two million rows take
 def plan(brief: dict[str, Any]) -> dict[str, Findings]:
     """Return the checks of the storage, none of which has begun yet."""
     path, data, now = Path(brief["database"]), Path(brief["data"]), datetime.fromisoformat(brief["now"])
-    marker, end = data / replacement.MARKER, Deadline(min(SEARCH_SECONDS, Deadline.at(brief["end"]).remaining() / 2))
+    marker, half = data / replacement.MARKER, Deadline.at(brief["end"]).remaining() / 2
+    end, patience = Deadline(min(SEARCH_SECONDS, half)), min(database.PATIENCE_SECONDS, half)
     checks = {
         "database_wal": database.wal(path, marker),
-        "database_write": database.write(path, marker, lambda: end.remaining() < 0),
+        "database_write": database.write(path, marker, lambda: end.remaining() < 0, patience),
         "freshness": silence.freshness(path, marker, now, brief["interval_seconds"], brief["enabled"]),
     }
     if brief["is_placeless"]:

@@ -2,13 +2,42 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from collectors.kit.checkup.gathering import Answer
+from collectors.kit.stopwatch import Deadline
+
+if TYPE_CHECKING:
+    import argparse
+
+MOMENT_SECONDS = 0.1  # for printing there is always
 
 COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skipped": "2"}
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+
+
+def said(answers: Sequence[Answer], asked: "argparse.Namespace", now: str, milliseconds: float) -> tuple[
+        Iterable[str], int]:
+    """Return what is to be printed, in the form that was asked for, and the exit code."""
+    code = max((each.code for each in answers), default=0)
+    shown = [each for each in answers if not asked.quiet or each.status in ("warn", "fail")]
+    if asked.nagios:
+        code = plugin_code(answers)
+        return [plugin_line(answers, code)], code
+    return [document(answers, shown, code, now, milliseconds)] if asked.json else lines(shown), code
+
+
+@contextmanager
+def in_time(deadline: Deadline, code: int) -> Iterator[None]:
+    """End with that exit code even if whoever is printed to does not take it."""
+    signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(code))
+    signal.setitimer(signal.ITIMER_REAL, max(deadline.remaining(), MOMENT_SECONDS))
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def lines(answers: Sequence[Answer]) -> Iterator[str]:

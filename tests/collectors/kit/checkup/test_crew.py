@@ -7,9 +7,11 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from collectors.kit.checkup.crew import Crew
 from collectors.kit.mask import Mask
-from collectors.kit.stopwatch import Deadline
+from collectors.kit.stopwatch import Deadline, Stopwatch
 from storage.checkup import Finding, Findings
 
 
@@ -96,3 +98,50 @@ def test_after_a_fault_the_rest_is_left_to_a_fresh_process() -> None:
     fault, after, last = told_by(faulty(), spool=worker(), alerts=worker())
     assert fault["message"].startswith("a fault; ") and fault["code"] == 1
     assert after["message"] == last["message"] != fault["message"].removeprefix("a fault; ")
+
+
+def test_what_a_dead_process_had_taken_on_unsaid_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between two system calls: nobody knows that it had the first check, which is never answered then."""
+    ours, write = os.getpid(), os.write
+
+    def dying(pipe: int, data: bytes) -> int:
+        if os.getpid() != ours and data.endswith(b" 0\n"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(pipe, data)
+    monkeypatch.setattr("os.write", dying)
+    watch = Stopwatch()
+    assert [each["name"] for each in told_by(worker(), spool=worker(), alerts=worker())] == ["spool", "alerts"]
+    assert watch.elapsed_ms() < 3000
+
+
+def test_a_claim_that_comes_late_is_not_taken_for_a_dead_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits may be held up itself: then a process has claimed, died and is gone when it is heard."""
+    wait = select.select
+
+    def held_up(*arguments: Any) -> Any:
+        answer = wait(*arguments)
+        wait([], [], [], 0.03)
+        return answer
+
+    def pausing() -> Findings:
+        wait([], [], [], 0.115)
+        yield Finding("pass", "")
+    monkeypatch.setattr("select.select", held_up)
+
+    def dying() -> Findings:
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield "never said"
+    told = told_by(pausing(), spool=dying(), alerts=worker())
+    assert [(each["name"], each.get("died")) for each in told] == [("hue", None), ("spool", 9), ("alerts", None)]
+
+
+@pytest.mark.parametrize("check", [["x" * 9000], [Finding("pass", "", figures=("'a'=1",) * 2000)]])
+def test_whatever_is_too_long_for_the_pipe_is_cut(check: list[Any]) -> None:
+    assert told_by(iter(check))[-1]["status"] == "pass"
+
+
+def test_a_trouble_with_a_file_is_no_fault_of_the_program() -> None:
+    def check() -> Findings:
+        yield Finding("pass", os.readlink("/nowhere/at/all"))
+    end, = told_by(check())
+    assert end["status"] == "fail" and "/nowhere/at/all" in end["message"] and "report it" not in end["message"]
