@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -56,14 +57,20 @@ def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _commit() -> str:
+    """Return which state of the program this is, empty where git does not know."""
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True)
+    return asked.stdout.strip()
+
+
 def _run(name: str, seed: int) -> Account:
     started = time.monotonic()
     account = month.lived_through(_tell) if name == "month" else lived_through(
         PHASES[name], seed, RESULTS / f"{name}-data")
     account.measured["minutes the phase took"] = round((time.monotonic() - started) / 60, 1)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    Path(RESULTS / f"{name}.json").write_text(
-        json.dumps({"seed": seed, **asdict(account)}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    told = {"seed": seed, "commit": _commit(), **asdict(account)}
+    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(json.dumps(asdict(account), indent=2, ensure_ascii=False))
     return account
 

@@ -103,7 +103,8 @@ def _measured(result: Result) -> dict[str, Any]:
     whole = {f"{what} of {name}{unit}": measured[f"{what} of {name}{unit}"] for name in (
         "hue", "amazon_aqm", "healthcheck") for what, unit in (("peak memory", ", kB"), ("open files", ""))}
     storing = measured["retries of storing"]
-    return {**spans, **whole, "attempts to store that were made again": storing.get("retrying", 0),
+    return {"state of the program": result.get("commit") or "-", **spans, **whole,
+            "attempts to store that were made again": storing.get("retrying", 0),
             **{name: measured[name] for name in (
                 "runs killed under way", "of them with readings in the spool", "readings of runs to be killed",
                 "of them stored", "log, bytes", "files in data, bytes", "minutes the phase took")}}
