@@ -2,14 +2,7 @@
 
 It only runs the components side by side and prints what they say; each check lives beside what it checks. Runs from
 anywhere, leaves no trace, and always ends in time, for this process asks nobody anything: it waits for its children,
-and ends those that hang.
-
-    this process ── foreman: reads config.yaml and secrets.yaml
-                       ├── a child for each component: its check, and a line with what came of it
-                       └── ...
-
-The foreman is begun before the command line is read, for its imports take the longest. This file is short because
-Python compiles it anew at each start.
+and ends those that hang (`collectors.kit.checkup.hands`). This file is short, for Python compiles it at each start.
 
 Exit codes: 0 all is well, warnings allowed · 1 something failed · 2 the configuration, the secrets or the database
 failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 nobody knows.
@@ -28,9 +21,9 @@ PRINTING_SECONDS = 1.0
 def main() -> int:
     """Examine what the command line asks for, print what came of it, and return the exit code."""
     gc.disable()  # nothing here lives long enough for it to find anything
-    from collectors.kit.checkup import footing, foreman
+    from collectors.kit.checkup import footing, hands
     footing.find()
-    with foreman.at_work(_isolated, _put) as (instruct, told):
+    with hands.at_work(_isolated, _put) as (instruct, told):
         from collectors.kit.checkup import options, telling
         from collectors.kit.checkup.gathering import Gathering
         from collectors.kit.stopwatch import Deadline, Stopwatch

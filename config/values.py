@@ -70,7 +70,7 @@ def _text(given: object) -> str:
         raise Unfit("is not text; put it in quotes")
     if not isinstance(given, str):
         raise Unfit("is not text")
-    if CONTROL_CHARACTERS.search(given):
+    if not given.isprintable() and CONTROL_CHARACTERS.search(given):
         raise Unfit("holds a line break or another control character")
     return given
 

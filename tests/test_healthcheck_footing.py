@@ -69,7 +69,7 @@ def test_a_storekeeper_that_dies_takes_nobody_along_and_is_told_of(patient: Pati
     tmp_path.chmod(0o755)
     assert statuses(patient, tmp_path)["secrets"] == "pass"
     with begin(patient, "--offline", environment={"PYTHONPATH": f"{tmp_path}:{CHECKOUT}"}) as run:
-        assert "when signal 11 ended it" in run.communicate(timeout=30)[0]
+        assert "whoever was to look after it has ended" in run.communicate(timeout=30)[0]
 
 
 def statuses(patient: Patient, folder: Path) -> dict[str, str]:

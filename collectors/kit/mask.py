@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 MASKED = "***"
 SHORTEST = 4
 NAMED = r"[\w.-]*(?:key|token|code|secret|password|signature)=([^&\s\"'<>]+)"
-# The group is the secret, and ends its match. Each shape begins with a literal: the search is ten times faster so.
+# The group is the secret, and ends its match. Each shape begins with one of these: most texts have none of them, and
+# the others are searched ten times faster so.
+BEGINNINGS = ("api", "?", "&", "uthorization", "ookie", "At", "://")
 SHAPES = re.compile("|".join((
     r"api(?:/|\\/|%2[Ff])([\w-]{20,})",  # a Hue key stands in the path, 40 characters of it
     r"\?" + NAMED,
@@ -39,7 +41,7 @@ class Mask:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, MASKED)
-        return SHAPES.sub(_hidden, text)
+        return SHAPES.sub(_hidden, text) if any(each in text for each in BEGINNINGS) else text
 
     def learn(self, values: Iterable[str]) -> None:
         """Hide these too from now on: a cookie that was just renewed."""

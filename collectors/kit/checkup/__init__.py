@@ -6,7 +6,9 @@ A component costs its imports only in the process that works through it.
     options.py      the command line
     gathering.py    listens until all have answered, and says what is missing
     telling.py      what is said of the answers
+    hands.py        the processes that do the work
     foreman.py      reads what the human wrote, and has everything examined
+    storekeeper.py  has the storage examined
     crew.py         works through checks, each in a process of its own
     storing.py      the storage, as far as `storage.checkup` has it
     settings.py     config.yaml and secrets.yaml

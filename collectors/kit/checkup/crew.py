@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from collectors.kit import thrift
 from collectors.kit.stopwatch import Deadline, Stopwatch
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ PATIENCE_SECONDS = 0.1  # with those at work, before one more process takes on w
 BELT_SECONDS = 1.0  # after the time limit, should whoever waits for us be gone
 CHUNK = 4096
 STDERR = 2  # sys.stderr is none where it was closed
+STORAGE = ("database_wal", "database_write", "spool", "freshness")
 CODES = {"fail": 1, "critical": 2}
 
 Isolate = Callable[[Callable[[], object]], str]
@@ -42,7 +44,7 @@ class Crew:
         self.mask: Callable[[str], str] = str
         self.deadline = Deadline(0)
         self.isolate = isolate
-        self._pipe = pipe
+        self.pipe = pipe
 
     def examine_all(self, checks: "Mapping[str, Findings]", abreast: int = 1) -> None:
         """Have the checks worked through, by so many processes at first; return when they have ended."""
@@ -117,7 +119,8 @@ class Crew:
 
     def send(self, **told: Any) -> None:
         """Tell the process that waits."""
-        from collectors.kit.mask import escaped
+        with thrift.sparing():
+            from collectors.kit.mask import escaped
         told = {key: escaped(self.mask(value)) if isinstance(value, str) else value for key, value in told.items()}
         line = json.dumps(told)
         while len(line) >= select.PIPE_BUF:
@@ -126,7 +129,7 @@ class Crew:
             half = told[longest][:len(told[longest]) // 2]
             told[longest] = f"{half} [...]" if isinstance(half, str) else half
             line = json.dumps(told)
-        os.write(self._pipe, f"{line}\n".encode("ascii"))
+        os.write(self.pipe, f"{line}\n".encode("ascii"))
 
 
 def confine() -> None:

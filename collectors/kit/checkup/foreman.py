@@ -1,84 +1,33 @@
 """Reads what the human wrote, without which nothing can be asked, and has everything examined.
 
-    foreman: imports what that takes while the command line is read, and reads config.yaml and secrets.yaml
-       ├── storekeeper: imports SQLite and all that belongs to it meanwhile, for both take their time
-       │      └── a process that works through the components of the storage, and more of them if it is held up
-       └── the same for the other components, with one more for each source
+It imports what that takes while the command line is read.
 """
 
 import json
 import os
-import signal
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from collectors.kit import thrift
-from collectors.kit.checkup.crew import Crew, Isolate, confine, end_by
+from collectors.kit.checkup.crew import STORAGE, Crew, confine, end_by
 from collectors.kit.stopwatch import Deadline
 
 if TYPE_CHECKING:
     from collectors.kit.checkup import House
-    from collectors.kit.checkup.options import Put
     from storage.checkup import Findings
-
-STORAGE = ("database_wal", "database_write", "spool", "freshness")
-
-
-@contextmanager
-def at_work(isolate: Isolate, put: "Put") -> Iterator[tuple[Callable[..., None], int]]:
-    """Begin the foreman; yield what gives it its orders, and the pipe that it answers through. End it at the end.
-
-    It ends by itself, having asked nothing, where it is given no orders. Leave, saying so, where it cannot begin.
-    """
-    try:
-        (theirs, orders), (told, tells) = os.pipe(), os.pipe()
-        process = os.fork()
-    except OSError as error:
-        from collectors.kit.checkup import options
-        options.refuse(f"no process can be begun: {error.strerror}; see ulimit -u and ulimit -n", put)
-    if process == 0:
-        os.close(orders)
-        os.close(told)
-        _lead(Foreman(Crew(tells, isolate), theirs))
-    os.close(theirs)
-    os.close(tells)
-    with suppress(OSError):  # it has done so itself
-        os.setpgid(process, process)
-    try:
-        yield partial(_instruct, orders), told
-    finally:
-        _end(process)
-
-
-def _instruct(pipe: int, **orders: object) -> None:
-    with suppress(OSError), os.fdopen(pipe, "w") as stream:  # one that is gone is told of as unanswered
-        json.dump(orders, stream)
-
-
-def _lead(foreman: "Foreman") -> NoReturn:
-    try:
-        os.setpgid(0, 0)
-        foreman.lead()
-    finally:
-        os._exit(0)
-
-
-def _end(process: int) -> None:
-    """End the foreman and all of its children, and wait for none: one may hang where no signal reaches it."""
-    with suppress(ProcessLookupError):  # all are gone
-        os.killpg(process, signal.SIGKILL)
-    os.waitpid(process, os.WNOHANG)
 
 
 class Foreman:
-    """In charge of a crew; what the command line says comes through the pipe `orders`, once it has been read."""
+    """In charge of a crew.
 
-    def __init__(self, crew: Crew, orders: int) -> None:
-        self._crew, self._pipe = crew, orders
+    What the command line says comes through the pipe `orders`, once it has been read; what the storekeeper has to know
+    goes through the pipe `brief`.
+    """
+
+    def __init__(self, crew: Crew, orders: int, brief: int) -> None:
+        self._crew, self._pipe, self._storekeeper = crew, orders, brief
         self._orders: dict[str, Any] = {}
         self._house: "House | None" = None
         self._checks: "dict[str, Findings]" = {}
@@ -87,29 +36,22 @@ class Foreman:
     def lead(self) -> None:
         """Examine what the command line asks for, and return when all have answered or ended."""
         confine()
-        theirs, ours = os.pipe()
-        storekeeper = self._crew.fork(lambda: self._keep_store(theirs, ours))
-        os.close(theirs)
         self._crew.examine("configuration", self._prepare())
-        with suppress(OSError), os.fdopen(ours, "w") as pipe:  # to one that has ended early
-            json.dump(self._brief(), pipe)
+        try:
+            with os.fdopen(self._storekeeper, "w") as pipe:
+                json.dump(self._brief(), pipe)
+        except BrokenPipeError:
+            for name in STORAGE:
+                self._crew.send(name=name, stage="whoever was to look after it has ended")
         self._crew.examine_all(self._checks, abreast=1 + self._sources)
-        _, status = os.waitpid(storekeeper, 0)
-        for name in STORAGE if os.WIFSIGNALED(status) else ():
-            self._crew.send(name=name, died=os.WTERMSIG(status))
-
-    def _keep_store(self, theirs: int, ours: int) -> None:
-        fault = self._crew.isolate(lambda: _keep_store(self._crew, theirs, ours))
-        for name in STORAGE if fault else ():
-            self._crew.send(name=name, status="fail", message=fault, code=1)
 
     def _prepare(self) -> "Findings":
         """Read what the human wrote, and plan what is to be asked."""
         yield "reading config.yaml and secrets.yaml"
         with thrift.sparing():
             import config
+            from collectors.kit.mask import Mask
         from collectors.kit import checkup
-        from collectors.kit.mask import Mask
         modules, faults = self._import_collectors()
         self._await_orders()
         house = self._house = self._read(config.find(self._orders["config"]), modules, faults)
@@ -189,20 +131,3 @@ class Foreman:
 def _owned(*folders: Path) -> Path:
     """Return the first of the folders that is there."""
     return next((each for each in folders if each.is_dir()), folders[-1])
-
-
-def _keep_store(crew: Crew, theirs: int, ours: int) -> None:
-    """Wait for the brief, and have the storage examined as it says."""
-    os.close(ours)
-    with thrift.sparing(["traceback"]):
-        from collectors.kit.checkup import storing
-    from collectors.kit.mask import Mask
-    from storage import files
-    with os.fdopen(theirs) as pipe:
-        brief = json.loads(pipe.read() or "null")  # nothing from a foreman that has ended
-    if brief is not None:
-        crew.deadline = Deadline.at(brief["end"])
-        end_by(crew.deadline)
-        crew.mask = Mask(brief["values"], brief["logins"])
-        files.take_on_owner(Path(brief["owned"]))
-        crew.examine_all({name: check for name, check in storing.plan(brief).items() if name in brief["wanted"]})
