@@ -254,6 +254,8 @@ def _translated(path: Path) -> Iterator[None]:
 
 def translate(error: sqlite3.Error, path: Path) -> StorageError:
     """Given what SQLite said, return it named by what can be done next (https://www.sqlite.org/rescode.html)."""
+    if path.is_dir():
+        return Unusable(f"{path} is a folder, not a database", "set storage.database_path in config.yaml to a file")
     code = error.sqlite_errorcode & 0xFF
     reason = f"{error} ({error.sqlite_errorname})"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -113,7 +113,8 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
     reached = version(connection)
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
-                       f"knows {len(MIGRATIONS)})", "update this program: git pull && make install")
+                       f"knows {len(MIGRATIONS)})",
+                       "update this program: git pull --rebase --autostash && make install")
     predecessor.check(connection, path, reached > 0)
     return range(reached + 1, len(MIGRATIONS) + 1)
 

@@ -92,8 +92,9 @@ SCENARIOS = {
         command(ACCEPT, "hue")),
     "the database is newer than the program": Scenario(
         lambda patient: wounds.execute(patient, "PRAGMA user_version = 99"), "database_write", "fail", 2,
-        "written by a newer version", key("git pull && make install", lambda patient: wounds.execute(
-            patient, "PRAGMA user_version = 1"))),
+        "written by a newer version", key(
+            "git pull --rebase --autostash && make install",
+            lambda patient: wounds.execute(patient, "PRAGMA user_version = 1"))),
     "WAL is off": Scenario(
         lambda patient: wounds.execute(patient, "PRAGMA journal_mode = DELETE"), "database_wal", "fail", 1,
         "write-ahead logging is off", command(COLLECT)),

@@ -7,6 +7,7 @@ there.
 
 import hashlib
 import os
+import shlex
 import socket
 import ssl
 import time
@@ -63,14 +64,18 @@ def _address(settings: Settings, http: Session, human: "Human") -> str:
     given = human.address or settings.bridge_ip
     if given is not None:
         return _checked(given)
-    hosts = listed(http, settings.discovery_url, settings.timeout_seconds) if settings.discovery_url else {}
+    hosts: dict[str, str] = {}
+    try:
+        hosts = listed(http, settings.discovery_url, settings.timeout_seconds) if settings.discovery_url else {}
+    except CollectorError as error:  # a person at the bridge knows better than a house without internet
+        human.tell(f"Nobody tells where your bridge is: {error}.")
     if len(hosts) == 1:
         return base_address(next(iter(hosts.values())))
     for identity, host in hosts.items():
         human.tell(f"bridge {identity} at {host}")
     answer = human.ask("Which address has your bridge (the Hue app tells it under Settings, My Hue system)? ").strip()
     if not answer:
-        raise CannotReach("no bridge was found", "python devices.py pair hue --bridge ADDRESS")
+        raise CannotReach("no bridge was found", f"{PAIR} --bridge ADDRESS")
     return _checked(answer)
 
 
@@ -106,7 +111,8 @@ def _wait_for_key(bridge: Bridge, human: "Human", sleep: Callable[[float], None]
         try:
             return bridge.register(devicetype)
         except ButtonNotPressed as error:
-            trouble = ButtonNotPressed(f"{error} within {BUTTON_SECONDS} s", PAIR)
+            again = f"{PAIR} --bridge {shlex.quote(human.address)}" if human.address else PAIR
+            trouble = ButtonNotPressed(f"{error} within {BUTTON_SECONDS} s", again)
         except CannotReach as error:
             trouble = error
         if deadline.remaining() <= 0:

@@ -91,6 +91,7 @@ def waiting(data: Path, now: datetime) -> Findings:
         yield Finding("pass", f"no readings wait, {look.used:.0%} of the spool is in use", figures=figures)
     if look.set_aside:
         bad = data / spool.SET_ASIDE
+        first = "" if bad.exists() else "python -m collectors.hue puts it there; then, "
         yield Finding("fail", f"{look.set_aside} bytes of the spool were damaged and are kept in {bad}",
-                      "a line of it is a cycle's readings as JSON: store by hand what is to be saved, then: "
+                      f"{first}a line of it is a cycle's readings as JSON: store by hand what is to be saved, then: "
                       f"rm {shlex.quote(str(bad))}")

@@ -20,7 +20,7 @@ from storage.reading import stamp
 from tests.faults import WHOLE
 from tests.faults.life import DAY, EVERY, HOUR, NOON, STEADY, Life
 from tests.home import CHECKOUT, Home
-from tests.moments import library, starting_at
+from tests.moments import library, starting_at, tidy_up_after
 from tests.simulator.server import Simulator
 
 BEFORE = 14  # cycles before a step: more than an hour
@@ -132,9 +132,10 @@ def test_real_processes_run_through_a_change_of_local_time(home: Home, change: s
         for at in moments:
             offset = at - datetime.now(timezone.utc)
             simulator.clock = partial(_shifted, offset)
-            done = subprocess.run(home.command(), cwd=CHECKOUT, capture_output=True, text=True, env={
-                **os.environ, "TZ": zone, **starting_at(at)})
-            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+            with subprocess.Popen(home.command(), cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={
+                    **os.environ, "TZ": zone, **starting_at(at)}) as run:
+                assert run.communicate() == (b"", b"") and run.returncode == 0
+            tidy_up_after(run.pid)
     rows = home.rows()
     late = [datetime.fromisoformat(row["timestamp"]) - moments[number // 5] for number, row in enumerate(rows)]
     assert len(rows) == 5 * len(moments) and all(timedelta(0) <= each < EVERY for each in late)

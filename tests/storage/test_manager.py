@@ -248,7 +248,7 @@ def test_a_reader_in_a_closed_folder_is_told_so(shared_folder: Path) -> None:
 
 
 def test_a_folder_in_the_databases_place_needs_a_human(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="not permitted to use"), manager.writing(tmp_path):
+    with pytest.raises(Unusable, match="is a folder, not a database"), manager.writing(tmp_path):
         pass
 
 

@@ -22,7 +22,7 @@ def configuration(read: config.Configuration, error: config.ConfigurationError |
         yield Finding("warn", f"{read.path}: {warning}", f"correct {read.path}, or take that line out")
     if sys.prefix == sys.base_prefix:
         yield Finding("warn", "not run in a virtual environment: the system's packages may change at any time", VIRTUAL)
-    if error is None:
+    if error is None and not read.warnings:
         yield Finding("pass", f"{read.path} is in order")
     yield Finding("pass", f"Python {sys.version.split()[0]}")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.kit.log.line import Line
+from storage import files
 
 SHORT = 256  # bytes; longer lines are written one at a time
 MARGIN = 65_536  # bytes that a file leaves free for the short lines that others write at this very moment
@@ -60,7 +61,8 @@ class RotatingLog(logging.Handler):
         try:
             self._size()
         except (OSError, ValueError) as error:
-            self._tell(f"The log cannot be opened: {error}")
+            remedy = f". Remedy: {files.permit(Path(path))}" if isinstance(error, PermissionError) else ""
+            self._tell(f"The log cannot be opened: {error}{remedy}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append the record, or note that this and later ones are lost."""

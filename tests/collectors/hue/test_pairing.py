@@ -140,7 +140,7 @@ def test_a_button_not_pressed_within_30_seconds_ends_it(simulator: Simulator) ->
     slept: list[float] = []
     with pytest.raises(ButtonNotPressed, match="not pressed within 30 s") as caught:
         introduce(Person(simulator.https_url), slept.append)
-    assert caught.value.remedy == "python devices.py pair hue"
+    assert caught.value.remedy == f"python devices.py pair hue --bridge {simulator.https_url}"
     assert sum(slept) == 30 and registrations(simulator) == 30
 
 
@@ -233,6 +233,12 @@ def test_of_several_bridges_the_person_chooses(pressed: Simulator) -> None:
     assert introduce(person, discovery_url=pressed.discovery_url)["bridge_id"] == pressed.bridge_id
     assert person.told[:2] == ["bridge 001788fffe000001 at 10.0.0.1", "bridge 001788fffe000002 at 10.0.0.2"]
     assert len(person.questions) == 1
+
+
+def test_without_internet_the_person_is_asked_where_the_bridge_is(pressed: Simulator) -> None:
+    person = Person(answer=pressed.https_url)
+    assert introduce(person, discovery_url="http://127.0.0.1:9")["bridge_id"] == pressed.bridge_id
+    assert person.told[0].startswith("Nobody tells where your bridge is: 127.0.0.1:9 cannot be reached")
 
 
 def test_a_person_who_does_not_know_either_is_told_how_to_go_on(unpaired: Home) -> None:

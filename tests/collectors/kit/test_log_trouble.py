@@ -173,3 +173,11 @@ def test_without_stderr_trouble_is_silent(monkeypatch: pytest.MonkeyPatch) -> No
     attach(Path("/dev/null/impossible.log"))
     say(1)
     log.shut_down()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/ostype"), reason="needs a file that not even root may write")
+def test_a_log_that_is_not_ours_to_write_is_told_with_the_command_that_helps() -> None:
+    ran = run(Path("/proc/sys/kernel/ostype"))
+    assert ran.stdout == "done\n" and ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("The log cannot be opened: [Errno 13] Permission denied")
+    assert ". Remedy: sudo chown " in ran.stderr

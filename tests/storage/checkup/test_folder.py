@@ -59,3 +59,12 @@ def test_each_alert_is_told_with_its_own_remedy(tmp_path: Path) -> None:
     assert [each.level for each in told] == ["fail", "fail", "pass"]
     assert told[0].sentence == "ALERT_ONE.txt since 2026-11-22T00:55:00+00:00: ALERT_ONE.txt was raised"
     assert told[1].remedy.startswith("do what ALERT_TWO.txt says")
+
+
+def test_what_is_damaged_but_not_set_aside_yet_is_told_with_who_does_that(tmp_path: Path) -> None:
+    spool.append(tmp_path, a_cycle(a_reading()), 12.0)
+    with (tmp_path / spool.NAME).open("r+b") as journal:
+        journal.seek(40)
+        journal.write(b"?")
+    told = found(folder.waiting(tmp_path, at()))[-1]
+    assert told.level == "fail" and told.remedy.startswith("python -m collectors.hue puts it there; then, a line of it")
