@@ -23,7 +23,7 @@ import pytest
 
 from tests.faults import WHOLE
 from tests.home import CHECKOUT, Outcome, unmeasured
-from tests.patient import Patient, healthy, needs_root, open_folder
+from tests.patient import Patient, full_pipe, healthy, needs_root, open_folder
 
 DEFAULT = 15.0
 LIMITS = [3.0, pytest.param(DEFAULT, marks=pytest.mark.skipif(not WHOLE, reason="once is enough: make faults"))]
@@ -212,20 +212,12 @@ def test_its_own_time_out_is_unknown_to_nagios(patient: Patient, checkout: Path)
 
 def test_a_terminal_that_takes_nothing_does_not_hold_it(patient: Patient) -> None:
     """Its output goes into a pipe that is full already."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    try:
-        while True:
-            os.write(writing, bytes(65_536))
-    except BlockingIOError:
-        os.set_blocking(writing, True)
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config),
-                           "--offline", "--timeout", "2"], stdout=writing, stderr=subprocess.PIPE, timeout=20, cwd="/",
-                          env={**unmeasured(), "PYTHONPATH": str(CHECKOUT)})
+    with full_pipe() as pipe:
+        done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config),
+                               "--offline", "--timeout", "2"], stdout=pipe, stderr=subprocess.PIPE, timeout=20, cwd="/",
+                              env={**unmeasured(), "PYTHONPATH": str(CHECKOUT)})
     assert time.perf_counter() - started <= 2.2 and done.returncode == 0
-    os.close(reading)
-    os.close(writing)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
