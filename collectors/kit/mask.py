@@ -15,7 +15,7 @@ NAMED = r"[\w.-]*(?:key|token|code|secret|password|signature)=([^&\s\"'<>]+)"
 # The group is the secret, and ends its match. Each shape begins with one of these: most texts have none of them, and
 # the others are searched ten times faster so.
 BEGINNINGS = ("api", "?", "&", "uthorization", "ookie", "At", "://")
-SHAPES = re.compile("|".join((
+SHAPES = "|".join((  # compiled, which takes a millisecond, for the first text that may have one of them
     r"api(?:/|\\/|%2[Ff])([\w-]{20,})",  # a Hue key stands in the path, 40 characters of it
     r"\?" + NAMED,
     r"&" + NAMED,
@@ -23,7 +23,7 @@ SHAPES = re.compile("|".join((
     r"ookie[\"']?\s*:\s*[\"']?([\w.-]+=[^;\s]*(?:;\s?[\w.-]+=[^;\s]*)*)",
     r"At[a-z]{2}(?:\||%7[Cc])([\w+/=%.-]+)",  # Amazon's tokens: Atnr|, Atna|, Atza|, Atzr|
     r"://([^/\s:@]+:[^/\s@]+)(?=@)",
-)))
+))
 
 
 class Mask:
@@ -41,7 +41,7 @@ class Mask:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, MASKED)
-        return SHAPES.sub(_hidden, text) if any(each in text for each in BEGINNINGS) else text
+        return re.sub(SHAPES, _hidden, text) if any(each in text for each in BEGINNINGS) else text
 
     def learn(self, values: Iterable[str]) -> None:
         """Hide these too from now on: a cookie that was just renewed."""

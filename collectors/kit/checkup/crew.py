@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collectors.kit import thrift
 from collectors.kit.stopwatch import Deadline, Stopwatch
 
 if TYPE_CHECKING:
@@ -119,8 +118,7 @@ class Crew:
 
     def send(self, **told: Any) -> None:
         """Tell the process that waits."""
-        with thrift.sparing():
-            from collectors.kit.mask import escaped
+        from collectors.kit.mask import escaped
         told = {key: escaped(self.mask(value)) if isinstance(value, str) else value for key, value in told.items()}
         line = json.dumps(told)
         while len(line) >= select.PIPE_BUF:

@@ -50,8 +50,8 @@ class Foreman:
         yield "reading config.yaml and secrets.yaml"
         with thrift.sparing():
             import config
-            from collectors.kit.mask import Mask
         from collectors.kit import checkup
+        from collectors.kit.mask import Mask
         modules, faults = self._import_collectors()
         self._await_orders()
         house = self._house = self._read(config.find(self._orders["config"]), modules, faults)

@@ -20,7 +20,7 @@ def keep(crew: Crew, brief: int) -> None:
 def _examine(crew: Crew, pipe: int) -> None:
     with thrift.sparing(["traceback"]):
         from collectors.kit.checkup import storing
-        from collectors.kit.mask import Mask
+    from collectors.kit.mask import Mask
     from storage import files
     with os.fdopen(pipe) as stream:
         brief = json.loads(stream.read() or "null")  # nothing from a foreman that has ended
