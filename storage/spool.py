@@ -84,16 +84,9 @@ def waiting(folder: Path, tell: Callable[[str], None] = log.critical) -> list[Wa
 
     Raise StorageError.
     """
-    found, damaged = [], []
     with _opened(folder) as journal:
         content = _content(journal)
-        for start, end, sign in _pieces(content):
-            piece = content[start:end]
-            cycle = _parse(piece) if sign == b"+" else None
-            if cycle is not None:
-                found.append(Waiting(*cycle, start, piece + b"\n"))
-            elif sign != b"-":
-                damaged.append((start, end))
+        found, damaged = _sorted_out(content)
         if damaged:
             tell(_set_aside(folder / SET_ASIDE, journal, content, damaged))
     return sorted(found, key=lambda each: each.cycle.started_at)
@@ -113,34 +106,41 @@ def let_go(folder: Path, stored: Iterable[Waiting]) -> None:
 
 def peek(folder: Path) -> "list[Cycle]":
     """Return the cycles that wait, changing nothing and locking nobody out. Raise OSError as `look` does."""
-    return _cycles(_seen(folder))
+    return [each.cycle for each in _seen(folder)[0]]
 
 
 def look(folder: Path) -> Look:
     """Return what the spool holds, changing nothing. Raise OSError for one that cannot be read."""
-    pieces = _seen(folder)
-    cycles = _cycles(pieces)
-    bad = folder / SET_ASIDE
+    found, damaged = _seen(folder)
+    unread, bad = sum(end - start for start, end in damaged), folder / SET_ASIDE
     return Look(
-        cycles=len(cycles), readings=sum(len(each.readings) for each in cycles),
-        oldest=min((each.started_at for each in cycles), default=None),
-        used=sum(len(piece) for piece, sign in pieces if sign != b"-") / SIZE,
-        set_aside=sum(len(piece) for piece, sign in pieces if not sign or sign == b"+" and not _parse(piece))
-        + (bad.stat().st_size if bad.exists() else 0))
+        cycles=len(found), readings=sum(len(each.cycle.readings) for each in found),
+        oldest=min((each.cycle.started_at for each in found), default=None),
+        used=(sum(len(each.line) - 1 for each in found) + unread) / SIZE,
+        set_aside=unread + (bad.stat().st_size if bad.exists() else 0))
 
 
-def _seen(folder: Path) -> list[tuple[bytes, bytes]]:
-    """Return the pieces of the spool, each with its sign, as far as they can be seen without its lock."""
+def _seen(folder: Path) -> tuple[list[Waiting], list[tuple[int, int]]]:
+    """Return what the spool holds, as far as it can be seen without its lock."""
     try:
         with (folder / NAME).open("rb") as file:
             content = _content(file.fileno())
     except FileNotFoundError:
         content = b""
-    return [(content[start:end], sign) for start, end, sign in _pieces(content)]
+    return _sorted_out(content)
 
 
-def _cycles(pieces: Iterable[tuple[bytes, bytes]]) -> "list[Cycle]":
-    return [parsed[0] for parsed in (_parse(piece) for piece, sign in pieces if sign == b"+") if parsed]
+def _sorted_out(content: bytes) -> tuple[list[Waiting], list[tuple[int, int]]]:
+    """Return the cycles that wait, in the order of the file, and where it is damaged."""
+    found, damaged = [], []
+    for start, end, sign in _pieces(content):
+        piece = content[start:end]
+        cycle = _parse(piece) if sign == b"+" else None
+        if cycle is not None:
+            found.append(Waiting(*cycle, start, piece + b"\n"))
+        elif sign != b"-":
+            damaged.append((start, end))
+    return found, damaged
 
 
 @contextmanager
