@@ -32,13 +32,11 @@ def at_work(isolate: Isolate, put: "Put") -> Iterator[tuple[Callable[..., None],
     """
     try:
         (theirs, orders), (told, tells), (began, begins), (brief, briefs) = [os.pipe() for _ in range(4)]
-        foreman = os.fork()
+        crew = Crew(tells, isolate)
+        foreman = crew.fork(lambda: _join(0, (orders, told, began, begins, brief), Foreman(crew, theirs, briefs).lead))
     except OSError as error:
         from collectors.kit.checkup import options
         options.refuse(f"no process can be begun: {error.strerror}; see ulimit -u and ulimit -n", put)
-    crew = Crew(tells, isolate)
-    if foreman == 0:
-        _work(Foreman(crew, theirs, briefs).lead, os.getpid(), (orders, told, began, begins, brief))
     _close(theirs, begins, briefs)
     # Nothing is read; but whoever waits goes on beside the new process on another processor, and not before it on this.
     os.read(began, 1)
@@ -60,20 +58,16 @@ def _begin_storekeeper(crew: Crew, foreman: int, brief: int, others: tuple[int, 
     """Begin it once this process has no more to do: with three of them on two processors, the foreman would wait."""
     from collectors.kit.checkup import storekeeper
     with suppress(OSError):  # told of as unanswered
-        if os.fork() == 0:
-            _work(lambda: storekeeper.keep(crew, brief), foreman, others)
+        crew.fork(lambda: _join(foreman, others, lambda: storekeeper.keep(crew, brief)))
     _close(brief, crew.pipe)
 
 
-def _work(work: Callable[[], None], group: int, others: tuple[int, ...]) -> None:
-    """Do that in the new process, as one of the group; the pipes of others are not its own."""
-    try:
-        with suppress(OSError):  # the foreman has ended already
-            os.setpgid(0, group)
-        _close(*others)
-        work()
-    finally:
-        os._exit(0)
+def _join(group: int, others: tuple[int, ...], work: Callable[[], None]) -> None:
+    """Do the work as one of the group (0: as the first of its own); the pipes of others are not this process's own."""
+    with suppress(OSError):  # the foreman has ended already
+        os.setpgid(0, group)
+    _close(*others)
+    work()
 
 
 def _close(*pipes: int) -> None:
