@@ -150,11 +150,10 @@ def make_room(folder: Path) -> str:
 
 def permit(path: Path) -> str:
     """Return the command that lets the present user write the file and its companions, or their folder."""
-    user, folder = os.geteuid(), path.parent
-    if os.access(folder, os.W_OK | os.X_OK):
-        names = f"{shlex.quote(str(path))}*"
-        return f"sudo chown {user} {names} && sudo chmod u+rw {names}"
-    return f"sudo chown {user} {shlex.quote(str(folder))} && sudo chmod u+rwx {shlex.quote(str(folder))}"
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return open_up(path.parent)
+    names = f"{shlex.quote(str(path))}*"
+    return f"sudo chown {os.geteuid()} {names} && sudo chmod u+rw {names}"
 
 
 def owner(path: Path) -> str:

@@ -13,10 +13,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage import Busy, StorageError, Unusable, files, replacement, schema
+from storage import Busy, Damaged, StorageError, Unusable, files, replacement, schema
 from storage.backup import read_only
 from storage.checkup import Finding, Findings
-from storage.manager import lock_path, translate
+from storage.manager import BEGIN_ANEW, lock_path, translate
 
 if TYPE_CHECKING:
     import threading
@@ -110,8 +110,7 @@ def missing(path: Path, marker: Path) -> Finding | None:
         return Finding("critical", f"{trouble}", trouble.remedy)
     if not os.access(folder, os.W_OK | os.X_OK):
         return Finding("critical", f"there is no {path}, and none can be made in {folder}",
-                       f"sudo mkdir -p {_quoted(path.parent)} && sudo chown {os.geteuid()} {_quoted(path.parent)} && "
-                       f"sudo chmod u+rwx {_quoted(path.parent)}")
+                       f"sudo mkdir -p {_quoted(path.parent)} && {files.open_up(path.parent)}")
     return Finding("warn", f"there is no {path} yet: nothing has been collected", "python -m collectors.hue")
 
 
@@ -205,7 +204,7 @@ def _search(connection: sqlite3.Connection, path: Path, is_late: Callable[[], bo
         return Finding("pass", "no damage found")
     if interrupted.is_set():  # and may have taken for damage what it had not come to yet
         return Finding("pass", "no damage found in the time there was")
-    raise translate(_corrupt(" ".join(told.split())), path)
+    raise Damaged(f"{path} is damaged or not a database: {' '.join(told.split())} (SQLITE_CORRUPT)", BEGIN_ANEW)
 
 
 @contextmanager
@@ -231,12 +230,6 @@ def _interrupting(connection: sqlite3.Connection, is_late: Callable[[], bool]) -
     finally:
         done.set()
         watcher.join()
-
-
-def _corrupt(told: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(told)
-    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
-    return error
 
 
 def _quoted(path: Path) -> str:
