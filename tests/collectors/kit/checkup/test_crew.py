@@ -132,7 +132,8 @@ def test_a_claim_that_comes_late_is_not_taken_for_a_dead_process(monkeypatch: py
         os.kill(os.getpid(), signal.SIGKILL)
         yield "never said"
     told = told_by(pausing(), spool=dying(), alerts=worker())
-    assert [(each["name"], each.get("died")) for each in told] == [("hue", None), ("spool", 9), ("alerts", None)]
+    # In which order depends on the machine: one more process may be at work by then.
+    assert sorted((each["name"], each.get("died")) for each in told) == [("alerts", None), ("hue", None), ("spool", 9)]
 
 
 @pytest.mark.parametrize("check", [["x" * 9000], [Finding("pass", "", figures=("'a'=1",) * 2000)]])
