@@ -3,6 +3,7 @@
 Every wait of ours has a time-out, but an alarm does not reach the C library's name look-up: it goes on for as long as
 it likes (measured: 10 s with one silent name server, longer with three). So a thread waits beside the run, and where
 even threads stand still, because C code keeps the interpreter's lock, `faulthandler` ends the process from outside.
+It comes last: it reads the frames of all threads without that lock, and crashes now and then where any is at work.
 """
 
 import faulthandler
@@ -11,7 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-BELT_SECONDS = 1.0  # for the rescue, which writes and syncs some files; then the process ends in any case
+RESCUE_SECONDS = 1.0  # for the rescue, which writes and syncs some files; then the process ends in any case
+BELT_SECONDS = 0.4  # more, should the rescue be held up by C code of that kind
 STDERR = 2
 
 
@@ -24,7 +26,7 @@ class Watchdog:
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
         self._timer.start()
-        faulthandler.dump_traceback_later(seconds + BELT_SECONDS, exit=True, file=STDERR)
+        self._end_from_outside(seconds + RESCUE_SECONDS)
 
     def stand_down(self) -> None:
         """Let the run take whatever time it needs."""
@@ -32,8 +34,23 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     def _end(self) -> None:
+        """Called where threads run, so another one can end a rescue that takes too long."""
         try:
+            self._end_from_outside(RESCUE_SECONDS + BELT_SECONDS)
+            belt = threading.Timer(RESCUE_SECONDS, self._give_up)
+            belt.daemon = True
+            belt.start()
             self._rescue()
+        finally:
+            os._exit(self.code)
+
+    def _end_from_outside(self, seconds: float) -> None:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=STDERR)
+
+    def _give_up(self) -> None:
+        """Say where all threads are: they stand still meanwhile, for this keeps the interpreter's lock."""
+        try:
+            faulthandler.dump_traceback(STDERR)
         finally:
             os._exit(self.code)
 
