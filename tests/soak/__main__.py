@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("phases", nargs="+", choices=[*PHASES, "month", "report"])
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaving no disk mounted
     problems = 0
     for name in options.phases:
         if name == "report":

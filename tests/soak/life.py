@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -82,24 +83,35 @@ def cycle(place: Place, present: list[Mishap], look: bool) -> list[Run]:
     started = time.monotonic()
     running = [(place.start(command), Run(_name(command), place.moment)) for command in place.due()]
     runs = [run for _, run in running]
-    while running:
-        time.sleep(POLL_SECONDS)
-        if time.monotonic() - started > LONGEST_SECONDS:
-            raise TimeoutError(f"after {LONGEST_SECONDS} s there still run {running}")
-        for process, run in running[:]:
-            run.seconds = time.monotonic() - started
-            if look:
-                _look(process.pid, run)
-            if run.seconds >= kills.get(run.what, 3600) and not run.killed:
-                os.killpg(process.pid, signal.SIGKILL)
-                run.killed = True
-            ended = waited_for(process)
-            if ended:
-                run.code, run.said = ended
-                running.remove((process, run))
-                run.killed = run.killed and run.code == -signal.SIGKILL
-                run.kept = run.killed and _waits(place, run)
+    try:
+        while running:
+            time.sleep(POLL_SECONDS)
+            if time.monotonic() - started > LONGEST_SECONDS:
+                raise TimeoutError(f"after {LONGEST_SECONDS} s there still run {running}")
+            for process, run in running[:]:
+                run.seconds = time.monotonic() - started
+                if look:
+                    _look(process.pid, run)
+                if _is_over(place, process, run, kills.get(run.what, 3600)):
+                    running.remove((process, run))
+    finally:
+        for process, _ in running:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     return runs
+
+
+def _is_over(place: Place, process: "subprocess.Popen[bytes]", run: Run, kill_after: float) -> bool:
+    """Note how it went if the run has ended, and end it if its time has come."""
+    if run.seconds >= kill_after and not run.killed:
+        os.killpg(process.pid, signal.SIGKILL)
+        run.killed = True
+    ended = waited_for(process)
+    if ended:
+        run.code, run.said = ended
+        run.killed = run.killed and run.code == -signal.SIGKILL
+        run.kept = run.killed and _waits(place, run)
+    return ended is not None
 
 
 def _note(place: Place, diary: Diary) -> None:

@@ -162,4 +162,4 @@ def _sprinkled(phase: Phase, chance: Random, moments: list[datetime], is_free: l
               if each.covers(moment) and each.start < moment and each.kind in HARMED_IN_PASSING]
     for moment in chance.sample(sorted({*quiet, *harmed} - {*held}), phase.kills):
         yield Mishap("kill -9", moment, moment + phase.every, {
-            "collector": chance.choice(COLLECTORS), "seconds": round(0.02 + 0.6 * chance.random(), 3)})
+            "collector": chance.choice(COLLECTORS), "seconds": round(0.02 + 0.16 * chance.random(), 3)})

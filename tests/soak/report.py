@@ -26,7 +26,7 @@ MISHAPS = {
     "login revoked": "the refresh token is dead until a script pairs anew",
     "database held": "another program holds the database for all of the cycle",
     "database held for seconds": "another program holds the database for 1 to 8 s", "disk full": "not a byte is free",
-    "kill -9": "one run is killed 20 to 620 ms after its start",
+    "kill -9": "one run is killed 20 to 180 ms after its start",
 }
 
 
