@@ -306,7 +306,8 @@ def test_names_from_the_predecessors_file_are_taken_over_by_whichever_command_ma
 
 
 @pytest.mark.parametrize(("width", "line"), [
-    (200, f"^{UTILITY}  Utility  +Utility "), (100, f"^    {UTILITY}  hue_sensor\r$"), (60, f"^id +{UTILITY}\r$")])
+    (200, f"^{UTILITY}  Utility  +Utility "), (100, f"^    {UTILITY}  hue_sensor  20"),
+    (80, f"^    {UTILITY}  hue_sensor  20"), (60, f"^id +{UTILITY}\r$")])
 def test_a_terminal_is_filled_as_far_as_it_is_wide(lived: Home, width: int, line: str) -> None:
     shown = on_a_terminal(lived, width, "list")
     assert re.search(line, shown, re.MULTILINE)

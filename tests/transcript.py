@@ -54,7 +54,7 @@ def record(folder: Path) -> str:
 def likened(text: str) -> str:
     """Return a transcript without what differs from one session to the next: times, ages, the simulator's port."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "(time)", text)
-    text = re.sub(r"(\(time\) +)\d s ", r"\1(age) ", text)
+    text = re.sub(r"  \d s  ", "  (age)  ", text)
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:(port)", text)
 
 

@@ -16,7 +16,8 @@ from storage.reading import counted, instant, stamp
 from storage.record import Window
 
 HEADINGS = ("id", "name", "location", "type", "last reading (UTC)", "age", "battery", "offset", "active")
-BELOW = HEADINGS.index("id"), HEADINGS.index("type")  # where the terminal is not wide enough for all
+# Where the terminal is not wide enough for all: 80 columns do for both sources, called as they call themselves.
+BELOW = tuple(map(HEADINGS.index, ("id", "type", "last reading (UTC)")))
 LENGTHS = (("d", 86_400), ("h", 3_600), ("min", 60))
 # What people are told of a reason, where its name alone would say more than is known.
 REASONS = {

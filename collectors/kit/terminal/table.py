@@ -34,9 +34,9 @@ def fitted(rows: Rows, width: int | None, below: Sequence[int] = ()) -> list[str
 
 
 def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
-    kept = aligned([[cell for number, cell in enumerate(row) if number not in below] for row in rows])
-    lower = ["    " + "  ".join(row[number] for number in below) for row in rows]
-    return kept[:1] + [line for pair in zip(kept[1:], lower[1:]) for line in pair]
+    upper = aligned([[cell for number, cell in enumerate(row) if number not in below] for row in rows])
+    lower = [f"    {line}" for line in aligned([[row[number] for number in below] for row in rows])]
+    return [line for pair in zip(upper, lower) for line in pair]
 
 
 def aligned(rows: Rows) -> list[str]:

@@ -19,10 +19,18 @@ def test_a_table_that_just_fits_stays_a_table() -> None:
 def test_where_a_table_is_too_wide_some_cells_stand_below_their_row() -> None:
     assert fitted(ROWS, 19, below=(0,)) == [
         "name   age",
+        "    id",
         "Küche  3 min",
         "    hue:1",
         "部屋   -",
         "    hue:22"]
+    assert fitted(ROWS, 18, below=(0, 2)) == [
+        "name",
+        "    id      age",
+        "Küche",
+        "    hue:1   3 min",
+        "部屋",
+        "    hue:22  -"]
     assert fitted(ROWS, 20, below=(0,)) == fitted(ROWS, None)
     assert fitted(ROWS, 11, below=(0,)) == fitted(ROWS, 11)
 
