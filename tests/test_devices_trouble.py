@@ -60,6 +60,7 @@ def test_a_database_that_another_writer_holds_is_waited_for_and_then_told(stored
     with locked(manager.lock_path(stored.database), 0):
         run = stored.desk(*command)
     assert run.code == 1 and "another process holds" in run.err and "Traceback" not in run.err
+    assert run.err.startswith("devices: readings.db is in use by another program, which is waited for\n")
     assert {row["device_name"] for row in rows(stored.database, "SELECT * FROM device_registry")} == {"Kitchen", "Hall"}
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import config
-from collectors.kit.retry import retry_policy
+from collectors.kit.retry import Attempt, retry_policy
 from collectors.kit.report import Report
 from collectors.kit.stopwatch import Stopwatch
 from collectors.kit.storing import writer
@@ -52,7 +52,8 @@ class Registry:
                                 marker=configuration.data / replacement.MARKER)
         self._writing = writer(configuration, report.progress)
         self._persistent = retry_policy(configuration.retry)(
-            on=Busy, operation="store", listener=report.retry, endpoint=storage.database_path.name)
+            on=Busy, operation="store", listener=self._wait, endpoint=storage.database_path.name)
+        self._report = report
 
     def devices(self) -> list[Device]:
         """Return every device there is a trace of."""
@@ -91,6 +92,12 @@ class Registry:
             changed[:] = [devices.change(connection, device_id, alter)]
         self._write(decide)
         return changed[0]
+
+    def _wait(self, attempt: Attempt) -> None:
+        """Tell the person, once, why nothing happens."""
+        self._report.retry(attempt)
+        if attempt.attempt == 1 and attempt.outcome == "retrying":
+            self._report.warn(f"{attempt.endpoint} is in use by another program, which is waited for")
 
     def count(self, work: Work) -> int:
         """Return how many rows there are to do."""

@@ -36,7 +36,7 @@ class Visit:
 
     def speaking_as(self, source: str) -> Report:
         """Return the voice for troubles, and for how far things are, under a name."""
-        return Report(source, self.now, Manner(verbose=True), Stopwatch(), log)
+        return Report(source, self.now, Manner(verbose=True, always=True), Stopwatch(), log)
 
     @cached_property
     def configuration(self) -> config.Configuration:
