@@ -72,16 +72,19 @@ def photograph(image: Path, photo: Path) -> Path:
 def fill(ballast: Path) -> None:
     """Write that file until its disk has no room for another byte."""
     with open(ballast, "wb", buffering=0) as file:
-        while os.statvfs(ballast.parent).f_bavail:  # ext4 finds some more room whenever all is written
-            for size in (1_000_000, 4096, 1):
-                _write_on(file, size)
+        is_growing = True
+        while is_growing:  # ext4 finds some more whenever all is written, and may speak of a block that it never gives
+            is_growing = any([_write_on(file, size) for size in (1_000_000, 4096, 1)])
             os.fsync(file.fileno())
 
 
-def _write_on(file: FileIO, size: int) -> None:
+def _write_on(file: FileIO, size: int) -> bool:
+    """Write as many pieces of that size as there is room for; tell whether anything was written."""
+    before = file.tell()
     try:
         while file.write(bytes(size)) == size:
             pass
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
+    return file.tell() > before
