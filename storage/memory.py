@@ -4,11 +4,16 @@ A small JSON object in `data/<collector>.session.json`, mode 0600, for it may ho
 found out again: a lost or damaged file is an empty memory, never an error.
 """
 
+import errno
 import json
+import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 from storage.files import write_atomically
+
+FULL = errno.ENOSPC, errno.EDQUOT
+BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own (stat(2))
 
 
 class Memory(MutableMapping[str, object]):
@@ -40,18 +45,39 @@ class Memory(MutableMapping[str, object]):
         return value if isinstance(value, str) else None
 
     def save(self) -> None:
-        """Write what has changed since it was loaded. Raise OSError where that cannot be."""
+        """Write what has changed since it was loaded, on a full disk too. Raise OSError where that cannot be."""
         values = json.dumps(self._values)
-        if values != self._saved or _is_open_to_others(self._path):
-            write_atomically(self._path, values + "\n")
+        if values != self._saved or _is_to_be_written(self._path):
+            try:
+                write_atomically(self._path, values + "\n")
+            except OSError as error:
+                if error.errno not in FULL or not _overwrite(self._path, f"{values}\n".encode("ascii")):
+                    raise
             self._saved = values
 
 
-def _is_open_to_others(path: Path) -> bool:
+def _overwrite(path: Path, content: bytes) -> bool:
+    """Write into the room that the file takes already, if it is enough; torn, it would be an empty memory."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        status = os.fstat(file)
+        is_enough = len(content) <= status.st_blocks * BLOCK_BYTES
+        if is_enough:
+            os.pwrite(file, content.ljust(status.st_size), 0)
+        return is_enough
+    finally:
+        os.close(file)
+
+
+def _is_to_be_written(path: Path) -> bool:
+    """Tell whether others may read the file, or there is none yet: a full disk has room only for what is there."""
     try:
         return bool(path.stat().st_mode & 0o077)
     except FileNotFoundError:
-        return False
+        return True
 
 
 def _load(path: Path) -> dict[str, object]:

@@ -81,7 +81,7 @@ def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
     try:
         return _Run(name, cast(collectors.Collector, collector), configuration, secrets, now, watch, report).go(options)
     finally:
-        log_file.shut_down(has_spoken=report.has_spoken)
+        log_file.shut_down(has_trouble=report.has_trouble)
 
 
 def clock() -> datetime:
@@ -119,16 +119,8 @@ def _misconfigured(error: config.ConfigurationError, report: Report, name: str, 
         log_file.shut_down()
     report.idle(sentence(error), told=True)
     report.trouble(error, memory)
-    _save(memory)
+    report.remember(memory)
     return exit_code(error)
-
-
-def _save(memory: Memory | None) -> None:
-    try:
-        if memory is not None:
-            memory.save()
-    except OSError as error:  # what it holds is found out, or told, again at the next cycle
-        log.warning("cannot remember what was found: %s", error)
 
 
 class _Run:
@@ -205,7 +197,7 @@ class _Run:
         if not self.report.has_spoken:
             self.report.trouble(error, None if looks_only else self.memory)
         if not looks_only:
-            _save(self.memory)
+            self.report.remember(self.memory)
 
     def _keep_found(self, error: Exception | None) -> None:
         """Put down what has been collected so far, if it is not put down yet."""
@@ -245,7 +237,7 @@ class _Run:
         desk = mail.Desk(self.configuration.data, self.name, self.now, self.email, self.report.mask, self.deadline)
         desk.settle(self.alert, self.name, error, NotAuthorised)
         desk.settle(STORAGE_ALERT, "storage", self.store.for_a_human(trouble), Unusable)
-        _save(self.memory)
+        self.report.remember(self.memory)
         return code
 
     def _collect(self) -> tuple[Cycle, Exception | None]:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, NamedTuple, TextIO
 
+from collectors.kit import log as log_file
 from collectors.kit.log import Mask, escaped
 from collectors.kit.retry import Attempt
 from collectors.kit.stopwatch import Stopwatch
@@ -54,7 +55,7 @@ class Report:
     def __init__(self, collector: str, now: datetime, manner: Manner, watch: Stopwatch, log: logging.Logger) -> None:
         self.mask = Mask()
         self.retries: list[Retry] = []
-        self.has_spoken = False
+        self.has_spoken = self.has_trouble = False
         self._printed: Exception | None = None
         self.collector, self.now, self._manner, self.watch, self._log = collector, now, manner, watch, log
 
@@ -109,8 +110,8 @@ class Report:
         kind = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
         said = memory.get("said") if memory is not None else None
         known: dict[str, Any] = dict(said) if isinstance(said, dict) else {}
-        is_due = self._manner.verbose or _is_terminal(sys.stderr) or not self._is_recent(known.get(kind))
-        if is_due and error is not self._printed:
+        self.has_trouble = True
+        if self._is_due(known.get(kind)) and error is not self._printed:
             self.has_spoken = True
             self._write(sys.stderr, f"{self.collector}: {sentence(error)}")
             known[kind] = stamp(self.now)
@@ -120,7 +121,8 @@ class Report:
     def last_resort(self, readings: Sequence[Reading], error: Exception) -> None:
         """Print readings that found no place anywhere, and why, so that at least cron's mail keeps them."""
         if readings:
-            self.has_spoken, self._printed = True, error
+            self.has_spoken = self.has_trouble = True
+            self._printed = error
             known = [{name: value for name, value in each.row().items() if value is not None} for each in readings]
             why = escaped(self.mask(sentence(error)))
             _put(sys.stderr, f"{self.collector}: {why}; not stored: {self._json(known)}")
@@ -136,7 +138,7 @@ class Report:
     def alarm(self, text: str) -> None:
         """Tell the log, and stderr in any case, of something that no later cycle will tell again."""
         self._log.critical("%s", text)
-        self.has_spoken = True
+        self.has_spoken = self.has_trouble = True
         self._write(sys.stderr, f"{self.collector}: {text}")
 
     def warn(self, text: str) -> None:
@@ -161,6 +163,29 @@ class Report:
         """Tell whether there is somebody to print for on stdout: under cron there is not."""
         manner = self._manner
         return not manner.quiet and (manner.always or manner.verbose or _is_terminal(sys.stdout))
+
+    def remember(self, memory: Memory | None) -> None:
+        """Keep what the next run is to know: also that stderr has been told of the log's own trouble, if there is any.
+
+        A run that has other trouble keeps that of the log to itself.
+        """
+        if memory is None:
+            return
+        journal = log_file.troubled()
+        if journal is None:
+            memory.pop("said_of_log", None)
+        elif self.has_trouble or not self._is_due(memory.get("said_of_log")):
+            journal.trouble = None
+        else:
+            memory["said_of_log"] = stamp(self.now)
+        try:
+            memory.save()
+        except OSError as error:  # what it holds is found out, or told, again at the next cycle
+            self._log.warning("cannot remember what was found: %s", error)
+
+    def _is_due(self, said_at: object) -> bool:
+        """Tell whether stderr is to be told of something that it was told of then."""
+        return self._manner.verbose or _is_terminal(sys.stderr) or not self._is_recent(said_at)
 
     def _is_recent(self, said_at: object) -> bool:
         try:

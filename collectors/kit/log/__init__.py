@@ -56,13 +56,19 @@ def set_up(settings: LogSettings | None, collector: str, mask: Mask, *, retry: C
     return handler
 
 
-def shut_down(has_spoken: bool = False) -> None:
-    """Close and detach what `set_up` attached. A run that has spoken on stderr keeps the log's trouble to itself."""
+def troubled() -> RotatingLog | None:
+    """Return the log that `set_up` attached if it has trouble of its own, which stderr will be told of at its end."""
+    logs = (each for each in logging.getLogger().handlers if isinstance(each, RotatingLog))
+    return next((each for each in logs if each.trouble), None)
+
+
+def shut_down(has_trouble: bool = False) -> None:
+    """Close and detach what `set_up` attached. A run that has other trouble keeps that of the log to itself."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, Line):
             root.removeHandler(handler)
-            if has_spoken and isinstance(handler, RotatingLog):
+            if has_trouble and isinstance(handler, RotatingLog):
                 handler.trouble = None
             handler.close()
 

@@ -1,5 +1,6 @@
 """What a cycle tells: people, programs, the log, and cron, which mails whatever is printed."""
 
+import shutil
 from datetime import datetime, timezone
 from typing import Any
 
@@ -72,6 +73,23 @@ def test_a_trouble_that_comes_back_is_told_again(written: Home) -> None:
     assert said(written, 0, CannotReach("away"))
     assert not said(written, 1, degrees(20))
     assert said(written, 2, CannotReach("away"))
+
+
+def test_a_log_that_cannot_be_written_is_told_once_in_24_hours_and_again_when_it_comes_back(written: Home) -> None:
+    folder = written.log_file.parent
+    folder.write_text("a file where the folder should be")
+    assert [said(written, hours, degrees(20)) for hours in (0, 1, 23.9, 24, 25)] == [True, False, False, True, False]
+    folder.unlink()
+    assert not said(written, 26, degrees(20))
+    shutil.rmtree(folder)
+    folder.write_text("a file again")
+    assert said(written, 27, degrees(20)) and len(written.rows()) == 7
+
+
+def test_a_cycle_with_other_trouble_keeps_that_of_the_log_to_itself(written: Home) -> None:
+    written.log_file.parent.write_text("a file where the folder should be")
+    assert [said(written, hours, CannotReach("away")) for hours in (0, 1)] == [True, False]
+    assert "log cannot be opened" in written.run(collector=source(degrees(20))).err
 
 
 def test_another_kind_of_trouble_is_told_at_once(written: Home) -> None:
