@@ -17,7 +17,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from collectors.kit import log
@@ -86,12 +88,14 @@ def measure(name: str, opening: Opening, lines: int, rotations: int) -> Result:
 
 
 def _written_by_all(opening: Opening, path: Path, lines: int, max_bytes: int, backups: int) -> list[float]:
-    tasks = [(opening, path, worker, lines, max_bytes, backups) for worker in range(PROCESSES)]
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        return [each for times in pool.starmap(_written_by_one, tasks, chunksize=1) for each in times]
+    work = partial(_written_by_one, opening, path, lines=lines, max_bytes=max_bytes, backups=backups)
+    # Not a Pool, which ends its processes by SIGTERM: one that is about to wait for a lock then may never hear of it.
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as processes:
+        return [each for times in processes.map(work, range(PROCESSES)) for each in times]
 
 
-def _written_by_one(opening: Opening, path: Path, worker: int, lines: int, max_bytes: int, backups: int) -> list[float]:
+def _written_by_one(opening: Opening, path: Path, worker: int, *, lines: int, max_bytes: int,
+                    backups: int) -> list[float]:
     """Return the microseconds that each line took; opening and closing are not counted."""
     logger = logging.getLogger("log_handler")
     times = []
