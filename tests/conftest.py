@@ -2,6 +2,7 @@
 
 import logging
 import os
+import posix
 import shutil
 import signal
 import socket
@@ -21,7 +22,8 @@ pytest_plugins = ["tests.cron_house", "tests.patient"]
 # "make test" runs these after all others, one at a time: they count seconds, mount disks, start cron's daemon, or ask
 # for ports and devices of which the machine has one. Elsewhere single tests are marked where they stand.
 ALONE = ("tests/faults/", "tests/test_crontab.py", "tests/test_devices_history.py", "tests/test_healthcheck_disks.py",
-         "tests/test_healthcheck_hangs.py")
+         "tests/test_healthcheck_hangs.py", "tests/collectors/kit/test_watchdog.py",
+         "tests/collectors/kit/checkup/test_crew.py")
 
 real_connect = socket.socket.connect
 
@@ -45,6 +47,20 @@ def no_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setenv("HOME_MONITOR_CONFIG", str(tmp_path / "nowhere" / "config" / "config.yaml"))
+
+
+@pytest.fixture
+def children_unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let forked processes end when they say so: coverage has them write files first, which may take seconds."""
+    fork = os.fork
+
+    def forked() -> int:
+        child = fork()
+        if child == 0:
+            vars(os)["_exit"] = posix._exit
+            sys.settrace(None)
+        return child
+    monkeypatch.setattr(os, "fork", forked)
 
 
 @pytest.fixture(autouse=True)

@@ -148,7 +148,7 @@ def test_the_listener_hears_of_each_attempt_and_of_the_recovery() -> None:
 def test_the_listener_hears_of_exhaustion_with_the_time_it_took() -> None:
     last = told(failing(9))[-1]
     assert (last.attempt, last.outcome, last.delay_seconds) == (3, "exhausted", 0.0)
-    assert 0 <= last.elapsed_seconds < 1
+    assert 0 <= last.elapsed_seconds < 10
 
 
 def test_the_listener_hears_what_the_source_asked_for() -> None:

@@ -182,6 +182,7 @@ def test_damage_to_the_spool_is_told_where_cron_mails_it(lived_in: Home) -> None
     assert " CRITICAL hue cycle 1 damaged line of the spool" in lived_in.log()
 
 
+@pytest.mark.alone
 def test_a_spool_that_another_process_holds_is_told_and_passed_by(lived_in: Home) -> None:
     """The database takes the cycle's own readings; what waits has to wait on, which is no success."""
     spool.append(lived_in.data, a_cycle(a_reading(), at=at(days=-30)), 1.0)

@@ -5,7 +5,6 @@ Each runs in a process of its own, for that is what is ended. (tests/faults/test
 
 import ctypes
 import os
-import posix
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from collectors.kit import watchdog
 from collectors.kit.watchdog import watching
 from tests.storage.samples import start
 
+pytestmark = pytest.mark.usefixtures("children_unmeasured")
 SECONDS = 0.15
 ENOUGH = 5.0  # seconds in which every run here is over, however busy the machine
 
@@ -37,7 +37,6 @@ def note(tmp_path: Path) -> Path:
 def ended(work: Callable[[], None], said: Path | None = None) -> int | None:
     """Return the exit code of a process that does this work; None for one that did not end, which is ended then."""
     def quietly() -> None:
-        vars(os)["_exit"] = posix._exit  # not coverage's, which writes its files first
         os.dup2(os.open(said or os.devnull, os.O_WRONLY | os.O_CREAT), watchdog.STDERR)
         work()
     process = start(quietly)

@@ -1,4 +1,7 @@
-"""The crew: whatever a check tells arrives whole, short and masked."""
+"""The crew: whatever a check tells arrives whole, short and masked.
+
+In which order depends on the machine: one more process may be at work whenever it is slow.
+"""
 
 import json
 import os
@@ -13,6 +16,8 @@ from collectors.kit.checkup.crew import Crew
 from collectors.kit.mask import Mask
 from collectors.kit.stopwatch import Deadline, Stopwatch
 from storage.checkup import Finding, Findings
+
+pytestmark = pytest.mark.usefixtures("children_unmeasured")
 
 
 def isolated(work: Callable[[], object]) -> str:
@@ -77,7 +82,7 @@ def test_what_hangs_holds_up_the_others_for_a_moment_only() -> None:
         select.select([], [], [], 0.5)
         yield Finding("pass", "at last")
     told = told_by(hanging(), spool=hanging(), alerts=worker())
-    assert [each["name"] for each in told] == ["alerts", "hue", "spool"]
+    assert told[0]["name"] == "alerts" and {each["name"] for each in told[1:]} == {"hue", "spool"}
     assert float(told[0]["duration_ms"]) < 400
 
 
@@ -86,8 +91,8 @@ def test_what_dies_is_told_of_and_takes_nobody_along() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         yield "never said"
     told = told_by(dying(), spool=worker(), alerts=dying(), freshness=worker())
-    assert [(each["name"], each.get("died")) for each in told if "died" in each] == [("hue", 9), ("alerts", 9)]
-    assert [each["name"] for each in told if "message" in each] == ["spool", "freshness"]
+    assert {(each["name"], each["died"]) for each in told if "died" in each} == {("hue", 9), ("alerts", 9)}
+    assert {each["name"] for each in told if "message" in each} == {"spool", "freshness"} and len(told) == 4
 
 
 def test_after_a_fault_the_rest_is_left_to_a_fresh_process() -> None:
@@ -95,9 +100,10 @@ def test_after_a_fault_the_rest_is_left_to_a_fresh_process() -> None:
     def faulty() -> Findings:
         yield Finding("warn", str(os.getpid()))
         raise ValueError("a fault")
-    fault, after, last = told_by(faulty(), spool=worker(), alerts=worker())
-    assert fault["message"].startswith("a fault; ") and fault["code"] == 1
-    assert after["message"] == last["message"] != fault["message"].removeprefix("a fault; ")
+    told = {each["name"]: each for each in told_by(faulty(), spool=worker(), alerts=worker())}
+    fault, stranger = told["hue"]["message"].split("; ")
+    assert fault == "a fault" and told["hue"]["code"] == 1
+    assert stranger.isdigit() and stranger not in (told["spool"]["message"], told["alerts"]["message"])
 
 
 def test_what_a_dead_process_had_taken_on_unsaid_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +116,8 @@ def test_what_a_dead_process_had_taken_on_unsaid_holds_nobody_up(monkeypatch: py
         return write(pipe, data)
     monkeypatch.setattr("os.write", dying)
     watch = Stopwatch()
-    assert [each["name"] for each in told_by(worker(), spool=worker(), alerts=worker())] == ["spool", "alerts"]
-    assert watch.elapsed_ms() < 3000
+    assert {each["name"] for each in told_by(worker(), spool=worker(), alerts=worker())} == {"spool", "alerts"}
+    assert watch.elapsed_ms() < 5000, "by the deadline, in 10 s, it would be over in any case"
 
 
 def test_a_claim_that_comes_late_is_not_taken_for_a_dead_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +138,6 @@ def test_a_claim_that_comes_late_is_not_taken_for_a_dead_process(monkeypatch: py
         os.kill(os.getpid(), signal.SIGKILL)
         yield "never said"
     told = told_by(pausing(), spool=dying(), alerts=worker())
-    # In which order depends on the machine: one more process may be at work by then.
     assert sorted((each["name"], each.get("died")) for each in told) == [("alerts", None), ("hue", None), ("spool", 9)]
 
 
