@@ -116,7 +116,7 @@ def _misconfigured(error: config.ConfigurationError, report: Report, name: str, 
         memory = Memory(data / f"{name}.session.json")
         log_file.set_up(journal, name, report.mask)
         log.critical("%s", sentence(error))
-        log_file.shut_down()
+        log_file.shut_down(has_trouble=True)
     report.idle(sentence(error), told=True)
     report.trouble(error, memory)
     report.remember(memory)

@@ -129,6 +129,13 @@ def test_a_device_without_a_fresh_value_is_no_failure_but_stands_in_the_log(writ
     assert [row["device_name"] for row in devices] == ["Cellar", "made_up:1"]
 
 
+def test_a_wrong_configuration_keeps_the_logs_trouble_to_itself(home: Home) -> None:
+    home.write_config(storage={"busy_timeout_ms": "long"})
+    (home.data / "logs").write_text("a file where the folder should be")
+    told = [home.run().err for _ in range(2)]
+    assert told[0].count("\n") == 1 and "busy_timeout_ms" in told[0] and told[1] == ""
+
+
 def test_a_wrong_configuration_is_told_once_in_24_hours_too(home: Home) -> None:
     home.write_config(storage={"busy_timeout_ms": "long"})
     told = []
