@@ -64,10 +64,13 @@ def _overwrite(path: Path, content: bytes) -> bool:
         return False
     try:
         status = os.fstat(file)
-        is_enough = len(content) <= status.st_blocks * BLOCK_BYTES
-        if is_enough:
-            os.pwrite(file, content.ljust(status.st_size), 0)
-        return is_enough
+        whole = content.ljust(status.st_size)
+        if len(whole) > status.st_blocks * BLOCK_BYTES:
+            return False
+        os.fchmod(file, 0o600)
+        is_written = os.pwrite(file, whole, 0) == len(whole)
+        os.fdatasync(file)
+        return is_written
     finally:
         os.close(file)
 

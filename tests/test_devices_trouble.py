@@ -28,7 +28,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 @pytest.fixture
 def stored(home: Home) -> Home:
     """A home with a kitchen in its database, and little patience."""
-    home.write_config(storage={"busy_timeout_ms": 50}, retry={"max_attempts": 2, "base_delay_seconds": 0})
+    home.write_config(storage={"busy_timeout_ms": 50}, retry={"max_attempts": 3, "base_delay_seconds": 0})
     store(home.database, a_cycle(a_reading(), a_reading("hue:hall", name="Hall")))
     return home
 
@@ -61,6 +61,7 @@ def test_a_database_that_another_writer_holds_is_waited_for_and_then_told(stored
         run = stored.desk(*command)
     assert run.code == 1 and "another process holds" in run.err and "Traceback" not in run.err
     assert run.err.startswith("devices: readings.db is in use by another program, which is waited for\n")
+    assert run.err.count("waited for") == 1
     assert {row["device_name"] for row in rows(stored.database, "SELECT * FROM device_registry")} == {"Kitchen", "Hall"}
 
 

@@ -81,7 +81,7 @@ def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
     try:
         return _Run(name, cast(collectors.Collector, collector), configuration, secrets, now, watch, report).go(options)
     finally:
-        log_file.shut_down(has_trouble=report.has_trouble)
+        log_file.shut_down(has_spoken=report.has_spoken)
 
 
 def clock() -> datetime:
@@ -116,10 +116,10 @@ def _misconfigured(error: config.ConfigurationError, report: Report, name: str, 
         memory = Memory(data / f"{name}.session.json")
         log_file.set_up(journal, name, report.mask)
         log.critical("%s", sentence(error))
-        log_file.shut_down(has_trouble=True)
     report.idle(sentence(error), told=True)
     report.trouble(error, memory)
     report.remember(memory)
+    log_file.shut_down()
     return exit_code(error)
 
 
@@ -218,6 +218,7 @@ class _Run:
         log.info("another run is active: this cycle is left to it")
         self.report.idle("another run is active: this cycle is left to it")
         self.store.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"), is_alone=False)
+        self.report.settle_log(self.memory)
         return 0
 
     def _cycle(self) -> int:

@@ -33,7 +33,7 @@ class Manner(NamedTuple):
     verbose: bool = False
     quiet: bool = False
     as_json: bool = False
-    always: bool = False  # a dry run prints on a pipe too
+    always: bool = False  # on a pipe too: a dry run what it finds, devices.py its warnings
     table: bool = False  # every device the source offers, not only those with a value
 
 
@@ -55,7 +55,7 @@ class Report:
     def __init__(self, collector: str, now: datetime, manner: Manner, watch: Stopwatch, log: logging.Logger) -> None:
         self.mask = Mask()
         self.retries: list[Retry] = []
-        self.has_spoken = self.has_trouble = False
+        self.has_spoken = False
         self._printed: Exception | None = None
         self.collector, self.now, self._manner, self.watch, self._log = collector, now, manner, watch, log
 
@@ -110,7 +110,6 @@ class Report:
         kind = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
         said = memory.get("said") if memory is not None else None
         known: dict[str, Any] = dict(said) if isinstance(said, dict) else {}
-        self.has_trouble = True
         if self._is_due(known.get(kind)) and error is not self._printed:
             self.has_spoken = True
             self._write(sys.stderr, f"{self.collector}: {sentence(error)}")
@@ -121,8 +120,7 @@ class Report:
     def last_resort(self, readings: Sequence[Reading], error: Exception) -> None:
         """Print readings that found no place anywhere, and why, so that at least cron's mail keeps them."""
         if readings:
-            self.has_spoken = self.has_trouble = True
-            self._printed = error
+            self.has_spoken, self._printed = True, error
             known = [{name: value for name, value in each.row().items() if value is not None} for each in readings]
             why = escaped(self.mask(sentence(error)))
             _put(sys.stderr, f"{self.collector}: {why}; not stored: {self._json(known)}")
@@ -138,7 +136,7 @@ class Report:
     def alarm(self, text: str) -> None:
         """Tell the log, and stderr in any case, of something that no later cycle will tell again."""
         self._log.critical("%s", text)
-        self.has_spoken = self.has_trouble = True
+        self.has_spoken = True
         self._write(sys.stderr, f"{self.collector}: {text}")
 
     def warn(self, text: str) -> None:
@@ -164,20 +162,21 @@ class Report:
         manner = self._manner
         return not manner.quiet and (manner.always or manner.verbose or _is_terminal(sys.stdout))
 
-    def remember(self, memory: Memory | None) -> None:
-        """Keep what the next run is to know: also that stderr has been told of the log's own trouble, if there is any.
-
-        A run that has other trouble keeps that of the log to itself.
-        """
-        if memory is None:
-            return
+    def settle_log(self, memory: Memory) -> None:
+        """See to it that stderr is told of the log's own trouble when it is due, by a run that says nothing else."""
         journal = log_file.troubled()
         if journal is None:
             memory.pop("said_of_log", None)
-        elif self.has_trouble or not self._is_due(memory.get("said_of_log")):
+        elif self.has_spoken or not self._is_due(memory.get("said_of_log")):
             journal.trouble = None
         else:
             memory["said_of_log"] = stamp(self.now)
+
+    def remember(self, memory: Memory | None) -> None:
+        """Keep what the next run is to know, such as what stderr has been told."""
+        if memory is None:
+            return
+        self.settle_log(memory)
         try:
             memory.save()
         except OSError as error:  # what it holds is found out, or told, again at the next cycle

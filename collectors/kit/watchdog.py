@@ -10,7 +10,7 @@ import faulthandler
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 RESCUE_SECONDS = 1.0  # for the rescue, which writes and syncs some files; then the process ends in any case
 BELT_SECONDS = 0.4  # more, should the rescue be held up by C code of that kind
@@ -34,12 +34,13 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     def _end(self) -> None:
-        """Called where threads run, so another one can end a rescue that takes too long."""
+        """Called where threads run, so another one can end a rescue that takes too long, if it can be had."""
         try:
-            self._end_from_outside(RESCUE_SECONDS + BELT_SECONDS)
-            belt = threading.Timer(RESCUE_SECONDS, self._give_up)
-            belt.daemon = True
-            belt.start()
+            with suppress(RuntimeError):  # what Python says where no more threads may be started
+                self._end_from_outside(RESCUE_SECONDS + BELT_SECONDS)
+                belt = threading.Timer(RESCUE_SECONDS, self._give_up)
+                belt.daemon = True
+                belt.start()
             self._rescue()
         finally:
             os._exit(self.code)

@@ -15,9 +15,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from storage import spool
+from storage.memory import Memory
 from tests.home import CHECKOUT, Home, unmeasured
 from tests.simulator.server import Simulator
 from tests.storage.predecessors import leave, many_rows
@@ -42,6 +43,10 @@ class Hang:
     folder: Path = CHECKOUT
     signal: int | None = None
 
+    @property
+    def collector(self) -> str:
+        return self.module.rpartition(".")[2]
+
     def start(self) -> "subprocess.Popen[str]":
         """Start a process of its own."""
         return subprocess.Popen([*self.before, *self.home.command(module=self.module)], cwd=self.folder,
@@ -53,7 +58,8 @@ class Hang:
 class Ended:
     """How a run ended: exit code, stderr, the seconds since its process was made, and since its cycle began.
 
-    `waiting` and `rows` are the readings that are in the spool and in the database then.
+    `waiting` and `rows` are the readings that are in the spool and in the database then. `remembered` is of which kinds
+    of trouble the next run will know that they have been told.
     """
 
     code: int
@@ -62,6 +68,7 @@ class Ended:
     seconds: float
     waiting: int
     rows: int
+    remembered: frozenset[str]
 
 
 def run(hangs: dict[str, Hang]) -> dict[str, Ended]:
@@ -78,14 +85,16 @@ def run(hangs: dict[str, Hang]) -> dict[str, Ended]:
         for name in [name for name, process in running.items() if process.poll() is not None]:
             _, err = running[name].communicate()
             home = hangs[name].home
+            memory = Memory(home.data / f"{hangs[name].collector}.session.json")
             ended[name] = Ended(running.pop(name).returncode, err, now - started, now - _begun(hangs[name], now),
-                                spool.look(home.data).readings, len(home.rows()))
+                                spool.look(home.data).readings, len(home.rows()),
+                                frozenset(cast("dict[str, str]", memory.get("said", {}))))
     return ended
 
 
 def _begun(hang: Hang, now: float) -> float:
     """Return when the run took its collector's lock, with which its cycle begins; `now` if it has not yet."""
-    lock = hang.home.data / f"{hang.module.rpartition('.')[2]}.lock"
+    lock = hang.home.data / f"{hang.collector}.lock"
     return lock.stat().st_mtime if lock.exists() else now
 
 

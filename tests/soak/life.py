@@ -96,7 +96,8 @@ def cycle(place: Place, present: list[Mishap], look: bool) -> list[Run]:
                     running.remove((process, run))
     finally:
         for process, _ in running:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     return runs
 

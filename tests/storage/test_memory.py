@@ -49,6 +49,12 @@ def test_a_file_that_others_may_read_is_closed_to_them(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_an_empty_memory_has_a_file_too(path: Path) -> None:
+    """On a disk that is full by then it could not be made any more."""
+    saved(path)
+    assert path.stat().st_size > 0
+
+
 def test_on_a_full_disk_the_room_of_the_file_is_used_again(path: Path) -> None:
     """For longer values as well as for shorter ones, as far as it goes; beyond, what was saved before is kept."""
     require_disks(path.parent)
@@ -57,7 +63,9 @@ def test_on_a_full_disk_the_room_of_the_file_is_used_again(path: Path) -> None:
         fill(path.parent / "ballast")
         with pytest.raises(OSError):
             write_atomically(path, "{}")
+        path.chmod(0o644)
         assert dict(saved(path, said=1)) == dict(Memory(path)) == {"said": 1}
+        assert path.stat().st_mode & 0o777 == 0o600
         room = path.stat().st_blocks * 512
         assert dict(saved(path, said=room // 2 * "x")) == dict(Memory(path))
         with pytest.raises(OSError, match="No space left"):

@@ -1,6 +1,6 @@
 """One log file for all scripts, and the mask: the one place where text leaves the program.
 
-Nothing here ever raises into the program, and about its own trouble it says one line on stderr, once per process.
+Nothing here ever raises into the program, and about its own trouble it says one line on stderr per process at most.
 
     set_up ── RotatingLog (the file), and a stream handler when stderr is asked for
                  └── Line (time, level, collector, module, message: one line, masked)
@@ -16,7 +16,7 @@ from collectors.kit.log.line import Line
 from collectors.kit.log.rotating import RotatingLog
 from collectors.kit.mask import Mask, escaped
 
-__all__ = ["LogSettings", "Mask", "RotatingLog", "escaped", "set_up", "shut_down"]
+__all__ = ["LogSettings", "Mask", "RotatingLog", "escaped", "set_up", "shut_down", "troubled"]
 
 
 class LogSettings(Protocol):
@@ -62,13 +62,13 @@ def troubled() -> RotatingLog | None:
     return next((each for each in logs if each.trouble), None)
 
 
-def shut_down(has_trouble: bool = False) -> None:
-    """Close and detach what `set_up` attached. A run that has other trouble keeps that of the log to itself."""
+def shut_down(has_spoken: bool = False) -> None:
+    """Close and detach what `set_up` attached. A run that has spoken on stderr keeps the log's trouble to itself."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, Line):
             root.removeHandler(handler)
-            if has_trouble and isinstance(handler, RotatingLog):
+            if has_spoken and isinstance(handler, RotatingLog):
                 handler.trouble = None
             handler.close()
 

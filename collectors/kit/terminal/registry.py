@@ -53,7 +53,7 @@ class Registry:
         self._writing = writer(configuration, report.progress)
         self._persistent = retry_policy(configuration.retry)(
             on=Busy, operation="store", listener=self._wait, endpoint=storage.database_path.name)
-        self._report = report
+        self._report, self._has_told = report, False
 
     def devices(self) -> list[Device]:
         """Return every device there is a trace of."""
@@ -94,9 +94,10 @@ class Registry:
         return changed[0]
 
     def _wait(self, attempt: Attempt) -> None:
-        """Tell the person, once, why nothing happens."""
+        """Tell the person, once, why nothing happens: when the first wait was in vain."""
         self._report.retry(attempt)
-        if attempt.attempt == 1 and attempt.outcome == "retrying":
+        if attempt.outcome == "retrying" and not self._has_told:
+            self._has_told = True
             self._report.warn(f"{attempt.endpoint} is in use by another program, which is waited for")
 
     def count(self, work: Work) -> int:

@@ -86,10 +86,21 @@ def test_a_log_that_cannot_be_written_is_told_once_in_24_hours_and_again_when_it
     assert said(written, 27, degrees(20)) and len(written.rows()) == 7
 
 
-def test_a_cycle_with_other_trouble_keeps_that_of_the_log_to_itself(written: Home) -> None:
+def test_one_trouble_is_told_at_a_time_that_of_the_log_last(written: Home) -> None:
+    """However long another one goes on."""
     written.log_file.parent.write_text("a file where the folder should be")
-    assert [said(written, hours, CannotReach("away")) for hours in (0, 1)] == [True, False]
-    assert "log cannot be opened" in written.run(collector=source(degrees(20))).err
+    told = []
+    for hours in (0, 1, 2, 24, 25, 26):
+        with at(hours):
+            told.append(written.run(collector=source(CannotReach("away"))).err.partition(":")[0])
+    assert told == ["made_up", "The log cannot be opened", "", "made_up", "The log cannot be opened", ""]
+
+
+def test_a_skipped_run_tells_no_more_of_the_log_than_others(written: Home) -> None:
+    written.log_file.parent.write_text("a file where the folder should be")
+    assert said(written, 0, degrees(20))
+    with locked(written.data / "made_up.lock", 0):
+        assert not said(written, 1, degrees(20))
 
 
 def test_another_kind_of_trouble_is_told_at_once(written: Home) -> None:
@@ -129,11 +140,12 @@ def test_a_device_without_a_fresh_value_is_no_failure_but_stands_in_the_log(writ
     assert [row["device_name"] for row in devices] == ["Cellar", "made_up:1"]
 
 
-def test_a_wrong_configuration_keeps_the_logs_trouble_to_itself(home: Home) -> None:
+def test_a_wrong_configuration_tells_no_more_of_the_log_than_others(home: Home) -> None:
     home.write_config(storage={"busy_timeout_ms": "long"})
     (home.data / "logs").write_text("a file where the folder should be")
-    told = [home.run().err for _ in range(2)]
-    assert told[0].count("\n") == 1 and "busy_timeout_ms" in told[0] and told[1] == ""
+    told = [home.run().err for _ in range(3)]
+    assert [text.count("\n") for text in told] == [1, 1, 0]
+    assert "busy_timeout_ms" in told[0] and told[1].startswith("The log cannot be opened")
 
 
 def test_a_wrong_configuration_is_told_once_in_24_hours_too(home: Home) -> None:

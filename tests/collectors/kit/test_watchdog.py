@@ -99,6 +99,17 @@ def test_a_rescue_that_keeps_the_interpreters_lock_does_not_keep_the_run_alive(i
     assert ended(work, note) == 1 and note.read_text(encoding="utf-8").startswith("Timeout (")
 
 
+def test_where_no_more_threads_can_be_had_a_run_is_rescued_all_the_same(note: Path) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def work() -> None:
+        with watching(SECONDS, lambda: note.touch()):
+            vars(threading)["Timer"].start = refuse
+            wait()
+    assert ended(work) == 1 and note.exists()
+
+
 def test_a_run_that_lets_no_other_thread_run_is_ended(in_a_hurry: None, note: Path) -> None:
     def work() -> None:
         with watching(SECONDS, lambda: note.touch()):
