@@ -40,6 +40,13 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     sync(target.parent)
 
 
+def write_at(file: int, start: int, content: bytes) -> None:
+    """Write all of it into an open file, over what stands there. Raise OSError, which may leave a part of it there."""
+    while content:
+        written = os.pwrite(file, content, start)
+        start, content = start + written, content[written:]
+
+
 def sync(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -129,9 +136,14 @@ def take_on_owner(folder: Path) -> None:
         os.setuid(owner.st_uid)
 
 
+def is_closed(folder: Path) -> bool:
+    """Tell whether the present user can make nothing in the folder."""
+    return not os.access(folder, os.W_OK | os.X_OK)
+
+
 def permitted(path: Path) -> bool:
     """Tell whether the present user may write the file and SQLite's beside it, or create them where there are none."""
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if is_closed(path.parent):
         return False
     there = filter(os.path.exists, (f"{path}{end}" for end in ("", "-wal", "-shm", "-journal")))
     return all(os.path.isfile(each) and os.access(each, os.R_OK | os.W_OK) for each in there)
@@ -150,7 +162,7 @@ def make_room(folder: Path) -> str:
 
 def permit(path: Path) -> str:
     """Return the command that lets the present user write the file and its companions, or their folder."""
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if is_closed(path.parent):
         return open_up(path.parent)
     names = f"{shlex.quote(str(path))}*"
     return f"sudo chown {os.geteuid()} {names} && sudo chmod u+rw {names}"

@@ -8,9 +8,10 @@ import errno
 import json
 import os
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 
-from storage.files import write_atomically
+from storage import files
 
 FULL = errno.ENOSPC, errno.EDQUOT
 BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own (stat(2))
@@ -48,31 +49,25 @@ class Memory(MutableMapping[str, object]):
         """Write what has changed since it was loaded, on a full disk too. Raise OSError where that cannot be."""
         values = json.dumps(self._values)
         if values != self._saved or _is_to_be_written(self._path):
+            content = f"{values}\n".encode("ascii")
             try:
-                write_atomically(self._path, values + "\n")
+                files.write_atomically(self._path, content)
             except OSError as error:
-                if error.errno not in FULL or not _overwrite(self._path, f"{values}\n".encode("ascii")):
+                if error.errno not in FULL or not _overwritten(self._path, content):
                     raise
             self._saved = values
 
 
-def _overwrite(path: Path, content: bytes) -> bool:
+def _overwritten(path: Path, content: bytes) -> bool:
     """Write into the room that the file takes already, if it is enough; torn, it would be an empty memory."""
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        status = os.fstat(file)
-        whole = content.ljust(status.st_size)
-        if len(whole) > status.st_blocks * BLOCK_BYTES:
-            return False
-        os.fchmod(file, 0o600)
-        is_written = os.pwrite(file, whole, 0) == len(whole)
-        os.fdatasync(file)
-        return is_written
-    finally:
-        os.close(file)
+    with suppress(FileNotFoundError), open(path, "r+b") as file:
+        status = os.fstat(file.fileno())
+        if len(content) <= status.st_blocks * BLOCK_BYTES:
+            os.fchmod(file.fileno(), 0o600)
+            files.write_at(file.fileno(), 0, content.ljust(status.st_size))
+            os.fdatasync(file.fileno())
+            return True
+    return False
 
 
 def _is_to_be_written(path: Path) -> bool:

@@ -101,7 +101,7 @@ def let_go(folder: Path, stored: Iterable[Waiting]) -> None:
         for each in stored:
             line = each.line.rstrip(b"\n")  # whose end may have been damaged
             if os.pread(journal, len(line), each.start) == line:
-                _write(journal, each.start, b"-")
+                files.write_at(journal, each.start, b"-")
 
 
 def peek(folder: Path) -> "list[Cycle]":
@@ -212,14 +212,8 @@ def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
 
 
 def _overwrite(journal: int, start: int, content: bytes) -> None:
-    _write(journal, start, content)
+    files.write_at(journal, start, content)
     os.fdatasync(journal)
-
-
-def _write(journal: int, start: int, content: bytes) -> None:
-    while content:
-        written = os.pwrite(journal, content, start)
-        start, content = start + written, content[written:]
 
 
 def _begin_anew(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
@@ -245,7 +239,7 @@ def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int
             os.fsync(kept.fileno())
         files.sync(path.parent)
         for start, end in damaged:
-            _write(journal, start, bytes(end - start))
+            files.write_at(journal, start, bytes(end - start))
     except OSError as error:
         return f"{what} cannot be set aside in {path}: {error}"
     return f"{what} set aside in {path}; a line of it is a cycle's readings as JSON, store by hand what is to be saved"

@@ -23,9 +23,7 @@ class Watchdog:
     def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:
         self.code = 1
         self._rescue = rescue
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer = _after(seconds, self._end)
         self._end_from_outside(seconds + RESCUE_SECONDS)
 
     def stand_down(self) -> None:
@@ -38,9 +36,7 @@ class Watchdog:
         try:
             with suppress(RuntimeError):  # what Python says where no more threads may be started
                 self._end_from_outside(RESCUE_SECONDS + BELT_SECONDS)
-                belt = threading.Timer(RESCUE_SECONDS, self._give_up)
-                belt.daemon = True
-                belt.start()
+                _after(RESCUE_SECONDS, self._give_up)
             self._rescue()
         finally:
             os._exit(self.code)
@@ -54,6 +50,13 @@ class Watchdog:
             faulthandler.dump_traceback(STDERR)
         finally:
             os._exit(self.code)
+
+
+def _after(seconds: float, work: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, work)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def missing(path: Path, marker: Path) -> Finding | None:
     except OSError as error:
         trouble = files.translate(error, path)
         return Finding("critical", f"{trouble}", trouble.remedy)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if files.is_closed(folder):
         return Finding("critical", f"there is no {path}, and none can be made in {folder}",
                        f"sudo mkdir -p {_quoted(path.parent)} && {files.open_up(path.parent)}")
     return Finding("warn", f"there is no {path} yet: nothing has been collected", "python -m collectors.hue")
@@ -124,7 +124,7 @@ def _read_only(path: Path) -> Finding | None:
 
 def _closed(folder: Path) -> Finding | None:
     """Tell of a folder in which nothing can be made: a database may be written there only while its -wal stays."""
-    if os.access(folder, os.W_OK | os.X_OK):
+    if not files.is_closed(folder):
         return None
     return Finding("critical", f"nothing can be made in {folder} ({files.owner(folder)})", files.open_up(folder))
 

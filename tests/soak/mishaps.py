@@ -14,7 +14,6 @@ from tests.soak.place import Place
 from tests.soak.plan import COLLECTORS, Mishap, Phase, asked_while_throttled
 
 HUE, AMAZON, BOTH = ("hue",), ("amazon_aqm",), COLLECTORS
-FACES = ("hue", "discovery", "alexa")
 Play = Callable[[Place, Mishap], AbstractContextManager[None]]
 Lost = tuple[str, datetime]  # a device, and the cycle of which it has no reading
 
@@ -66,11 +65,17 @@ def _nothing(place: Place, mishap: Mishap) -> Iterator[None]:
     yield
 
 
-@contextmanager
-def _network_away(place: Place, mishap: Mishap) -> Iterator[None]:
-    for face in FACES:
-        place.simulator.faults.add("reset", face=face, start=mishap.start, end=mishap.end)
-    yield
+def _throughout(kind: str, *faces: str) -> Play:
+    """Return what makes every request go wrong so, for as long as it lasts."""
+    @contextmanager
+    def play(place: Place, mishap: Mishap) -> Iterator[None]:
+        for face in faces:
+            place.simulator.faults.add(kind, face=face, start=mishap.start, end=mishap.end)
+        yield
+    return play
+
+
+_network_away = _throughout("reset", "hue", "discovery", "alexa")
 
 
 @contextmanager
@@ -95,19 +100,6 @@ def _asking_for_patience(place: Place, mishap: Mishap) -> Iterator[None]:
     """The bridge asks for more than one cycle of patience, so that at every other cycle it is not asked at all."""
     seconds = round(1.5 * place.phase.every.total_seconds())
     place.simulator.faults.add("429", retry_after=seconds, start=mishap.start, end=mishap.end)
-    yield
-
-
-@contextmanager
-def _throttling(place: Place, mishap: Mishap) -> Iterator[None]:
-    place.simulator.faults.add("throttled", start=mishap.start, end=mishap.end)
-    yield
-
-
-@contextmanager
-def _dripping(place: Place, mishap: Mishap) -> Iterator[None]:
-    for face in ("hue", "alexa"):
-        place.simulator.faults.add("drip-body", face=face, start=mishap.start, end=mishap.end)
     yield
 
 
@@ -139,12 +131,6 @@ def _sensor_is_off(place: Place, mishap: Mishap) -> Iterator[None]:
 
 def _sensor_off(mishap: Mishap, house: House) -> str:
     return devices(house, "hue")[int(str(mishap.options["sensor"]))]
-
-
-@contextmanager
-def _offline(place: Place, mishap: Mishap) -> Iterator[None]:
-    place.simulator.faults.add("offline", start=mishap.start, end=mishap.end)
-    yield
 
 
 @contextmanager
@@ -202,15 +188,15 @@ KINDS: Mapping[str, Kind] = {
     "network and database": Kind(_network_and_database, costs=BOTH),
     "429": Kind(_once("429", 2, ("hue",))),  # the cloud, asking for patience, is left alone: "cloud throttles"
     "429 with a time": Kind(_asking_for_patience, costs=HUE),
-    "cloud throttles": Kind(_throttling, costs=AMAZON),
+    "cloud throttles": Kind(_throughout("throttled", "alexa"), costs=AMAZON),
     "503": Kind(_once("503", 2)),
     "bad answers": Kind(_once("500", 2)),
     "a drip": Kind(_once("drip-body", 1)),
-    "drips": Kind(_dripping, costs=BOTH),
+    "drips": Kind(_throughout("drip-body", "hue", "alexa"), costs=BOTH),
     "bridge restarts": Kind(_restarting, costs=HUE),
     "bridge moves": Kind(_moved),
     "sensor off": Kind(_sensor_is_off),
-    "monitor offline": Kind(_offline, costs=AMAZON),
+    "monitor offline": Kind(_throughout("offline", "alexa"), costs=AMAZON),
     "cookies expire": Kind(_expired),
     "login revoked": Kind(_revoked, costs=AMAZON, alarms=True),
     "database held": Kind(_held, speaks=BOTH, alarms=True),

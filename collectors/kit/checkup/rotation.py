@@ -28,13 +28,12 @@ def log_rotation(settings: config.Logging, problems: Iterable[str]) -> Findings:
 
 def _log_folder(path: Path) -> Findings:
     folder = next(each for each in path.parents if each.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    if not folder.is_dir() or files.is_closed(folder):
         yield Finding("fail", f"the log cannot be written or rotated in {folder} ({files.owner(folder)})",
                       files.open_up(folder))
     elif path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
-        names = f"{shlex.quote(str(path))}*"
-        yield Finding("fail", f"the log {path} cannot be written", f"sudo chown {os.geteuid()} {names} && sudo chmod "
-                      f"u+rw {names}" if path.is_file() else "set logging.log_file_path in config.yaml to a file")
+        yield Finding("fail", f"the log {path} cannot be written", files.permit(path) if path.is_file() else
+                      "set logging.log_file_path in config.yaml to a file")
 
 
 def _log_files(settings: config.Logging) -> Findings:

@@ -1,6 +1,5 @@
 """How a human introduces us to a source: the conversation, and what is kept of it in secrets.yaml."""
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -20,7 +19,7 @@ from collectors.kit.stopwatch import Deadline
 from collectors.kit.terminal import typed
 from config import editing
 from storage import Unusable
-from storage.files import permit, take_on_owner, write_atomically
+from storage.files import is_closed, permit, take_on_owner, write_atomically
 from storage.memory import Memory
 from storage.reading import Reading
 
@@ -61,7 +60,7 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
     log.set_up(None, source, mask)
     # Before anybody is asked to press a button: can the file be read, and written?
     _secrets(configuration, module, source)
-    if not os.access(configuration.secrets_path.parent, os.W_OK | os.X_OK):
+    if is_closed(configuration.secrets_path.parent):
         raise Unusable(f"{configuration.secrets_path} cannot be written", permit(configuration.secrets_path))
     memory = Memory(configuration.data / f"{source}.session.json")
     with Session(Deadline(PAIRING_SECONDS), retry_policy(configuration.retry), mask.learn) as http:
