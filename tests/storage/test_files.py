@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from storage import Busy, Unavailable, Unusable
-from storage.files import POLL_SECONDS, locked, permit, permitted, sync, translate, write_atomically
+from storage.files import POLL_SECONDS, locked, permit, permitted, sync, translate, write_at, write_atomically
 from tests.storage.samples import FORK, in_a_process, start
 
 
@@ -242,3 +242,13 @@ def test_a_lock_that_cannot_be_given_back_is_free_all_the_same(tmp_path: Path, m
     for _ in range(2):
         with locked(tmp_path / "readings.db.lock", 0):
             pass
+
+
+def test_what_the_disk_takes_in_pieces_is_written_whole_and_nothing_else_is_touched(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, pwrite = tmp_path / "journal", os.pwrite
+    path.write_bytes(10 * b".")
+    monkeypatch.setattr(os, "pwrite", lambda file, content, start: pwrite(file, content[:2], start))
+    with path.open("r+b") as file:
+        write_at(file.fileno(), 3, b"abcde")
+    assert path.read_bytes() == b"...abcde.."
