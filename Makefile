@@ -11,7 +11,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
 
 install: .venv/installed ## put the monitor into .venv, ready for cron
-	@.venv/bin/python -m compileall -q collectors config storage *.py
+	@.venv/bin/python -m compileall -q cli collectors config health jobs notifiers runtime storage *.py
 	@echo "Installed in .venv. Next: .venv/bin/python devices.py pair hue"
 
 demo: .venv/installed-demo ## watch it work, in a simulated house

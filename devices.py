@@ -18,20 +18,20 @@ import click
 
 import collectors
 import config
-from collectors.kit import log as log_file
-from collectors.kit.cycle import exit_code
-from collectors.kit.errors import CollectorError
-from collectors.kit.interruption import interruptible
-from collectors.kit.log import escaped
-from collectors.kit.terminal import listing, table
-from collectors.kit.terminal.registry import Registry, label
-from collectors.kit.terminal.typed import ask, degrees, span, words
-from collectors.kit.terminal.visit import Visit
-from storage import StorageError, Unavailable, Unusable, manager, replacement
-from storage.devices import Device
-from storage.files import locked, take_on_owner
-from storage.history import Deletion, Rewriting
-from storage.record import Window
+from cli import listing, table
+from cli.arguments import ask, degrees, span, words
+from cli.context import CommandContext
+from cli.registry import Registry, label
+from jobs.collect import exit_code
+from runtime import log as log_file
+from runtime.errors import RemoteError, StorageError, Unavailable, Unusable
+from runtime.files import drop_to_owner, locked
+from runtime.log import escaped
+from runtime.signals import interruptible
+from storage import lost_database, manager
+from storage.cycle_history import Window
+from storage.readings import Deletion, Rewriting
+from storage.registry import Device
 
 
 class Commands(click.Group):
@@ -45,7 +45,7 @@ class Commands(click.Group):
         try:
             with interruptible():
                 return super().invoke(context)
-        except (CollectorError, StorageError, config.ConfigurationError) as error:
+        except (RemoteError, StorageError, config.ConfigurationError) as error:
             context.obj.report.trouble(error, None)
             raise SystemExit(exit_code(error)) from None
         except OSError as error:
@@ -71,16 +71,16 @@ def main(context: click.Context, config_path: str | None) -> None:
 
     A device may be named by any part of its id or name that no other device has.
     """
-    context.obj = Visit(config.find(config_path), _clock)
+    context.obj = CommandContext(config.find(config_path), _clock)
 
 
 @main.command()
 @click.argument("source")
 @click.option("--bridge", metavar="HOST", help="The Hue bridge's address, if it is not to be looked up.")
 @click.pass_obj
-def pair(visit: Visit, source: str, bridge: str | None) -> None:
+def pair(visit: CommandContext, source: str, bridge: str | None) -> None:
     """Introduce us to a SOURCE, such as hue, and keep in secrets.yaml what it gives us."""
-    from collectors.kit.terminal import pairing  # slow to import, for requests is
+    from cli import pairing  # slow to import, for requests is
     if not pairing.can_pair(source):
         able = ", ".join(filter(pairing.can_pair, collectors.names()))
         raise click.UsageError(f"{source!r} cannot be paired; what can is: {able}")
@@ -90,15 +90,15 @@ def pair(visit: Visit, source: str, bridge: str | None) -> None:
 
 @main.command()
 @click.pass_obj
-def accept_new_database(visit: Visit) -> None:
+def accept_new_database(visit: CommandContext) -> None:
     """Let a fresh database be made in place of one that is gone or damaged, which is set aside, not deleted."""
     configuration = visit.configuration
-    take_on_owner(configuration.data)
+    drop_to_owner(configuration.data)
     database, marker = Path(os.path.realpath(configuration.storage.database_path)), visit.marker
     try:
         with locked(manager.lock_path(database), configuration.storage.busy_timeout_ms / 1000):
-            is_gone, were_stored = replacement.is_gone(database), marker.exists()
-            moved = replacement.accept(database, marker, f"{visit.now:%Y%m%dT%H%M%SZ}",
+            is_gone, were_stored = lost_database.is_gone(database), marker.exists()
+            moved = lost_database.accept(database, marker, f"{visit.now:%Y%m%dT%H%M%SZ}",
                                        partial(manager.examine, database))
     except OSError as error:
         raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
@@ -109,14 +109,14 @@ def accept_new_database(visit: Visit) -> None:
         return
     click.echo("The next cycle makes a new database, with all that waits in the spool.")
     if moved or were_stored:
-        visit.tell_what_is_lost(replacement.kept(database))
+        visit.tell_what_is_lost(lost_database.kept(database))
 
 
 @main.command("list")
 @click.option("--type", "device_type", metavar="TYPE", help="Only devices of this type, such as hue_sensor.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
 @click.pass_obj
-def show(visit: Visit, device_type: str | None, as_json: bool) -> None:
+def show(visit: CommandContext, device_type: str | None, as_json: bool) -> None:
     """Show all devices: what they are called, where they stand, when they last told anything."""
     registry = visit.registry(changing=False)
     known = visit.devices(registry)
@@ -136,7 +136,7 @@ def show(visit: Visit, device_type: str | None, as_json: bool) -> None:
 @click.argument("device", metavar="ID")
 @click.argument("name", type=words)
 @click.pass_obj
-def set_name(visit: Visit, device: str, name: str) -> None:
+def set_name(visit: CommandContext, device: str, name: str) -> None:
     """Call a device NAME from now on.
 
     Also one that was never seen: then its full ID is needed, hue:... or alexa:..., as --discover shows it.
@@ -150,7 +150,7 @@ def set_name(visit: Visit, device: str, name: str) -> None:
 @click.argument("name", type=words)
 @click.option("--recursive", is_flag=True, help="Rewrite the readings of its past, too. Collectors go on meanwhile.")
 @click.pass_obj
-def amend_name(visit: Visit, device: str, name: str, recursive: bool) -> None:
+def amend_name(visit: CommandContext, device: str, name: str, recursive: bool) -> None:
     """Correct the NAME of a device that is known."""
     registry = visit.registry()
     changed = _call(visit, registry, registry.one(device), name)
@@ -159,7 +159,7 @@ def amend_name(visit: Visit, device: str, name: str, recursive: bool) -> None:
         visit.say(f"Readings of its past that were rewritten: {count}.")
 
 
-def _call(visit: Visit, registry: Registry, device: Device, name: str) -> Device:
+def _call(visit: CommandContext, registry: Registry, device: Device, name: str) -> Device:
     changed = registry.change(device.device_id, lambda known: known.named(name))
     visit.say(f"{label(device)} is called {name} from now on.")
     if device.device_type is None and device.collector is None:
@@ -172,7 +172,7 @@ def _call(visit: Visit, registry: Registry, device: Device, name: str) -> Device
 @click.argument("place", type=words)
 @click.option("--recursive", is_flag=True, help="Rewrite the readings of its past, too. Collectors go on meanwhile.")
 @click.pass_obj
-def set_location(visit: Visit, device: str, place: str, recursive: bool) -> None:
+def set_location(visit: CommandContext, device: str, place: str, recursive: bool) -> None:
     """Say at which PLACE a device stands from now on."""
     registry = visit.registry()
     changed = registry.one(device)
@@ -191,7 +191,7 @@ def set_location(visit: Visit, device: str, place: str, recursive: bool) -> None
 @click.argument("device", metavar="ID")
 @click.argument("kelvin", metavar="DEGREES", type=degrees)
 @click.pass_obj
-def set_offset(visit: Visit, device: str, kelvin: float) -> None:
+def set_offset(visit: CommandContext, device: str, kelvin: float) -> None:
     """Add DEGREES to what a device measures from now on: -1.5, say; 0 ends it. The raw value is stored beside it."""
     registry = visit.registry()
     changed = registry.one(device)
@@ -203,7 +203,7 @@ def set_offset(visit: Visit, device: str, kelvin: float) -> None:
 @click.argument("device", metavar="ID")
 @click.option("--delete-history", is_flag=True, help="Delete its readings, too, after you have typed its whole id.")
 @click.pass_obj
-def forget(visit: Visit, device: str, delete_history: bool) -> None:
+def forget(visit: CommandContext, device: str, delete_history: bool) -> None:
     """Expect nothing of a device any more. Its readings stay, and it comes back when its source tells of it again."""
     registry = visit.registry()
     known = registry.one(device)
@@ -224,10 +224,10 @@ def forget(visit: Visit, device: str, delete_history: bool) -> None:
 @click.option("--since", type=span, default="7d", show_default=True, help="How far back: 90m, 24h, 7d, 2w.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
 @click.pass_obj
-def gaps(visit: Visit, since: timedelta, as_json: bool) -> None:
+def gaps(visit: CommandContext, since: timedelta, as_json: bool) -> None:
     """Show for each device which readings are missing, and why. The exit code is 0, gaps or not."""
     settings = visit.configuration
-    stopped = [name for name, section in settings.collectors.items() if not getattr(section, "enabled", True)]
+    stopped = [name for name, section in settings.collectors.items() if not section.enabled]
     window = Window(visit.now - since, visit.now, settings.collection.interval_seconds,
                     settings.storage.keep_cycles_days, stopped)
     registry, waiting = visit.registry(changing=False), visit.waiting()
@@ -241,7 +241,7 @@ def gaps(visit: Visit, since: timedelta, as_json: bool) -> None:
 
 @main.command()
 @click.pass_obj
-def migrate(visit: Visit) -> None:
+def migrate(visit: CommandContext) -> None:
     """Bring a database of an earlier version up to date; the next cycle would do it, too."""
     path = visit.configuration.storage.database_path
     copies = visit.registry().migrate()

@@ -2,7 +2,7 @@
 
 It only runs the components side by side and prints what they say; each check lives beside what it checks. Runs from
 anywhere, leaves no trace, and always ends in time, for this process asks nobody anything: it waits for its children,
-and ends those that hang (`collectors.kit.checkup.hands`). This file is short, for Python compiles it at each start.
+and ends those that hang (`health.hands`). This file is short, for Python compiles it at each start.
 
 Exit codes: 0 all is well, warnings allowed · 1 something failed · 2 the configuration, the secrets or the database
 failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 nobody knows.
@@ -21,20 +21,20 @@ PRINTING_SECONDS = 1.0
 def main() -> int:
     """Examine what the command line asks for, print what came of it, and return the exit code."""
     gc.disable()  # nothing here lives long enough for it to find anything
-    from collectors.kit.checkup import footing, hands
+    from health import footing, hands
     footing.find()
     with hands.at_work(_isolated, _put) as (instruct, told):
-        from collectors.kit.checkup import options, telling
-        from collectors.kit.checkup.gathering import Gathering
-        from collectors.kit.stopwatch import Deadline, Stopwatch
+        from health import options, rendering
+        from health.gathering import Gathering
+        from runtime.deadline import Deadline, Stopwatch
         asked = options.parse(_put)
         watch, deadline = Stopwatch(), Deadline.since_start(asked.timeout)
         now, end = datetime.now(timezone.utc), deadline.earlier(PRINTING_SECONDS)
         instruct(config=asked.config, only=asked.only, skip=asked.skip, is_offline=asked.offline, now=now.isoformat(),
                  end=end.moment)
         answers = Gathering(told, asked.only, end, watch).answers()
-    lines, code = telling.said(answers, asked, now.isoformat(timespec="seconds"), watch.elapsed_ms())
-    with telling.in_time(deadline, code):
+    lines, code = rendering.said(answers, asked, now.isoformat(timespec="seconds"), watch.elapsed_ms())
+    with rendering.in_time(deadline, code):
         _put(lines)
     return code
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config import credentials, predecessor
-from config.checking import Inspection
-from config.credentials import Email, Secrets
+from config import legacy_config, secrets_file
 from config.document import read
 from config.problems import ConfigurationError
+from config.secrets_file import Email, Secrets
 from config.settings import Collection, Configuration, Logging, Retry, Storage
+from config.validation import Inspection
 
 if TYPE_CHECKING:
-    from config.naming import NamedDevice
+    from config.legacy_devices import NamedDevice
 
 __all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Email", "Logging", "Retry",
            "Secrets", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
@@ -52,7 +52,7 @@ def survey(path: Path, collectors: Mapping[str, type | None]) -> tuple[Configura
     error, document = _read(path, remedy)
     if error is not None:
         collectors = {}
-    current, written = predecessor.translate(document, collectors)
+    current, written = legacy_config.translate(document, collectors)
     inspection = Inspection(path.parent.parent, written)
     inspection.note_unknown(current, (*SECTIONS, "collectors"))
     shared = {name: inspection.section(kind, current.get(name), name) for name, kind in SECTIONS.items()}
@@ -87,22 +87,22 @@ def survey_secrets(path: Path, sections: Mapping[str, type | None]) -> tuple[Sec
         error = trouble
     given = document or {}
     inspection = Inspection(path.parent.parent, private=True)
-    inspection.note_unknown(given, ("email", *sections, *predecessor.SECRETS))
+    inspection.note_unknown(given, ("email", *sections, *legacy_config.SECRETS))
     checked = {name: inspection.section(kind, given.get(name), name)
                for name, kind in sections.items() if kind is not None}
     email = None if given.get("email") is None else inspection.section(Email, given["email"], "email")
-    return Secrets(path=path, found=document is not None, sections=checked, values=credentials.values(given),
-                   logins=credentials.logins(given), email=email,
+    return Secrets(path=path, found=document is not None, sections=checked, values=secrets_file.values(given),
+                   logins=secrets_file.logins(given), email=email,
                    warnings=tuple(inspection.warnings)), error or inspection.verdict(path, remedy)
 
 
 def known_devices(path: Path) -> "list[NamedDevice]":
-    """Given config.yaml's path, return the devices that people named before there was a database (`config.naming`).
+    """Given config.yaml's path, return the devices that people named before there was a database (`config.legacy_devices`).
 
     Raise ConfigurationError for a file that cannot be read.
     """
-    from config import naming
-    return naming.known_devices(path)
+    from config import legacy_devices
+    return legacy_devices.known_devices(path)
 
 
 def _read(path: Path, remedy: str) -> tuple[ConfigurationError | None, dict[object, object]]:

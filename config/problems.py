@@ -8,18 +8,21 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from runtime.errors import HomeMonitorError
+
 LENGTH_LIMIT = 60
 PLAIN_KEY = re.compile(r"[\w.:-]{1,60}")
 HARMLESS_KEY = re.compile(r"[a-z][a-z_-]{0,30}")
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(HomeMonitorError):
     """All that is wrong with one file: a line per problem, and the remedy as something to do."""
+
+    exit_code = 2
 
     def __init__(self, path: Path, problems: Iterable[str], remedy: str) -> None:
         self.problems = tuple(problems)
-        self.remedy = remedy
-        super().__init__(f"{path}: {'; '.join(self.problems)}")
+        super().__init__(f"{path}: {'; '.join(self.problems)}", remedy)
 
 
 def shown(value: object) -> str:

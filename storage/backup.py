@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from storage.files import sync, translate
+from runtime.files import sync, translate
 
 PAGES_A_STEP = 1_000
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
-from storage import devices
-from storage.reading import Cycle, Reading, Row, Sighting, instant, stamp
+from runtime.formats import format_time, parse_time
+from storage import registry
+from storage.reading import Cycle, Reading, Row, Sighting
 
 ANSWERED = ("ok", "partial")
 COLUMNS = tuple(each.name for each in fields(Reading))
@@ -81,24 +82,24 @@ def prepare(cycle: Cycle) -> tuple[list[Row], list[Sighting]]:
     first: dict[str, Reading] = {}
     for reading in cycle.readings:
         first.setdefault(reading.device_id, reading)
-    created_at = stamp(cycle.started_at)
+    created_at = format_time(cycle.started_at)
     return [each.row() | {"created_at": created_at} for each in first.values()], list(cycle.seen())
 
 
 def write(connection: sqlite3.Connection, cycle: Cycle, rows: list[Row], sightings: list[Sighting],
           elapsed_ms: Callable[[], float], keep_days: int, has_waited: bool = False) -> Stored:
     """Write all of it; what an earlier, interrupted attempt wrote already is not written twice."""
-    known = devices.sight(connection, sightings, cycle.collector, cycle.started_at)
+    known = registry.sight(connection, sightings, cycle.collector, cycle.started_at)
     moved, stored = _store(connection, [row | _resolved(row, known) for row in rows])
-    _prune(connection, stamp(cycle.started_at - timedelta(days=keep_days)))
+    _prune(connection, format_time(cycle.started_at - timedelta(days=keep_days)))
     if cycle.outcome in ANSWERED:
-        devices.retire(connection, cycle.collector, cycle.started_at)
+        registry.retire(connection, cycle.collector, cycle.started_at)
     if not _noted(connection, cycle):
         _note(connection, cycle, len(rows), elapsed_ms, len(rows) if has_waited else 0)
     return Stored(len(rows), moved, tuple(stored))
 
 
-def _resolved(row: Row, known: dict[str, devices.Device]) -> Row:
+def _resolved(row: Row, known: dict[str, registry.Device]) -> Row:
     """Return what the registry adds to a row: its device's name and place, the temperature with its offset."""
     device = known[str(row["device_id"])]
     raw = row["temperature_celsius"] if row["temperature_raw"] is None else row["temperature_raw"]
@@ -117,7 +118,7 @@ def _store(connection: sqlite3.Connection, rows: list[Row]) -> tuple[int, list[R
 
 
 def _next_second(timestamp: str) -> str:
-    return stamp(instant(timestamp) + timedelta(seconds=1))
+    return format_time(parse_time(timestamp) + timedelta(seconds=1))
 
 
 def _prune(connection: sqlite3.Connection, before: str) -> None:
@@ -140,15 +141,15 @@ def _noted(connection: sqlite3.Connection, cycle: Cycle) -> bool:
             AND fetch_ms = ?
             AND payload_bytes = ?
             AND requests = ?
-    """, (stamp(cycle.started_at), cycle.collector, cycle.outcome, cycle.fetch_ms, cycle.payload_bytes,
+    """, (format_time(cycle.started_at), cycle.collector, cycle.outcome, cycle.fetch_ms, cycle.payload_bytes,
           cycle.requests)).fetchone() is not None
 
 
 def _note(connection: sqlite3.Connection, cycle: Cycle, stored: int, elapsed_ms: Callable[[], float],
           spooled: int) -> None:
-    started_at = stamp(cycle.started_at)
+    started_at = format_time(cycle.started_at)
     connection.executemany(INSERT_RETRY, (
-        (cycle.collector, started_at, stamp(each.at), each.operation, each.endpoint, each.attempt, each.delay_seconds,
+        (cycle.collector, started_at, format_time(each.at), each.operation, each.endpoint, each.attempt, each.delay_seconds,
          each.error_type, each.error, each.outcome) for each in cycle.retries))
     connection.execute(INSERT_CYCLE, (
         cycle.collector, started_at, elapsed_ms(), cycle.fetch_ms, cycle.payload_bytes, cycle.requests, cycle.endpoint,

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 
-from storage import record
-from storage.devices import Device
-from storage.history import seconds
+from storage import cycle_history
+from storage.cycle_history import Due, Window, moment
 from storage.reading import Cycle
-from storage.record import Due, Window, moment
+from storage.readings import seconds
+from storage.registry import Device
 
 NOTHING_RAN, OTHERS_RAN = "computer_off", "collector_not_run"  # or what ran was killed before it noted anything
 WAITING, DELETED, NOT_KNOWN = "waiting_in_the_spool", "deleted_since", "not_known"
@@ -86,14 +86,14 @@ def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Wi
 
     `waiting` are the cycles that wait in the spool: they ran, and their readings are missing for the moment.
     """
-    ran, held = record.ran(connection, window, waiting), record.held(waiting)
+    ran, held = cycle_history.ran(connection, window, waiting), cycle_history.held(waiting)
     theirs: dict[str, list[tuple[Device, list[int]]]] = {}
     for device in devices:
-        theirs.setdefault(device.collector or "", []).append((device, record.stored(connection, device, window)))
+        theirs.setdefault(device.collector or "", []).append((device, cycle_history.stored(connection, device, window)))
     found = []
     for collector, listed in theirs.items():
-        begin = record.whole_from(connection, collector, window, [stored for _, stored in listed])
-        before = record.newest_before(connection, collector, begin, waiting)
+        begin = cycle_history.whole_from(connection, collector, window, [stored for _, stored in listed])
+        before = cycle_history.newest_before(connection, collector, begin, waiting)
         found += _Reckoning(collector, window, begin, before, ran).coverages(listed, held)
     return [each for each in found if each.since is not None or each.stored or each.device.is_active]
 

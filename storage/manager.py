@@ -17,20 +17,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage import Busy, Damaged, StorageError, Unavailable, Unusable, files, replacement, schema
+from runtime import files
+from runtime.errors import Busy, Damaged, StorageError, Unavailable, Unusable
+from runtime.formats import format_time
+from storage import lost_database, schema
 from storage.backup import back_up, read_only
-from storage.notation import stamp
 
 if TYPE_CHECKING:
     from storage.cycles import Stored
     from storage.reading import Cycle
-    from storage.spool import Waiting
+    from storage.spool import SpooledCycle
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
-BEGIN_ANEW = f"put a good copy in its place, or set it aside and begin a new one: {replacement.ACCEPT}"
+BEGIN_ANEW = f"put a good copy in its place, or set it aside and begin a new one: {lost_database.ACCEPT}"
 PERMANENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA,
              sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE)
 FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
@@ -79,7 +81,7 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
 
 def _connect(path: Path, seconds: float, marker: Path | None) -> Writer:
     if marker is not None:
-        replacement.check(path, marker)
+        lost_database.check(path, marker)
     return sqlite3.connect(path, timeout=seconds, isolation_level=None, factory=Writer)
 
 
@@ -141,7 +143,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
     still to bring up to date.
     """
     if marker is not None:
-        replacement.check(path, marker)
+        lost_database.check(path, marker)
     try:
         os.stat(path)
     except FileNotFoundError as error:
@@ -187,11 +189,11 @@ def _tell_moved(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
     if stored.moved_seconds:
         connection.later.append(partial(
             log.warning, "%s: other values have the second %s (was the clock set back?); these stand %d s later",
-            cycle.collector, stamp(cycle.started_at), stored.moved_seconds))
+            cycle.collector, format_time(cycle.started_at), stored.moved_seconds))
 
 
-def add_waiting(connection: Writer, waiting: "Iterable[Waiting]", *,
-                keep_days: int) -> "tuple[list[Waiting], StorageError | None]":
+def add_waiting(connection: Writer, waiting: "Iterable[SpooledCycle]", *,
+                keep_days: int) -> "tuple[list[SpooledCycle], StorageError | None]":
     """Store cycles that waited in the spool, in one transaction; return the stored ones and why others are refused.
 
     One that the database refuses for what it is must not keep the others waiting.
@@ -208,7 +210,7 @@ def add_waiting(connection: Writer, waiting: "Iterable[Waiting]", *,
                 if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF not in PERMANENT:
                     raise
                 refusal = Unusable(
-                    f"the database refuses the cycle of {each.cycle.collector} of {stamp(each.cycle.started_at)}, "
+                    f"the database refuses the cycle of {each.cycle.collector} of {format_time(each.cycle.started_at)}, "
                     f"which waits in the spool: {error}", "report it, with data/spool.journal")
             else:
                 stored.append(each)
@@ -267,7 +269,7 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     # What SQLite cannot open for writing, for whatever reason, it opens for reading, and finds it read-only then.
     may_pass = code == sqlite3.SQLITE_CANTOPEN or error.sqlite_errorcode == sqlite3.SQLITE_READONLY
     if not files.permitted(path) if may_pass else code in FORBIDDEN:
-        return Unusable(f"not permitted to use {path}: {reason}", files.permit(path))
+        return Unusable(f"not permitted to use {path}: {reason}", files.chown_file_command(path))
     # A disk without room lets nobody create the -shm file, which SQLite calls an I/O error.
     hint = "; is the disk full?" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else ""
     return Unavailable(f"{path} cannot be used now: {reason}{hint}")

@@ -10,10 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from storage.notation import TEXT_LIMIT, counted, instant, number, printable, stamp
-
-__all__ = ["RESOLVED", "TEXT_LIMIT", "Cycle", "Reading", "Retry", "Row", "Sighting", "counted", "instant", "masked",
-           "number", "printable", "stamp"]
+from runtime.formats import format_time, one_line, parse_time
 
 RESOLVED = ("name", "location", "temperature_celsius", "temperature_raw")  # what the registry has a say in
 
@@ -83,7 +80,7 @@ class Reading:
     def as_stored(self, row: Row) -> "Reading":
         """Return this reading as the database has it: moved in time, under the registry's name, place and offset."""
         changed: dict[str, Any] = {name: row[name] for name in RESOLVED}
-        return replace(self, timestamp=instant(str(row["timestamp"])), **changed)
+        return replace(self, timestamp=parse_time(str(row["timestamp"])), **changed)
 
     def row(self) -> Row:
         """Return the columns and their values as SQLite and JSON take them."""
@@ -92,7 +89,7 @@ class Reading:
 
 def _plain(value: str | float | int | datetime | None) -> str | float | int | None:
     if isinstance(value, datetime):
-        return stamp(value)
+        return format_time(value)
     return int(value) if isinstance(value, bool) else value
 
 
@@ -106,7 +103,7 @@ def _clean(record: "Sighting | Reading | Retry | Cycle", names: Iterable[str] = 
     """Make each named text one printable line, and of every other one what UTF-8, and so SQLite, can hold."""
     for name, value in vars(record).items():
         if name in names:
-            object.__setattr__(record, name, printable(value))
+            object.__setattr__(record, name, one_line(value))
         elif isinstance(value, str) and not value.isascii():
             object.__setattr__(record, name, value.encode("utf-8", "replace").decode("utf-8"))
 

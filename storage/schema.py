@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from storage import Unusable, predecessor
+from runtime.errors import Unusable
+from storage import legacy_database
 
 if TYPE_CHECKING:
-    from storage.devices import Device
+    from storage.registry import Device
 
 Progress = Callable[[str, int, int], None]
 Adopt: TypeAlias = "Callable[[], Iterable[Device]]"
@@ -115,7 +116,7 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
                        f"knows {len(MIGRATIONS)})",
                        "update this program: git pull --rebase --autostash && make install")
-    predecessor.check(connection, path, reached > 0)
+    legacy_database.check(connection, path, reached > 0)
     return range(reached + 1, len(MIGRATIONS) + 1)
 
 
@@ -126,7 +127,7 @@ def version(connection: sqlite3.Connection) -> int:
 
 def needs_copy(connection: sqlite3.Connection) -> bool:
     """Tell whether there are readings or names to copy before a migration."""
-    return any(connection.execute(f"PRAGMA table_info({table})").fetchall() for table in predecessor.REQUIRED)
+    return any(connection.execute(f"PRAGMA table_info({table})").fetchall() for table in legacy_database.REQUIRED)
 
 
 def apply(connection: sqlite3.Connection, number: int, adopt: Adopt, progress: Progress) -> Iterable[str]:
@@ -138,15 +139,15 @@ def apply(connection: sqlite3.Connection, number: int, adopt: Adopt, progress: P
 
 def _first(connection: sqlite3.Connection, adopt: Adopt, progress: Progress) -> Iterable[str]:
     """Create the tables; fill them with what the predecessor left, if it left anything."""
-    left = predecessor.set_aside(connection)
+    left = legacy_database.set_aside(connection)
     for table in (READINGS, DEVICE_REGISTRY, COLLECTION_CYCLES, RETRY_EVENTS):
         connection.execute(table)
-    told = predecessor.bring_over(connection, left, progress)
+    told = legacy_database.bring_over(connection, left, progress)
     connection.execute("CREATE INDEX readings_timestamp ON readings (timestamp)")
     connection.execute("CREATE INDEX collection_cycles_started_at ON collection_cycles (started_at)")
     connection.execute("CREATE INDEX retry_events_cycle_started_at ON retry_events (cycle_started_at)")
-    from storage import devices  # once in a database's life
-    devices.adopt(connection, adopt())
+    from storage import registry  # once in a database's life
+    registry.adopt(connection, adopt())
     return told
 
 

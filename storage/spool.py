@@ -22,8 +22,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storage import Unusable, files
-from storage.notation import instant, stamp
+from runtime import files
+from runtime.errors import Unusable
+from runtime.formats import format_time, parse_time
 
 if TYPE_CHECKING:
     from storage.reading import Cycle, Reading, Retry, Sighting
@@ -38,7 +39,7 @@ HEAD = re.compile(rb"([+-])([0-9a-f]{8}) ([0-9]{1,7}) ")
 BLANK = b"\0\n"
 
 
-class Waiting(NamedTuple):
+class SpooledCycle(NamedTuple):
     """A cycle that waits, what it took until it was put down (ms), and its line and where that stands."""
 
     cycle: "Cycle"
@@ -64,7 +65,7 @@ class Full(Unusable):
     """The spool has no room for the cycle."""
 
 
-def append(folder: Path, cycle: "Cycle", duration_ms: float) -> Waiting:
+def append(folder: Path, cycle: "Cycle", duration_ms: float) -> SpooledCycle:
     """Put a cycle down, on the disk when this returns. Raise Full where there is no room, else a StorageError."""
     body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
     line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
@@ -76,10 +77,10 @@ def append(folder: Path, cycle: "Cycle", duration_ms: float) -> Waiting:
             _overwrite(journal, start, written)
         except OSError as error:
             _begin_anew(folder / NAME, content, start, written, error)
-    return Waiting(cycle, duration_ms, start, line)
+    return SpooledCycle(cycle, duration_ms, start, line)
 
 
-def waiting(folder: Path, tell: Callable[[str], None] = log.critical) -> list[Waiting]:
+def waiting(folder: Path, tell: Callable[[str], None] = log.critical) -> list[SpooledCycle]:
     """Return the cycles that wait, oldest first, after setting aside what is damaged and telling of it.
 
     Raise StorageError.
@@ -92,7 +93,7 @@ def waiting(folder: Path, tell: Callable[[str], None] = log.critical) -> list[Wa
     return sorted(found, key=lambda each: each.cycle.started_at)
 
 
-def let_go(folder: Path, stored: Iterable[Waiting]) -> None:
+def let_go(folder: Path, stored: Iterable[SpooledCycle]) -> None:
     """Mark cycles as stored. Raise StorageError; they are replayed then, which changes nothing.
 
     This need not be on the disk at once: whoever appends next sees to it.
@@ -120,7 +121,7 @@ def look(folder: Path) -> Look:
         set_aside=unread + (bad.stat().st_size if bad.exists() else 0))
 
 
-def _seen(folder: Path) -> tuple[list[Waiting], list[tuple[int, int]]]:
+def _seen(folder: Path) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
     """Return what the spool holds, as far as it can be seen without its lock."""
     try:
         with (folder / NAME).open("rb") as file:
@@ -130,14 +131,14 @@ def _seen(folder: Path) -> tuple[list[Waiting], list[tuple[int, int]]]:
     return _sorted_out(content)
 
 
-def _sorted_out(content: bytes) -> tuple[list[Waiting], list[tuple[int, int]]]:
+def _sorted_out(content: bytes) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
     """Return the cycles that wait, in the order of the file, and where it is damaged."""
     found, damaged = [], []
     for start, end, sign in _pieces(content):
         piece = content[start:end]
         cycle = _parse(piece) if sign == b"+" else None
         if cycle is not None:
-            found.append(Waiting(*cycle, start, piece + b"\n"))
+            found.append(SpooledCycle(*cycle, start, piece + b"\n"))
         elif sign != b"-":
             damaged.append((start, end))
     return found, damaged
@@ -263,7 +264,7 @@ def _shared(reading: "Reading") -> dict[str, Any]:
 
 def _said(record: "Cycle | Reading | Sighting | Retry", known: dict[str, Any]) -> dict[str, Any]:
     values = {each.name: (getattr(record, each.name), known.get(each.name, each.default)) for each in fields(record)}
-    return {name: stamp(value) if isinstance(value, datetime) else value
+    return {name: format_time(value) if isinstance(value, datetime) else value
             for name, (value, expected) in values.items() if value != expected}
 
 
@@ -285,5 +286,5 @@ def _parse(line: bytes) -> "tuple[Cycle, float] | None":
 
 
 def _with_times(told: dict[str, Any]) -> dict[str, Any]:
-    return told | {name: instant(told[name]) for name in ("started_at", "timestamp", "measured_at", "at")
+    return told | {name: parse_time(told[name]) for name in ("started_at", "timestamp", "measured_at", "at")
                    if told.get(name) is not None}

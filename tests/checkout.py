@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "runtime", "storage")  # the program's packages
 
 
 def make_checkout(home: Path) -> None:
     """Put the program into a folder, with a .venv/bin/python, and no settings."""
-    for name in ("collectors", "config", "storage"):
+    for name in ROOMS:
         shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"),
                         dirs_exist_ok=True)
     for name in ("healthcheck.py", "devices.py"):

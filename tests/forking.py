@@ -1,7 +1,7 @@
 """Runs of the collectors that are forked from a process which has imported everything, so that many can be afforded.
 
 Most of the time that a script of cron's takes goes by before its first line: Python starts, and imports. A forked run
-begins at `cycle.run`; all else of it is real: its process, its files, its locks, its exit code. It is not measured for
+begins at `collect.run`; all else of it is real: its process, its files, its locks, its exit code. It is not measured for
 coverage, which would cost more than the run.
 """
 
@@ -14,10 +14,15 @@ from multiprocessing import forkserver
 from pathlib import Path
 from unittest import mock
 
+import cli
 import collectors
 import config
+import health
+import jobs
+import notifiers
+import runtime
 import storage
-from collectors.kit import cycle
+from jobs import collect
 from tests.home import Home, Outcome, unmeasured
 
 FORKING = multiprocessing.get_context("forkserver")
@@ -47,7 +52,7 @@ class Forked:
 @cache
 def prepare() -> None:
     """Start the process that the runs are forked from, unmeasured, and with everything imported that they need."""
-    modules = [module.name for package in (collectors, config, storage)
+    modules = [module.name for package in (cli, collectors, config, health, jobs, notifiers, runtime, storage)
                for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
     FORKING.set_forkserver_preload([
         __name__, "tests.faults.forked", "requests", "yaml", "encodings.idna",
@@ -64,4 +69,4 @@ def say_into(out: str, err: str) -> None:
 
 def _run(collector: str, arguments: list[str], said: str) -> None:
     say_into(f"{said}/out", f"{said}/err")
-    raise SystemExit(cycle.run(collectors.load(collector), arguments))
+    raise SystemExit(collect.run(collectors.load(collector), arguments))

@@ -21,10 +21,9 @@ import yaml
 
 import devices
 from collectors import hue
-from collectors.kit import cycle
+from jobs import collect
+from tests.checkout import CHECKOUT
 from tests.simulator.server import Simulator
-
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def unmeasured() -> dict[str, str]:
@@ -95,7 +94,7 @@ class Home:
         """Run one cycle in this process, with stdout and stderr no terminals, as under cron."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            code = cycle.run(collector, ["--config", str(self.config), *arguments])
+            code = collect.run(collector, ["--config", str(self.config), *arguments])
         return Outcome(code, out.getvalue(), err.getvalue())
 
     def wait_for_the_next_second(self) -> None:

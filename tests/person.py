@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.moments import tidy_up_after
+from tests.fake_clock import tidy_up_after
 from tests.simulator.server import Simulator
 
 

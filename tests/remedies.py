@@ -10,15 +10,16 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-from storage import replacement
-from tests.home import CHECKOUT, unmeasured
-from tests.patient import Patient
+from storage import lost_database
+from tests.checked_home import Patient
+from tests.checkout import CHECKOUT
+from tests.home import unmeasured
 from tests.storage.samples import a_cycle, a_reading, store
 
 PAIR_HUE = "python devices.py pair hue"
 PAIR_AMAZON = "python devices.py pair amazon_aqm"
 COLLECT = "python -m collectors.hue"
-ACCEPT = replacement.ACCEPT
+ACCEPT = lost_database.ACCEPT
 
 
 def command(text: str, *after: str) -> Callable[[Patient, str], None]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import wounds
-from tests.patient import Patient
+from tests import damage
+from tests.checked_home import Patient
 from tests.remedies import (
     ACCEPT,
     COLLECT,
@@ -37,29 +37,29 @@ class Scenario:
 
 SCENARIOS = {
     "config.yaml is missing": Scenario(
-        wounds.without_config, "configuration", "fail", 2, "there is no such file", copy_config),
+        damage.without_config, "configuration", "fail", 2, "there is no such file", copy_config),
     "config.yaml cannot be read": Scenario(
         lambda patient: patient.take_back(patient.config, 0o600), "configuration", "fail", 2, "Permission denied",
         command("sudo chown 54321 {config} && sudo chmod u+rw {config}"), as_root_only=True),
     "config.yaml is no YAML": Scenario(
-        lambda patient: wounds.write(patient, patient.config, "collection: [1, 2\nretry: }"), "configuration", "fail",
+        lambda patient: damage.write(patient, patient.config, "collection: [1, 2\nretry: }"), "configuration", "fail",
         2, "line 2", key("correct {config}", Patient.write_config)),
     "wrong types and ranges, all at once": Scenario(
-        wounds.wrong_values, "configuration", "fail", 2,
+        damage.wrong_values, "configuration", "fail", 2,
         "collection.interval_seconds: 5 is out of range; allowed is 30 to 86400; "
         "storage.busy_timeout_ms: 'long' is not a whole number; allowed is 0 to 60000; "
         "logging.level: 'LOUD' is not one of the choices; allowed is DEBUG",
-        key("correct {config}", wounds.right_values)),
+        key("correct {config}", damage.right_values)),
     "an unknown key": Scenario(
         lambda patient: patient.write_config(colection={}), "configuration", "warn", 0, "did you mean collection?",
-        key("correct {config}, or take that line out", wounds.right_values)),
+        key("correct {config}, or take that line out", damage.right_values)),
     "secrets.yaml is missing": Scenario(
-        wounds.without_secrets, "secrets", "fail", 2, "there is no", pair_with_hue),
+        damage.without_secrets, "secrets", "fail", 2, "there is no", pair_with_hue),
     "secrets.yaml is no YAML": Scenario(
-        lambda patient: wounds.write(patient, patient.secrets, "hue: {"), "secrets", "fail", 2, "not valid YAML",
+        lambda patient: damage.write(patient, patient.secrets, "hue: {"), "secrets", "fail", 2, "not valid YAML",
         key("correct {secrets}", Patient.keep_secrets)),
     "secrets.yaml cannot be read": Scenario(
-        wounds.lock_away, "secrets", "fail", 2, "Permission denied",
+        damage.lock_away, "secrets", "fail", 2, "Permission denied",
         command("sudo chown 54321 {secrets} && sudo chmod u+rw {secrets}"), as_root_only=True),
     "secrets.yaml can be read by others": Scenario(
         lambda patient: patient.secrets.chmod(0o644), "secrets", "warn", 0, "others on this machine may read",
@@ -77,77 +77,77 @@ SCENARIOS = {
         lambda patient: patient.data.chmod(0o555), "database_write", "fail", 2, "nothing can be made in",
         command("sudo chown 54321 {data} && sudo chmod u+rwx {data}"), as_root_only=True),
     "the folder of the database cannot be made": Scenario(
-        wounds.wall_up, "database_write", "fail", 2, "none can be made", command(
+        damage.wall_up, "database_write", "fail", 2, "none can be made", command(
             "sudo mkdir -p {home}/vault/deep && sudo chown 54321 {home}/vault/deep && sudo chmod u+rwx "
             "{home}/vault/deep", "hue"), as_root_only=True),
     "the database is a folder": Scenario(
-        wounds.become_folder, "database_write", "fail", 2, "is a folder",
-        key("set storage.database_path in config.yaml to a file", wounds.other_database)),
+        damage.become_folder, "database_write", "fail", 2, "is a folder",
+        key("set storage.database_path in config.yaml to a file", damage.other_database)),
     "the database is none": Scenario(
-        wounds.become_diary, "database_write", "fail", 2, "damaged or not a database", command(ACCEPT, "hue")),
+        damage.become_diary, "database_write", "fail", 2, "damaged or not a database", command(ACCEPT, "hue")),
     "the database is damaged": Scenario(
-        wounds.damage, "database_write", "fail", 2, "damaged or not a database", command(ACCEPT, "hue")),
+        damage.damage, "database_write", "fail", 2, "damaged or not a database", command(ACCEPT, "hue")),
     "the database is gone": Scenario(
-        wounds.lose_database, "database_write", "fail", 2, "is gone, though readings were stored",
+        damage.lose_database, "database_write", "fail", 2, "is gone, though readings were stored",
         command(ACCEPT, "hue")),
     "the database is newer than the program": Scenario(
-        lambda patient: wounds.execute(patient, "PRAGMA user_version = 99"), "database_write", "fail", 2,
+        lambda patient: damage.execute(patient, "PRAGMA user_version = 99"), "database_write", "fail", 2,
         "written by a newer version", key(
             "git pull --rebase --autostash && make install",
-            lambda patient: wounds.execute(patient, "PRAGMA user_version = 1"))),
+            lambda patient: damage.execute(patient, "PRAGMA user_version = 1"))),
     "WAL is off": Scenario(
-        lambda patient: wounds.execute(patient, "PRAGMA journal_mode = DELETE"), "database_wal", "fail", 1,
+        lambda patient: damage.execute(patient, "PRAGMA journal_mode = DELETE"), "database_wal", "fail", 1,
         "write-ahead logging is off", command(COLLECT)),
     "WAL is turned off": Scenario(
-        lambda patient: wounds.turn_wal(patient, False), "database_wal", "fail", 1, "write-ahead logging is off",
-        key("set storage.enable_wal_mode to true", lambda patient: wounds.turn_wal(patient, True))),
+        lambda patient: damage.turn_wal(patient, False), "database_wal", "fail", 1, "write-ahead logging is off",
+        key("set storage.enable_wal_mode to true", lambda patient: damage.turn_wal(patient, True))),
     "the log cannot be written": Scenario(
         lambda patient: patient.log_file.parent.chmod(0o555), "log_rotation", "fail", 1, "cannot be written or rotated",
         command("sudo chown 54321 {data}/logs && sudo chmod u+rwx {data}/logs"), as_root_only=True),
     "rotation settings are wrong": Scenario(
         lambda patient: patient.write_config(logging={"max_bytes": 10}), "log_rotation", "fail", 2,
-        "logging.max_bytes: 10 is out of range", key("correct logging.max_bytes in config.yaml", wounds.right_values)),
+        "logging.max_bytes: 10 is out of range", key("correct logging.max_bytes in config.yaml", damage.right_values)),
     "the logs may outgrow the disk": Scenario(
-        wounds.unrotatable, "log_rotation", "fail", 1, "disk", key("set logging.", wounds.right_values)),
+        damage.unrotatable, "log_rotation", "fail", 1, "disk", key("set logging.", damage.right_values)),
     "a folder is in the way of the rotation": Scenario(
         lambda patient: Path(f"{patient.log_file}.1").mkdir(), "log_rotation", "fail", 1, "cannot be rotated",
         command("mv {log}.1 {log}.1.folder")),
     "the bridge does not answer": Scenario(
-        wounds.unreachable, "hue", "fail", 1, "cannot be reached: connection refused",
-        key("set collectors.hue.bridge_ip in config.yaml to its address", wounds.reachable)),
+        damage.unreachable, "hue", "fail", 1, "cannot be reached: connection refused",
+        key("set collectors.hue.bridge_ip in config.yaml to its address", damage.reachable)),
     "another bridge is at the address": Scenario(
-        wounds.stranger, "hue", "fail", 1, "presents a certificate that is not the one to trust",
-        key("set collectors.hue.bridge_ip in config.yaml to ours", wounds.reachable)),
+        damage.stranger, "hue", "fail", 1, "presents a certificate that is not the one to trust",
+        key("set collectors.hue.bridge_ip in config.yaml to ours", damage.reachable)),
     "another bridge takes our key": Scenario(
-        wounds.impostor, "hue", "fail", 1, "another bridge than",
-        key("set collectors.hue.bridge_ip in config.yaml to ours", wounds.unmasked)),
+        damage.impostor, "hue", "fail", 1, "another bridge than",
+        key("set collectors.hue.bridge_ip in config.yaml to ours", damage.unmasked)),
     "the bridge refuses our key": Scenario(
-        wounds.forgotten, "hue", "fail", 1, "the bridge refuses our key", pair_with_hue),
+        damage.forgotten, "hue", "fail", 1, "the bridge refuses our key", pair_with_hue),
     "Amazon refuses our login": Scenario(
-        wounds.refuse_login, "amazon_aqm", "fail", 1, "Amazon refuses our login", pair_with_amazon),
+        damage.refuse_login, "amazon_aqm", "fail", 1, "Amazon refuses our login", pair_with_amazon),
     "Amazon asks for patience": Scenario(
-        wounds.throttle, "amazon_aqm", "warn", 0, "asks for patience", wait_for_amazon),
+        damage.throttle, "amazon_aqm", "warn", 0, "asks for patience", wait_for_amazon),
     "the wrong country": Scenario(
         lambda patient: patient.configure("amazon_aqm", domain="amazon.fr"), "amazon_aqm", "fail", 1,
         "no monitor in this account on amazon.fr", key(
             "set collectors.amazon_aqm.domain to the Amazon site", lambda patient: patient.configure(
                 "amazon_aqm", domain="amazon.co.uk"))),
     "readings wait in the spool": Scenario(
-        wounds.fill_spool, "spool", "warn", 0, "5 readings of 1 cycle wait for the database", command(COLLECT)),
+        damage.fill_spool, "spool", "warn", 0, "5 readings of 1 cycle wait for the database", command(COLLECT)),
     "a part of the spool was damaged": Scenario(
-        wounds.damage_spool, "spool", "fail", 1, "bytes of the spool were damaged", command("rm {data}/spool.bad")),
+        damage.damage_spool, "spool", "fail", 1, "bytes of the spool were damaged", command("rm {data}/spool.bad")),
     "the spool is not ours to write": Scenario(
-        wounds.take_spool_away, "spool", "fail", 1, "spool.journal cannot be written: no reading can wait there",
+        damage.take_spool_away, "spool", "fail", 1, "spool.journal cannot be written: no reading can wait there",
         command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"), as_root_only=True),
     "a device is silent": Scenario(
-        wounds.silence, "freshness", "fail", 1, "Cellar (hue:cellar) has been silent since", speak),
+        damage.silence, "freshness", "fail", 1, "Cellar (hue:cellar) has been silent since", speak),
     "nothing is collected any more": Scenario(
-        wounds.stop_cron, "freshness", "fail", 1,
+        damage.stop_cron, "freshness", "fail", 1,
         "no reading of any device since 2026-01-01T00:00:00+00:00: is cron running?", command(COLLECT, "amazon_aqm")),
     "a human is needed already": Scenario(
-        wounds.ask_for_human, "alerts", "fail", 1, "ALERT_HUE_PAIRING_NEEDED.txt since", pair_and_collect),
+        damage.ask_for_human, "alerts", "fail", 1, "ALERT_HUE_PAIRING_NEEDED.txt since", pair_and_collect),
     "an alert for which the disk had no room": Scenario(
         lambda patient: (patient.data / "ALERT_STORAGE_FAILING.txt").touch(), "alerts", "fail", 1,
         "ALERT_STORAGE_FAILING.txt stands, but says nothing", make_room),
-    "the -wal has grown": Scenario(wounds.grow_wal, "database_wal", "warn", 0, "-wal has grown to 17 MB", end_reader),
+    "the -wal has grown": Scenario(damage.grow_wal, "database_wal", "warn", 0, "-wal has grown to 17 MB", end_reader),
 }

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.haunted import PASSWORD, Haunted
-from tests.home import CHECKOUT, Home
+from tests.canary_home import PASSWORD, Haunted
+from tests.checkout import CHECKOUT, ROOMS
+from tests.echo_server import Parrot
+from tests.home import Home
 from tests.mail_server import MailServer
-from tests.parrot import Parrot
 from tests.simulator.faults import ALEXA_KINDS, AT_THE_EXCHANGE, KINDS, ON_THE_WIRE
 from tests.simulator.server import Simulator
 
@@ -28,13 +29,14 @@ MANNERS = (["-v", "--json"], ["-v", "--discover"], ["--json", "--dry-run"], ["-v
 FAULTY = '''"""A source with a fault in it."""
 import sys
 from dataclasses import dataclass
-from collectors.kit import cycle
+import jobs.collect
+from collectors import CollectorSettings, NoSecrets
 from storage.reading import Reading
 @dataclass(frozen=True)
-class Settings:
+class Settings(CollectorSettings):
     enabled: bool = True
 @dataclass(frozen=True)
-class Secrets:
+class Secrets(NoSecrets):
     token: str = ""
 class Torn(Reading):
     def row(self):
@@ -48,7 +50,7 @@ def collect(settings, secrets, http, memory, now):
     except KeyError as error:
         raise RuntimeError(f"{secrets.token!r} {quote(secrets.token)} {[secrets.token]}") from error
 if __name__ == "__main__":
-    cycle.main(sys.modules[__name__])
+    jobs.collect.main(sys.modules[__name__])
 '''
 
 
@@ -184,7 +186,7 @@ def test_nothing_shows_when_secrets_yaml_is_none_of_our_making(house: Haunted) -
 
 @pytest.mark.parametrize("manner", [[], ["-v"], ["--json", "--dry-run"]], ids=" ".join)
 def test_nothing_shows_of_a_fault_in_the_program(manner: list[str], house: Haunted, tmp_path: Path) -> None:
-    for name in ("collectors", "config", "storage"):
+    for name in ROOMS:
         shutil.copytree(CHECKOUT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"))
     (tmp_path / "collectors" / "faulty.py").write_text(FAULTY, encoding="utf-8")
     token = 'Atnr|SimulatedRefreshToken-of/the "faulty" söurce+='

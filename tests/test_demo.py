@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.home import CHECKOUT
+from tests.checkout import CHECKOUT
 from tests.simulator.house import House
 
 Done = subprocess.CompletedProcess[str]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.home import CHECKOUT, Home, Outcome
+from tests.checkout import CHECKOUT
+from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
 
 

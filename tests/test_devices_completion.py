@@ -13,7 +13,8 @@ from time import monotonic
 
 import pytest
 
-from tests.home import CHECKOUT, unmeasured
+from tests.checkout import CHECKOUT
+from tests.home import unmeasured
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 BASH, = re.findall(r'^    (eval "\$\(_DEVICES_COMPLETE=bash_source devices\)")$', README, re.MULTILINE)

@@ -12,8 +12,8 @@ import pytest
 from freezegun import freeze_time
 
 from collectors import amazon_aqm
+from runtime.files import locked
 from storage import manager
-from storage.files import locked
 from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
 from tests.storage.samples import start

@@ -22,9 +22,10 @@ from types import ModuleType
 import pytest
 
 from collectors import amazon_aqm, hue
+from runtime.formats import format_time
 from storage import manager
-from storage.reading import stamp
-from tests.home import CHECKOUT, Home
+from tests.checkout import CHECKOUT
+from tests.home import Home
 from tests.simulator.server import Simulator
 from tests.storage.samples import FORK, start
 
@@ -45,7 +46,7 @@ def old(home: Home, simulator: Simulator) -> Home:
                         "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
     for collector in (hue, amazon_aqm):
         assert home.run(collector=collector).code == 0
-    times = (stamp(BEGINNING + timedelta(minutes=5 * n)) for n in range(ROWS))
+    times = (format_time(BEGINNING + timedelta(minutes=5 * n)) for n in range(ROWS))
     with manager.writing(home.database) as connection, manager.transaction(connection):
         connection.executemany("""
             INSERT INTO readings (
@@ -108,7 +109,7 @@ def checksum(path: Path, last: int) -> tuple[int, str]:
     return count, digest.hexdigest()
 
 
-def counted(home: Home, name: str) -> int:
+def pluralize(home: Home, name: str) -> int:
     rows = home.rows(f"SELECT COUNT(*) AS count FROM readings WHERE device_id = '{UTILITY}' AND name = '{name}'")
     return int(rows[0]["count"])
 
@@ -141,13 +142,13 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
     with collecting(old):
         count, usual_ms = undisturbed(old)
         first, terminal = begun(old, *rename)
-        while counted(old, "Larder") < ROWS * 0.3:
+        while pluralize(old, "Larder") < ROWS * 0.3:
             assert first.poll() is None
             sleep(0.1)
         first.send_signal(signal.SIGKILL)
         first.wait()
         assert "Rewriting its past" in shown(terminal)
-        done = counted(old, "Larder")
+        done = pluralize(old, "Larder")
         assert ROWS * 0.3 <= done < ROWS
         begin = monotonic()
         second, terminal = begun(old, *rename)
@@ -163,7 +164,7 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
     percents = [int(each) for each in re.findall(r"(\d+)%", text)]
     assert percents == sorted(percents) and percents[-1] == 100 and len(set(percents)) > 5
     assert checksum(old.database, last) == before
-    assert counted(old, "Utility") == 0 and counted(old, "Larder") >= ROWS
+    assert pluralize(old, "Utility") == 0 and pluralize(old, "Larder") >= ROWS
     assert old.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from collectors import amazon_aqm
-from tests.home import CHECKOUT, Home
+from tests.checkout import CHECKOUT
+from tests.home import Home
 from tests.simulator.server import Simulator
-from tests.storage.predecessors import NEWEST, REGISTRY, awkward_rows, leave
+from tests.storage.legacy_databases import NEWEST, REGISTRY, awkward_rows, leave
 from tests.storage.samples import a_cycle, a_reading, at, store
 
 UTILITY = "hue:00:17:88:01:cc:75:00:01-02-0402"
@@ -231,7 +232,7 @@ def test_a_terminal_that_does_not_know_all_letters_stops_nobody(
 
 def test_what_was_changed_stands_in_the_log(lived: Home) -> None:
     lived.desk("set-name", "utility", "Larder")
-    assert f" INFO devices visit {UTILITY} (Utility) is called Larder from now on.\n" in lived.log()
+    assert f" INFO devices context {UTILITY} (Utility) is called Larder from now on.\n" in lived.log()
 
 
 def test_a_long_rewriting_leaves_no_more_lines_in_the_log_than_a_short_one(lived: Home) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime.files import locked
 from storage import manager, spool
-from storage.files import locked
-from tests.home import CHECKOUT, Home
+from tests.checkout import CHECKOUT
+from tests.home import Home
 from tests.storage.samples import a_cycle, a_reading, at, in_a_process, rows, store
 
 LOOKING = (["list"], ["list", "--json"], ["gaps"], ["gaps", "--json"])

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.home import CHECKOUT, Home, unmeasured
-from tests.parrot import Parrot
+from tests.checkout import CHECKOUT
+from tests.echo_server import Parrot
+from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 
 WATCHER = '''

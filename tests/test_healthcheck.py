@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.home import CHECKOUT
-from tests.patient import IS_ROOT, USER, Patient, healthy
+from tests.checked_home import IS_ROOT, USER, Patient, healthy
+from tests.checkout import CHECKOUT
 
 COMPONENTS = ["configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space", "spool",
               "alerts", "freshness", "amazon_aqm", "hue"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patient import Patient, needs_root
+from tests.checked_home import Patient, needs_root
 
 pytestmark = needs_root
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.home import CHECKOUT
-from tests.patient import Patient
+from tests.checked_home import Patient
+from tests.checkout import CHECKOUT, ROOMS
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 PATIENCE_SECONDS = 10.0
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 10.0
 @pytest.fixture
 def checkout(patient: Patient) -> Path:
     """The home as a checkout with the program in .venv, as the crontab expects it."""
-    for room in ("collectors", "storage"):
+    for room in set(ROOMS) - {"config"}:
         shutil.copytree(CHECKOUT / room, patient.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (CHECKOUT / "config").glob("*.py"):
         shutil.copy(path, patient.folder / "config")

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.home import CHECKOUT, unmeasured
-from tests.patient import Patient, full_pipe, needs_root
+from tests.checked_home import Patient, full_pipe, needs_root
+from tests.checkout import CHECKOUT
+from tests.home import unmeasured
 
 
 def begin(patient: Patient, *arguments: str, prefix: Sequence[str] = (), **named: Any) -> "subprocess.Popen[str]":

@@ -21,9 +21,10 @@ from typing import Any
 
 import pytest
 
+from tests.checked_home import Patient, full_pipe, healthy, needs_root, open_folder
+from tests.checkout import CHECKOUT, ROOMS
 from tests.faults import WHOLE
-from tests.home import CHECKOUT, Outcome, unmeasured
-from tests.patient import Patient, full_pipe, healthy, needs_root, open_folder
+from tests.home import Outcome, unmeasured
 
 DEFAULT = 15.0
 LIMITS = [3.0, pytest.param(DEFAULT, marks=pytest.mark.skipif(not WHOLE, reason="once is enough: make faults"))]
@@ -35,7 +36,7 @@ def checkout() -> Iterator[Path]:
     """A copy of the program with the stuck source in it, where an ordinary user may read it."""
     without = shutil.ignore_patterns("__pycache__", "secrets.yaml")
     with open_folder() as folder:
-        for room in ("collectors", "config", "storage"):
+        for room in ROOMS:
             shutil.copytree(CHECKOUT / room, folder / room, ignore=without)
         shutil.copy(CHECKOUT / "healthcheck.py", folder)
         shutil.copy(CHECKOUT / "tests" / "trial" / "stuck.py", folder / "collectors")

@@ -11,8 +11,9 @@ from functools import cache
 
 import pytest
 
-from tests.home import CHECKOUT, unmeasured
-from tests.patient import IS_ROOT, Patient
+from tests.checked_home import IS_ROOT, Patient
+from tests.checkout import CHECKOUT
+from tests.home import unmeasured
 from tests.scenarios import SCENARIOS
 
 

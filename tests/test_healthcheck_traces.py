@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
+from tests.checked_home import USER, Patient, needs_root
 from tests.home import unmeasured
-from tests.patient import USER, Patient, needs_root
 
 SQLITES_OWN = re.compile(r"readings\.db(-wal|-shm|\.lock)")
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulator import Simulator
-from tests.simulator.alexa_asking import (
-    DISCOVERY, GROUPS, STATE, cookies, exchange, features, query, shown, state)
+from tests.simulator.alexa_asking import DISCOVERY, GROUPS, STATE, cookies, exchange, features, query, shown, state
 from tests.simulator.alexa_graphql import REFUSALS_BY_HTTP
 from tests.simulator.house import House
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import moments
+from tests import fake_clock
 from tests.soak import __main__ as soak
 from tests.soak import report
 from tests.soak.account import Account
@@ -19,7 +19,7 @@ SENSORS_AND_MONITORS = 6
 @pytest.fixture(scope="module")
 def hour() -> Account:
     """The hour, lived through once for all tests."""
-    if not moments.library():
+    if not fake_clock.library():
         pytest.skip("NOT PROVEN: it takes Debian's package libfaketime to give a process another time")
     return soak.lived_through(HOUR, seed=1)
 

@@ -15,7 +15,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from time import sleep, time
 
-from tests.home import CHECKOUT, unmeasured
+from tests.checkout import CHECKOUT, ROOMS
+from tests.home import unmeasured
 from tests.simulator.server import Simulator
 
 README = CHECKOUT / "README.md"
@@ -36,7 +37,7 @@ SESSION = (
 
 def record(folder: Path) -> str:
     """Given an empty folder, make a fresh checkout there, live through the session, and return what was seen."""
-    for name in ("collectors", "config", "storage"):
+    for name in ROOMS:
         shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
     shutil.copy(CHECKOUT / "devices.py", folder)
     (folder / "data").mkdir()

@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from collectors import CollectorSettings, NoSecrets
 
 if TYPE_CHECKING:
     from collectors import Human
-    from collectors.kit.session import Session
-    from storage.memory import Memory
+    from runtime.http_client import HttpClient
     from storage.reading import Reading, Sighting
-
-ALERT = ("ALERT_TOKEN_REFRESH_NEEDED.txt", "https://www.amazon.com/ap/signin")
-
+    from storage.state import State
 
 @dataclass(frozen=True, repr=False)
-class Settings:
+class Settings(CollectorSettings):
     """Its section of config.yaml. `domain` is the country's own site, `amazon.de`, with or without `alexa.` before it.
 
     `base_url` stands for https://alexa.<site>, `auth_url` for https://www.<site> and https://api.amazon.com.
     """
 
+    alert: ClassVar = ("ALERT_TOKEN_REFRESH_NEEDED.txt", "https://www.amazon.com/ap/signin")
     enabled: bool = False
     domain: str = "alexa.amazon.co.uk"
     device_serial: str | None = None
@@ -60,7 +60,7 @@ class Settings:
 
 
 @dataclass(frozen=True, repr=False)
-class Secrets:
+class Secrets(NoSecrets):
     """Its section of secrets.yaml: the token that pairing writes, or the cookies that an earlier program captured."""
 
     refresh_token: str | None = field(default=None, repr=False)
@@ -71,7 +71,7 @@ class Secrets:
         return None if self.refresh_token or self.cookies else "refresh_token"
 
 
-def collect(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory",
+def collect(settings: Settings, secrets: Secrets, http: "HttpClient", memory: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
     """Yield every monitor of the account, and a reading of each that is reachable and has fresh values."""
     from collectors.amazon_aqm import cloud, monitors
@@ -79,13 +79,13 @@ def collect(settings: Settings, secrets: Secrets, http: "Session", memory: "Memo
         yield from monitors.collect(cloud.enter(settings, secrets, http, memory, now), settings, memory, now)
 
 
-def probe(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory") -> str:
+def probe(settings: Settings, secrets: Secrets, http: "HttpClient", memory: "State") -> str:
     """Ask for the state of the known monitors, or which ones there are if none is known."""
     from collectors.amazon_aqm import cloud, monitors
     return monitors.probe(cloud.enter(settings, secrets, http, memory, None), settings, memory)
 
 
-def pair(settings: Settings, http: "Session", memory: "Memory", human: "Human") -> dict[str, str]:
+def pair(settings: Settings, http: "HttpClient", memory: "State", human: "Human") -> dict[str, str]:
     """Have the person sign in with their own browser; return what belongs in secrets.yaml."""
     from collectors.amazon_aqm import pairing
     return pairing.pair(settings, http, memory, human)

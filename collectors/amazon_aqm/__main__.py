@@ -1,7 +1,7 @@
 """`python -m collectors.amazon_aqm`: one cycle."""
 
 from collectors import amazon_aqm
-from collectors.kit import cycle
+from jobs import collect
 
 if __name__ == "__main__":
-    cycle.main(amazon_aqm)
+    collect.main(amazon_aqm)

@@ -16,8 +16,8 @@ from collectors.amazon_aqm.addresses import Hosts, hosts
 from collectors.amazon_aqm.exchange import meaning
 from collectors.amazon_aqm.login import Login
 from collectors.amazon_aqm.queries import Part
-from collectors.kit.errors import BadAnswer, NotAuthorised, NotTrusted, NotUnderstood, Throttled
-from collectors.kit.session import Answer, Session
+from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, Throttled
+from runtime.http_client import HttpClient, JsonResponse, Request
 
 HEADERS = {"User-Agent": "AmazonWebView/AmazonAlexa/2.2.663733.0/iOS/18.5/iPhone", "Accept-Language": "en-US",
            "Accept": "application/json"}
@@ -39,12 +39,12 @@ class InvalidQuery(NotUnderstood):
 class Cloud(NamedTuple):
     """The cloud at one country's site, and our login there."""
 
-    http: Session
+    http: HttpClient
     hosts: Hosts
     login: Login
     timeout_seconds: float
 
-    def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> Answer:
+    def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> JsonResponse:
         """Return the answer to operations that all ask for the field `name`, of whose `items` at least none is denied.
 
         Refused cookies are renewed once; what is sent with either takes no more than that `share` of the time left to
@@ -60,21 +60,21 @@ class Cloud(NamedTuple):
                 cookies = self.login.after_refusal(error)
 
     def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False,
-             share: float = 1.0) -> Answer:
+             share: float = 1.0) -> JsonResponse:
         """Ask with these cookies; what the cloud refuses stays refused."""
         try:
-            return self.http.fetch_json(
-                f"{self.hosts.alexa}/nexus/v1/graphql", method="POST", body=body,
-                headers={**HEADERS, "Cookie": cookies}, timeout_seconds=self.timeout_seconds, compressed=True,
-                share=share, once=once, patient=False, endpoint=name, check=_check(name, items),
-                check_page=_check_page)
+            return self.http.fetch_json(Request(
+                f"{self.hosts.alexa}/nexus/v1/graphql", self.timeout_seconds, method="POST", body=body,
+                headers={**HEADERS, "Cookie": cookies}, compressed=True, share=share,
+                retry_on=() if once else (CannotReach,), endpoint=name, check=_check(name, items),
+                check_page=_check_page))
         except NotTrusted:
             raise
         except NotAuthorised as error:
             raise meaning(error) from None
 
 
-def enter(settings: Settings, secrets: Secrets, http: Session, memory: MutableMapping[str, object],
+def enter(settings: Settings, secrets: Secrets, http: HttpClient, memory: MutableMapping[str, object],
           now: datetime | None) -> Cloud:
     """Return the cloud that the settings and secrets lead to; `now` is None where nobody knows the time."""
     where = hosts(settings)

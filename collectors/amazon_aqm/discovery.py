@@ -12,9 +12,10 @@ from typing import NamedTuple
 from collectors.amazon_aqm import Settings, queries
 from collectors.amazon_aqm.cloud import Cloud
 from collectors.amazon_aqm.queries import Part, objects, part, text
-from collectors.kit.errors import CollectorError, NotUnderstood, Throttled
-from collectors.kit.session import Answer
-from storage.reading import Sighting, counted, instant, printable, stamp
+from runtime.errors import NotUnderstood, RemoteError, Throttled
+from runtime.formats import format_time, one_line, parse_time, pluralize
+from runtime.http_client import JsonResponse
+from storage.reading import Sighting
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def is_due(memory: MutableMapping[str, object], now: datetime) -> bool:
 
 def put_off(memory: MutableMapping[str, object], now: datetime) -> None:
     """Let the next discovery wait for a day."""
-    memory["monitors"] = {**_notes(memory), "discovered_at": stamp(now)}
+    memory["monitors"] = {**_notes(memory), "discovered_at": format_time(now)}
 
 
 def is_news(memory: MutableMapping[str, object], silent: Collection[Monitor], now: datetime) -> bool:
@@ -61,13 +62,13 @@ def is_news(memory: MutableMapping[str, object], silent: Collection[Monitor], no
     One that comes and goes is news once an hour.
     """
     notes = _notes(memory)
-    return (notes.get("discovered_at") != stamp(now) and not _is_recent(notes.get("searched_at"), now, AGAIN)
+    return (notes.get("discovered_at") != format_time(now) and not _is_recent(notes.get("searched_at"), now, AGAIN)
             and any(each.endpoint_id not in _expected(notes) for each in silent))
 
 
 def note_search(memory: MutableMapping[str, object], now: datetime) -> None:
     """Remember that a silent monitor is looked for."""
-    memory["monitors"] = {**_notes(memory), "searched_at": stamp(now)}
+    memory["monitors"] = {**_notes(memory), "searched_at": format_time(now)}
 
 
 def note_silent(memory: MutableMapping[str, object], silent: Collection[Monitor], now: datetime) -> None:
@@ -76,7 +77,7 @@ def note_silent(memory: MutableMapping[str, object], silent: Collection[Monitor]
     One that could not be looked for yet stays news.
     """
     notes = _notes(memory)
-    is_listed = notes.get("discovered_at") == stamp(now)
+    is_listed = notes.get("discovered_at") == format_time(now)
     ids = [each.endpoint_id for each in silent if is_listed or each.endpoint_id in _expected(notes)]
     memory["monitors"] = {**notes, "silent": ids, "is_doubtful": notes.get("is_doubtful") is True and bool(silent)}
 
@@ -95,18 +96,18 @@ def discover(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | 
     """
     answer, found = listed(cloud, memory, now, share)
     discovered_at = now or answer.date
-    remembered = {"discovered_at": stamp(discovered_at) if discovered_at else None,
+    remembered = {"discovered_at": format_time(discovered_at) if discovered_at else None,
                   "searched_at": _notes(memory).get("searched_at")}
     memory["monitors"] = remembered | {"found": [each._asdict() for each in found]}
     rooms = _rooms(cloud, share)
     found = [each._replace(room=rooms.get(each.endpoint_id)) for each in found] if rooms is not None else found
     memory["monitors"] = remembered | {"found": [each._asdict() for each in found]}
-    log.info("discovered %s", counted(len(found), "air quality monitor"))
+    log.info("discovered %s", pluralize(len(found), "air quality monitor"))
     return found
 
 
 def listed(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | None = None,
-           share: float = 1.0) -> tuple[Answer, list[Monitor]]:
+           share: float = 1.0) -> tuple[JsonResponse, list[Monitor]]:
     """Ask which monitors there are. What the cloud leaves out this time is taken from what is remembered.
 
     Raise NotUnderstood for none; those remembered are forgotten when that happens twice in a row.
@@ -123,7 +124,7 @@ def listed(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | No
             found = {monitor.serial: monitor for monitor in before} | found
     if not found:
         is_sure = not before or _notes(memory).get("is_doubtful") is True
-        memory["monitors"] = ({"none_at": stamp(now) if now else None} if is_sure
+        memory["monitors"] = ({"none_at": format_time(now) if now else None} if is_sure
                               else {**_notes(memory), "is_doubtful": True})
         raise _none(cloud)
     return answer, list(found.values())
@@ -140,13 +141,13 @@ def _parse(endpoint: Part, before: dict[str, Monitor]) -> Monitor | None:
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
     known = before.get(endpoint_id, Monitor(endpoint_id, ""))
-    maker = printable(text(endpoint, "manufacturer")) or ("amazon" if known.serial else "")
-    serial = printable(text(endpoint, "serialNumber")) or known.serial
-    name = printable(text(endpoint, "friendlyNameObject")) or known.name
+    maker = one_line(text(endpoint, "manufacturer")) or ("amazon" if known.serial else "")
+    serial = one_line(text(endpoint, "serialNumber")) or known.serial
+    name = one_line(text(endpoint, "friendlyNameObject")) or known.name
     if maker.casefold() != "amazon" or not serial:
         log.info("a monitor that is not Amazon's own, or has no serial number, is left out: %s", name)
         return None
-    return Monitor(endpoint_id, serial, name, printable(text(endpoint, "model")) or known.model, known.room)
+    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or known.model, known.room)
 
 
 def _rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
@@ -156,13 +157,13 @@ def _rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
                             share=share)
     except Throttled:
         raise
-    except CollectorError as error:
+    except RemoteError as error:
         log.info("the rooms remain unknown: %s", error)
         return None
     rooms: dict[str, str] = {}
     for each in queries.parts(answer.document, "listDeviceGroups"):
         for group in objects(each, "deviceGroups"):
-            name = printable(text(group, "friendlyName"))
+            name = one_line(text(group, "friendlyName"))
             if name is not None:
                 rooms = {member: name for member in _members(group)} | rooms
     return rooms
@@ -187,7 +188,7 @@ def _expected(notes: Part) -> list[object]:
 def _is_recent(moment: object, now: datetime, span: timedelta) -> bool:
     """Tell whether a moment remembered is less than a span away; one in the future may be of a clock that was wrong."""
     try:
-        return isinstance(moment, str) and abs(now - instant(moment)) < span
+        return isinstance(moment, str) and abs(now - parse_time(moment)) < span
     except ValueError:
         return False
 
@@ -195,5 +196,5 @@ def _is_recent(moment: object, now: datetime, span: timedelta) -> bool:
 def _remembered(values: Part) -> Monitor | None:
     match values:
         case {"endpoint_id": str(endpoint_id), "serial": str(serial), **rest}:
-            return Monitor(endpoint_id, serial, *(printable(rest.get(name)) for name in ("name", "model", "room")))
+            return Monitor(endpoint_id, serial, *(one_line(rest.get(name)) for name in ("name", "model", "room")))
     return None

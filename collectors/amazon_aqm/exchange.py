@@ -9,23 +9,23 @@ from collections.abc import Mapping
 
 from collectors.amazon_aqm.addresses import Hosts
 from collectors.amazon_aqm.queries import brief, objects, part
-from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotTrusted, NotUnderstood
-from collectors.kit.session import Answer, Session
+from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError
+from runtime.http_client import HttpClient, JsonResponse, Request
 
 APP = "Amazon Alexa"
 OTHER_SITE = "set collectors.amazon_aqm.domain in config.yaml to the Amazon site of the account's own country"
 COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
 
 
-def exchange(http: Session, hosts: Hosts, refresh_token: str, timeout_seconds: float, share: float = 1.0) -> Answer:
+def exchange(http: HttpClient, hosts: Hosts, refresh_token: str, timeout_seconds: float, share: float = 1.0) -> JsonResponse:
     """Return Amazon's answer, which holds cookies for our site. Raise NotAuthorised if the token is refused."""
     form = {"app_name": APP, "requested_token_type": "auth_cookies", "source_token_type": "refresh_token",
             "source_token": refresh_token, "domain": f".{hosts.site}"}
     try:
-        return http.fetch_json(
-            f"{hosts.www}/ap/exchangetoken/cookies", method="POST", form=form, compressed=True, patient=False,
-            headers={"x-amzn-identity-auth-domain": f"api.{hosts.site}"}, timeout_seconds=timeout_seconds, share=share,
-            operation="exchange", endpoint="exchangetoken", check=lambda document: _check(document, hosts.site))
+        return http.fetch_json(Request(
+            f"{hosts.www}/ap/exchangetoken/cookies", timeout_seconds, method="POST", form=form, compressed=True,
+            headers={"x-amzn-identity-auth-domain": f"api.{hosts.site}"}, share=share, retry_on=(CannotReach,),
+            operation="exchange", endpoint="exchangetoken", check=lambda document: _check(document, hosts.site)))
     except NotUnderstood as error:
         if error.status != 400:
             raise
@@ -36,7 +36,7 @@ def exchange(http: Session, hosts: Hosts, refresh_token: str, timeout_seconds: f
         raise meaning(error) from None
 
 
-def meaning(error: NotAuthorised) -> CollectorError:
+def meaning(error: NotAuthorised) -> RemoteError:
     """Return what a refusal comes to: being sent anywhere but to the sign-in (maintenance, say) says nothing of us."""
     if error.location is None:
         return error

@@ -14,9 +14,9 @@ from collectors.amazon_aqm import Secrets
 from collectors.amazon_aqm.addresses import Hosts
 from collectors.amazon_aqm.exchange import exchange, fit, issued
 from collectors.amazon_aqm.queries import part
-from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, NotTrusted, Throttled
-from collectors.kit.session import Session
-from storage.reading import instant, stamp
+from runtime.errors import CannotReach, NotAuthorised, NotTrusted, RemoteError
+from runtime.formats import format_time, parse_time
+from runtime.http_client import HttpClient
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,12 @@ class Login:
     `now` is None where nobody knows the time: then the cookies at hand are taken as they are.
     """
 
-    def __init__(self, hosts: Hosts, secrets: Secrets, http: Session, memory: MutableMapping[str, object],
+    def __init__(self, hosts: Hosts, secrets: Secrets, http: HttpClient, memory: MutableMapping[str, object],
                  now: datetime | None, timeout_seconds: float) -> None:
         self._hosts, self._secrets, self._http, self._memory, self._now = hosts, secrets, http, memory, now
         self._timeout_seconds = timeout_seconds
         self._exchanged = False  # Amazon has answered in this cycle
-        self._failure: CollectorError | None = None  # or why it has not, which tells nothing of the token
+        self._failure: RemoteError | None = None  # or why it has not, which tells nothing of the token
         account = _account(hosts, secrets)
         if memory.get("account") != account:
             for name in OF_ONE_ACCOUNT:
@@ -78,7 +78,7 @@ class Login:
         match self._memory.get("session"):
             case {"issued_at": str(text)}:
                 try:
-                    return self._now is not None and abs(self._now - instant(text)) >= RENEW_AFTER
+                    return self._now is not None and abs(self._now - parse_time(text)) >= RENEW_AFTER
                 except ValueError:
                     pass
         return True
@@ -87,8 +87,6 @@ class Login:
         """Exchange cookies that would still do: if Amazon cannot be reached for that, they have to."""
         try:
             return self._renew(share=0.5)
-        except Throttled:
-            raise
         except CannotReach as error:
             log.warning("the session could not be renewed, the old one goes on: %s", error)
             return _header(kept)
@@ -105,14 +103,14 @@ class Login:
             self._exchanged = True
             self._memory.pop("session", None)
             raise _refusal(error) from None
-        except CollectorError as error:
+        except RemoteError as error:
             self._failure = error
             raise
         self._exchanged = True
         cookies = issued(answer.document, self._hosts.site)
         self._http.learn_secrets(cookies.values())
         issued_at = self._now or answer.date
-        self._memory["session"] = {"issued_at": stamp(issued_at) if issued_at else None, "cookies": cookies}
+        self._memory["session"] = {"issued_at": format_time(issued_at) if issued_at else None, "cookies": cookies}
         log.info("the session at %s was renewed", self._hosts.site)
         return _header(cookies)
 

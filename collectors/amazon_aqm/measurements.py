@@ -16,7 +16,8 @@ from typing import NamedTuple
 from collectors.amazon_aqm import Settings
 from collectors.amazon_aqm.discovery import Monitor
 from collectors.amazon_aqm.queries import Part, objects, part, text
-from storage.reading import Reading, Sighting, instant, number, printable
+from runtime.formats import finite_number, one_line, parse_time
+from storage.reading import Reading, Sighting
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def parse(monitor: Monitor, endpoint: Part, settings: Settings, now: datetime,
 
     `cloud_now` is the cloud's own clock, if it told: ages are judged by the clock that the samples' times are of.
     """
-    name = printable(text(endpoint, "friendlyNameObject"))
+    name = one_line(text(endpoint, "friendlyNameObject"))
     samples = dict(_samples(endpoint, (cloud_now or now) + FUTURE))
     longest = settings.stale_after_seconds
     limit = (cloud_now or now) - timedelta(
@@ -72,7 +73,7 @@ def note_unknown(endpoint: Part, memory: MutableMapping[str, object]) -> None:
     remembered = memory.get("unknown_instances")
     known = [each for each in remembered if isinstance(each, str)] if isinstance(remembered, list) else []
     for feature in objects(endpoint, "features"):
-        instance = printable(feature.get("instance"), 20)
+        instance = one_line(feature.get("instance"), 20)
         if feature.get("name") == "range" and instance not in (None, *known) and _quantity(feature) is None:
             known.append(f"{instance}")
             log.warning("a monitor tells a value of unknown meaning, which is not stored: instance %s", instance)
@@ -159,8 +160,8 @@ def _names(feature: Part) -> tuple[str | None, list[tuple[str, str]]]:
     named = [part(configuration, "friendlyName"), *objects(configuration, "friendlyNames"),
              *objects(resources, "friendlyNames")]
     values = [part(each, "value") for each in named]
-    assets = [asset for each in values if (asset := printable(each.get("assetId")))]
-    labels = [(label, printable(each.get("locale")) or "") for each in values if (label := printable(each.get("text")))]
+    assets = [asset for each in values if (asset := one_line(each.get("assetId")))]
+    labels = [(label, one_line(each.get("locale")) or "") for each in values if (label := one_line(each.get("text")))]
     return next(iter(assets), None), labels
 
 
@@ -173,9 +174,9 @@ def _value(feature: Part, each: Part) -> float | None:
     if each.get("type") != "RETRIEVABLE" or each.get("error") is not None:
         return None
     if feature.get("name") == "range":
-        return number(part(each, "rangeValue").get("value")) if each.get("name") == "rangeValue" else None
+        return finite_number(part(each, "rangeValue").get("value")) if each.get("name") == "rangeValue" else None
     told = part(each, "value") if each.get("name") == "temperature" else {}
-    degrees, scale = number(told.get("value")), told.get("scale")
+    degrees, scale = finite_number(told.get("value")), told.get("scale")
     if degrees is None or scale not in ("CELSIUS", "FAHRENHEIT"):
         return None
     return round(degrees if scale == "CELSIUS" else (degrees - 32) * 5 / 9, 2)
@@ -183,6 +184,6 @@ def _value(feature: Part, each: Part) -> float | None:
 
 def _time(told: object) -> datetime | None:
     try:
-        return instant(told if isinstance(told, str) else "").replace(microsecond=0)
+        return parse_time(told if isinstance(told, str) else "").replace(microsecond=0)
     except (ValueError, OverflowError):
         return None

@@ -12,16 +12,17 @@ from collectors.amazon_aqm import Settings, discovery, measurements, queries
 from collectors.amazon_aqm.cloud import Cloud, InvalidQuery, UnknownEndpoint
 from collectors.amazon_aqm.discovery import Monitor
 from collectors.amazon_aqm.queries import Part, objects
-from collectors.kit.errors import CollectorError, NotAuthorised, NotUnderstood, Throttled
-from collectors.kit.session import Answer
-from storage.reading import Reading, Sighting, counted
+from runtime.errors import NotAuthorised, NotUnderstood, RemoteError, Throttled
+from runtime.formats import pluralize
+from runtime.http_client import JsonResponse
+from storage.reading import Reading, Sighting
 
 log = logging.getLogger(__name__)
 
-Memory = MutableMapping[str, object]
+State = MutableMapping[str, object]
 
 
-class State(NamedTuple):
+class EndpointStates(NamedTuple):
     """What the cloud tells of some endpoints, by id; `date` is its own clock."""
 
     endpoints: dict[str, Part]
@@ -29,7 +30,7 @@ class State(NamedTuple):
     date: datetime | None
 
 
-def collect(cloud: Cloud, settings: Settings, memory: Memory, now: datetime) -> Iterator[Reading | Sighting]:
+def collect(cloud: Cloud, settings: Settings, memory: State, now: datetime) -> Iterator[Reading | Sighting]:
     """Yield a sighting of every known monitor and a reading of each with fresh values.
 
     A monitor that the cloud is silent about may have been set up anew under another id: that is looked up, once.
@@ -42,26 +43,26 @@ def collect(cloud: Cloud, settings: Settings, memory: Memory, now: datetime) -> 
         discovery.note_search(memory, now)
         found = _chosen(discovery.discover(cloud, memory, now), settings)
         new = [each for each in found if each.endpoint_id not in {each.endpoint_id for each in known}]
-        second = fetch_state(cloud, new, memory) if new else State({}, True, None)
+        second = fetch_state(cloud, new, memory) if new else EndpointStates({}, True, None)
         yield from _told(new, second, settings, memory, now)
-        silent = _silent(found, State(state.endpoints | second.endpoints, True, None))
+        silent = _silent(found, EndpointStates(state.endpoints | second.endpoints, True, None))
     if state.is_complete:
         discovery.note_silent(memory, silent, now)
     yield from (each.sighting(settings, "the Alexa cloud tells nothing of it") for each in silent)
 
 
-def probe(cloud: Cloud, settings: Settings, memory: Memory) -> str:
+def probe(cloud: Cloud, settings: Settings, memory: State) -> str:
     """Say how many monitors the cloud tells of. Raise NotUnderstood for none."""
     known = _chosen(discovery.known(memory), settings) if discovery.known(memory) else []
     told = fetch_state(cloud, known, memory).endpoints if known else {}
     names = [each.name or each.serial for each in known if each.endpoint_id in told]
     if not names:
         names = [each.name or each.serial for each in _chosen(discovery.listed(cloud, memory)[1], settings)]
-    count = counted(len(names), "air quality monitor")
+    count = pluralize(len(names), "air quality monitor")
     return f"the Alexa cloud at {cloud.hosts.site} tells of {count}: {', '.join(names)}"
 
 
-def fetch_state(cloud: Cloud, monitors: Sequence[Monitor], memory: Memory) -> State:
+def fetch_state(cloud: Cloud, monitors: Sequence[Monitor], memory: State) -> EndpointStates:
     """Return what the cloud tells of some monitors, asked for together.
 
     An id that the cloud does not know spoils the answer for all, so then each is asked for by itself, in one request.
@@ -71,16 +72,16 @@ def fetch_state(cloud: Cloud, monitors: Sequence[Monitor], memory: Memory) -> St
         answer = _fetch(cloud, [ids], memory)
     except UnknownEndpoint:
         try:
-            answer = _fetch(cloud, [[each] for each in ids], memory) if len(ids) > 1 else Answer(None, None)
+            answer = _fetch(cloud, [[each] for each in ids], memory) if len(ids) > 1 else JsonResponse(None, None)
         except UnknownEndpoint:
-            answer = Answer(None, None)
+            answer = JsonResponse(None, None)
     parts = queries.parts(answer.document, "listEndpoints")
     told = {each["endpointId"]: each for part in parts for each in objects(part, "endpoints")
             if isinstance(each.get("endpointId"), str)}
-    return State(told, not any(part.get("completeResult") is False for part in parts), answer.date)
+    return EndpointStates(told, not any(part.get("completeResult") is False for part in parts), answer.date)
 
 
-def _fetch(cloud: Cloud, batches: Sequence[Sequence[str]], memory: Memory) -> Answer:
+def _fetch(cloud: Cloud, batches: Sequence[Sequence[str]], memory: State) -> JsonResponse:
     """Ask for the state in the fullest form of the query that the cloud understands, and remember which that is."""
     first = memory.get("labels")
     for choice in range(first if type(first) is int and first in (1, 2) else 0, len(queries.LABELS)):
@@ -97,7 +98,7 @@ def _fetch(cloud: Cloud, batches: Sequence[Sequence[str]], memory: Memory) -> An
     return answer
 
 
-def _monitors(cloud: Cloud, settings: Settings, memory: Memory, now: datetime) -> list[Monitor]:
+def _monitors(cloud: Cloud, settings: Settings, memory: State, now: datetime) -> list[Monitor]:
     """Return the monitors to ask for, discovered anew once a day; if that fails, those known have to do."""
     known = discovery.known(memory)
     if known and not discovery.is_due(memory, now):
@@ -109,7 +110,7 @@ def _monitors(cloud: Cloud, settings: Settings, memory: Memory, now: datetime) -
         memory.pop("labels", None)
     except (NotAuthorised, Throttled):
         raise
-    except CollectorError as error:
+    except RemoteError as error:
         if not known:
             raise
         log.warning("the monitors of yesterday have to do: %s", error)
@@ -128,7 +129,7 @@ def _chosen(monitors: Sequence[Monitor], settings: Settings) -> list[Monitor]:
     return chosen
 
 
-def _told(monitors: Sequence[Monitor], state: State, settings: Settings, memory: Memory,
+def _told(monitors: Sequence[Monitor], state: EndpointStates, settings: Settings, memory: State,
           now: datetime) -> Iterator[Reading | Sighting]:
     for each in monitors:
         if each.endpoint_id in state.endpoints:
@@ -137,5 +138,5 @@ def _told(monitors: Sequence[Monitor], state: State, settings: Settings, memory:
             measurements.note_unknown(endpoint, memory)
 
 
-def _silent(monitors: Sequence[Monitor], state: State) -> list[Monitor]:
+def _silent(monitors: Sequence[Monitor], state: EndpointStates) -> list[Monitor]:
     return [each for each in monitors if each.endpoint_id not in state.endpoints]

@@ -18,11 +18,10 @@ from collectors.amazon_aqm.addresses import Hosts, hosts
 from collectors.amazon_aqm.cloud import enter
 from collectors.amazon_aqm.login import PAIR
 from collectors.amazon_aqm.queries import part
-from collectors.kit.errors import CollectorError, NotAuthorised, NotTrusted, NotUnderstood
-from collectors.kit.report import sentence
-from collectors.kit.session import Session
-from storage.memory import Memory
-from storage.reading import counted
+from runtime.errors import NotAuthorised, NotTrusted, NotUnderstood, RemoteError, describe
+from runtime.formats import pluralize
+from runtime.http_client import HttpClient, Request
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors import Human
@@ -50,7 +49,7 @@ class _Device(NamedTuple):
         return _base64url(sha256(self.verifier.encode()).digest())
 
 
-def pair(settings: Settings, http: Session, memory: Memory, human: "Human") -> dict[str, str]:
+def pair(settings: Settings, http: HttpClient, memory: State, human: "Human") -> dict[str, str]:
     """Ask the person to sign in and to paste the address where that ends; return refresh_token.
 
     Raise NotUnderstood if no such address is pasted, NotAuthorised if Amazon does not take the code in it.
@@ -106,12 +105,13 @@ def _code(human: "Human") -> str:
     raise NotUnderstood("the address of the page after signing in was not given", PAIR)
 
 
-def _register(http: Session, where: Hosts, device: _Device, code: str, timeout_seconds: float) -> str:
+def _register(http: HttpClient, where: Hosts, device: _Device, code: str, timeout_seconds: float) -> str:
     """Exchange the code for a refresh token, with one request whatever happens."""
     http.learn_secrets([code, device.verifier])
     try:
-        answer = http.fetch_json(f"{where.api}/auth/register", method="POST", body=_registration(where, device, code),
-                                 timeout_seconds=timeout_seconds, once=True, operation="register", endpoint="register")
+        answer = http.fetch_json(Request(
+            f"{where.api}/auth/register", timeout_seconds, method="POST", body=_registration(where, device, code),
+            retry_on=(), operation="register", endpoint="register"))
     except NotTrusted:
         raise
     except (NotAuthorised, NotUnderstood) as error:
@@ -152,14 +152,14 @@ def _registration(where: Hosts, device: _Device, code: str) -> dict[str, object]
     }
 
 
-def _found(settings: Settings, secrets: Secrets, http: Session, memory: Memory) -> str:
+def _found(settings: Settings, secrets: Secrets, http: HttpClient, memory: State) -> str:
     """Try the new token and say what the account has; a trouble with that is no reason to lose the token."""
     try:
         found = discovery.discover(enter(settings, secrets, http, memory, None), memory, None)
-    except CollectorError as error:
-        return f"You are signed in, but {sentence(error)}"
+    except RemoteError as error:
+        return f"You are signed in, but {describe(error)}"
     names = (f"{each.name} ({each.serial}{', ' + each.room if each.room else ''})" for each in found)
-    return f"Found {counted(len(found), 'air quality monitor')}: {'; '.join(names)}."
+    return f"Found {pluralize(len(found), 'air quality monitor')}: {'; '.join(names)}."
 
 
 def _base64url(content: bytes) -> str:

@@ -7,7 +7,7 @@ m0nkmaster/alexa-mcp have them. A list of operations is answered by a list, one 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from storage.reading import TEXT_LIMIT, printable
+from runtime.formats import TEXT_LIMIT, one_line
 
 Part = dict[str, Any]
 
@@ -102,7 +102,7 @@ def objects(value: object, name: str) -> Iterator[Part]:
 
 def brief(said: object) -> str | None:
     """Return what the cloud says of an error, if that is short: cut in two, a secret in it would pass the mask."""
-    return printable(said) if isinstance(said, str) and len(said) <= TEXT_LIMIT else None
+    return one_line(said) if isinstance(said, str) and len(said) <= TEXT_LIMIT else None
 
 
 def text(value: object, name: str) -> object:

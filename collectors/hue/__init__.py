@@ -11,22 +11,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from collectors import CollectorSettings, NoSecrets
 
 if TYPE_CHECKING:
     from collectors import Human
-    from collectors.kit.session import Session
-    from storage.memory import Memory
+    from runtime.http_client import HttpClient
     from storage.reading import Reading, Sighting
-
-
-ALERT = ("ALERT_HUE_PAIRING_NEEDED.txt", "https://discovery.meethue.com")  # which tells the bridge's address
+    from storage.state import State
 
 
 @dataclass(frozen=True, repr=False)
-class Settings:
+class Settings(CollectorSettings):
     """Its section of config.yaml. `bridge_ip` is a host, host:port or an address with its scheme."""
 
+    alert: ClassVar = ("ALERT_HUE_PAIRING_NEEDED.txt", "https://discovery.meethue.com")  # shows the bridge's address
     enabled: bool = True
     bridge_ip: str | None = None
     bridge_id: str | None = None
@@ -61,7 +61,7 @@ class Settings:
 
 
 @dataclass(frozen=True, repr=False)
-class Secrets:
+class Secrets(NoSecrets):
     """Its section of secrets.yaml, as pairing writes it. What config.yaml says of the same wins."""
 
     api_key: str | None = None
@@ -83,7 +83,7 @@ class Secrets:
         yield from _doubts(self.bridge_id, self.certificate_fingerprint)
 
 
-def collect(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory",
+def collect(settings: Settings, secrets: Secrets, http: "HttpClient", memory: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
     """Yield every temperature sensor the bridge knows, and a reading of each whose value is fresh."""
     from collectors.hue import lookup, sensors
@@ -91,7 +91,7 @@ def collect(settings: Settings, secrets: Secrets, http: "Session", memory: "Memo
     yield from sensors.parse(answer.document, settings, now, answer.date)
 
 
-def collect_unoptimised(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory",
+def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient", memory: "State",
                         now: datetime) -> "Iterator[Reading | Sighting]":
     """Yield the same by three requests, as the predecessor did at each cycle: what there is to compare with.
 
@@ -104,17 +104,17 @@ def collect_unoptimised(settings: Settings, secrets: Secrets, http: "Session", m
     yield from sensors.parse(answer.document, settings, now, answer.date)
 
 
-def probe(settings: Settings, secrets: Secrets, http: "Session", memory: "Memory") -> str:
+def probe(settings: Settings, secrets: Secrets, http: "HttpClient", memory: "State") -> str:
     """Ask the bridge for its sensors, for its other addresses do not tell whether the key is good; then who it is."""
     from collectors.hue import lookup, sensors
-    from storage.reading import counted
+    from runtime.formats import pluralize
     bridge, answer = lookup.reach(settings, secrets, http, memory)
     lookup.recognise(bridge)
-    count = counted(len(sensors.thermometers(answer.document)), "temperature sensor")
+    count = pluralize(len(sensors.thermometers(answer.document)), "temperature sensor")
     return f"bridge {bridge.bridge_id or 'of unknown id'} at {bridge.address} knows {count}"
 
 
-def pair(settings: Settings, http: "Session", memory: "Memory", human: "Human") -> dict[str, str]:
+def pair(settings: Settings, http: "HttpClient", memory: "State", human: "Human") -> dict[str, str]:
     """Ask the person to press the bridge's button; return what belongs in secrets.yaml."""
     from collectors.hue import pairing
     return pairing.pair(settings, http, memory, human)

@@ -1,7 +1,7 @@
 """`python -m collectors.hue`: one cycle."""
 
 from collectors import hue
-from collectors.kit import cycle
+from jobs import collect
 
 if __name__ == "__main__":
-    cycle.main(hue)
+    collect.main(hue)

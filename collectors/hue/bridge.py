@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from collectors.hue.address import normal_id
-from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotTrusted, NotUnderstood
-from collectors.kit.session import Answer, Session
-from collectors.kit.trust import Trust
-from storage.reading import printable
+from runtime.errors import BadAnswer, NotAuthorised, NotTrusted, NotUnderstood, RemoteError
+from runtime.formats import one_line
+from runtime.http_client import HttpClient, JsonResponse, Request
+from runtime.tls import Trust
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ UNAUTHORISED, NOT_PRESSED, INTERNAL = 1, 101, 901
 LONGEST_QUOTE = 80  # characters of a bridge's own words
 
 
-class ButtonNotPressed(CollectorError):
+class ButtonNotPressed(RemoteError):
     """The bridge waits for somebody to press its link button."""
 
 
@@ -35,7 +35,7 @@ class Bridge(NamedTuple):
     time its requests may take. `in_full` has it asked for its full configuration at once, as the baseline is.
     """
 
-    http: Session
+    http: HttpClient
     address: str
     key: str
     bridge_id: str | None
@@ -44,7 +44,7 @@ class Bridge(NamedTuple):
     share: float = 1.0
     in_full: bool = False
 
-    def fetch_sensors(self) -> Answer:
+    def fetch_sensors(self) -> JsonResponse:
         """Return the object of all sensors, by number. If it is unreadable, take it from the full configuration.
 
         The full configuration is some three times larger and holds other people's keys: it is neither kept nor logged.
@@ -69,25 +69,25 @@ class Bridge(NamedTuple):
 
     def register(self, device_type: str) -> str:
         """Ask for a key of our own and return it. Raise ButtonNotPressed while nobody has pressed the button."""
-        answer = self.http.fetch_json(
-            f"{self.address}/api", method="POST", body={"devicetype": device_type}, trust=self.trust,
-            timeout_seconds=self.timeout_seconds, once=True, check=_check_errors)
+        answer = self.http.fetch_json(Request(
+            f"{self.address}/api", self.timeout_seconds, method="POST", body={"devicetype": device_type},
+            trust=self.trust, retry_on=(), check=_check_errors))
         match answer.document:
             case [{"success": {"username": str(key)}}, *_]:
                 return key
         raise NotUnderstood(f"{self.address} did not answer with a key")
 
-    def _fetch_all(self) -> Answer:
+    def _fetch_all(self) -> JsonResponse:
         self.http.tally.endpoint = "fallback"
         answer = self._fetch(f"/api/{self.key}", "/", _check_configuration)
         assert isinstance(answer.document, dict)
-        return Answer(answer.document["sensors"], answer.date)
+        return JsonResponse(answer.document["sensors"], answer.date)
 
-    def _fetch(self, path: str, endpoint: str, check: Callable[[object], None]) -> Answer:
+    def _fetch(self, path: str, endpoint: str, check: Callable[[object], None]) -> JsonResponse:
         try:
-            return self.http.fetch_json(
-                self.address + path, timeout_seconds=self.timeout_seconds, trust=self.trust, endpoint=endpoint,
-                share=self.share, check=check)
+            return self.http.fetch_json(Request(
+                self.address + path, self.timeout_seconds, trust=self.trust, endpoint=endpoint, share=self.share,
+                check=check))
         except NotAuthorised as error:
             remedy = INTRODUCE if isinstance(error, NotTrusted) else PAIR
             raise type(error)(str(error), error.remedy or remedy) from None
@@ -107,7 +107,7 @@ def _check_configuration(document: object) -> None:
 
 def _quotable(description: object) -> str:
     """Return what the bridge says of an error if it is short: cut, it might hold half a key, which no mask knows."""
-    text = printable(description, 2 * LONGEST_QUOTE) or ""
+    text = one_line(description, 2 * LONGEST_QUOTE) or ""
     return text if 0 < len(text) <= LONGEST_QUOTE else "no short reason given"
 
 

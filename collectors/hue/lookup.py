@@ -14,11 +14,10 @@ from dataclasses import replace
 from collectors.hue import Secrets, Settings
 from collectors.hue.address import base_address, is_address, normal_id
 from collectors.hue.bridge import INTRODUCE, PAIR, Bridge
-from collectors.kit.errors import (BadAnswer, CannotReach, CollectorError, NotAuthorised, NotTrusted, NotUnderstood,
-                                   Throttled)
-from collectors.kit.session import Answer, Session
-from collectors.kit.trust import Trust
-from storage.memory import Memory
+from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError, Throttled
+from runtime.http_client import HttpClient, JsonResponse, Request
+from runtime.tls import Trust
+from storage.state import State
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +25,9 @@ FIND_IT = "see that the bridge has power and network, or set collectors.hue.brid
 SHARE = 0.6  # of the time is for the addresses we know, the rest for looking up a bridge that has moved
 
 
-def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory,
-          in_full: bool = False) -> tuple[Bridge, Answer]:
-    """Return the bridge and its sensors, wherever it is now. Raise a CollectorError if it cannot be had."""
+def reach(settings: Settings, secrets: Secrets, http: HttpClient, memory: State,
+          in_full: bool = False) -> tuple[Bridge, JsonResponse]:
+    """Return the bridge and its sensors, wherever it is now. Raise a RemoteError if it cannot be had."""
     if secrets.api_key is None:
         raise NotAuthorised("there is no hue.api_key in secrets.yaml", PAIR)
     ours = expected_id(settings, secrets)
@@ -36,13 +35,13 @@ def reach(settings: Settings, secrets: Secrets, http: Session, memory: Memory,
     bridge = Bridge(http, "", secrets.api_key, ours, trust(settings, secrets, ours), settings.timeout_seconds,
                     in_full=in_full)
     can_look_up = ours is not None and settings.discovery_url is not None
-    error: CollectorError | None = None
+    error: RemoteError | None = None
     known = list(_addresses(settings, memory))
     for address in known:
         candidate = bridge._replace(address=_trusted(address, bridge.trust), share=SHARE if can_look_up else 1.0)
         try:
             answer = candidate.fetch_sensors()
-        except CollectorError as problem:
+        except RemoteError as problem:
             is_last_resort = address == known[-1] and not can_look_up
             if is_last_resort or not _is_elsewhere(candidate, problem):
                 problem.remedy = problem.remedy or (FIND_IT if type(problem) is CannotReach else "")
@@ -78,9 +77,9 @@ def trust(settings: Settings, secrets: Secrets, ours: str | None) -> Trust | Non
     return Trust(fingerprint=fingerprint.replace(":", "").lower()) if fingerprint else None
 
 
-def listed(http: Session, discovery_url: str, timeout_seconds: float) -> dict[str, str]:
+def listed(http: HttpClient, discovery_url: str, timeout_seconds: float) -> dict[str, str]:
     """Return the bridges that the discovery service knows behind this internet connection: host[:port] by id."""
-    answer = http.fetch_json(discovery_url, timeout_seconds=timeout_seconds, once=True, endpoint="discovery")
+    answer = http.fetch_json(Request(discovery_url, timeout_seconds, endpoint="discovery", retry_on=()))
     found = {}
     for entry in answer.document if isinstance(answer.document, list) else []:
         match entry:
@@ -90,7 +89,7 @@ def listed(http: Session, discovery_url: str, timeout_seconds: float) -> dict[st
     return {identity: host for identity, host in found.items() if is_address(host)}
 
 
-def _addresses(settings: Settings, memory: Memory) -> Iterator[str]:
+def _addresses(settings: Settings, memory: State) -> Iterator[str]:
     """Yield where the bridge was last found, if that is for the address configured now, then that address itself."""
     configured = None if settings.bridge_ip is None else base_address(settings.bridge_ip)
     match memory.get("bridge"):
@@ -100,7 +99,7 @@ def _addresses(settings: Settings, memory: Memory) -> Iterator[str]:
         yield configured
 
 
-def remember(settings: Settings, memory: Memory, address: str) -> None:
+def remember(settings: Settings, memory: State, address: str) -> None:
     """Keep where the bridge was found, for as long as the configuration names the same address."""
     memory["bridge"] = {"configured": settings.bridge_ip, "found": address}
 
@@ -112,7 +111,7 @@ def _trusted(address: str, trust: Trust | None) -> str:
     return address
 
 
-def _is_elsewhere(bridge: Bridge, problem: CollectorError) -> bool:
+def _is_elsewhere(bridge: Bridge, problem: RemoteError) -> bool:
     """Tell whether the bridge may be at another address: nobody is at this one, or somebody else."""
     if isinstance(problem, BadAnswer | Throttled):
         return False
@@ -124,11 +123,11 @@ def _is_elsewhere(bridge: Bridge, problem: CollectorError) -> bool:
         return bridge.fetch_id() != bridge.bridge_id
     except NotUnderstood:
         return True
-    except CollectorError:
+    except RemoteError:
         return False
 
 
-def _look_up(bridge: Bridge, settings: Settings, memory: Memory, error: CollectorError | None) -> tuple[Bridge, Answer]:
+def _look_up(bridge: Bridge, settings: Settings, memory: State, error: RemoteError | None) -> tuple[Bridge, JsonResponse]:
     """Ask the discovery service where the bridge is, and the bridge for its id and then its sensors.
 
     Raise what went wrong at the known address, if there was one, where this does not help.
@@ -143,7 +142,7 @@ def _look_up(bridge: Bridge, settings: Settings, memory: Memory, error: Collecto
         found = bridge._replace(address=_trusted(_with_scheme(hosts[bridge.bridge_id], settings), bridge.trust))
         if found.fetch_id() != bridge.bridge_id:
             raise NotTrusted(f"another bridge than {bridge.bridge_id} is at {found.address}")
-    except CollectorError as problem:
+    except RemoteError as problem:
         log.warning("looking up the bridge did not help: %s", problem)
         problem = error or problem
         problem.remedy = problem.remedy or FIND_IT

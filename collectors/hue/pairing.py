@@ -19,11 +19,11 @@ from collectors.hue import Settings
 from collectors.hue.address import base_address, is_address
 from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed
 from collectors.hue.lookup import listed, remember
-from collectors.kit.errors import CannotReach, CollectorError, NotAuthorised, NotUnderstood
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from collectors.kit.trust import Trust
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled
+from runtime.http_client import HttpClient
+from runtime.tls import Trust
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors import Human
@@ -33,7 +33,7 @@ TELL_EVERY_SECONDS = 5
 DEVICE_NAME_LENGTH = 19  # of what follows the # in a devicetype
 
 
-def pair(settings: Settings, http: Session, memory: Memory, human: "Human",
+def pair(settings: Settings, http: HttpClient, memory: State, human: "Human",
          sleep: Callable[[float], None] | None = None) -> dict[str, str]:
     """Wait for the button, and return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint.
 
@@ -59,7 +59,7 @@ def pair(settings: Settings, http: Session, memory: Memory, human: "Human",
     return secrets
 
 
-def _address(settings: Settings, http: Session, human: "Human") -> str:
+def _address(settings: Settings, http: HttpClient, human: "Human") -> str:
     """Return the given or configured address, else that of the one bridge the discovery service knows, else ask."""
     given = human.address or settings.bridge_ip
     if given is not None:
@@ -67,7 +67,7 @@ def _address(settings: Settings, http: Session, human: "Human") -> str:
     hosts: dict[str, str] = {}
     try:
         hosts = listed(http, settings.discovery_url, settings.timeout_seconds) if settings.discovery_url else {}
-    except CollectorError as error:  # a person at the bridge knows better than a house without internet
+    except RemoteError as error:  # a person at the bridge knows better than a house without internet
         human.tell(f"Nobody tells where your bridge is: {error}.")
     if len(hosts) == 1:
         return base_address(next(iter(hosts.values())))
@@ -105,7 +105,7 @@ def _fingerprint(address: str, timeout_seconds: float) -> str:
 
 def _wait_for_key(bridge: Bridge, human: "Human", sleep: Callable[[float], None] | None) -> str:
     deadline = Deadline(BUTTON_SECONDS)
-    trouble: CollectorError = ButtonNotPressed("the bridge was not asked")
+    trouble: RemoteError = ButtonNotPressed("the bridge was not asked")
     devicetype = f"home-monitor#{socket.gethostname()[:DEVICE_NAME_LENGTH]}"
     for second in range(BUTTON_SECONDS):
         try:
@@ -113,7 +113,7 @@ def _wait_for_key(bridge: Bridge, human: "Human", sleep: Callable[[float], None]
         except ButtonNotPressed as error:
             again = f"{PAIR} --bridge {shlex.quote(human.address)}" if human.address else PAIR
             trouble = ButtonNotPressed(f"{error} within {BUTTON_SECONDS} s", again)
-        except CannotReach as error:
+        except (CannotReach, Throttled) as error:
             trouble = error
         if deadline.remaining() <= 0:
             break

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from collectors.hue import Settings
-from storage.reading import Reading, Sighting, number, printable
+from runtime.formats import finite_number, one_line
+from storage.reading import Reading, Sighting
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def thermometers(document: object) -> list[Entry]:
     for entry in _entries(document, "ZLLTemperature"):
         unique_id = _unique_id(entry)
         if unique_id is None:
-            log.warning("a temperature sensor without uniqueid is left out: %s", printable(entry.get("name")))
+            log.warning("a temperature sensor without uniqueid is left out: %s", one_line(entry.get("name")))
         elif unique_id not in found or _updated(found[unique_id]) < _updated(entry):
             found[unique_id] = entry
     return list(found.values())
@@ -69,13 +70,13 @@ class _Sensor:
     @property
     def _name(self) -> str | None:
         """The presence entry's name: it is the one that the app lets people change."""
-        return printable(self._presence.get("name")) or printable(self._entry.get("name"))
+        return one_line(self._presence.get("name")) or one_line(self._entry.get("name"))
 
     def sighting(self, trouble: str | None) -> Sighting:
         place = self._settings.places.get(f"hue:{self._unique_id}")
         return Sighting(
             device_id=f"hue:{self._unique_id}", device_type="hue_sensor", name=self._name, location=place,
-            location_source="config" if place else "discovered", model_info=printable(self._entry.get("modelid")),
+            location_source="config" if place else "discovered", model_info=one_line(self._entry.get("modelid")),
             trouble=trouble)
 
     def trouble(self) -> str | None:
@@ -122,7 +123,7 @@ class _Sensor:
 
     def _lux(self) -> float | None:
         """Return the light level in lux, rounded; the bridge gives 10 000 log10(lux) + 1, and 0 for darkness."""
-        level = number(_part(self._light, "state").get("lightlevel"))
+        level = finite_number(_part(self._light, "state").get("lightlevel"))
         age = self._age(self._light)
         is_stale = age is not None and age.total_seconds() > self._settings.stale_after_seconds
         if level is None or is_stale or not self._settings.collect_light_level or not 0 <= level <= 65_535:
@@ -146,7 +147,7 @@ def _part(entry: Entry, name: str) -> Entry:
 
 def _unique_id(entry: Entry) -> str | None:
     unique_id = entry.get("uniqueid")
-    return unique_id if isinstance(unique_id, str) and unique_id == printable(unique_id) else None
+    return unique_id if isinstance(unique_id, str) and unique_id == one_line(unique_id) else None
 
 
 def _mac(entry: Entry) -> str:
@@ -166,7 +167,7 @@ def _updated(entry: Entry) -> datetime:
 
 def _celsius(value: object) -> float | None:
     """Return the temperature in degrees Celsius; the bridge gives hundredths, negative, zero or null."""
-    hundredths = number(value)
+    hundredths = finite_number(value)
     return None if hundredths is None else round(hundredths / 100, 2)
 
 

@@ -1,6 +1,6 @@
 """What a Hue cycle costs beside the predecessor's: `python -m tests.benchmarks.baseline [CYCLES]`.
 
-Runs `python -m collectors.kit.stopwatch capture` and `compare` on homes of 3, 10 and 50 sensors, whose bridge answers
+Runs `python -m jobs.baseline capture` and `compare` on homes of 3, 10 and 50 sensors, whose bridge answers
 at the pace of a real one (docs/performance.md tells where that comes from), and at twice its speed. Ends with 1 where
 a target is missed at the real one's pace.
 """
@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.home import CHECKOUT, Home, unmeasured
+from tests.checkout import CHECKOUT
+from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 
 CYCLES = "10"
@@ -27,7 +28,7 @@ def compare(sensors: int, pace: dict[str, Any], cycles: str) -> tuple[int, str]:
         home.point_at(simulator)
         for action in ("capture", "compare"):
             done = subprocess.run(
-                [sys.executable, "-m", "collectors.kit.stopwatch", action, "--collector", "hue", "--cycles", cycles,
+                [sys.executable, "-m", "jobs.baseline", action, "--collector", "hue", "--cycles", cycles,
                  "--config", str(home.config)], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT, env=unmeasured())
     return done.returncode, done.stdout
 

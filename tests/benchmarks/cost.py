@@ -20,8 +20,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.home import CHECKOUT, unmeasured
-from tests.patient import Patient
+from tests.checked_home import Patient
+from tests.checkout import CHECKOUT, ROOMS
+from tests.home import unmeasured
 from tests.simulator.server import Simulator
 
 RUNS = 15
@@ -107,7 +108,7 @@ def told(case: Case, runs: int) -> str:
 
 def main() -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", *(
-        str(CHECKOUT / name) for name in ("collectors", "config", "storage"))], check=True)
+        str(CHECKOUT / name) for name in ROOMS)], check=True)
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
     print(f"Against the floor, medians of {runs} pairs:\n{'':27} wall   CPU              memory       instructions")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

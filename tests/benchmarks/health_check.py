@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.home import CHECKOUT
-from tests.patient import healthy
+from tests.checked_home import healthy
+from tests.checkout import CHECKOUT, ROOMS
 
 RUNS = 25
 
@@ -29,7 +29,7 @@ def milliseconds(command: Sequence[str]) -> float:
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
     subprocess.run([sys.executable, "-m", "compileall", "-q", *map(str, (
-        CHECKOUT / name for name in ("collectors", "config", "storage", "healthcheck.py")))], check=True)
+        CHECKOUT / name for name in (*ROOMS, "healthcheck.py")))], check=True)
     with healthy() as patient:
         patient.hand_over(os.geteuid())  # as its owner, who need not become somebody else first
         check = [str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config)]

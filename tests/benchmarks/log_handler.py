@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from collectors.kit import log
 from config.settings import Logging
+from runtime import log
 
 PROCESSES = 4
 SESSION = 50
@@ -51,7 +51,7 @@ class Result:
 def open_ours(path: Path, max_bytes: int, backup_count: int) -> None:
     """Attach our handler to the root logger, as a script does at its start."""
     settings = Logging(log_file_path=path, max_bytes=max_bytes, backup_count=backup_count, min_free_mb=0)
-    log.set_up(settings, "hue", log.Mask(SECRETS))
+    log.set_up(settings, "hue", log.Redactor(SECRETS))
 
 
 def open_standard(path: Path, max_bytes: int, backup_count: int) -> None:

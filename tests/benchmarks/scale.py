@@ -21,9 +21,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from storage import history
+from storage import readings
 from tests.benchmarks import years
-from tests.home import CHECKOUT, Home, unmeasured
+from tests.checkout import CHECKOUT
+from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 
 SENSORS = 10
@@ -89,7 +90,7 @@ def look_up(database: Path) -> None:
     """Print how long the newest reading of every device takes as the program asks for it, and by a scan."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         started = time.perf_counter()
-        found = [history.newest(connection, each) for each in history.told_of(connection)]
+        found = [readings.newest(connection, each) for each in readings.told_of(connection)]
         looked_up = time.perf_counter() - started
         started = time.perf_counter()
         assert len(connection.execute(NEWEST_BY_SCANNING).fetchall()) == len(found)

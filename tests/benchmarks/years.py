@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from storage.reading import instant, stamp
+from runtime.formats import format_time, parse_time
 
 INTERVAL = timedelta(minutes=5)
 KEPT = timedelta(days=90)
@@ -38,7 +38,7 @@ def fill(database: Path, readings: int) -> None:
 
 def _multiply(connection: sqlite3.Connection, readings: int) -> None:
     columns, rows = _table(connection, "readings")
-    last, count = instant(str(rows[0]["timestamp"])), math.ceil(readings / len(rows))
+    last, count = parse_time(str(rows[0]["timestamp"])), math.ceil(readings / len(rows))
     connection.execute("DELETE FROM readings")
     query = _insert("readings", columns)
     for first in range(0, count, SLICE):
@@ -47,7 +47,7 @@ def _multiply(connection: sqlite3.Connection, readings: int) -> None:
             connection.execute("BEGIN")
             connection.executemany(query, _rows(rows, columns, last, count, numbers))
     _remember(connection, last, min(count, KEPT // INTERVAL))
-    begun = stamp(last - (count - 1) * INTERVAL)
+    begun = format_time(last - (count - 1) * INTERVAL)
     connection.execute("UPDATE device_registry SET first_seen = ?", (begun,))
 
 
@@ -59,7 +59,7 @@ def _rows(rows: list[dict[str, Any]], columns: list[str], last: datetime, count:
     changing = [at[name] for name in MADE_OF_TIME]
     templates = [[row[name] for name in columns] for row in rows]
     for number in numbers:
-        text, wave = stamp(last - (count - 1 - number) * INTERVAL), waves[number % A_DAY]
+        text, wave = format_time(last - (count - 1 - number) * INTERVAL), waves[number % A_DAY]
         for place, template in enumerate(templates):
             row = template.copy()
             for each in changing:
@@ -77,7 +77,7 @@ def _remember(connection: sqlite3.Connection, last: datetime, count: int) -> Non
     with connection:
         connection.execute("BEGIN")
         connection.executemany(_insert("collection_cycles", columns), (
-            [*values[:at], stamp(last - number * INTERVAL), *values[at + 1:]] for number in reversed(range(count))))
+            [*values[:at], format_time(last - number * INTERVAL), *values[at + 1:]] for number in reversed(range(count))))
 
 
 def _table(connection: sqlite3.Connection, table: str) -> tuple[list[str], list[dict[str, Any]]]:

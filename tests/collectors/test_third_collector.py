@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.home import CHECKOUT, Home
+from tests.checkout import CHECKOUT, ROOMS
+from tests.home import Home
 
 
 class Page(BaseHTTPRequestHandler):
@@ -44,7 +45,7 @@ def page() -> Iterator[str]:
 def checkout(tmp_path: Path) -> Path:
     """A copy of the program into which the one file has been dropped."""
     folder = tmp_path / "checkout"
-    for room in ("collectors", "config", "storage"):
+    for room in ROOMS:
         shutil.copytree(CHECKOUT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
     shutil.copy(CHECKOUT / "tests" / "trial" / "thermometer.py", folder / "collectors")
     return folder

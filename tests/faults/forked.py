@@ -1,6 +1,6 @@
 """Runs of both collectors side by side, each a process of its own, forked from one that has imported everything.
 
-As tests/forking.py has it, a run begins at `cycle.run`, so that thousands of them can be afforded, and a random moment
+As tests/forking.py has it, a run begins at `collect.run`, so that thousands of them can be afforded, and a random moment
 falls into what they do. Its clock alone is set, in the one place that reads it; and it notes when the spool has its
 readings, and when it is through.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import collectors
-from collectors.kit import cycle
+from jobs import collect
 from tests.forking import FORKING, say_into
 from tests.home import Home
 from tests.simulator.server import Simulator
@@ -135,9 +135,9 @@ def _run(collector: str, path: str, moment: datetime, notes: str, user: int | No
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
-    setattr(cycle, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))
+    setattr(collect, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))
     setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))
-    code = cycle.run(collectors.load(collector), ["--config", path])
+    code = collect.run(collectors.load(collector), ["--config", path])
     Path(f"{notes}.through").write_text(f"{time.monotonic()}")
     raise SystemExit(code)
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from storage import spool
-from storage.memory import Memory
-from tests.home import CHECKOUT, Home, unmeasured
+from storage.state import State
+from tests.checkout import CHECKOUT, ROOMS
+from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
-from tests.storage.predecessors import leave, many_rows
+from tests.storage.legacy_databases import leave, many_rows
 
 DEADLINE = 10  # seconds, the smallest that the configuration allows
 NAME_SERVER = "127.0.0.253"
@@ -85,7 +86,7 @@ def run(hangs: dict[str, Hang]) -> dict[str, Ended]:
         for name in [name for name, process in running.items() if process.poll() is not None]:
             _, err = running[name].communicate()
             home = hangs[name].home
-            memory = Memory(home.data / f"{hangs[name].collector}.session.json")
+            memory = State(home.data / f"{hangs[name].collector}.session.json")
             ended[name] = Ended(running.pop(name).returncode, err, now - started, now - _begun(hangs[name], now),
                                 spool.look(home.data).readings, len(home.rows()),
                                 frozenset(cast("dict[str, str]", memory.get("said", {}))))
@@ -136,7 +137,7 @@ class Houses:
         self._checkout, self._resolver = folder / "checkout", folder / "resolv.conf"
         folder.mkdir(exist_ok=True)
         self._resolver.write_text(f"nameserver {NAME_SERVER}\noptions timeout:30 attempts:5\n", encoding="ascii")
-        for room in ("collectors", "config", "storage"):
+        for room in ROOMS:
             shutil.copytree(CHECKOUT / room, self._checkout / room, ignore=shutil.ignore_patterns("secrets.yaml"))
         shutil.copy(CHECKOUT / "tests" / "trial" / "hanging.py", self._checkout / "collectors")
         self._sound = self._stack.enter_context(Simulator(tls=None))

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from storage.reading import stamp
-from tests.home import CHECKOUT, Home, Outcome, unmeasured
-from tests.moments import starting_at, tidy_up_after
+from runtime.formats import format_time
+from tests.checkout import CHECKOUT
+from tests.fake_clock import starting_at, tidy_up_after
+from tests.home import Home, Outcome, unmeasured
 from tests.simulator.server import Simulator
 
 START = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
@@ -48,7 +49,7 @@ class Household:
         house, found = self.simulator.house, set()
         for uniqueid in (sensor.uniqueid() for sensor in house.sensors):
             measured_at = house.last_report(uniqueid, self.moment)
-            found.add((f"hue:{uniqueid}", stamp(self.moment), stamp(measured_at), house.truth(uniqueid, measured_at)))
+            found.add((f"hue:{uniqueid}", format_time(self.moment), format_time(measured_at), house.truth(uniqueid, measured_at)))
         return found
 
     def process(self, *before: str) -> Outcome:
@@ -121,7 +122,7 @@ def told(row: dict[str, Any]) -> Given:
     """Return what a row, or a reading on stderr, says of the house; of its time only in which cycle's five minutes."""
     at = datetime.fromisoformat(row["timestamp"])
     cycle = datetime.fromtimestamp(at.timestamp() // EVERY.total_seconds() * EVERY.total_seconds(), timezone.utc)
-    return row["device_id"], stamp(cycle), row["measured_at"], row["temperature_celsius"]
+    return row["device_id"], format_time(cycle), row["measured_at"], row["temperature_celsius"]
 
 
 def printed(err: str) -> set[Given]:

@@ -9,10 +9,11 @@ from functools import partial
 
 import pytest
 
+from tests.checkout import CHECKOUT
 from tests.collectors.hue import samples as rooms
 from tests.faults import WHOLE
 from tests.faults.strange_json import Literal, written
-from tests.home import CHECKOUT, Home, unmeasured
+from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 
 MOST_MEGABYTES = 200

@@ -15,12 +15,13 @@ import pytest
 from freezegun import freeze_time
 
 from collectors import amazon_aqm, hue
-from storage import alert
-from storage.reading import stamp
+from runtime.formats import format_time
+from storage import alert_files
+from tests.checkout import CHECKOUT
+from tests.fake_clock import library, starting_at, tidy_up_after
 from tests.faults import WHOLE
-from tests.faults.life import DAY, EVERY, HOUR, NOON, STEADY, Life
-from tests.home import CHECKOUT, Home
-from tests.moments import library, starting_at, tidy_up_after
+from tests.faults.workload import DAY, EVERY, HOUR, NOON, STEADY, Life
+from tests.home import Home
 from tests.simulator.server import Simulator
 
 BEFORE = 14  # cycles before a step: more than an hour
@@ -71,8 +72,8 @@ def test_a_step_in_the_middle_of_a_run_changes_nothing_of_it(life: Life, step: t
     """It reads the clock once; what it waits for and how long it took is told by another one."""
     life.simulator.faults.add("503", times=1)
     assert life.cycle(hue, during=lambda: life.clock.move_to(life.now + step))[0].code == 0
-    assert {row["timestamp"] for row in life.home.rows()} == {stamp(life.now)}
-    assert {row["at"] for row in life.home.rows("SELECT at FROM retry_events")} == {stamp(life.now)}
+    assert {row["timestamp"] for row in life.home.rows()} == {format_time(life.now)}
+    assert {row["at"] for row in life.home.rows("SELECT at FROM retry_events")} == {format_time(life.now)}
     life.assert_nothing_is_lost()
 
 
@@ -102,11 +103,11 @@ def test_an_alert_keeps_the_time_it_was_raised_at(life: Life, step: timedelta) -
     """It ends with the trouble, whatever the clock says of its age."""
     life.simulator.alexa.revoke()
     assert life.cycle(amazon_aqm)[0].code == 2
-    raised = stamp(life.now)
+    raised = format_time(life.now)
     life.step(step)
     assert life.cycle(amazon_aqm)[0].code == 2
-    told = alert.read(life.home.data / ALEXA_ALERT) or {}
-    assert (told["raised_at"], told["last_seen_at"], told["occurrences"]) == (raised, stamp(life.now), "2")
+    told = alert_files.read(life.home.data / ALEXA_ALERT) or {}
+    assert (told["raised_at"], told["last_seen_at"], told["occurrences"]) == (raised, format_time(life.now), "2")
     life.home.write_secrets({"amazon_aqm": {"refresh_token": life.simulator.alexa.new_refresh_token()}})
     assert life.cycle(amazon_aqm)[0].code == 0 and not (life.home.data / ALEXA_ALERT).exists()
 

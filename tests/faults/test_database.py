@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import alert
+from storage import alert_files
+from tests.checkout import CHECKOUT
 from tests.faults import WHOLE
 from tests.faults.forked import (
     COLLECTORS,
@@ -30,7 +31,7 @@ from tests.faults.forked import (
     waiting,
 )
 from tests.forking import prepare
-from tests.home import CHECKOUT, Home
+from tests.home import Home
 from tests.simulator.server import Simulator
 
 ALERT = "ALERT_STORAGE_FAILING.txt"
@@ -225,7 +226,7 @@ def test_a_database_that_needs_a_human_costs_no_reading_and_the_remedy_mends_it(
         assert all(line.count("\n") == 1 and trouble.said in line and "Remedy: " in line for line in lines) \
             if turn == 1 else lines == ["", ""]
         assert len(waiting(both)) == 2 * turn
-        told = alert.read(both.data / ALERT) or {}
+        told = alert_files.read(both.data / ALERT) or {}
         assert told["remedy"].startswith(trouble.remedy) and trouble.said in told["error"]
         assert turn > 1 or all(line.endswith(f"Remedy: {told['remedy']}\n") for line in lines)
     carry_out(both, told["remedy"])

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from collectors import amazon_aqm, hue
 from storage import spool
 from tests.faults import WHOLE
-from tests.faults.life import DAY, HOUR, NOON, STEADY, Life
+from tests.faults.workload import DAY, HOUR, NOON, STEADY, Life
 from tests.home import Home
 from tests.simulator.server import Simulator
 from tests.storage.samples import a_cycle, a_reading

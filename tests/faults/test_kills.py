@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.checkout import CHECKOUT
 from tests.faults import WHOLE
 from tests.faults.forked import (
     COLLECTORS,
@@ -27,7 +28,7 @@ from tests.faults.forked import (
     waiting,
 )
 from tests.forking import prepare
-from tests.home import CHECKOUT, Home
+from tests.home import Home
 from tests.simulator.server import Simulator
 
 MINUTE = timedelta(minutes=1)

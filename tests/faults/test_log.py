@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from collectors.kit import log
-from collectors.kit.log.rotating import GRACE
 from config.settings import Logging
+from runtime import log
+from runtime.log.rotating import GRACE
 from tests.benchmarks import log_handler
-from tests.collectors.kit.test_log import held
+from tests.checkout import CHECKOUT
 from tests.faults import WHOLE
 from tests.faults.forked import COLLECTORS, EVERY, START, Run, run_pair, start_pair
 from tests.forking import FORKING, prepare
-from tests.home import CHECKOUT, Home, unmeasured
+from tests.home import Home, unmeasured
+from tests.runtime.test_log import held
 from tests.simulator.server import Simulator
 
 SMALLEST = 10_000  # bytes, the least that logging.max_bytes may be
@@ -161,7 +162,7 @@ def test_a_folder_that_cannot_hold_a_log_costs_a_line_on_stderr_and_no_reading(
     assert len(both.rows()) == 5
 
 
-@pytest.mark.skipif(not WHOLE, reason="in small, tests/collectors/kit/test_log.py proves it in every run")
+@pytest.mark.skipif(not WHOLE, reason="in small, tests/runtime/test_log.py proves it in every run")
 def test_four_processes_lose_no_line_and_are_as_fast_as_the_standard_handler() -> None:
     """200 000 lines in sessions of 50, 20 rotations; the standard handler writes the same lines in the same run."""
     ours = log_handler.measure("ours", log_handler.open_ours, 200_000, 20)
@@ -174,13 +175,13 @@ def test_four_processes_lose_no_line_and_are_as_fast_as_the_standard_handler() -
 def flood(path: Path) -> None:
     """Be one of four processes: write a quarter of a million lines in sessions of 50, with the shipped settings."""
     for _ in range(LINES // SESSION):
-        log.set_up(Logging(log_file_path=path, min_free_mb=0), "hue", log.Mask())
+        log.set_up(Logging(log_file_path=path, min_free_mb=0), "hue", log.Redactor())
         for number in range(SESSION):
             logging.getLogger("collectors.hue").info("%d %s end", number, "x" * 60)
         log.shut_down()
 
 
-@pytest.mark.skipif(not WHOLE, reason="in small, tests/collectors/kit/test_log.py proves it in every run")
+@pytest.mark.skipif(not WHOLE, reason="in small, tests/runtime/test_log.py proves it in every run")
 def test_the_logs_never_take_more_than_60_mb(tmp_path: Path) -> None:
     """SC-003: four processes write a hundred megabytes; the files are measured all the time."""
     prepare()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.files import sync
+from runtime.files import sync
 from tests.faults import WHOLE
 from tests.faults.disks import ext4, mounted, photograph, require_disks
 from tests.faults.household import Given, Household, require

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage import manager
+from tests.checkout import CHECKOUT
 from tests.faults import WHOLE
 from tests.faults.forked import (
     COLLECTORS,
@@ -26,7 +27,7 @@ from tests.faults.forked import (
     stored,
 )
 from tests.forking import FORKING, prepare
-from tests.home import CHECKOUT, Home
+from tests.home import Home
 from tests.person import sign_in
 from tests.simulator.server import Simulator
 

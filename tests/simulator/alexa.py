@@ -19,9 +19,15 @@ from urllib.parse import parse_qs
 
 from tests.simulator.alexa_answers import endpoint_id
 from tests.simulator.alexa_graphql import (
-    FORBIDDEN, REFUSALS_BY_HTTP, Graph, parse_operations, refuse_operation, refuse_visit)
+    FORBIDDEN,
+    REFUSALS_BY_HTTP,
+    Graph,
+    parse_operations,
+    refuse_operation,
+    refuse_visit,
+)
 from tests.simulator.alexa_login import Desk, refuse, show_sign_in
-from tests.simulator.alexa_sessions import SUFFIXES, Session, Sessions, secret
+from tests.simulator.alexa_sessions import SUFFIXES, HttpClient, Sessions, secret
 from tests.simulator.faults import Fault
 from tests.simulator.house import House
 from tests.simulator.messages import Answer, Request, Seen, html_answer, json_answer
@@ -144,7 +150,7 @@ class Alexa:
         return json_answer(answers if listed else answers[0])
 
 
-def _welcome(session: Session, device: Mapping[str, str]) -> dict[str, Any]:
+def _welcome(session: HttpClient, device: Mapping[str, str]) -> dict[str, Any]:
     """Return what a registration is answered with: all the tokens, of which one is worth keeping."""
     serial = device["device_serial"]
     return {
@@ -182,7 +188,7 @@ def _tokens(domain: str, cookies: list[dict[str, Any]], faults: list[Fault]) -> 
     return {"ttl": 2592000, "cookies": {domain: cookies}}
 
 
-def _outdates(fault: Fault, session: Session) -> bool:
+def _outdates(fault: Fault, session: HttpClient) -> bool:
     """Tell whether the fault is that cookies of that age have expired early."""
     return fault.kind == "cookies-expired" and (fault.start is None or session.issued < fault.start)
 

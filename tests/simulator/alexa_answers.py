@@ -51,7 +51,7 @@ def identify(*origin: object) -> UUID:
     return UUID("".join(f"{int(chance(part, *origin) * 2**32):08x}" for part in range(4)), version=4)
 
 
-def stamp(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """Return the moment as the cloud writes it."""
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
@@ -119,7 +119,7 @@ def _endpoint(uuid: str, name: str, device_type: str | None, features: list[Entr
 
 def _property(typename: str, name: str, sampled: datetime, **content: Any) -> Entry:
     return {"__typename": typename, "name": name, "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None,
-            "timeOfSample": stamp(sampled), "timeOfLastChange": stamp(sampled), **content}
+            "timeOfSample": format_time(sampled), "timeOfLastChange": format_time(sampled), **content}
 
 
 def _text(text: str) -> Entry:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.simulator.faults import Fault
 from tests.simulator.house import House
-from tests.simulator.sensors import KINDS, Entry, measure, stamp
+from tests.simulator.sensors import KINDS, Entry, format_time, measure
 
 QUANTITIES = {kind.type: quantity for quantity, kind in KINDS.items()}
 
@@ -61,7 +61,7 @@ def _forget(entry: Entry) -> None:
 def _shift(entry: Entry, offset: timedelta) -> None:
     shown = entry["state"]["lastupdated"]
     if shown != "none":
-        entry["state"]["lastupdated"] = stamp(datetime.fromisoformat(shown) + offset)
+        entry["state"]["lastupdated"] = format_time(datetime.fromisoformat(shown) + offset)
 
 
 def _restarted(scene: _Scene) -> None:

@@ -14,7 +14,7 @@ from tests.simulator.faults import Fault, clock_offset
 from tests.simulator.furnishings import furnish
 from tests.simulator.house import House, chance
 from tests.simulator.messages import Answer, Request, html_answer, json_answer
-from tests.simulator.sensors import show_sensors, stamp
+from tests.simulator.sensors import format_time, show_sensors
 
 BUTTON_SECONDS = 30
 SHORT_CONFIG = ("name", "datastoreversion", "swversion", "apiversion", "mac", "bridgeid", "factorynew",
@@ -97,7 +97,7 @@ class Bridge:
             "name": "Philips hue", "zigbeechannel": 25, "bridgeid": self.bridge_id.upper(),
             "mac": ":".join(["00:17:88", tail[:2], tail[2:4], tail[4:]]), "dhcp": True, "ipaddress": "127.0.0.1",
             "netmask": "255.0.0.0", "gateway": "127.0.0.1", "proxyaddress": "none", "proxyport": 0,
-            "UTC": stamp(shown), "localtime": stamp(shown), "timezone": "Europe/London", "modelid": "BSB002",
+            "UTC": format_time(shown), "localtime": format_time(shown), "timezone": "Europe/London", "modelid": "BSB002",
             "datastoreversion": "171", "swversion": "1971060010", "apiversion": "1.71.0",
             "swupdate2": {"checkforupdate": False, "lastchange": "2025-11-13T02:10:05", "state": "noupdates",
                           "bridge": {"state": "noupdates", "lastinstall": "2025-11-13T02:10:05"},
@@ -108,7 +108,7 @@ class Bridge:
                                  "swupdate": "connected"},
             "factorynew": False, "replacesbridgeid": None, "backup": {"status": "idle", "errorcode": 0},
             "starterkitid": "",
-            "whitelist": {key: {"last use date": stamp(shown), "create date": "2024-12-24T17:01:10", "name": name}
+            "whitelist": {key: {"last use date": format_time(shown), "create date": "2024-12-24T17:01:10", "name": name}
                           for key, name in whitelist.items()}}
 
 

@@ -39,7 +39,7 @@ def show_sensors(house: House, now: datetime) -> dict[str, Entry]:
     return {str(next(numbers)): entry for entry in _entries(house, now)}
 
 
-def stamp(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """Return the moment as the bridge writes it: UTC without saying so."""
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
@@ -55,7 +55,7 @@ def measure(house: House, sensor: Sensor, quantity: str, now: datetime) -> dict[
     else:
         level = house.light_level(sensor.room, reported)
         state.update(lightlevel=level, dark=level < 16000, daylight=level >= 23000)
-    return {**state, "lastupdated": stamp(reported)}
+    return {**state, "lastupdated": format_time(reported)}
 
 
 def _numbers(seed: int) -> Iterator[int]:
@@ -107,7 +107,7 @@ def _make(sensor: Sensor, quantity: str) -> dict[str, Any]:
 
 
 def _daylight(now: datetime) -> Entry:
-    return {"state": {"daylight": 7 <= now.hour < 17, "lastupdated": stamp(now.replace(minute=0, second=0))},
+    return {"state": {"daylight": 7 <= now.hour < 17, "lastupdated": format_time(now.replace(minute=0, second=0))},
             "config": {"on": True, "configured": True, "sunriseoffset": 30, "sunsetoffset": -30}, "name": "Daylight",
             "type": "Daylight", "modelid": "PHDL00", "manufacturername": "Signify Netherlands B.V.", "swversion": "1.0"}
 
@@ -141,7 +141,7 @@ def _tap() -> Entry:
 
 
 def _virtual(kind: str, uniqueid: str, state: dict[str, Any], now: datetime) -> Entry:
-    return {"state": {**state, "lastupdated": stamp(now.replace(minute=0, second=0))},
+    return {"state": {**state, "lastupdated": format_time(now.replace(minute=0, second=0))},
             "config": {"on": True, "reachable": True}, "name": uniqueid, "type": kind, "modelid": "PHA_SENSOR",
             "manufacturername": "Philips", "swversion": "1.0", "uniqueid": uniqueid, "recycle": True}
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from tests.checkout import CHECKOUT
 from tests.soak import month, report
 from tests.soak.account import Account, settle
-from tests.soak.life import Diary, live
 from tests.soak.place import Place, furnished
 from tests.soak.plan import PHASES, Phase, draw
+from tests.soak.workload import Diary, live
 
 RESULTS = CHECKOUT / "data" / "soak"
 SEED = 1

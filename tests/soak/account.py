@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.soak.life import Diary, Run
 from tests.soak.mishaps import KINDS, Lost, devices, lost, slack
 from tests.soak.place import Place
 from tests.soak.plan import COLLECTORS, Mishap
+from tests.soak.workload import Diary, Run
 
 AIR = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "voc_index": "voc", "pm25_ugm3": "pm25",
        "pm10_ugm3": "pm10", "co_ppm": "co", "iaq_score": "iaq"}

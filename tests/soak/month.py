@@ -17,9 +17,9 @@ from typing import Any
 
 from tests.checkout import CHECKOUT
 from tests.soak.account import LOG_LIMIT, Account
-from tests.soak.life import Run, cycle
 from tests.soak.place import Place, furnished
 from tests.soak.plan import COLLECTORS, MONTH
+from tests.soak.workload import Run, cycle
 
 STEP = timedelta(hours=2)
 BETWEEN = int(STEP / timedelta(seconds=15)) - 1  # runs whose lines are written, but which are not lived through

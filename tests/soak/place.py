@@ -12,10 +12,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tests.checkout import edited_crontab, make_checkout
+from tests.fake_clock import starting_at, tidy_up_after
 from tests.faults.disks import ext4, mounted
 from tests.home import Home
 from tests.mail_server import MailServer
-from tests.moments import starting_at, tidy_up_after
 from tests.person import sign_in
 from tests.simulator.server import Simulator
 from tests.soak.plan import Phase

@@ -8,8 +8,8 @@ import logging
 import sys
 from pathlib import Path
 
-from collectors.kit import log
 from config.settings import Logging
+from runtime import log
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     path, collector, times = sys.argv[1:]
     settings, said = Logging(level="DEBUG", log_file_path=Path(path)), json.load(sys.stdin)
     for _ in range(int(times)):
-        log.set_up(settings, collector, log.Mask())
+        log.set_up(settings, collector, log.Redactor())
         for level, module, message in said:
             logging.getLogger(module).log(logging.getLevelNamesMapping()[level], "%s", message)
         log.shut_down()

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from storage import StorageError, cycles, manager
+from runtime.errors import StorageError
+from storage import cycles, manager
 from storage.reading import Cycle, Reading
 
 NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from storage import devices, manager
+from runtime.formats import format_time
+from storage import manager, registry
 from storage.cycles import Stored
-from storage.reading import Retry, Sighting, stamp
+from storage.reading import Retry, Sighting
 from tests.storage.samples import NOW, a_cycle, a_reading, at, rows, store
 
 CYCLES = "SELECT * FROM collection_cycles ORDER BY id"
@@ -25,12 +26,12 @@ def test_a_cycle_is_stored_with_its_costs_and_retries(database: Path) -> None:
                     retries=(a_retry("retrying"), a_retry()))
     assert store(database, cycle) == [Stored(readings=2, moved_seconds=0)]
     assert rows(database, CYCLES) == [{
-        "id": 1, "collector": "hue", "started_at": stamp(NOW), "duration_ms": 212.0, "fetch_ms": 180.5,
+        "id": 1, "collector": "hue", "started_at": format_time(NOW), "duration_ms": 212.0, "fetch_ms": 180.5,
         "payload_bytes": 11_200, "requests": 2, "endpoint": "optimized", "readings": 2, "stored": 2, "spooled": 0,
         "retries": 1, "outcome": "ok", "error_type": None, "error": None}]
     assert [row["outcome"] for row in rows(database, RETRIES)] == ["retrying", "recovered"]
     assert rows(database, RETRIES)[0] | {"id": 0, "outcome": ""} == {
-        "id": 0, "collector": "hue", "cycle_started_at": stamp(NOW), "at": stamp(NOW), "operation": "fetch",
+        "id": 0, "collector": "hue", "cycle_started_at": format_time(NOW), "at": format_time(NOW), "operation": "fetch",
         "endpoint": "bridge", "attempt": 1, "delay_seconds": 1.0, "error_type": "CannotReach", "error": "no answer",
         "outcome": ""}
 
@@ -59,7 +60,7 @@ def test_every_reading_carries_the_name_place_and_offset_of_its_device(database:
     assert (before["name"], before["location"], before["temperature_celsius"]) == ("Kitchen", "Kitchen", 20.29)
     assert (after["name"], after["location"]) == ("Oven", "Galley")
     assert (after["temperature_celsius"], after["temperature_raw"]) == (18.74, 20.294)
-    assert after["created_at"] == stamp(at(minutes=5))
+    assert after["created_at"] == format_time(at(minutes=5))
 
 
 def test_a_sighting_that_knows_more_than_its_reading_counts(database: Path) -> None:
@@ -70,9 +71,9 @@ def test_a_sighting_that_knows_more_than_its_reading_counts(database: Path) -> N
     [row] = rows(database)
     assert (row["name"], row["location"]) == ("Cooking", "Flat 2")
     with manager.reading(database) as connection:
-        found = devices.find(connection, ["hue:kitchen", "hue:attic"])
+        found = registry.find(connection, ["hue:kitchen", "hue:attic"])
     assert found["hue:kitchen"].model_info == "SML001"
-    assert found["hue:attic"].last_seen == stamp(NOW)
+    assert found["hue:attic"].last_seen == format_time(NOW)
 
 
 def test_a_users_place_is_back_when_the_configured_one_is_gone(database: Path) -> None:
@@ -80,7 +81,7 @@ def test_a_users_place_is_back_when_the_configured_one_is_gone(database: Path) -
                           location_source="config")
     store(database)
     with manager.writing(database) as connection:
-        devices.adopt(connection, [devices.Device(device_id="hue:kitchen", location="Cellar")])
+        registry.adopt(connection, [registry.Device(device_id="hue:kitchen", location="Cellar")])
     store(database, a_cycle(a_reading(), sightings=(configured,)), a_cycle(a_reading(at=at(minutes=5))))
     assert [row["location"] for row in rows(database)] == ["Flat 2", "Cellar"]
 
@@ -105,12 +106,12 @@ def test_a_cycle_whose_second_is_taken_by_another_value_moves_on_as_a_whole(data
     other = a_cycle(a_reading(temperature_celsius=9.0), a_reading("hue:hall", measured_at=NOW), requests=2)
     told = (a_cycle(a_reading()), a_cycle(a_reading(temperature_celsius=3.0), requests=1), other, other)
     assert store(database, *told) == [Stored(1, 0), Stored(1, 1), Stored(2, 2), Stored(2, 2)]
-    moved = [row for row in rows(database) if row["timestamp"] == stamp(at(seconds=2))]
+    moved = [row for row in rows(database) if row["timestamp"] == format_time(at(seconds=2))]
     assert [row["device_id"] for row in moved] == ["hue:kitchen", "hue:hall"]
     assert [row["temperature_celsius"] for row in moved] == [9.0, 20.29]
-    assert moved[1]["measured_at"] == stamp(NOW)
+    assert moved[1]["measured_at"] == format_time(NOW)
     assert len(rows(database)) == 4
-    assert {row["started_at"] for row in rows(database, CYCLES)} == {stamp(NOW)}
+    assert {row["started_at"] for row in rows(database, CYCLES)} == {format_time(NOW)}
 
 
 def test_a_source_that_tells_of_a_device_twice_counts_once(database: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -149,7 +150,7 @@ def test_old_cycles_and_retries_go_a_few_at_a_time_and_readings_stay(database: P
     store(database, a_cycle())
     assert [len(rows(database, query)) for query in (CYCLES, RETRIES)] == [101, 100]
     store(database, a_cycle(at=at(seconds=1)), a_cycle(at=at(seconds=2)))
-    assert [row["started_at"] for row in rows(database, CYCLES)] == [stamp(at(seconds=n)) for n in (0, 1, 2)]
+    assert [row["started_at"] for row in rows(database, CYCLES)] == [format_time(at(seconds=n)) for n in (0, 1, 2)]
     assert rows(database, RETRIES) == [] and len(rows(database)) == 600
 
 
@@ -160,7 +161,7 @@ def test_a_store_holds_the_lock_for_a_moment_only(database: Path) -> None:
     with manager.writing(database) as connection:
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', ?, 'ok')",
-                               [(stamp(NOW - timedelta(days=365, minutes=5 * n)),) for n in range(5_000)])
+                               [(format_time(NOW - timedelta(days=365, minutes=5 * n)),) for n in range(5_000)])
         connection.execute("COMMIT")
         for n in range(5):
             cycle = a_cycle(*(a_reading(f"hue:{d}", at(minutes=n)) for d in range(60)), at=at(minutes=n))

@@ -7,13 +7,14 @@ from time import tzset
 
 import pytest
 
-from storage import devices, gaps, manager
-from storage.devices import Device
-from storage.reading import Sighting, stamp
-from storage.record import Window
-from tests.storage.predecessors import NEWEST, awkward_rows, leave
+from runtime.formats import format_time
+from storage import gaps, manager, registry
+from storage.cycle_history import Window
+from storage.reading import Sighting
+from storage.registry import Device
+from tests.storage.history_builder import EVERY, Lived
+from tests.storage.legacy_databases import NEWEST, awkward_rows, leave
 from tests.storage.samples import a_cycle, a_reading, store
-from tests.storage.spells import EVERY, Lived
 
 SUNDAY = datetime(2026, 11, 15, tzinfo=timezone.utc)
 WEEK = timedelta(days=7)
@@ -68,7 +69,7 @@ def test_planted_gaps_are_found_exactly_each_with_its_reason(week: Lived) -> Non
     week.off(hours[7], hours[7] + hour, "hue")
     week.silent("hue:a", hours[8], hours[8] + EVERY)
     week.change("UPDATE collection_cycles SET outcome = 'partial' WHERE collector = 'hue' AND started_at = ?",
-                stamp(hours[8]))
+                format_time(hours[8]))
     end = hour - EVERY
     both = [(hours[0], hours[0] + end, 12, "source_unreachable"), (hours[1], hours[1] + end, 12, "throttled"),
             (hours[2], hours[2] + end, 12, "not_authorised"), (hours[3], hours[3] + end, 12, "not_understood"),
@@ -127,14 +128,14 @@ def test_after_a_small_step_of_the_clock_no_cycle_is_missed(day: Lived) -> None:
     """Clocks are set by a second or two; the cycles before the step stood that much off the grid."""
     for table, column in (("collection_cycles", "started_at"), ("readings", "timestamp")):
         later = f"strftime('%Y-%m-%dT%H:%M:%S+00:00', {column}, '+2 seconds')"
-        day.change(f"UPDATE {table} SET {column} = {later} WHERE {column} < ?", stamp(at(hours=5)))
+        day.change(f"UPDATE {table} SET {column} = {later} WHERE {column} < ?", format_time(at(hours=5)))
     assert day.found() == []
 
 
 @pytest.mark.parametrize("outcomes", [("skipped", "ok"), ("ok", "skipped")])
 def test_two_runs_within_one_second_are_one_cycle_if_one_of_them_told(day: Lived, outcomes: tuple[str, str]) -> None:
     """Whichever of them is on record first."""
-    moment = stamp(at(hours=3))
+    moment = format_time(at(hours=3))
     day.change("DELETE FROM collection_cycles WHERE started_at = ?", moment)
     for outcome in outcomes:
         day.change("INSERT INTO collection_cycles (started_at, outcome, stored, collector) VALUES (?, ?, ?, 'hue')",
@@ -166,7 +167,7 @@ def test_a_device_is_not_expected_before_it_was_first_seen(day: Lived) -> None:
 def test_a_device_is_expected_until_it_was_last_seen_once_it_is_inactive(day: Lived) -> None:
     day.silent("hue:a", at(hours=10), day.now)
     assert day.found() == [(at(hours=10), day.now - EVERY, 168, "device_stale_or_unreachable")]
-    day.change("UPDATE device_registry SET is_active = 0, last_seen = ? WHERE device_id = 'hue:a'", stamp(at(hours=9)))
+    day.change("UPDATE device_registry SET is_active = 0, last_seen = ? WHERE device_id = 'hue:a'", format_time(at(hours=9)))
     found = day.report()["hue:a"]
     assert (found.spans, found.expected, found.note) == ((), 120, "inactive")
 
@@ -174,13 +175,13 @@ def test_a_device_is_expected_until_it_was_last_seen_once_it_is_inactive(day: Li
 def test_an_inactive_device_of_long_ago_is_not_told_of(day: Lived) -> None:
     day.change("DELETE FROM readings WHERE device_id = 'hue:a'")
     day.change("UPDATE device_registry SET is_active = 0, first_seen = ?, last_seen = ? WHERE device_id = 'hue:a'",
-               stamp(at(days=-30)), stamp(at(days=-20)))
+               format_time(at(days=-30)), format_time(at(days=-20)))
     assert list(day.report()) == ["hue:b"]
 
 
 def test_a_name_given_beforehand_expects_nothing(day: Lived) -> None:
     with manager.writing(day.path) as connection, manager.transaction(connection):
-        devices.change(connection, "hue:later", lambda device: device.named("Later"))
+        registry.change(connection, "hue:later", lambda device: device.named("Later"))
     found = day.report()["hue:later"]
     assert (found.since, found.expected, found.note) == (None, 0, "no collector has told of it yet")
 
@@ -205,7 +206,7 @@ def test_a_window_without_any_cycle_is_one_gap(day: Lived) -> None:
 
 def test_where_no_cycle_is_on_record_any_more_nothing_is_invented(day: Lived) -> None:
     """They are deleted in passing after keep_cycles_days, and the readings stay."""
-    day.change("DELETE FROM collection_cycles WHERE started_at < ?", stamp(at(hours=6)))
+    day.change("DELETE FROM collection_cycles WHERE started_at < ?", format_time(at(hours=6)))
     day.silent("hue:a", at(hours=2), at(hours=3))
     found = day.report()["hue:a"]
     assert (found.since, found.stored, found.spans) == (at(hours=6), 216, ())
@@ -214,7 +215,7 @@ def test_where_no_cycle_is_on_record_any_more_nothing_is_invented(day: Lived) ->
 
 def test_nothing_is_said_of_the_time_before_the_cycles_that_are_kept(day: Lived) -> None:
     """A device that was silent then left no reading that could betray it."""
-    day.change("UPDATE device_registry SET first_seen = ?", stamp(at(days=-200)))
+    day.change("UPDATE device_registry SET first_seen = ?", format_time(at(days=-200)))
     found = day.report(since=at(days=-180), keep_days=3)["hue:a"]
     assert (found.since, found.note) == (at(days=-2), "no cycles are on record before 2026-11-13 00:00 UTC")
     assert [(each.cycles, each.reason) for each in found.spans] == [(576, "computer_off")]
@@ -227,7 +228,7 @@ def test_without_any_cycle_on_record_the_readings_stand_for_themselves(day: Live
 
 
 def test_a_reading_whose_cycle_is_not_on_record_is_no_gap(day: Lived) -> None:
-    day.change("DELETE FROM collection_cycles WHERE started_at = ?", stamp(at(hours=3)))
+    day.change("DELETE FROM collection_cycles WHERE started_at = ?", format_time(at(hours=3)))
     assert day.found() == []
 
 
@@ -255,9 +256,9 @@ def test_a_predecessors_rows_count_as_readings_of_the_utc_that_they_name(databas
     with manager.writing(database) as connection, manager.transaction(connection):
         for minutes in range(0, 20, 5):
             connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', ?, 'ok')",
-                               (stamp(start + timedelta(minutes=minutes)),))
-        devices.sight(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
-        known = devices.known(connection)
+                               (format_time(start + timedelta(minutes=minutes)),))
+        registry.sight(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
+        known = registry.known(connection)
         found, = gaps.report(connection, known, Window(start, start + timedelta(minutes=20), 300, 90))
         later = gaps.report(connection, known, Window(start, start + timedelta(minutes=90), 300, 90))
     assert [(each.start, each.cycles) for each in found.spans] == [(start + timedelta(minutes=15), 1)]
@@ -276,7 +277,7 @@ def test_the_index_alone_answers_when_a_device_has_readings(day: Lived) -> None:
     with manager.reading(day.path) as connection:
         asked: list[str] = []
         connection.set_trace_callback(asked.append)
-        gaps.report(connection, [Device(device_id="hue:a", collector="hue", first_seen=stamp(SUNDAY))],
+        gaps.report(connection, [Device(device_id="hue:a", collector="hue", first_seen=format_time(SUNDAY))],
                     Window(SUNDAY, day.now, 300, 90))
         connection.set_trace_callback(None)
         plans = [str(row[3]) for each in asked for row in connection.execute(f"EXPLAIN QUERY PLAN {each}")]
@@ -303,7 +304,7 @@ def test_where_it_may_be_this_reading_or_another_that_was_deleted_nobody_says_wh
 
 def test_an_error_is_not_told_as_the_reason_for_a_deletion(day: Lived) -> None:
     day.change("UPDATE collection_cycles SET outcome = 'partial', error = 'oh' WHERE started_at = ?",
-               stamp(at(hours=3)))
+               format_time(at(hours=3)))
     day.lose("hue:a", at(hours=3), at(hours=3) + EVERY)
     day.lose("hue:b", at(hours=3), at(hours=3) + EVERY)
     assert [(each.reason, each.error) for each in day.report()["hue:a"].spans] == [("deleted_since", None)]
@@ -315,8 +316,8 @@ def test_a_stale_device_of_a_cycle_whose_readings_moved_on_is_stale(database: Pa
     lived.run()
     moment = at(minutes=30)
     lived.silent("hue:a", moment, moment + EVERY)
-    lived.change("UPDATE readings SET timestamp = ? WHERE timestamp = ?", stamp(moment + timedelta(seconds=1)),
-                 stamp(moment))
+    lived.change("UPDATE readings SET timestamp = ? WHERE timestamp = ?", format_time(moment + timedelta(seconds=1)),
+                 format_time(moment))
     assert lived.found() == [(moment, moment, 1, "device_stale_or_unreachable")] and lived.found("hue:b") == []
 
 
@@ -346,7 +347,7 @@ def test_what_is_stored_and_stands_in_the_spool_still_is_not_missing(day: Lived)
 def test_a_run_that_was_asked_to_end_is_told_so_and_not_as_the_sources_trouble(day: Lived) -> None:
     day.silent("hue:a", at(hours=3), at(hours=3) + EVERY)
     day.change("UPDATE collection_cycles SET outcome = 'partial', error_type = 'Interrupted' WHERE started_at = ?",
-               stamp(at(hours=3)))
+               format_time(at(hours=3)))
     assert day.found() == [(at(hours=3), at(hours=3), 1, "run_interrupted")] and day.found("hue:b") == []
 
 

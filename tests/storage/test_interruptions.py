@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from storage import StorageError, Unavailable, backup, manager, predecessor
+from runtime.errors import StorageError, Unavailable
+from storage import backup, legacy_database, manager
 from storage.cycles import Stored
-from tests.storage.predecessors import NEWEST, REGISTRY, leave, many_rows
+from tests.storage.legacy_databases import NEWEST, REGISTRY, leave, many_rows
 from tests.storage.samples import a_cycle, a_reading, in_a_process, rows, start, store
 
 ROWS = 1_000
@@ -22,7 +23,7 @@ Left = tuple[Path, list[dict[str, Any]]]
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predecessor, "BATCH", 200)
+    monkeypatch.setattr(legacy_database, "BATCH", 200)
     monkeypatch.setattr(backup, "PAGES_A_STEP", 10)
 
 

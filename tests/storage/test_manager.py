@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from storage import Busy, Damaged, Unavailable, Unusable, manager
-from storage.files import locked
+from runtime.errors import Busy, Damaged, Unavailable, Unusable
+from runtime.files import locked
+from storage import manager
 from tests.storage.samples import a_cycle, a_reading, in_a_process, rows, store
 
 NOBODY = 65534

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import manager
-from tests.storage.predecessors import awkward_rows, leave
+from tests.storage.legacy_databases import awkward_rows, leave
 from tests.storage.samples import FORK, a_cycle, a_reading, at, in_a_process, rows, start, store
 
 CYCLES = 60

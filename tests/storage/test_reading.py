@@ -2,19 +2,20 @@ from dataclasses import replace
 
 import pytest
 
-from storage.reading import Sighting, counted, instant, number, printable, stamp
+from runtime.formats import finite_number, format_time, one_line, parse_time, pluralize
+from storage.reading import Sighting
 from tests.storage.samples import NOW, a_cycle, a_reading
 
 
 def test_names_become_one_printable_line() -> None:
-    assert printable("Kü\u202eche\n\x1b[31m Nord\ud800  ") == "Kü che [31m Nord"
-    assert printable("x" * 10_000) == "x" * 120
-    assert printable("\x00\t") is None
-    assert printable(17) is None
+    assert one_line("Kü\u202eche\n\x1b[31m Nord\ud800  ") == "Kü che [31m Nord"
+    assert one_line("x" * 10_000) == "x" * 120
+    assert one_line("\x00\t") is None
+    assert one_line(17) is None
 
 
 def test_only_finite_numbers_are_numbers() -> None:
-    assert [number(value) for value in (21, 20.5, 0, True, "21", None, float("nan"), 10 ** 400)] == [
+    assert [finite_number(value) for value in (21, 20.5, 0, True, "21", None, float("nan"), 10 ** 400)] == [
         21.0, 20.5, 0.0, None, None, None, None, None]
 
 
@@ -38,15 +39,15 @@ def test_lone_surrogates_never_reach_the_database() -> None:
 
 
 def test_times_without_an_offset_are_utc() -> None:
-    assert instant("2026-11-22T00:55:00") == instant("2026-11-22T01:55:00+01:00") == NOW
-    assert stamp(instant("2026-11-22T01:55:00.999999+01:00")) == stamp(NOW)
+    assert parse_time("2026-11-22T00:55:00") == parse_time("2026-11-22T01:55:00+01:00") == NOW
+    assert format_time(parse_time("2026-11-22T01:55:00.999999+01:00")) == format_time(NOW)
     with pytest.raises(ValueError):
-        instant("yesterday")
+        parse_time("yesterday")
 
 
 def test_a_time_beyond_the_calendar_is_no_time() -> None:
     with pytest.raises(ValueError, match="beyond the calendar"):
-        instant("0001-01-01T00:00:00+23:59")
+        parse_time("0001-01-01T00:00:00+23:59")
 
 
 def test_a_cycle_has_seen_each_device_once_as_its_source_told_of_it_or_else_its_first_reading() -> None:
@@ -59,5 +60,5 @@ def test_a_cycle_has_seen_each_device_once_as_its_source_told_of_it_or_else_its_
 
 
 def test_one_is_told_in_the_singular() -> None:
-    assert [counted(number, "reading") for number in (0, 1, 2)] == ["0 readings", "1 reading", "2 readings"]
-    assert (counted(1, "retry", "retries"), counted(2, "retry", "retries")) == ("1 retry", "2 retries")
+    assert [pluralize(number, "reading") for number in (0, 1, 2)] == ["0 readings", "1 reading", "2 readings"]
+    assert (pluralize(1, "retry", "retries"), pluralize(2, "retry", "retries")) == ("1 retry", "2 retries")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import Unusable, spool
+from runtime.errors import Unusable
+from storage import spool
 from storage.reading import Cycle, Reading, Retry, Sighting
 from tests.storage.samples import NOW, a_cycle, a_reading, at, in_a_process, start
 

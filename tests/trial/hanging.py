@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from collectors.kit import cycle
-from collectors.kit.session import Session
-from storage.memory import Memory
+import jobs.collect
+from collectors import CollectorSettings
+from collectors import NoSecrets as Secrets
+from runtime.http_client import HttpClient
 from storage.reading import Reading
+from storage.state import State
 
 FOR_EVER = 60  # seconds: six times what a cycle may take here
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(CollectorSettings):
     """Its section of config.yaml. `how` is "look-up", "lock", "C code", "C code with the lock" or "" for not at all."""
 
     enabled: bool = True
@@ -25,7 +27,7 @@ class Settings:
     first: float = 20.0
 
 
-def collect(settings: Settings, secrets: None, http: Session, memory: Memory, now: datetime) -> Iterator[Reading]:
+def collect(settings: Settings, secrets: Secrets, http: HttpClient, memory: State, now: datetime) -> Iterator[Reading]:
     """Yield two values, then hang."""
     for number in (1, 2):
         yield Reading(timestamp=now, device_id=f"hanging:{number}", device_type="thermometer",
@@ -55,4 +57,4 @@ def _wait_for_a_thread() -> None:
 
 
 if __name__ == "__main__":
-    cycle.main(sys.modules[__name__])
+    jobs.collect.main(sys.modules[__name__])

@@ -5,9 +5,11 @@ import fcntl
 import os
 from dataclasses import dataclass
 
+from collectors import CollectorSettings  # noqa: F401  # the contract's name
+
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(CollectorSettings):
     enabled: bool = True
     how: str = "gil"
     path: str = ""

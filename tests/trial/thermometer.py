@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from collectors.kit import cycle
-from collectors.kit.errors import NotUnderstood
-from collectors.kit.session import Session
-from storage.memory import Memory
-from storage.reading import Reading, number
+import jobs.collect
+from collectors import CollectorSettings
+from collectors import NoSecrets as Secrets
+from runtime.errors import NotUnderstood
+from runtime.formats import finite_number
+from runtime.http_client import HttpClient, Request
+from storage.reading import Reading
+from storage.state import State
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(CollectorSettings):
     """Its section of config.yaml."""
 
     enabled: bool = True
@@ -21,21 +24,21 @@ class Settings:
     timeout_seconds: float = field(default=2.0, metadata={"range": (0.1, 300)})
 
 
-def collect(settings: Settings, secrets: None, http: Session, memory: Memory, now: datetime) -> Iterator[Reading]:
+def collect(settings: Settings, secrets: Secrets, http: HttpClient, memory: State, now: datetime) -> Iterator[Reading]:
     """Yield what the page says now."""
-    match http.fetch_json(settings.url, timeout_seconds=settings.timeout_seconds, endpoint="/").document:
+    match http.fetch_json(Request(settings.url, settings.timeout_seconds, endpoint="/")).document:
         case {"degrees": degrees, "where": str(where)}:
             yield Reading(timestamp=now, device_id="thermometer:1", device_type="thermometer", name=where,
-                          temperature_celsius=number(degrees))
+                          temperature_celsius=finite_number(degrees))
         case _:
             raise NotUnderstood("the page tells no degrees")
 
 
-def probe(settings: Settings, secrets: None, http: Session, memory: Memory) -> str:
+def probe(settings: Settings, secrets: Secrets, http: HttpClient, memory: State) -> str:
     """Ask the page once."""
-    http.fetch_json(settings.url, timeout_seconds=settings.timeout_seconds, endpoint="/")
+    http.fetch_json(Request(settings.url, settings.timeout_seconds, endpoint="/"))
     return "the page answers"
 
 
 if __name__ == "__main__":
-    cycle.main(sys.modules[__name__])
+    jobs.collect.main(sys.modules[__name__])

@@ -10,11 +10,11 @@ import responses
 
 import config
 from collectors import amazon_aqm
-from collectors.kit.retry import retry_policy
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
 from storage.reading import Reading, Sighting
+from storage.state import State
 
 NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
 ID = "amzn1.alexa.endpoint.11111111-2222-4333-8444-555555555555"
@@ -92,11 +92,11 @@ def collect(*features: Any, monitors: Any = None, groups: Any = None, state: Any
         return 200, {} if date is None else {"Date": format_datetime(date, usegmt=True)}, json.dumps(answers[asked])
 
     chosen = amazon_aqm.Settings(domain="amazon.de", **settings)
-    with responses.RequestsMock() as cloud, Session(
+    with responses.RequestsMock() as cloud, HttpClient(
             Deadline(20), retry_policy(config.Retry(base_delay_seconds=0))) as http:
         cloud.add_callback("POST", URL, answer)
         return list(amazon_aqm.collect(chosen, amazon_aqm.Secrets(cookies={"session-id": "1"}), http,
-                                       Memory(Path("nowhere")), NOW))
+                                       State(Path("nowhere")), NOW))
 
 
 def reading(*features: Any, **circumstances: Any) -> Reading:

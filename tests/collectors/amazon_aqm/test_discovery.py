@@ -7,10 +7,10 @@ import pytest
 
 import config
 from collectors import amazon_aqm
-from collectors.kit.retry import retry_policy
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
+from storage.state import State
 from tests.collectors.amazon_aqm.conftest import Household
 
 
@@ -40,10 +40,10 @@ def test_yesterdays_monitors_can_still_be_asked_when_discovery_takes_its_time(se
     settled.faults.add("delay", face="alexa", paths=["/nexus"], seconds=0.2)
     url = settled.simulator.cloud_url
     retry = retry_policy(config.Retry(base_delay_seconds=0, max_attempts=20))
-    with Session(Deadline(1.2), retry) as http:
+    with HttpClient(Deadline(1.2), retry) as http:
         found = list(amazon_aqm.collect(
             amazon_aqm.Settings(base_url=url, auth_url=url), amazon_aqm.Secrets(**settled.secrets()), http,
-            Memory(settled.home.data / "amazon_aqm.session.json"), settled.moment))
+            State(settled.home.data / "amazon_aqm.session.json"), settled.moment))
     assert len(found) == 2
 
 

@@ -5,8 +5,24 @@ from typing import Any
 
 import pytest
 
-from tests.collectors.amazon_aqm.samples import (ID, NOW, SERIAL, collect, group, listed, named, reachable, reading,
-                                                 sighting, temperature, text, told, trouble, value, wrapped)
+from tests.collectors.amazon_aqm.samples import (
+    ID,
+    NOW,
+    SERIAL,
+    collect,
+    group,
+    listed,
+    named,
+    reachable,
+    reading,
+    sighting,
+    temperature,
+    text,
+    told,
+    trouble,
+    value,
+    wrapped,
+)
 
 ALL = [temperature(20.5), value("4", 45), value("5", 20), value("6", 3), value("7", 8), value("8", 1), value("9", 88)]
 MINUTES = timedelta(minutes=1)

@@ -4,24 +4,24 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-from collections.abc import Mapping
 
 import pytest
 import yaml
 
 import config
 from collectors import amazon_aqm
-from collectors.kit.retry import retry_policy
-from collectors.kit.errors import BadAnswer, CollectorError, NotAuthorised, NotUnderstood
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.errors import BadAnswer, NotAuthorised, NotUnderstood, RemoteError
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
+from storage.state import State
+from tests.checkout import CHECKOUT
 from tests.collectors.amazon_aqm.conftest import Household
-from tests.home import CHECKOUT, Outcome
+from tests.home import Outcome
 from tests.simulator.alexa import Alexa
 from tests.simulator.server import Simulator, real_time
 
@@ -51,16 +51,16 @@ class Person:
         return next(line for line in self.told if "/ap/signin" in line)
 
 
-def introduce(person: Person, memory: Memory, url: str, domain: str = "amazon.co.uk") -> dict[str, str]:
+def introduce(person: Person, memory: State, url: str, domain: str = "amazon.co.uk") -> dict[str, str]:
     """Pair as devices.py does."""
     settings = amazon_aqm.Settings(domain=domain, base_url=url, auth_url=url)
-    with Session(Deadline(20), retry_policy(config.Retry(base_delay_seconds=0))) as http:
+    with HttpClient(Deadline(20), retry_policy(config.Retry(base_delay_seconds=0))) as http:
         return amazon_aqm.pair(settings, http, memory, person)
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Memory:
-    return Memory(tmp_path / "memory.json")
+def memory(tmp_path: Path) -> State:
+    return State(tmp_path / "memory.json")
 
 
 def pair(household: Household, sign_in: bool = True) -> Outcome:
@@ -104,10 +104,10 @@ def test_what_the_program_prints_holds_no_secret(household: Household) -> None:
     assert not [value for value in kept["session"]["cookies"].values() if value in outcome.out + outcome.err]
 
 
-def test_the_sign_in_page_is_amazons_own_for_every_country(memory: Memory) -> None:
+def test_the_sign_in_page_is_amazons_own_for_every_country(memory: State) -> None:
     with Simulator(tls=None) as simulator:
         person = Person(simulator.alexa, "")
-        with pytest.raises(NotUnderstood), Session(Deadline(5), retry_policy(config.Retry())) as http:
+        with pytest.raises(NotUnderstood), HttpClient(Deadline(5), retry_policy(config.Retry())) as http:
             amazon_aqm.pair(amazon_aqm.Settings(domain="amazon.de"), http, memory, person)
     parts = urlsplit(person.url)
     asked = parse_qs(parts.query)
@@ -116,7 +116,7 @@ def test_the_sign_in_page_is_amazons_own_for_every_country(memory: Memory) -> No
     assert asked["openid.oa2.code_challenge_method"] == ["S256"]
 
 
-def test_each_pairing_is_another_device_with_another_secret(household: Household, memory: Memory) -> None:
+def test_each_pairing_is_another_device_with_another_secret(household: Household, memory: State) -> None:
     people = [Person(household.alexa) for _ in range(2)]
     for person in people:
         introduce(person, memory, household.simulator.cloud_url)
@@ -125,13 +125,13 @@ def test_each_pairing_is_another_device_with_another_secret(household: Household
         assert asked[0][name] != asked[1][name]
 
 
-def test_an_address_without_a_code_may_be_corrected(household: Household, memory: Memory) -> None:
+def test_an_address_without_a_code_may_be_corrected(household: Household, memory: State) -> None:
     person = Person(household.alexa, "https://www.amazon.com/", "http://[")
     assert introduce(person, memory, household.simulator.cloud_url) == {"refresh_token": household.alexa.refresh_token}
     assert sum("holds no openid.oa2.authorization_code" in line for line in person.told) == 2
 
 
-def test_three_addresses_without_a_code_are_enough(household: Household, memory: Memory) -> None:
+def test_three_addresses_without_a_code_are_enough(household: Household, memory: State) -> None:
     with pytest.raises(NotUnderstood, match="was not given"):
         introduce(Person(household.alexa, *["nonsense"] * 3), memory, household.simulator.cloud_url)
     assert household.alexa.requests == []
@@ -139,30 +139,30 @@ def test_three_addresses_without_a_code_are_enough(household: Household, memory:
 
 @pytest.mark.parametrize(("fault", "options", "error"), [
     ("body", {"status": 400}, NotAuthorised), ("body", {"status": 401}, NotAuthorised), ("500", {}, BadAnswer),
-    ("429", {}, CollectorError), ("reset", {}, CollectorError), ("body", {"content": "{}"}, NotAuthorised),
+    ("429", {}, RemoteError), ("reset", {}, RemoteError), ("body", {"content": "{}"}, NotAuthorised),
     ("body", {"content": '{"response": {"success": {"tokens": {"bearer": {"refresh_token": 5}}}}}'}, NotAuthorised),
 ])
 def test_registration_is_tried_once_whatever_happens(
-        fault: str, options: dict[str, Any], error: type[Exception], household: Household, memory: Memory) -> None:
+        fault: str, options: dict[str, Any], error: type[Exception], household: Household, memory: State) -> None:
     household.faults.add(fault, face="alexa", paths=["/auth/register"], **options)
     with pytest.raises(error):
         introduce(Person(household.alexa), memory, household.simulator.cloud_url)
     assert household.alexa.counts["register"] == 1
 
 
-def test_a_code_used_before_asks_for_another_sign_in(household: Household, memory: Memory) -> None:
+def test_a_code_used_before_asks_for_another_sign_in(household: Household, memory: State) -> None:
     with pytest.raises(NotAuthorised, match="good for once") as refused:
         introduce(Person(household.alexa, NOT_FOUND + "USED"), memory, household.simulator.cloud_url)
     assert refused.value.remedy == "python devices.py pair amazon_aqm"
 
 
-def test_the_wrong_country_is_suspected_and_the_token_kept_all_the_same(household: Household, memory: Memory) -> None:
+def test_the_wrong_country_is_suspected_and_the_token_kept_all_the_same(household: Household, memory: State) -> None:
     person = Person(household.alexa)
     assert introduce(person, memory, household.simulator.cloud_url, "amazon.de")["refresh_token"]
     assert "is the domain right?" in person.told[-1] and "collectors.amazon_aqm.domain" in person.told[-1]
 
 
-def test_a_token_that_cannot_be_tried_just_now_is_kept_all_the_same(household: Household, memory: Memory) -> None:
+def test_a_token_that_cannot_be_tried_just_now_is_kept_all_the_same(household: Household, memory: State) -> None:
     household.faults.add("500", face="alexa", paths=["/nexus"])
     person = Person(household.alexa)
     assert introduce(person, memory, household.simulator.cloud_url)["refresh_token"]

@@ -4,11 +4,11 @@ import pytest
 
 import config
 from collectors import amazon_aqm
-from collectors.kit.retry import retry_policy
-from collectors.kit.errors import NotAuthorised, NotUnderstood, Throttled
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.errors import NotAuthorised, NotUnderstood, Throttled
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
+from storage.state import State
 from tests.collectors.amazon_aqm.conftest import Household
 
 
@@ -16,8 +16,8 @@ def probe(household: Household, **settings: str) -> str:
     """Ask as the health check does."""
     url = household.simulator.cloud_url
     chosen = amazon_aqm.Settings(base_url=url, auth_url=url, **settings)  # type: ignore[arg-type]  # texts only
-    memory = Memory(household.home.data / "amazon_aqm.session.json")
-    with Session(Deadline(10), retry_policy(config.Retry(base_delay_seconds=0))) as http:
+    memory = State(household.home.data / "amazon_aqm.session.json")
+    with HttpClient(Deadline(10), retry_policy(config.Retry(base_delay_seconds=0))) as http:
         return amazon_aqm.probe(chosen, amazon_aqm.Secrets(**household.secrets()), http, memory)
 
 

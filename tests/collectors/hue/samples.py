@@ -13,11 +13,11 @@ import responses
 
 import config
 from collectors import hue
-from collectors.kit.retry import retry_policy
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
 from storage.reading import Reading, Sighting
+from storage.state import State
 
 NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
 MAC = "00:17:88:01:09:15:e6:3e"
@@ -69,9 +69,9 @@ def collect(said: object, *, date: datetime | str | None = NOW, now: datetime = 
         date = format_datetime(date, usegmt=True)
     chosen = hue.Settings(bridge_ip="http://bridge", discovery_url=None, **settings)
     policy = retry_policy(config.Retry(base_delay_seconds=0))
-    with responses.RequestsMock() as bridge, Session(Deadline(20), policy) as http:
+    with responses.RequestsMock() as bridge, HttpClient(Deadline(20), policy) as http:
         bridge.get(f"http://bridge/api/{KEY}/sensors", body=body, headers={} if date is None else {"Date": date})
-        return list(hue.collect(chosen, hue.Secrets(api_key=KEY), http, Memory(Path("nowhere")), now))
+        return list(hue.collect(chosen, hue.Secrets(api_key=KEY), http, State(Path("nowhere")), now))
 
 
 def readings(said: object, **circumstances: Any) -> list[Reading]:

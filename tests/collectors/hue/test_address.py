@@ -9,11 +9,11 @@ import responses
 import config
 from collectors import hue
 from collectors.hue.address import base_address
-from collectors.kit.retry import retry_policy
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
 from storage.reading import Reading
+from storage.state import State
 from tests.collectors.hue.samples import KEY, NOW, box
 from tests.home import Home
 from tests.simulator.server import Simulator
@@ -30,11 +30,11 @@ def found_at(address: str, *, port: Any, bridge_ip: str | None) -> bool:
     secrets = hue.Secrets(api_key=KEY, bridge_id=OURS, certificate_fingerprint="0" * 64)
     policy = retry_policy(config.Retry(base_delay_seconds=0))
     listing = [{"id": OURS.upper(), "internalipaddress": "new", "port": port}]
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as net, Session(Deadline(20), policy) as http:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as net, HttpClient(Deadline(20), policy) as http:
         net.get("https://discovery", json=listing)
         net.get(f"{address}/api/config", json={"bridgeid": OURS.upper()})
         net.get(f"{address}/api/{KEY}/sensors", json=box())
-        found = list(hue.collect(settings, secrets, http, Memory(Path("nowhere")), NOW))
+        found = list(hue.collect(settings, secrets, http, State(Path("nowhere")), NOW))
     return any(isinstance(item, Reading) for item in found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collectors.kit.errors import CollectorError
+from runtime.errors import RemoteError
 from tests.collectors.hue.samples import MAC, OTHER_MAC, box, collect, entry, reading, readings, with_literal
 from tests.home import Home
 from tests.simulator.server import Simulator
@@ -56,7 +56,7 @@ def test_json_however_deep_is_either_read_and_kept_or_refused(depth: int) -> Non
     said = with_literal(sensors, "[" * depth + "]" * depth)
     try:
         assert reading(said, collect_raw_response=True).temperature_celsius == 20.29
-    except CollectorError:
+    except RemoteError:
         assert depth > 500
 
 

@@ -11,10 +11,10 @@ import pytest
 
 import config
 from collectors import hue
-from collectors.kit.retry import retry_policy
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
+from storage.state import State
 from tests.home import Home
 from tests.simulator.server import Simulator
 
@@ -295,6 +295,6 @@ def test_a_damaged_memory_costs_nothing(memory: Any, home: Home, simulator: Simu
 def test_the_probe_tells_which_bridge_it_found_and_what_it_knows(home: Home, simulator: Simulator) -> None:
     settings = hue.Settings(bridge_ip=simulator.http_url, discovery_url=None)
     secrets = hue.Secrets(api_key=simulator.key, bridge_id=simulator.bridge_id)
-    with Session(Deadline(20), retry_policy(config.Retry())) as http:
-        said = hue.probe(settings, secrets, http, Memory(home.data / "none"))
+    with HttpClient(Deadline(20), retry_policy(config.Retry())) as http:
+        said = hue.probe(settings, secrets, http, State(home.data / "none"))
     assert said == f"bridge {simulator.bridge_id} at {simulator.http_url} knows 5 temperature sensors"

@@ -14,11 +14,11 @@ import devices
 from collectors import hue
 from collectors.hue import pairing
 from collectors.hue.bridge import ButtonNotPressed
-from collectors.kit.retry import retry_policy
-from collectors.kit.errors import CannotReach, NotUnderstood
-from collectors.kit.session import Session
-from collectors.kit.stopwatch import Deadline
-from storage.memory import Memory
+from runtime.deadline import Deadline
+from runtime.errors import CannotReach, NotUnderstood
+from runtime.http_client import HttpClient
+from runtime.retry import retry_policy
+from storage.state import State
 from tests.home import Home
 from tests.simulator.server import Simulator
 
@@ -46,8 +46,8 @@ def introduce(person: Person, sleep: Callable[[float], None] = lambda seconds: N
               **settings: str | None) -> dict[str, str]:
     """Pair as devices.py does, with nobody sleeping."""
     chosen = hue.Settings(**{"discovery_url": None, **settings})  # type: ignore[arg-type]  # texts only
-    with Session(Deadline(60), retry_policy(config.Retry(base_delay_seconds=0))) as http:
-        return pairing.pair(chosen, http, Memory(Path("nowhere")), person, sleep)
+    with HttpClient(Deadline(60), retry_policy(config.Retry(base_delay_seconds=0))) as http:
+        return pairing.pair(chosen, http, State(Path("nowhere")), person, sleep)
 
 
 def pair(home: Home, *arguments: str) -> Result:

@@ -8,8 +8,18 @@ from typing import Any
 import pytest
 
 from storage.reading import Reading, Sighting
-from tests.collectors.hue.samples import (NOW, OTHER_MAC, UNIQUE_ID, box, collect, reading, readings, told, trouble,
-                                          with_literal)
+from tests.collectors.hue.samples import (
+    NOW,
+    OTHER_MAC,
+    UNIQUE_ID,
+    box,
+    collect,
+    reading,
+    readings,
+    told,
+    trouble,
+    with_literal,
+)
 
 HOSTILE_NUMBERS = ["null", "true", "false", '"2029"', "[2029]", '{"a": 1}', "NaN", "Infinity", "-Infinity", "1e999",
                    "-1e999", "9" * 400, "-" + "9" * 400, "9" * 5000, '""', '"\\ud800"']

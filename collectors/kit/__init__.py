@@ -1,1 +1,0 @@
-"""What every collector carries; each module here says what it is. It imports `storage` and `config`, no collector."""

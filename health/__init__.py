@@ -1,0 +1,1 @@
+"""The health check: one file per component, run side by side."""

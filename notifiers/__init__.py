@@ -1,0 +1,1 @@
+"""Ways to call a human, one file each."""

@@ -1,0 +1,245 @@
+"""One requests.Session for a cycle: time-outs, TLS, a cap on size, and HTTP statuses as errors of ours.
+
+A request goes to exactly the host it was meant for: no redirects, no proxies from the environment, no retries but the
+decorator's. Exceptions of requests carry the whole address, and a Hue bridge's address carries the key: so none of them
+ever becomes the cause of an error raised here.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from runtime import startup
+
+with startup.sparing(["importlib.metadata"], without=["charset_normalizer", "chardet"]):
+    from email.utils import parsedate_to_datetime
+    from http.cookiejar import DefaultCookiePolicy
+    from urllib.parse import urlsplit
+
+    import requests
+
+from runtime.deadline import Deadline, Tally, time_limit
+from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled, WebPage
+from runtime.formats import one_line
+from runtime.tls import PrivateTrust, Trust, chain, tls_error
+
+MAX_BODY_BYTES = 8_000_000
+MAX_PARTS = 500_000  # values; 8 MB of a bridge's words have 440 000, and of "[],[]," they would take 400 MB once read
+CHUNK_BYTES = 16_384
+CLOCK_AND_AUTHORITIES = "check this machine's clock and its certificate authorities, and whose network it is in"
+LONGEST_INTEGER = 30  # digits; longer ones are nobody's measurement, and Python refuses those above 4300
+USER_AGENT = "home-temperature-monitoring"
+TRANSIENT_STATUSES = (408, 425)
+
+Retry = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]
+
+
+class JsonResponse(NamedTuple):
+    """A JSON document, and the answering machine's own clock (aware UTC) from its Date header."""
+
+    document: object
+    date: datetime | None
+
+
+class Request(NamedTuple):
+    """One request for JSON, and what its answer has to pass.
+
+    One attempt takes `timeout_seconds` in all, however slowly the answer drips; all attempts together take at most that
+    `share` of the time left to the run. The body is `body` as JSON, or `form`. Errors in `retry_on` are retried; an
+    empty tuple means one attempt. `check` raises what a document means, `check_page` what a web page in its place means.
+    """
+
+    url: str
+    timeout_seconds: float
+    method: str = "GET"
+    body: object = None
+    form: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    compressed: bool = False
+    trust: Trust | None = None
+    operation: str = "fetch"
+    endpoint: str = ""
+    share: float = 1.0
+    retry_on: tuple[type[RemoteError], ...] = (CannotReach, Throttled)
+    check: Callable[[object], None] | None = None
+    check_page: Callable[[str], None] | None = None
+
+    @property
+    def host(self) -> str:
+        """The host and port asked, for messages: never the whole address, which may hold a key."""
+        try:
+            return urlsplit(self.url).netloc.rpartition("@")[2]
+        except ValueError:
+            return "an invalid address"
+
+
+class HttpClient:
+    """All HTTP of one run, within its deadline.
+
+    `tally` counts what it cost, `learn_secrets` takes texts to redact from now on. Cookies are sent only where a caller
+    gives them as a header; those that a server sets are dropped.
+    """
+
+    def __init__(self, deadline: Deadline, retry: Retry,
+                 learn_secrets: Callable[[Iterable[str]], None] = lambda _values: None) -> None:
+        self.tally = Tally()
+        self.learn_secrets = learn_secrets
+        self._deadline = deadline
+        self._retry = retry
+        self._requests = requests.Session()
+        self._requests.trust_env = False
+        self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+
+    def __enter__(self) -> "HttpClient":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._requests.close()
+
+    def fetch_json(self, request: Request) -> JsonResponse:
+        """Return the JSON that answers a request. Raise a RemoteError."""
+        deadline = Deadline(self._deadline.remaining() * request.share)
+        retry = self._retry(on=request.retry_on, operation=request.operation, endpoint=request.endpoint,
+                            deadline=deadline)
+        answer: JsonResponse = retry(self._attempt)(request, deadline)
+        return answer
+
+    def _attempt(self, request: Request, deadline: Deadline) -> JsonResponse:
+        seconds = min(request.timeout_seconds, deadline.remaining())
+        if seconds <= 0:
+            raise CannotReach(f"{request.host} was not asked: no time left in this cycle")
+        try:
+            with self.tally.fetching(), time_limit(seconds), self._open(request, seconds) as response:
+                _check_status(response, request.host)
+                return _judge(request, self._read(request, response), response.headers.get("Date"))
+        except requests.exceptions.RequestException as error:
+            raise _translate(error, request, seconds) from None
+        except TimeoutError:
+            raise CannotReach(f"{request.host} did not finish its answer within {seconds:.1f} s") from None
+        except ValueError as error:  # from urllib and urllib3, for an invalid address
+            raise NotUnderstood(f"{request.host} cannot be asked: {type(error).__name__}") from None
+
+    def _open(self, request: Request, seconds: float) -> requests.Response:
+        if request.trust is not None and request.url.startswith("https://"):
+            self._mount("https://" + urlsplit(request.url).netloc, request.trust)
+        encoding = "gzip" if request.compressed else "identity"
+        return self._requests.request(
+            request.method, request.url, json=request.body, data=request.form, timeout=seconds, stream=True,
+            allow_redirects=False, verify=request.trust is None or request.trust.ca_file is not None,
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding, **(request.headers or {})})
+
+    def _mount(self, origin: str, trust: Trust) -> None:
+        """Have connections to an origin checked by this trust alone."""
+        present = self._requests.adapters.get(origin)
+        if isinstance(present, PrivateTrust):
+            if present.trust == trust:
+                return
+            present.close()
+        self._requests.mount(origin, PrivateTrust(trust))
+
+    def _read(self, request: Request, response: requests.Response) -> bytes:
+        content = bytearray()
+        try:
+            for chunk in response.iter_content(CHUNK_BYTES):
+                content += chunk
+                if len(content) > MAX_BODY_BYTES:
+                    raise NotUnderstood(f"{request.host} sent more than {MAX_BODY_BYTES // 1_000_000} MB: cut off")
+        finally:
+            self.tally.payload_bytes += response.raw.tell()
+        return bytes(content)
+
+
+def _judge(request: Request, content: bytes, date: str | None) -> JsonResponse:
+    """Return the answer, unless the request's checks object to it."""
+    try:
+        answer = JsonResponse(_parse(content, request.host), _date(date))
+    except WebPage as error:
+        if request.check_page is not None:
+            request.check_page(error.page)
+        raise
+    if request.check is not None:
+        request.check(answer.document)
+    return answer
+
+
+def _translate(error: requests.exceptions.RequestException, request: Request, seconds: float) -> Exception:
+    host = request.host
+    if isinstance(error, requests.exceptions.SSLError):
+        return tls_error(error, host, "" if request.trust else CLOCK_AND_AUTHORITIES)
+    if isinstance(error, requests.exceptions.Timeout):
+        return CannotReach(f"{host} did not answer within {seconds:.1f} s")
+    if any(isinstance(cause, TimeoutError) and cause.errno is None for cause in chain(error)):  # our own alarm
+        return CannotReach(f"{host} did not finish its answer within {seconds:.1f} s")
+    if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+        return BadAnswer(f"{host} broke off in the middle of its answer")
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return CannotReach(f"{host} cannot be reached: {_reason(error)}")
+    return NotUnderstood(f"{host} cannot be asked: {type(error).__name__}")
+
+
+def _check_status(response: requests.Response, host: str) -> None:
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    if 300 <= status < 400:
+        location = response.headers.get("Location", "")
+        raise NotAuthorised(f"{host} sends us elsewhere (HTTP {status}), and we do not follow",
+                            _redirect_remedy(location), location=location)
+    if status in (401, 403):
+        raise NotAuthorised(f"{host} refused us (HTTP {status})")
+    wait = _retry_after(response)
+    if status == 429:
+        raise Throttled(f"{host} asks for patience (HTTP 429)", retry_after=wait)
+    if status >= 500 or status in TRANSIENT_STATUSES:
+        raise BadAnswer(f"{host} answered with an error of its own (HTTP {status})", retry_after=wait)
+    raise NotUnderstood(f"{host} does not know what we asked for (HTTP {status})", status=status)
+
+
+def _redirect_remedy(location: str) -> str:
+    return "give its address with https://" if location.startswith("https://") else "check the address"
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Return the seconds a Retry-After header asks for; a date counts from the answer's own Date, if it has one."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    until, date = _date(value), _date(response.headers.get("Date"))
+    return max((until - date).total_seconds(), 0.0) if until and date else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parse(content: bytes, host: str) -> object:
+    if sum(map(content.count, (b",", b"[", b"{"))) > MAX_PARTS:
+        raise NotUnderstood(f"{host} sent more than {MAX_PARTS} values: not read")
+    try:
+        return json.loads(content.decode(), parse_constant=lambda _name: None, parse_int=_integer, parse_float=_real)
+    except RecursionError:
+        raise NotUnderstood(f"{host} sent JSON nested beyond reason") from None
+    except ValueError:
+        if content.lstrip()[:1] == b"<":
+            raise WebPage(f"{host} answered with a web page", content.decode(errors="replace")) from None
+        raise BadAnswer(f"{host} answered with {len(content)} bytes that are not JSON") from None
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else None
+
+
+def _real(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
+def _reason(error: BaseException) -> str:
+    causes = [cause for cause in chain(error) if isinstance(cause, OSError) and cause.strerror]
+    return (one_line(causes[-1].strerror) or "no reason given").lower() if causes else "connection broken"

@@ -1,0 +1,109 @@
+"""When a cycle asks for a human, and when it has done with it."""
+
+from pathlib import Path
+
+from runtime.errors import CannotReach, NotAuthorised
+from storage import alert_files
+from tests.home import Home
+from tests.jobs.fake_source import at, degrees, source
+from tests.simulator.server import Simulator
+from tests.storage.samples import in_a_process
+
+NAME = "ALERT_MADE_UP_NEEDS_YOU.txt"
+REFUSED = NotAuthorised("the key was refused", "python devices.py pair made_up")
+
+
+def test_a_folder_that_nobody_may_write_does_not_stop_the_cycle(shared_folder: Path) -> None:
+    """The source is asked, its readings are told, and the log says that the alert could not be written."""
+    home = Home(shared_folder / "home")
+    home.write_config()
+    (home.data / "made_up.lock").touch(0o666)
+    (home.data / "made_up.lock").chmod(0o666)
+    home.log_file.parent.mkdir()
+    home.log_file.parent.chmod(0o777)
+    home.data.chmod(0o555)
+    run = in_a_process(lambda: home.run(collector=source(degrees(20), REFUSED)), user=65534)
+    home.data.chmod(0o755)
+    assert run.code == 2 and "made_up: the key was refused. Remedy: python devices.py pair made_up\n" in run.err
+    assert '"temperature_celsius": 20' in run.err and not (home.data / NAME).exists()
+    assert f"cannot write the alert {NAME}: Permission denied" in home.log()
+
+
+def test_an_alert_that_cannot_be_removed_does_not_stop_the_cycle(written: Home) -> None:
+    (written.data / NAME).mkdir()
+    assert written.run(collector=source(degrees(20))).code == 0
+    assert f"cannot remove the alert {NAME}" in written.log() and len(written.rows()) == 1
+
+
+def story(home: Home, *items: object) -> list[tuple[int, bool]]:
+    """Return, of one cycle an hour, the exit codes and whether the alert stood afterwards."""
+    told = []
+    for hours, item in enumerate(items):
+        with at(hours):
+            told.append((home.run(collector=source(item)).code, (home.data / NAME).exists()))
+    return told
+
+
+def test_an_alert_stands_while_a_human_is_needed_and_no_longer(written: Home) -> None:
+    """A source that cannot be reached tells nothing of whether it would still refuse us."""
+    assert story(written, CannotReach("away"), REFUSED, CannotReach("away"), REFUSED, degrees(20), degrees(20)) == [
+        (1, False), (2, True), (1, True), (2, True), (0, False), (0, False)]
+
+
+def test_a_dry_run_neither_raises_nor_clears_one(written: Home) -> None:
+    assert written.run("--dry-run", collector=source(REFUSED)).code == 2
+    assert not (written.data / NAME).exists()
+    written.run(collector=source(REFUSED))
+    assert written.run("--dry-run", collector=source(degrees(20))).code == 0
+    assert (written.data / NAME).exists()
+
+
+def test_whoever_disables_a_collector_needs_no_reminder(written: Home) -> None:
+    written.run(collector=source(REFUSED))
+    written.write_config(collectors={"made_up": {"enabled": False}})
+    assert written.run(collector=source(REFUSED)).code == 0
+    assert not (written.data / NAME).exists()
+
+
+def test_a_refused_key_asks_for_a_human_until_one_has_acted(home: Home, simulator: Simulator) -> None:
+    """Each cycle shows the key once, in one request."""
+    home.point_at(simulator)
+    path = home.data / "ALERT_HUE_PAIRING_NEEDED.txt"
+    simulator.faults.add("key-refused")
+    for hours in range(3):
+        with at(hours):
+            assert home.run().code == 2
+    assert [each.path.rpartition("/")[2] for each in simulator.requests] == ["sensors"] * 3
+    told = alert_files.read(path) or {}
+    assert told["remedy"] == "python devices.py pair hue" and told["collector"] == "hue" and told["url"]
+    assert (told["raised_at"][:13], told["last_seen_at"][:13], told["occurrences"]) == (
+        "2026-11-22T00", "2026-11-22T02", "3")
+    assert simulator.key not in path.read_text()
+    simulator.faults.clear()
+    with at(3):
+        assert home.run().code == 0
+    assert not path.exists()
+
+
+def test_a_damaged_database_asks_for_a_human_until_it_is_replaced(written: Home) -> None:
+    path = written.data / "ALERT_STORAGE_FAILING.txt"
+    written.database.write_bytes(b"this is no database at all" * 100)
+    for hours in range(2):
+        with at(hours):
+            assert written.run(collector=source(degrees(20))).code == 2
+    told = alert_files.read(path) or {}
+    assert told["occurrences"] == "2" and told["remedy"] and "readings.db" in told["error"]
+    assert not (written.data / NAME).exists()
+    written.database.unlink()
+    with at(2):
+        assert written.run(collector=source(degrees(20))).code == 0
+    assert not path.exists()
+
+
+def test_a_source_and_the_database_ask_each_for_themselves(written: Home) -> None:
+    path = written.data / "ALERT_STORAGE_FAILING.txt"
+    written.database.write_bytes(b"this is no database at all" * 100)
+    written.run(collector=source(REFUSED))
+    assert path.exists() and (written.data / NAME).exists()
+    written.run(collector=source(degrees(20)))
+    assert path.exists() and not (written.data / NAME).exists()

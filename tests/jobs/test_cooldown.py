@@ -1,0 +1,174 @@
+"""How long a source is left alone: as long as it asks, within reason, or until a human has acted."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import cooldown
+from runtime.errors import BadAnswer, NotAuthorised, NotUnderstood, RemoteError, Throttled
+from storage.reading import Reading
+from storage.state import State
+from tests.home import Home
+from tests.jobs.fake_source import at, degrees, source
+from tests.storage.samples import NOW
+
+DAY = 86_400
+ALERT = "ALERT_MADE_UP_NEEDS_YOU.txt"
+
+
+@dataclass
+class Source:
+    """A made-up source that counts how often it is asked, and answers with an error or a reading."""
+
+    home: Home
+    error: Exception | None
+    asked: int = 0
+    codes: list[int] = field(default_factory=list)
+
+    def cycle(self, hours: float) -> int:
+        """Run a cycle at that hour; return how often the source has been asked until then."""
+        module = source()
+        module.collect = self._collect
+        with at(hours):
+            self.codes.append(self.home.run(collector=module).code)
+        return self.asked
+
+    def _collect(self, _settings: Any, _secrets: Any, _http: Any, _memory: Any, now: Any) -> Iterator[Reading]:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        yield degrees(20)(now)
+
+
+@pytest.fixture
+def written(home: Home) -> Home:
+    """A home with a configuration and secrets."""
+    home.write_config()
+    home.write_secrets({"made_up": {"token": "a-token-of-some-length"}})
+    return home
+
+
+def refused(seconds: float | None = DAY) -> NotAuthorised:
+    """Return the error of a login that is dead for good."""
+    return NotAuthorised("the login is refused", "python devices.py pair made_up", retry_after=seconds)
+
+
+def test_a_dead_login_is_tried_once_a_day_and_called_out_every_time(written: Home) -> None:
+    dead = Source(written, refused())
+    assert [dead.cycle(hours) for hours in (0, 0.1, 12, 23.9, 24, 24.1, 47.9, 48)] == [1, 1, 1, 1, 2, 2, 2, 3]
+    assert dead.codes == [2] * 8
+    told = (written.data / ALERT).read_text()
+    assert "\noccurrences: 8\n" in told and "\nerror: the login is refused\n" in told
+    assert "\nremedy: python devices.py pair made_up\n" in told
+    assert [row["outcome"] for row in written.cycles()] == ["not_authorised"] * 8
+
+
+def test_a_dead_login_is_tried_at_once_when_a_human_has_touched_the_secrets(written: Home) -> None:
+    dead = Source(written, refused())
+    assert [dead.cycle(0), dead.cycle(1)] == [1, 1]
+    os.utime(written.secrets)
+    assert [dead.cycle(2), dead.cycle(3)] == [2, 2]
+    written.secrets.unlink()
+    assert [dead.cycle(4), dead.cycle(5)] == [3, 3]
+    written.write_secrets({})
+    dead.error = None
+    assert dead.cycle(6) == 4
+    assert dead.codes == [2] * 6 + [0] and not (written.data / ALERT).exists()
+
+
+def test_after_a_success_nothing_is_left_of_a_pause(written: Home) -> None:
+    mended = Source(written, refused())
+    mended.cycle(0)
+    mended.error = None
+    assert [mended.cycle(hours) for hours in (24, 24.1, 24.2)] == [2, 3, 4] and mended.codes == [2, 0, 0, 0]
+    assert "pause" not in json.loads((written.data / "made_up.session.json").read_text())
+
+
+def test_a_refusal_that_names_no_time_is_tried_at_every_cycle(written: Home) -> None:
+    """So it is with what is local and cheap to ask."""
+    local = Source(written, refused(None))
+    assert [local.cycle(hours) for hours in (0, 0.1, 0.2)] == [1, 2, 3] and local.codes == [2, 2, 2]
+
+
+@pytest.mark.parametrize("error", [Throttled("slower", retry_after=3600), BadAnswer("503", retry_after=3600)])
+def test_patience_that_is_asked_for_is_had_and_is_no_humans_business(written: Home, error: Exception) -> None:
+    busy = Source(written, error)
+    assert [busy.cycle(hours) for hours in (0, 0.5, 0.99, 1.01)] == [1, 1, 1, 2]
+    assert busy.codes == [1] * 4 and not (written.data / ALERT).exists()
+    assert [row["outcome"] for row in written.cycles()][1:3] == ["throttled"] * 2
+    assert "left alone until 2026-11-22T01:00:00+00:00, as it asked" in written.log()
+
+
+def test_touched_secrets_do_not_end_the_patience_that_was_asked_for(written: Home) -> None:
+    busy = Source(written, Throttled("slower", retry_after=3600))
+    busy.cycle(0)
+    os.utime(written.secrets)
+    assert busy.cycle(0.5) == 1
+
+
+@pytest.mark.parametrize("seconds", [14_401, 1e9, 1e18, 1e308, math.inf])
+def test_no_source_is_left_alone_for_more_than_four_hours_because_it_asked(written: Home, seconds: float) -> None:
+    greedy = Source(written, Throttled("slower", retry_after=seconds))
+    assert [greedy.cycle(hours) for hours in (0, 3.9, 4.1)] == [1, 1, 2] and greedy.codes == [1, 1, 1]
+
+
+@pytest.mark.parametrize("seconds", [1e9, 1e18, math.inf])
+def test_no_refusal_is_believed_for_more_than_a_day(written: Home, seconds: float) -> None:
+    greedy = Source(written, refused(seconds))
+    assert [greedy.cycle(hours) for hours in (0, 23.9, 24.1)] == [1, 1, 2] and greedy.codes == [2, 2, 2]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -1e18, -math.inf, math.nan])
+def test_a_wait_that_is_none_is_no_pause(written: Home, seconds: float) -> None:
+    for error, code in ((Throttled("slower", retry_after=seconds), 1), (refused(seconds), 2)):
+        odd = Source(written, error)
+        assert [odd.cycle(hours) for hours in (0, 0.1)] == [1, 2] and odd.codes == [code, code]
+
+
+def test_a_clock_that_was_set_back_silences_nobody(written: Home) -> None:
+    """While the clock was wrong a pause was kept until next year; now it is right again."""
+    for error in (refused(), Throttled("slower", retry_after=3600)):
+        source = Source(written, error)
+        assert [source.cycle(hours) for hours in (9000, 0, 0.5)] == [1, 2, 2]
+
+
+def test_a_clock_that_was_set_forward_ends_a_pause(written: Home) -> None:
+    dead = Source(written, refused())
+    assert [dead.cycle(hours) for hours in (0, 9000)] == [1, 2]
+
+
+@pytest.mark.parametrize("kept", [
+    None, 5, "soon", [], {}, {"until": "2026-11-22T02:00:00+00:00"},
+    *({"until": until, "error": "slower", "remedy": "", "refused": False, "written": [0]} for until in (
+        "", "soon", 5, None, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-13-45", "NaN")),
+    {"until": "2026-11-22T02:00:00+00:00", "error": None, "remedy": "", "refused": False, "written": [0]},
+    {"until": "2026-11-22T02:00:00+00:00", "error": "", "remedy": "", "refused": None, "written": [0]},
+])
+def test_a_damaged_memory_of_a_pause_is_none(written: Home, kept: object) -> None:
+    (written.data / "made_up.session.json").write_text(json.dumps({"pause": kept}))
+    well = Source(written, None)
+    assert (well.cycle(1), well.codes) == (1, [0])
+
+
+def test_a_pause_without_a_zone_is_read_as_utc(tmp_path: Path) -> None:
+    memory = State(tmp_path / "made_up.session.json")
+    memory["pause"] = {"until": "2026-11-22T01:00:00", "error": "slower", "remedy": "", "refused": False,
+                       "written": [0]}
+    assert isinstance(cooldown.standing(memory, NOW, tmp_path / "secrets.yaml"), Throttled)
+
+
+@pytest.mark.parametrize("error", [
+    None, NotUnderstood("what"), RemoteError("eh"), KeyError("ours"), Throttled("slower")])
+def test_what_asks_for_no_pause_ends_one(tmp_path: Path, error: Exception | None) -> None:
+    """The source has been asked again, so whatever it said before is over."""
+    memory, secrets = State(tmp_path / "made_up.session.json"), tmp_path / "secrets.yaml"
+    cooldown.remember(memory, Throttled("slower", retry_after=60), NOW, secrets)
+    assert cooldown.standing(memory, NOW, secrets) is not None
+    cooldown.remember(memory, error, NOW, secrets)
+    assert "pause" not in memory and cooldown.standing(memory, NOW, secrets) is None

@@ -1,0 +1,172 @@
+"""Durations, deadlines and the alarm that ends what would never end by itself."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from runtime.deadline import Deadline, Stopwatch, Tally, time_limit
+from tests.mail_server import dripping_server
+
+
+@pytest.fixture(autouse=True)
+def alarm_as_before() -> Iterator[None]:
+    """Fail a test that leaves an alarm behind, or somebody's else handler."""
+    before = signal.getsignal(signal.SIGALRM)
+    yield
+    left, handler = signal.setitimer(signal.ITIMER_REAL, 0), signal.signal(signal.SIGALRM, before)
+    assert left == (0, 0) and handler is before
+
+
+def test_a_stopwatch_tells_milliseconds() -> None:
+    with freeze_time("2026-11-22") as clock:
+        watch = Stopwatch()
+        assert watch.elapsed_ms() == 0
+        clock.tick(1.5)
+        assert watch.elapsed_ms() == pytest.approx(1500)
+
+
+def test_a_deadline_comes_nearer_and_passes() -> None:
+    with freeze_time("2026-11-22") as clock:
+        deadline = Deadline(30)
+        assert deadline.remaining() == pytest.approx(30)
+        clock.tick(31)
+        assert deadline.remaining() == pytest.approx(-1)
+
+
+def test_an_earlier_deadline_leaves_the_later_one_as_it_is() -> None:
+    with freeze_time("2026-11-22") as clock:
+        deadline = Deadline(30)
+        clock.tick(10)
+        earlier = deadline.earlier(6)
+        assert [earlier.remaining(), deadline.remaining()] == pytest.approx([14, 20])
+
+
+def test_a_tally_counts_requests_and_their_time_however_they_end() -> None:
+    with freeze_time("2026-11-22") as clock:
+        tally = Tally()
+        with tally.fetching():
+            clock.tick(0.2)
+        clock.tick(5)
+        with pytest.raises(OSError), tally.fetching():
+            clock.tick(0.3)
+            raise OSError
+    assert tally.requests == 2 and tally.fetch_ms == pytest.approx(500)
+
+
+@pytest.mark.alone
+def test_a_server_that_drips_is_interrupted_though_no_single_read_is_late() -> None:
+    started = time.monotonic()
+    with dripping_server() as port, socket.create_connection(("127.0.0.1", port), timeout=1) as client:
+        with pytest.raises(TimeoutError), time_limit(0.3):
+            while client.recv(1):
+                pass
+    assert 0.3 <= time.monotonic() - started < 2
+
+
+def test_a_clean_up_that_swallows_the_alarm_is_interrupted_too() -> None:
+    """As where a library, its connection interrupted, takes leave of a server that does not answer."""
+    interrupted = 0
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TimeoutError), time_limit(0.05):
+        for _ in range(2):
+            try:
+                ours.recv(1)
+            except TimeoutError:
+                interrupted += 1
+        ours.recv(1)
+    assert interrupted == 2
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("seconds", [0, -1, -1e9])
+def test_where_no_time_is_left_it_ends_at_once(seconds: float) -> None:
+    """To the alarm 0 would mean never."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    started = time.monotonic()
+    with ours, theirs, pytest.raises(TimeoutError), time_limit(seconds):
+        ours.recv(1)
+    assert time.monotonic() - started < 1
+
+
+def test_what_ends_in_time_is_left_alone() -> None:
+    with time_limit(5):
+        done = sum(range(1000))
+    assert done == 499_500
+
+
+def test_an_error_of_the_body_passes_through() -> None:
+    with pytest.raises(ZeroDivisionError), time_limit(5):
+        raise ZeroDivisionError
+
+
+def test_an_alarm_that_rings_when_all_is_done_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The body is through, the alarm about to be switched off: what was fetched must not be lost."""
+    switch = signal.setitimer
+
+    def ring_first(which: int, seconds: float, interval: float = 0.0) -> Any:
+        if seconds == 0:
+            signal.raise_signal(signal.SIGALRM)
+        return switch(which, seconds, interval)
+
+    done = []
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "setitimer", ring_first)
+        with time_limit(5):
+            done.append("fetched")
+    assert done == ["fetched"] and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@contextmanager
+def somebody_listening() -> Iterator[list[int]]:
+    """Listen to the alarm as somebody else would; yield what was heard."""
+    heard: list[int] = []
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+
+    before = signal.signal(signal.SIGALRM, hear)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_whoever_listened_to_the_alarm_before_hears_it_again() -> None:
+    with somebody_listening() as heard:
+        with time_limit(5):
+            pass
+        with pytest.raises(TimeoutError), time_limit(5):
+            signal.raise_signal(signal.SIGALRM)
+        assert heard == []
+        signal.raise_signal(signal.SIGALRM)
+    assert heard == [signal.SIGALRM]
+
+
+def test_a_limit_within_a_limit_gives_the_alarm_back() -> None:
+    with pytest.raises(TimeoutError), time_limit(5):
+        with time_limit(5):
+            pass
+        signal.raise_signal(signal.SIGALRM)
+
+
+def test_in_another_thread_it_only_lets_pass() -> None:
+    """Only the main thread can be interrupted; the alarm is not touched."""
+    before, told = signal.getsignal(signal.SIGALRM), []
+
+    def work() -> None:
+        with time_limit(0.01):
+            told.append((signal.getsignal(signal.SIGALRM) is before, signal.getitimer(signal.ITIMER_REAL)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert told == [(True, (0, 0))]
