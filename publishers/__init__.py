@@ -1,0 +1,1 @@
+"""Where readings are sent to: one file or package per destination."""
