@@ -18,15 +18,15 @@ def test_every_start_of_python_is_spared_an_import_hook() -> None:
         pytest.skip("the program is not installed for this interpreter")
     assert [path.suffix for path in editable] == [".pth"]
     assert editable[0].read_text(encoding="utf-8").strip() == str(CHECKOUT)
-    started = subprocess.run([sys.executable, "-X", "importtime", "-c", "pass"], capture_output=True, text=True, check=True)
+    started = subprocess.run([sys.executable, "-X", "importtime", "-c", "pass"], capture_output=True, text=True)
     assert "__editable__" not in started.stderr
 
 
 def test_installing_takes_the_tested_versions() -> None:
     """Of `make install`, `make demo` and `make test`, which .ci/run calls."""
     for target in (".venv/installed", ".venv/installed-demo", ".venv/installed-dev"):
-        command = subprocess.run(["make", "-n", "-B", target], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-        assert "--constraint constraints.txt --config-settings editable_mode=compat --editable" in command
+        made = subprocess.run(["make", "-n", "-B", target], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+        assert "--constraint constraints.txt --config-settings editable_mode=compat --editable" in made.stdout
 
 
 def test_every_room_is_installed() -> None:

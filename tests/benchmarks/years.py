@@ -77,7 +77,8 @@ def _remember(connection: sqlite3.Connection, last: datetime, count: int) -> Non
     with connection:
         connection.execute("BEGIN")
         connection.executemany(_insert("collection_cycles", columns), (
-            [*values[:at], format_time(last - number * INTERVAL), *values[at + 1:]] for number in reversed(range(count))))
+            [*values[:at], format_time(last - number * INTERVAL), *values[at + 1:]]
+            for number in reversed(range(count))))
 
 
 def _table(connection: sqlite3.Connection, table: str) -> tuple[list[str], list[dict[str, Any]]]:

@@ -92,12 +92,13 @@ class Bridge:
     def _config(self, now: datetime, faults: list[Fault]) -> dict[str, Any]:
         shown = now + clock_offset(faults)
         tail = self.bridge_id[10:]
-        whitelist = {key: "somebody#phone" for key in self.other_keys} | self.keys
+        whitelist = dict.fromkeys(self.other_keys, "somebody#phone") | self.keys
         return {
             "name": "Philips hue", "zigbeechannel": 25, "bridgeid": self.bridge_id.upper(),
             "mac": ":".join(["00:17:88", tail[:2], tail[2:4], tail[4:]]), "dhcp": True, "ipaddress": "127.0.0.1",
             "netmask": "255.0.0.0", "gateway": "127.0.0.1", "proxyaddress": "none", "proxyport": 0,
-            "UTC": format_time(shown), "localtime": format_time(shown), "timezone": "Europe/London", "modelid": "BSB002",
+            "UTC": format_time(shown), "localtime": format_time(shown), "timezone": "Europe/London",
+            "modelid": "BSB002",
             "datastoreversion": "171", "swversion": "1971060010", "apiversion": "1.71.0",
             "swupdate2": {"checkforupdate": False, "lastchange": "2025-11-13T02:10:05", "state": "noupdates",
                           "bridge": {"state": "noupdates", "lastinstall": "2025-11-13T02:10:05"},
