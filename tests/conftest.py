@@ -1,4 +1,4 @@
-"""What every test can rely on: no way out of this machine, no way into the real data, one home and one simulator."""
+"""Fixtures for all tests: no connection beyond the loopback, no access to the real data, a home, a simulator."""
 
 import logging
 import os
@@ -19,8 +19,8 @@ from tests.simulator.server import Simulator
 
 pytest_plugins = ["tests.cron_house", "tests.checked_home"]
 
-# "make test" runs these after all others, one at a time: they count seconds, mount disks, start cron's daemon, or ask
-# for ports and devices of which the machine has one. Elsewhere single tests are marked where they stand.
+# "make test" runs these after all others, one at a time: they measure seconds, mount disks, start the cron daemon, or
+# need ports and devices that the machine has once. Single tests of other files are marked in place.
 ALONE = ("tests/faults/", "tests/test_crontab.py", "tests/test_devices_history.py", "tests/test_healthcheck_disks.py",
          "tests/test_healthcheck_hangs.py", "tests/runtime/test_watchdog.py",
          "tests/health/test_crew.py")
@@ -30,14 +30,14 @@ real_connect = socket.socket.connect
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is to have the machine for itself."""
+    """Mark the tests that need the machine for themselves."""
     for item in items:
         if item.nodeid.startswith(ALONE):
             item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)
-def no_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Refuse connections that leave the loopback, and hide the checkout's own configuration and data."""
 
     def connect(self: socket.socket, address: Any) -> None:
@@ -51,21 +51,21 @@ def no_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def children_unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let forked processes end when they say so: coverage has them write files first, which may take seconds."""
+    """Let forked processes exit at once: coverage makes them write files first, which may take seconds."""
     fork = os.fork
 
-    def forked() -> int:
+    def fork_unmeasured() -> int:
         child = fork()
         if child == 0:
             vars(os)["_exit"] = posix._exit
             sys.settrace(None)
         return child
-    monkeypatch.setattr(os, "fork", forked)
+    monkeypatch.setattr(os, "fork", fork_unmeasured)
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Put back what a run in this process changes for good: signal handlers and the root logger."""
+def restored() -> Iterator[None]:
+    """Restore what a run in this process leaves changed: signal handlers, hooks and the root logger."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     level, raising, hook = logging.getLogger().level, logging.raiseExceptions, sys.excepthook
     yield
@@ -78,13 +78,13 @@ def as_before() -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """An empty home, not yet pointed at any bridge."""
+    """An empty home, not configured for any bridge."""
     return Home(tmp_path / "home")
 
 
 @pytest.fixture
 def written(home: Home) -> Home:
-    """A home with a configuration and no secrets."""
+    """A home with a configuration but no secrets."""
     home.write_config()
     return home
 
@@ -98,11 +98,11 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def shared_folder() -> Iterator[Path]:
-    """A folder that users other than root can reach: pytest's own temporary folders are closed to them."""
+    """A folder that other users than root can enter, which pytest's temporary folders do not allow."""
     folder = Path(tempfile.mkdtemp(prefix="readings-"))
     folder.chmod(0o755)
     yield folder
     folder.chmod(0o755)
-    for each, _, _ in os.walk(folder):  # only root can clear a folder that a test has shut
-        os.chmod(each, 0o755)
+    for path, _, _ in os.walk(folder):  # only root can empty a folder that a test has closed
+        os.chmod(path, 0o755)
     shutil.rmtree(folder)

@@ -1,8 +1,7 @@
-"""Runs of the collectors that are forked from a process which has imported everything, so that many can be afforded.
+"""Cheap runs of collectors: forked from a process that has imported everything.
 
-Most of the time that a script of cron's takes goes by before its first line: Python starts, and imports. A forked run
-begins at `collect.run`; all else of it is real: its process, its files, its locks, its exit code. It is not measured for
-coverage, which would cost more than the run.
+Most of a run's time is spent on the start of Python and imports. A forked run starts at `collect.run`; its process,
+files, locks and exit code are real. Coverage does not measure it: that would cost more than the run.
 """
 
 import multiprocessing
@@ -29,29 +28,29 @@ FORKING = multiprocessing.get_context("forkserver")
 
 
 class Forked:
-    """One run of a collector, under way since this was made."""
+    """One run of a collector, started on construction."""
 
     def __init__(self, home: Home, *arguments: str, collector: str = "hue") -> None:
         prepare()
-        self._said = tempfile.TemporaryDirectory(prefix="said-")
+        self._output = tempfile.TemporaryDirectory(prefix="output-")
         self._process = FORKING.Process(
-            target=_run, args=(collector, ["--config", str(home.config), *arguments], self._said.name))
+            target=_run, args=(collector, ["--config", str(home.config), *arguments], self._output.name))
         self._process.start()
 
     def end(self) -> Outcome:
-        """Wait for the end, a minute at most."""
+        """Wait for the end, at most a minute."""
         self._process.join(60)
         code = self._process.exitcode
-        assert code is not None, "it still runs after a minute"
+        assert code is not None, "still running after a minute"
         self._process.close()
-        with self._said as folder:
+        with self._output as folder:
             out, err = ((Path(folder) / name).read_text(encoding="utf-8") for name in ("out", "err"))
         return Outcome(code, out, err)
 
 
 @cache
 def prepare() -> None:
-    """Start the process that the runs are forked from, unmeasured, and with everything imported that they need."""
+    """Start the process that the runs are forked from, with all their imports, and without coverage."""
     modules = [module.name for package in (cli, collectors, config, health, jobs, notifiers, runtime, storage)
                for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
     FORKING.set_forkserver_preload([
@@ -61,12 +60,12 @@ def prepare() -> None:
         forkserver.ensure_running()
 
 
-def say_into(out: str, err: str) -> None:
-    """Let this process print into these files from now on."""
+def redirect_output(out: str, err: str) -> None:
+    """Redirect this process's stdout and stderr to files."""
     for path, descriptor in ((out, 1), (err, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
 
 
-def _run(collector: str, arguments: list[str], said: str) -> None:
-    say_into(f"{said}/out", f"{said}/err")
+def _run(collector: str, arguments: list[str], output: str) -> None:
+    redirect_output(f"{output}/out", f"{output}/err")
     raise SystemExit(collect.run(collectors.load(collector), arguments))

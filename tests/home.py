@@ -1,7 +1,7 @@
-"""A home to test in: a temporary folder with configuration and data, and the real scripts run on it.
+"""A home for tests: a temporary folder with configuration and data, and the real scripts run on it.
 
-Tests enter by the front door: `run` is a collector's command line in this process, `process` the same as a process of
-its own; then they look at the exit code, what was printed, the rows and the files.
+`run` runs a collector's command line in this process, `process` in another one; tests then look at the exit code, the
+output, the rows and the files.
 """
 
 import io
@@ -27,13 +27,13 @@ from tests.simulator.server import Simulator
 
 
 def unmeasured() -> dict[str, str]:
-    """Return the environment for a process that must not be measured for coverage, which imports and writes files."""
+    """Return an environment without coverage, which imports and writes files."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """Exit code and output of a run."""
 
     code: int
     out: str
@@ -47,7 +47,7 @@ class Outcome:
 
 
 class Home:
-    """A folder with config/config.yaml, config/secrets.yaml and data/, as a household has it."""
+    """A folder with config/config.yaml, config/secrets.yaml and data/."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,14 +61,14 @@ class Home:
         self.data.mkdir(exist_ok=True)
 
     def point_at(self, simulator: Simulator, scheme: str = "https", **settings: Any) -> None:
-        """Write the files that make the Hue collector talk to a simulated bridge, trusting it by its fingerprint."""
+        """Configure the Hue collector for a simulated bridge, trusted by its fingerprint."""
         address = simulator.https_url if scheme == "https" else simulator.http_url
         trust = {"certificate_fingerprint": simulator.fingerprint} if scheme == "https" else {}
         self.configure_hue(bridge_ip=address, discovery_url=simulator.discovery_url, **{**trust, **settings})
         self.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id}})
 
     def introduce(self, simulator: Simulator) -> None:
-        """Write the files that make both collectors talk to a simulated house, over http."""
+        """Configure both collectors for a simulated house, over http."""
         cloud = simulator.cloud_url
         self.settings["collectors"]["amazon_aqm"] = {"enabled": True, "base_url": cloud, "auth_url": cloud}
         self.point_at(simulator, scheme="http")
@@ -91,18 +91,18 @@ class Home:
         self.secrets.chmod(0o600)
 
     def run(self, *arguments: str, collector: Any = hue) -> Outcome:
-        """Run one cycle in this process, with stdout and stderr no terminals, as under cron."""
+        """Run one cycle in this process, without a terminal, as under cron."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             code = collect.run(collector, ["--config", str(self.config), *arguments])
         return Outcome(code, out.getvalue(), err.getvalue())
 
     def wait_for_the_next_second(self) -> None:
-        """Wait until a cycle would have another time than those before: times are stored in whole seconds."""
+        """Wait until the next cycle gets a new time: times are stored in whole seconds."""
         sleep(1.001 - time() % 1)
 
     def process(self, *arguments: str, module: str = "collectors.hue", folder: Path = CHECKOUT) -> Outcome:
-        """Run one cycle as a process of its own, from the checkout or a copy of it."""
+        """Run one cycle as another process, from the checkout or a copy of it."""
         done = subprocess.run(self.command(*arguments, module=module), capture_output=True, text=True, cwd=folder,
                               timeout=60)
         return Outcome(done.returncode, done.stdout, done.stderr)
@@ -112,14 +112,14 @@ class Home:
         return [sys.executable, "-m", module, "--config", str(self.config), *arguments]
 
     def devices(self, *arguments: str, answer: str = "") -> Outcome:
-        """Run devices.py as a process of its own, from another folder, with what the person types."""
+        """Run devices.py as another process, from another folder; `answer` is typed in."""
         done = subprocess.run([sys.executable, str(CHECKOUT / "devices.py"), "--config", str(self.config), *arguments],
                               capture_output=True, text=True, input=answer, timeout=60, cwd=self.folder,
                               env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def desk(self, *arguments: str, answer: str = "") -> Outcome:
-        """Run devices.py in this process, with stdout and stderr no terminals, and what the person types."""
+        """Run devices.py in this process, without a terminal; `answer` is typed in."""
         out, err, stdin, code = io.StringIO(), io.StringIO(), sys.stdin, 0
         sys.stdin = io.StringIO(answer)
         try:
@@ -132,7 +132,7 @@ class Home:
         return Outcome(code, out.getvalue(), err.getvalue())
 
     def rows(self, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:
-        """Return what the database holds; an empty list where there is none."""
+        """Return rows of the database; none if there is no database."""
         if not self.database.exists():
             return []
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)) as connection:
@@ -140,9 +140,9 @@ class Home:
             return [dict(row) for row in connection.execute(query)]
 
     def cycles(self) -> list[dict[str, Any]]:
-        """Return the rows that tell of the cycles, oldest first."""
+        """Return the rows of all cycles, oldest first."""
         return self.rows("SELECT * FROM collection_cycles ORDER BY id")
 
     def log(self) -> str:
-        """Return the whole log; empty where there is none."""
+        """Return the whole log, empty if there is none."""
         return self.log_file.read_text(encoding="utf-8") if self.log_file.exists() else ""

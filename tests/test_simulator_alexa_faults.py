@@ -229,7 +229,7 @@ def test_cookies_can_expire_early_by_schedule() -> None:
     clock = {"now": NOW}
     with Simulator(tls=None, clock=lambda: clock["now"]) as simulator:
         old, later = cookies(simulator), NOW + timedelta(hours=1)
-        simulator.faults.schedule([(later, later + timedelta(hours=3), "cookies-expired")])
+        simulator.faults.add("cookies-expired", start=later, end=later + timedelta(hours=3))
         before = query(simulator, {"query": GROUPS}, old).json()
         clock["now"] = later
         assert codes(before) == [] and codes(query(simulator, {"query": GROUPS}, old).json()) == ["FORBIDDEN"]

@@ -1,4 +1,4 @@
-"""`python -m tests.simulator` as another process, and how it is told what to do."""
+"""`python -m tests.simulator` as another process, and its control endpoints."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ Started = tuple["subprocess.Popen[str]", Facts]
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Started]:
-    """The running command, its fault and its folder, and what it said about itself."""
+    """The running command, and the facts that it printed."""
     command = [sys.executable, "-m", "tests.simulator", "--sensors", "3", "--fault", "battery-null",
                "--write-config", str(tmp_path)]
     with subprocess.Popen(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -34,17 +34,17 @@ def started(tmp_path: Path) -> Iterator[Started]:
 
 
 def sensors(facts: Facts) -> requests.Response:
-    """Ask for the sensors where the command said the bridge is."""
+    """Request the sensors from the bridge that was started."""
     return requests.get(f"{facts['http_url']}/api/{facts['key']}/sensors", timeout=5)
 
 
-def tell(facts: Facts, wish: str, method: str = "POST", **wishes: Any) -> requests.Response:
-    """Ask one of the simulator's own endpoints for something."""
-    return requests.request(method, f"{facts['cloud_url']}/simulator/{wish}", json=wishes, timeout=5)
+def control(facts: Facts, command: str, method: str = "POST", **options: Any) -> requests.Response:
+    """Call a control endpoint."""
+    return requests.request(method, f"{facts['cloud_url']}/simulator/{command}", json=options, timeout=5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_says_where_it_is_serves_and_ends_when_told(
+def test_the_command_prints_its_addresses_and_serves_until_ended(
         started: Started, number: signal.Signals) -> None:
     process, facts = started
     with Simulator(sensors=3) as same:
@@ -70,36 +70,13 @@ def test_the_command_writes_what_a_collector_needs(started: Started, tmp_path: P
 
 def test_faults_come_and_go_by_request(started: Started) -> None:
     facts = started[1]
-    assert tell(facts, "faults", kind="429", retry_after=3, paths=["/sensors"]).ok
-    assert tell(facts, "faults", kind="503", start="2001-01-01T00:00:00Z", end="2002-01-01T00:00:00Z").ok
+    assert control(facts, "faults", kind="429", retry_after=3, paths=["/sensors"]).ok
+    assert control(facts, "faults", kind="503", start="2001-01-01T00:00:00Z", end="2002-01-01T00:00:00Z").ok
     assert (sensors(facts).status_code, sensors(facts).headers["Retry-After"]) == (429, "3")
-    assert tell(facts, "faults", "DELETE").ok and sensors(facts).status_code == 200
-    seen = tell(facts, "requests", "GET").json()
-    assert [path for _, path, _ in seen] == [f"/api/{facts['key']}/sensors"] * 3
+    assert control(facts, "faults", "DELETE").ok and sensors(facts).status_code == 200
 
 
-def test_the_button_and_the_move_come_by_request(started: Started) -> None:
-    facts = started[1]
-    assert tell(facts, "link-button").ok
-    (item,) = requests.post(f"{facts['http_url']}/api", json={"devicetype": "a#b"}, timeout=5).json()
-    assert "success" in item
-    moved = tell(facts, "move").json()
-    with pytest.raises(requests.ConnectionError):
-        sensors(facts)
-    assert sensors({**facts, **moved}).ok
-
-
-@pytest.mark.parametrize("wish, wishes, status, said", [
-    ("faults", {"kind": "resett"}, 400, "there is no fault"), ("faults", {}, 400, "kind"),
-    ("moods", {}, 404, "there is no POST /simulator/moods"), ("faults", {"kind": "503", "end": "soon"}, 400, "soon"),
-])
-def test_a_wish_that_cannot_be_understood_says_why(wish: str, wishes: dict[str, Any], status: int, said: str) -> None:
-    with Simulator(sensors=1) as simulator:
-        answer = tell({"cloud_url": simulator.cloud_url}, wish, **wishes)
-        assert answer.status_code == status and said in answer.json()["error"] and simulator.requests == []
-
-
-def test_a_taken_port_is_said_in_a_sentence() -> None:
+def test_a_taken_port_is_reported_in_a_sentence() -> None:
     with Simulator(sensors=1) as simulator:
         taken = simulator.cloud_url.rpartition(":")[2]
         run = subprocess.run([sys.executable, "-m", "tests.simulator", "--http-port", taken], cwd=CHECKOUT, text=True,

@@ -18,7 +18,7 @@ from typing import Any
 
 import collectors
 from jobs import collect
-from tests.forking import FORKING, say_into
+from tests.forking import FORKING, redirect_output
 from tests.home import Home
 from tests.simulator.server import Simulator
 
@@ -130,7 +130,7 @@ def integrity(home: Home) -> list[str]:
 
 
 def _run(collector: str, path: str, moment: datetime, notes: str, user: int | None) -> None:
-    say_into(os.devnull, f"{notes}.err")
+    redirect_output(os.devnull, f"{notes}.err")
     if user is not None:
         os.setgroups([])
         os.setgid(user)

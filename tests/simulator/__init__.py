@@ -1,6 +1,6 @@
-"""The pretend world of the tests, the demo and the long runs: a house, and real servers that show it.
+"""The simulated house of the tests, the demo and the soak, and the real servers that show it.
 
-Nothing here imports the product: what the collectors report can so be compared with what the house knows.
+It does not import the product, so that the collectors' readings can be compared with the house.
 """
 
 from tests.simulator.server import Simulator

@@ -1,4 +1,4 @@
-"""Run the simulator by itself: `python -m tests.simulator`. Print where it is, serve until ended."""
+"""`python -m tests.simulator`: print the addresses and keys, serve until ended."""
 
 import argparse
 import signal
@@ -13,24 +13,24 @@ from tests.simulator.server import Simulator
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Given the command line, serve until SIGTERM or SIGINT and return 0; return 1 where a port is taken."""
-    wishes = _parse(arguments)
+    """Serve until SIGTERM or SIGINT and return 0; return 1 if a port is taken."""
+    options = _parse(arguments)
     ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        simulator = Simulator(wishes.seed, wishes.sensors, tls=None if wishes.tls == "none" else wishes.tls,
-                              http_port=wishes.http_port, https_port=wishes.https_port, cloud_port=wishes.cloud_port,
-                              site=wishes.site)
+        simulator = Simulator(options.seed, options.sensors, tls=None if options.tls == "none" else options.tls,
+                              http_port=options.http_port, https_port=options.https_port, cloud_port=options.cloud_port,
+                              site=options.site)
     except OSError as error:
         print(f"The simulator cannot listen there: {error}", file=sys.stderr)
         return 1
     with simulator:
-        for kind in wishes.fault:
+        for kind in options.fault:
             simulator.faults.add(kind)
-        if wishes.write_config:
-            write_config(simulator, wishes.write_config, wishes.with_alexa)
-        _introduce(simulator, wishes.with_alexa)
+        if options.write_config:
+            write_config(simulator, options.write_config, options.with_alexa)
+        _print_facts(simulator, options.with_alexa)
         ended.wait()
     return 0
 
@@ -46,17 +46,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
                         help="who signed the bridge's certificate (ca)")
     kinds = [*KINDS, *ALEXA_PATHS]
     parser.add_argument("--fault", action="append", default=[], choices=kinds, metavar="KIND",
-                        help=f"go wrong from the start, until told otherwise: {', '.join(kinds)}")
+                        help=f"a fault from the start: {', '.join(kinds)}")
     parser.add_argument("--write-config", type=Path, metavar="DIR",
                         help="write DIR/config/config.yaml and secrets.yaml for the collectors")
-    parser.add_argument("--with-alexa", action="store_true", help="write and say what the air monitor needs, too")
+    parser.add_argument("--with-alexa", action="store_true", help="the air monitor's settings, too")
     parser.add_argument("--site", choices=SUFFIXES, default="amazon.co.uk", metavar="SITE",
                         help="the country of the Amazon account (amazon.co.uk)")
     return parser.parse_args(arguments)
 
 
-def _introduce(simulator: Simulator, with_alexa: bool) -> None:
-    """Print what a client needs to know, a `name: value` per line."""
+def _print_facts(simulator: Simulator, with_alexa: bool) -> None:
+    """Print what a client needs, as lines of `name: value`."""
     facts = {"http_url": simulator.http_url, "cloud_url": simulator.cloud_url,
              "discovery_url": simulator.discovery_url, "key": simulator.key, "bridge_id": simulator.bridge_id}
     if simulator.secure:

@@ -1,4 +1,4 @@
-"""How a test asks a simulated bridge, without the product: over http, with its key, following nothing."""
+"""Requests to a simulated bridge without the product: over http, with its key, without following redirects."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Entry = dict[str, Any]
 
 
 def ask(simulator: Simulator, path: str = "/sensors", **options: Any) -> requests.Response:
-    """Given what stands after the key, return the bridge's answer, unread where `stream` is set."""
+    """Request a path below the key; options go to requests."""
     address = f"{simulator.http_url}/api/{simulator.key}{path}"
     return requests.get(address, allow_redirects=False, **{"timeout": 5, **options})
 

@@ -1,7 +1,7 @@
 """A Hue bridge's v1 API, answered from a house: sensors, the full configuration, pairing.
 
 https://developers.meethue.com/develop/hue-api/ (login needed). Errors come with HTTP status 200, as a list. It opens
-no socket and reads no clock: requests and the moment are handed in. Nothing on it can be changed but its whitelist.
+no socket and reads no clock. Only its whitelist can be changed.
 """
 
 import json
@@ -22,7 +22,7 @@ SHORT_CONFIG = ("name", "datastoreversion", "swversion", "apiversion", "mac", "b
 
 
 class Bridge:
-    """One bridge: its id (lower case here, upper case in its answers), its keys, and the house it listens to."""
+    """One bridge: its id (lower case here, upper case in its answers), its keys, and its house."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -36,15 +36,15 @@ class Bridge:
         self._pressed_at: datetime | None = None
 
     def press_link_button(self, now: datetime) -> None:
-        """Let it pair for BUTTON_SECONDS."""
+        """Allow pairing for BUTTON_SECONDS."""
         self._pressed_at = now
 
     def admit(self, guests: Mapping[str, str]) -> None:
-        """Accept another bridge's keys as well, as a successor does that took its settings over."""
+        """Accept another bridge's keys as well, like a new bridge to which its settings were transferred."""
         self._guests = guests
 
     def answer(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
-        """Given a request, the moment and the faults that alter the content, return what the bridge says."""
+        """Answer a request, with the faults in the content applied."""
         top, key, *rest = [*request.path.strip("/").split("/"), ""][:4]
         rest = [part for part in rest if part]
         if top != "api":
@@ -78,15 +78,15 @@ class Bridge:
     def _pair(self, request: Request, now: datetime) -> Answer:
         if request.method != "POST":
             return _error(4, "/", f"method, {request.method}, not available for resource, /")
-        wishes = _parse(request.body)
-        if wishes is None:
+        wanted = _parse(request.body)
+        if wanted is None:
             return _error(2, "", "body contains invalid json")
-        if not isinstance(wishes, dict) or not isinstance(wishes.get("devicetype"), str):
+        if not isinstance(wanted, dict) or not isinstance(wanted.get("devicetype"), str):
             return _error(5, "", "invalid/missing parameters in body")
         if self._pressed_at is None or not timedelta() <= now - self._pressed_at <= timedelta(seconds=BUTTON_SECONDS):
             return _error(101, "", "link button not pressed")
         key = _key("PairedApplicationKey-", self.house.seed, len(self.keys))
-        self.keys[key] = wishes["devicetype"]
+        self.keys[key] = wanted["devicetype"]
         return json_answer([{"success": {"username": key}}])
 
     def _config(self, now: datetime, faults: list[Fault]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Bridge:
 
 
 def _key(prefix: str, *origin: object) -> str:
-    """Return 40 characters that are the same every time and easy to find where they must not be."""
+    """Return 40 characters, always the same and easy to recognise."""
     digits = f"{int(chance('key', prefix, *origin) * 2**64):016x}" * 2
     return prefix + digits[:40 - len(prefix)]
 

@@ -1,8 +1,8 @@
 """The certificates of simulated bridges: common name = bridge id in lower case, no alternative name, a private root.
 
-So are the real ones made (see the manufacturer's "using https" page); newer bridges send an intermediate along, early
-ones signed for themselves. All keys derive from names: a restarted simulator is the same bridge with the same
-fingerprint. Worth nothing as security, and meant for the loopback only.
+Like the real ones (see the manufacturer's "using https" page); newer bridges send an intermediate certificate, early
+ones signed their own. All keys derive from names, so a restarted simulator has the same fingerprint. For the loopback
+only: this is no security.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ NOT_AFTER = datetime(2038, 1, 19, tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class Identity:
-    """What a bridge shows on https, and the file that lets a client believe it."""
+    """What a bridge presents on https, and the file with which a client can verify it."""
 
     context: ssl.SSLContext
     fingerprint: str
@@ -41,7 +41,7 @@ class _Holder:
 
 
 def certify(folder: Path, bridge_id: str, form: str = "ca") -> Identity:
-    """Given a folder of our own, a bridge id and one of FORMS, write the files and return the identity they make."""
+    """Write the files of a bridge's identity, in one of FORMS, and return it."""
     root = _sign("root-bridge", None, authority=True)
     chain = {"ca": [root], "intermediate": [_sign("Bridge Intermediate", root, authority=True), root],
              "self-signed": []}[form]
@@ -63,7 +63,7 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _sign(common_name: str, issuer: _Holder | None, authority: bool) -> _Holder:
-    """Given who signs (None: it signs for itself), return a key and its certificate, the same ones every time."""
+    """Return a key and its certificate, signed by the issuer (None: by itself), always the same ones."""
     key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(common_name.encode()).digest())
     signer = issuer.key if issuer else key
     signed_by = issuer.certificate.subject if issuer else _name(common_name)

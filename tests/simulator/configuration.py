@@ -13,10 +13,9 @@ Sections = dict[str, dict[str, str | bool]]
 
 
 def write_config(simulator: "Simulator", folder: Path, with_alexa: bool = False) -> Path:
-    """Given a folder, write its config/config.yaml and secrets.yaml (mode 0600), make data; return the first's path.
+    """Write config/config.yaml and config/secrets.yaml (mode 0600) in a folder, make data/; return the first path.
 
-    The collector is to trust the bridge by its fingerprint; a simulator without https is reached over http. The air
-    monitor's sections are written if wanted.
+    The bridge is trusted by its fingerprint; a simulator without https is reached over http.
     """
     for name in ("config", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -43,7 +42,7 @@ def _hue(simulator: "Simulator") -> dict[str, str | bool]:
 
 
 def _lines(sections: Sections, indent: int) -> str:
-    """Return a line of YAML per section and value, quoted as JSON does, which YAML reads too."""
+    """Return sections as YAML, with values quoted as in JSON."""
     return "".join(f"{' ' * indent}{section}:\n" + "".join(
         f"{' ' * (indent + 2)}{name}: {json.dumps(value)}\n" for name, value in values.items())
         for section, values in sections.items())

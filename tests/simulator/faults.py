@@ -1,8 +1,8 @@
-"""What can go wrong, on demand or by schedule, and the book that keeps which of it is going on.
+"""What can go wrong, and which faults are active.
 
 A fault has a kind and options; the kinds and their defaults are below. It ends after `times` requests, at `end`, or
-when it is cleared. This module only keeps the book: `wire` plays what happens to an answer on its way, `alterations`
-what the bridge shows differently, `alexa` and its parts what the cloud does.
+when it is cleared. `wire` carries out the faults on the wire, `alterations` those in the bridge's content, `alexa` and
+its parts those of the cloud.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Any
 ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
     "429": {"retry_after": None},  # seconds, an HTTP date as text, or an aware datetime
     "500": {},
-    "502": {},  # the bridge's own page: "Oops, there appears to be no lighting here"
+    "502": {},  # the bridge's page: "Oops, there appears to be no lighting here"
     "503": {"retry_after": None},
     "not-json": {},
     "body": {"content": "", "status": 200, "content_type": "application/json"},  # text or bytes
@@ -22,19 +22,19 @@ ON_THE_WIRE: Mapping[str, Mapping[str, Any]] = {
     "gzip-bomb": {"megabytes": 100},
     "oversized": {"megabytes": 20},
     "delay": {"seconds": 1.0},  # then the true answer
-    "pace": {"seconds": 0.015, "bytes_per_second": 1_000_000},  # the wait, and then how fast; see docs/performance.md
-    "silence": {"seconds": 60.0},  # then the connection closes without a word
+    "pace": {"seconds": 0.015, "bytes_per_second": 1_000_000},  # see docs/performance.md
+    "silence": {"seconds": 60.0},  # then the connection closes
     "drip-headers": {"pause": 0.1, "chunk": 1},
     "drip-body": {"pause": 0.1, "chunk": 1},
     "reset": {},
     "truncated": {"keep": 0.5},  # the share of the body that is sent
 }
-AT_THE_DOOR: Mapping[str, Mapping[str, Any]] = {
-    "silent-handshake": {"seconds": 60.0},  # https only: connected, and then not a byte of TLS
+IN_THE_HANDSHAKE: Mapping[str, Mapping[str, Any]] = {
+    "silent-handshake": {"seconds": 60.0},  # https only: connected, then not a byte of TLS
 }
 IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "key-refused": {},
-    "wrong-bridge": {"accepts_key": False},  # another bridge answers, with its own certificate and its own house
+    "wrong-bridge": {"accepts_key": False},  # another bridge answers, with its certificate and house
     "restarted": {"sensor": None},  # null and "none" until the sensors report again
     "off": {"sensor": None, "frozen": False},  # config.on is false; frozen: the last value stays, else null
     "unreachable": {"sensor": None},
@@ -42,18 +42,18 @@ IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "battery-null": {"sensor": None},
     "uniqueid-missing": {"sensor": None},
     "milliseconds": {"sensor": None},
-    "state": {"sensor": None, "state": {}},  # anything JSON can say, laid over the temperature sensor's state
+    "state": {"sensor": None, "state": {}},  # any JSON, merged into the temperature sensor's state
     "future": {"sensor": None, "seconds": 86_400},
     "re-paired": {"sensor": None, "lingering": False},
     "presence-deleted": {"sensor": None},
     "renamed": {"sensor": None, "name": "Thermostat 1"},
     "gone": {"sensor": None},
-    "clock": {"seconds": 0.0},  # the bridge's own clock is off: Date, lastupdated, config
+    "clock": {"seconds": 0.0},  # the bridge's clock is off: Date, lastupdated, config
     "date": {"seconds": 0.0},  # the Date header alone is off
 }
 AT_THE_EXCHANGE: Mapping[str, Mapping[str, Any]] = {
     "token-refused": {"status": 400},  # or 401, 403
-    "cookieless": {"names": None},  # status 200 without any cookies, or without those whose names start so
+    "cookieless": {"names": None},  # status 200 without cookies, or without these prefixes
     "foreign-cookies": {"domain": ".amazon.com"},
 }
 IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
@@ -62,7 +62,7 @@ IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
     "forbidden": {"operation": None},  # at 200; None for any operation, or "state", "discovery", "groups"
     "throttled": {"operation": None},  # at 200
     "bad-request": {"operation": "state", "monitor": None, "partial": True},  # partial: the other monitors still answer
-    "invalid-query": {"field": "configuration"},  # whoever asks for that field is told that it does not exist
+    "invalid-query": {"field": "configuration"},  # a query for this field is answered: no such field
     "incomplete": {"operation": None, "kept": 0},
     "empty": {"operation": None},
     "groupless": {},
@@ -70,10 +70,10 @@ IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
     "old-samples": {"monitor": None, "features": None, "seconds": 172_800},
     "properties-null": {"monitor": None, "features": None},  # features: names or instances; None for all that measure
     "value-null": {"monitor": None, "features": None},
-    "value": {"monitor": None, "features": None, "value": None},  # anything JSON can say, and NaN and Infinity
+    "value": {"monitor": None, "features": None, "value": None},  # any JSON, also NaN and Infinity
     "not-found": {"monitor": None, "features": None},
     "not-retrievable": {"monitor": None, "features": None},
-    "property": {"monitor": None, "features": None, "property": {}},  # laid over what is there
+    "property": {"monitor": None, "features": None, "property": {}},  # merged into the property
     "extra-features": {"monitor": None},
     "uninstanced": {"monitor": None, "features": None},
     "unlabelled": {"monitor": None, "features": None},
@@ -81,15 +81,14 @@ IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
     "called": {"monitor": None, "name": "Spy"},
     "vanished": {"monitor": None, "replaced": True},
 }
-KINDS: Mapping[str, Mapping[str, Any]] = {**AT_THE_DOOR, **ON_THE_WIRE, **IN_THE_CONTENT}
+KINDS: Mapping[str, Mapping[str, Any]] = {**IN_THE_HANDSHAKE, **ON_THE_WIRE, **IN_THE_CONTENT}
 ALEXA_KINDS: Mapping[str, Mapping[str, Any]] = {**ON_THE_WIRE, **AT_THE_EXCHANGE, **IN_THE_CLOUD}
 ALEXA_PATHS = {**dict.fromkeys(AT_THE_EXCHANGE, "/ap/exchangetoken"), **dict.fromkeys(IN_THE_CLOUD, "/nexus")}
-Scheduled = tuple[datetime, datetime, str] | tuple[datetime, datetime, str, Mapping[str, Any]]
 
 
 @dataclass
 class Fault:
-    """One thing that goes wrong; `paths` are prefixes, after /api/<key> on a bridge, where "/" means all of it only."""
+    """A fault; `paths` are prefixes, on a bridge after /api/<key>, where "/" stands for the full configuration only."""
 
     kind: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -99,16 +98,16 @@ class Fault:
     paths: Sequence[str] = ()
     face: str = "hue"
 
-    def concerns(self, face: str, resource: str, now: datetime) -> bool:
-        """Return whether it is going on and is about such a request."""
-        begun = self.start is None or self.start <= now
+    def matches(self, face: str, resource: str, now: datetime) -> bool:
+        """Return whether it is active and concerns such a request."""
+        started = self.start is None or self.start <= now
         over = self.times == 0 or self.end is not None and self.end <= now
-        return face == self.face and begun and not over and (
+        return face == self.face and started and not over and (
             not self.paths or any(_within(resource, prefix) for prefix in self.paths))
 
 
 class Faults:
-    """The book of faults, safe to write while requests are answered."""
+    """All faults; thread-safe."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -116,7 +115,7 @@ class Faults:
 
     def add(self, kind: str, *, times: int | None = None, start: datetime | None = None, end: datetime | None = None,
             paths: Sequence[str] = (), face: str | None = None, **options: Any) -> Fault:
-        """Enter a fault and return it; without a face it is Alexa's if only she has it. Raise ValueError for others."""
+        """Add a fault and return it; the default face is the one that has this kind. Raise ValueError if none has."""
         face = face or ("alexa" if kind in ALEXA_PATHS else "hue")
         kinds = ALEXA_KINDS if face == "alexa" else KINDS
         if kind not in kinds:
@@ -131,32 +130,27 @@ class Faults:
             self._faults.append(fault)
         return fault
 
-    def schedule(self, entries: Iterable[Scheduled]) -> None:
-        """Given (start, end, kind) or (start, end, kind, options) in the house's time, enter them all."""
-        for start, end, kind, *options in entries:
-            self.add(kind, start=start, end=end, **(options[0] if options else {}))
-
     def clear(self, kind: str | None = None) -> None:
         """End all faults, or those of one kind."""
         with self._lock:
             self._faults = [fault for fault in self._faults if kind is not None and fault.kind != kind]
 
     def active(self, face: str, resource: str, now: datetime, *kinds: str) -> list[Fault]:
-        """Return what concerns such a request, oldest first, of those kinds if any; asking does not count as one."""
+        """Return the faults of these kinds (default: all) that match a request, oldest first; count nothing."""
         with self._lock:
-            return [fault for fault in self._faults if fault.concerns(face, resource, now)
+            return [fault for fault in self._faults if fault.matches(face, resource, now)
                     and (not kinds or fault.kind in kinds)]
 
     def take(self, face: str, resource: str, now: datetime) -> tuple[Fault | None, list[Fault]]:
-        """Return the oldest fault on the wire and all in the content that concern this request, each counted once."""
+        """Return the oldest matching fault on the wire and all matching ones in the content, and count the request."""
         wire = self.active(face, resource, now, *ON_THE_WIRE)[:1]
         content = self.active(face, resource, now, *IN_THE_CONTENT, *ALEXA_PATHS)
         self._count(wire + content)
         return (wire[0] if wire else None), content
 
-    def take_at_the_door(self, now: datetime) -> Fault | None:
-        """Return the oldest fault that keeps a new connection waiting, counted once."""
-        faults = self.active("hue", "", now, *AT_THE_DOOR)[:1]
+    def take_handshake(self, now: datetime) -> Fault | None:
+        """Return the oldest fault of handshakes, and count this one."""
+        faults = self.active("hue", "", now, *IN_THE_HANDSHAKE)[:1]
         self._count(faults)
         return faults[0] if faults else None
 
@@ -167,7 +161,7 @@ class Faults:
 
 
 def clock_offset(faults: Iterable[Fault], *kinds: str) -> timedelta:
-    """Return by how much the bridge's clock is off; given further kinds (`date`), count them in."""
+    """Return by how much the bridge's clock is off, faults of further kinds (`date`) included."""
     return timedelta(seconds=sum(fault.options["seconds"] for fault in faults if fault.kind in ("clock", *kinds)))
 
 

@@ -1,7 +1,6 @@
-"""A house that exists only as arithmetic: how a room is at a moment depends on the seed, the room and the moment alone.
+"""A house that exists only as arithmetic: its state depends on the seed, the room and the moment alone.
 
-Nothing is remembered and nothing is random, so that a restart changes nothing and any stored reading can be checked
-years later. It does not know who shows it: bridges and clouds are other modules' business.
+Nothing is stored and nothing is random, so a restart changes nothing and any stored reading can be checked years later.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ ROOMS = (
 )
 OUTDOORS = frozenset({"Außen"})
 MONITOR_ROOMS = ("Living room", "Bedroom", "Küche", "Büro", "Kinderzimmer", "Studio")
-REPUBLISHED = 72  # every so many measurements a monitor publishes what has not changed
+REPUBLISHED = 72  # a monitor publishes an unchanged value after so many measurements
 CLUSTERS: Mapping[str, str] = {"temperature": "0402", "presence": "0406", "light": "0400"}
 
 
@@ -90,7 +89,7 @@ class House:
         return self._by_mac[uniqueid[:23]]
 
     def truth(self, uniqueid: str, when: datetime) -> float:
-        """Return the °C that the sensor's thermometer would tell at that moment."""
+        """Return the °C that the sensor measures at that moment."""
         return self.temperature(self.sensor(uniqueid).room, when)
 
     def last_report(self, uniqueid: str, when: datetime) -> datetime:
@@ -119,13 +118,13 @@ class House:
         return round(celsius + 0.25 * drift(seconds, 1200, self.seed, room, "noise"), 2)
 
     def occupied(self, room: str, when: datetime) -> bool:
-        """Return whether somebody moves about in the room."""
+        """Return whether someone moves about in the room."""
         hour = when.timestamp() % DAY_SECONDS / 3600
         likely = 0.35 if 6 <= hour < 23 else 0.03
         return chance(self.seed, room, "presence", when.timestamp() // 600) < likely
 
     def lux(self, room: str, when: datetime) -> float:
-        """Return the illuminance: the sun through the window, and a lamp for whoever sits in the dark."""
+        """Return the illuminance in lux: the sun through the window, and a lamp in an occupied dark room."""
         seconds = when.timestamp()
         sun = max(0.0, math.cos(2.0 * math.pi * (seconds / DAY_SECONDS - 0.5)))
         clouds = 0.6 + 0.4 * drift(seconds, 7200, self.seed, "clouds")
@@ -150,7 +149,7 @@ class House:
         """Return what a monitor in the room would measure, to the step that it resolves.
 
         Whole numbers for humidity (%), pm25, pm10 (µg/m³), voc (index, 0 to 100), co (ppm) and iaq (score, 100 is
-        best); quarters of a °C for temperature, which it takes a little warmer than it is, being warm itself.
+        best); quarters of a °C for temperature, a little too warm because the monitor warms itself.
         """
         if quantity == "temperature":
             warmth = 0.5 + 0.5 * chance(self.seed, room, "warmth")
@@ -158,7 +157,7 @@ class House:
         return float(round(min(max(self._air(quantity, room, when.timestamp()), 0.0), 100.0)))
 
     def _air(self, quantity: str, room: str, seconds: float) -> float:
-        """Return the true value, unrounded: slow weather and fast life, cooking that raises dust and much else."""
+        """Return the true value, unrounded: slow weather, fast changes, and cooking that raises dust and vapours."""
         if quantity == "humidity":
             return (48.0 + 9.0 * drift(seconds, 2 * DAY_SECONDS, self.seed, room, "damp")
                     + 3.0 * drift(seconds, 5400, self.seed, room, "breath"))
@@ -173,9 +172,9 @@ class House:
         return self.air(quantity, self.monitor(serial).room, when)
 
     def last_sample(self, serial: str, quantity: str, when: datetime) -> datetime:
-        """Return the moment of the monitor's last sample at or before `when`: published on change, or after hours.
+        """Return the moment of the monitor's last published sample at or before `when`.
 
-        It measures about every five minutes; of what does not change nothing is heard for long.
+        It measures about every five minutes, and publishes an unchanged value only every REPUBLISHED measurements.
         """
         name = f"{serial} {quantity}"
         phase = REPORT_SECONDS * chance(self.seed, name, "phase")

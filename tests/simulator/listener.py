@@ -1,7 +1,6 @@
-"""A port that answers: one thread per client, TLS shaken hands within it, closed within moments whatever a client does.
+"""A port that answers, with one thread per client, TLS handshake included; it closes quickly whatever a client does.
 
-A silent client costs its own thread and nobody else's time. Nothing is printed; an error of the simulator itself is
-kept in `errors`.
+A silent client blocks its own thread only. Nothing is printed; errors of the simulator itself are kept in `errors`.
 """
 
 import selectors
@@ -17,38 +16,38 @@ from tests.simulator.messages import Request
 from tests.simulator.wire import Wire
 
 Respond = Callable[[Request, Wire], None]
-Greet = Callable[[Event], ssl.SSLContext]
+TlsContext = Callable[[Event], ssl.SSLContext]
 
 
 class Listener:
-    """Listens on loopback until closed. `respond` answers a request, `greet` gives the TLS context of a connection.
+    """Listen on loopback until closed. `respond` answers a request, `tls_context` returns the context of a connection.
 
-    Both may be replaced at any time; `greet` is None for plain http.
+    Both may be replaced at any time; `tls_context` is None for plain http.
     """
 
-    def __init__(self, port: int, respond: Respond, greet: Greet | None = None) -> None:
-        self.respond, self.greet = respond, greet
+    def __init__(self, port: int, respond: Respond, tls_context: TlsContext | None = None) -> None:
+        self.respond, self.tls_context = respond, tls_context
         self.closing = Event()
         self.errors: list[BaseException] = []
         self._socket = socket.create_server(("127.0.0.1", port), backlog=128)
         self._socket.setblocking(False)
         self.port = int(self._socket.getsockname()[1])
-        self._bell, self._rope = socket.socketpair()
+        self._wakeup, self._waker = socket.socketpair()
         self._lock = Lock()
         self._clients: dict[Thread, socket.socket] = {}
-        self._doorman = Thread(target=self._admit_clients, daemon=True)
-        self._doorman.start()
+        self._accepting = Thread(target=self._accept_clients, daemon=True)
+        self._accepting.start()
 
     @property
     def url(self) -> str:
         """The address without a path."""
-        return f"{'https' if self.greet else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls_context else 'http'}://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         """Refuse new clients, drop the present ones, wait for their threads. Closing twice is harmless."""
         self.closing.set()
-        self._rope.close()
-        self._doorman.join()
+        self._waker.close()
+        self._accepting.join()
         with self._lock:
             clients = dict(self._clients)
         for connection in clients.values():
@@ -56,26 +55,26 @@ class Listener:
         for thread in clients:
             thread.join()
 
-    def _admit_clients(self) -> None:
-        """Give each client a thread of its own, until the rope is let go."""
-        with selectors.DefaultSelector() as selector, self._socket, self._bell:
-            for each in (self._socket, self._bell):
-                selector.register(each, selectors.EVENT_READ)
-            while self._bell not in {key.fileobj for key, _ in selector.select()}:
+    def _accept_clients(self) -> None:
+        """Give each client a thread, until `close` wakes this one."""
+        with selectors.DefaultSelector() as selector, self._socket, self._wakeup:
+            for readable in (self._socket, self._wakeup):
+                selector.register(readable, selectors.EVENT_READ)
+            while self._wakeup not in {key.fileobj for key, _ in selector.select()}:
                 try:
                     client, address = self._socket.accept()
                 except BlockingIOError:
-                    continue  # it left before it was let in
+                    continue  # it left before it was accepted
                 client.setblocking(True)
-                self._admit(client, address)
+                self._start(client, address)
 
-    def _admit(self, client: socket.socket, address: Any) -> None:
-        thread = Thread(target=self._attend, args=(client, address), daemon=True)
+    def _start(self, client: socket.socket, address: Any) -> None:
+        thread = Thread(target=self._serve, args=(client, address), daemon=True)
         with self._lock:
             self._clients[thread] = client
         thread.start()
 
-    def _attend(self, client: socket.socket, address: Any) -> None:
+    def _serve(self, client: socket.socket, address: Any) -> None:
         server: Any = self
         try:
             _Handler(self._shake_hands(client), address, server)
@@ -88,9 +87,9 @@ class Listener:
                 self._clients.pop(current_thread()).close()
 
     def _shake_hands(self, client: socket.socket) -> socket.socket:
-        if self.greet is None:
+        if self.tls_context is None:
             return client
-        context = self.greet(self.closing)
+        context = self.tls_context(self.closing)
         connection = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._clients[current_thread()] = connection
@@ -101,7 +100,7 @@ class Listener:
 
 
 def _cut(connection: socket.socket) -> None:
-    """End both directions below TLS, so that whoever reads or writes is woken and leaves."""
+    """Shut down both directions below TLS, which wakes a thread that reads or writes."""
     try:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
@@ -109,14 +108,14 @@ def _cut(connection: socket.socket) -> None:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Reads requests, keep-alive included, and hands them on; what is sent is the wire's business."""
+    """Read requests, with keep-alive, and pass them on; the wire does the sending."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Any
 
     def do_GET(self) -> None:
-        """Answer any method: the names are given by http.server."""
+        """Answer any method; http.server prescribes the names."""
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         request = Request(self.command, unquote(parts.path), dict(self.headers), self.rfile.read(length),
@@ -128,4 +127,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet: what was asked is kept in the simulator's `requests`."""
+        """Print nothing: requests are kept in the simulator's `requests`."""

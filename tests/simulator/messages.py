@@ -1,4 +1,4 @@
-"""What goes over the wire, apart from how: a request, and the answer meant for it."""
+"""A request, and the answer to it."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """A request whose body has been read; `path` is without the query, `query` what stands after the question mark."""
+    """A request with its body; `path` is without the query, `query` without the question mark."""
 
     method: str
     path: str
@@ -26,20 +26,20 @@ class Request:
     query: str = ""
 
     def seen(self) -> Seen:
-        """Return what assertions are made on."""
+        """Return the part for assertions."""
         return Seen(self.method, self.path, self.headers)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it is meant; a fault may still do something to it on its way."""
+    """An answer, before faults on the wire."""
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def head(self, date: str) -> bytes:
-        """Given the HTTP date, return the status line and the headers; no answer is compressed unless it says so."""
+        """Return the status line and the headers."""
         fields = {"Server": "nginx", "Date": date, "Content-Type": "application/json",
                   "Content-Length": str(len(self.body)), "Cache-Control": "no-store"}
         fields.update(self.headers)
@@ -49,12 +49,12 @@ class Answer:
 
 
 def json_answer(content: Any, status: int = 200) -> Answer:
-    """Given anything JSON can say, return the answer that says it, compact and in UTF-8 as the bridge does."""
+    """Return JSON as an answer, compact and in UTF-8 like the bridge's."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return Answer(body, status)
 
 
 def html_answer(sentence: str, status: int) -> Answer:
-    """Given a sentence, return the page a web server would show it on."""
+    """Return a sentence as a web page."""
     page = f"<html><head><title>hue</title></head><body><p>{sentence}</p></body></html>"
     return Answer(page.encode(), status, {"Content-Type": "text/html; charset=utf-8"})

@@ -34,13 +34,13 @@ KINDS = {
 
 
 def show_sensors(house: House, now: datetime) -> dict[str, Entry]:
-    """Given the moment, return the whole answer, keyed by decimal ids."""
+    """Return the whole answer to /sensors, keyed by decimal ids."""
     numbers = _numbers(house.seed)
     return {str(next(numbers)): entry for entry in _entries(house, now)}
 
 
 def format_time(moment: datetime) -> str:
-    """Return the moment as the bridge writes it: UTC without saying so."""
+    """Format a time as the bridge does: UTC without an offset."""
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
@@ -92,7 +92,7 @@ def _logical(house: House, sensor: Sensor, quantity: str, now: datetime) -> Entr
 
 
 def _make(sensor: Sensor, quantity: str) -> dict[str, Any]:
-    """Return maker, firmware and address; what the second box leaves out, the firmware of 2017 did not know."""
+    """Return maker, firmware and address; the second box has the firmware of 2017, which shows less."""
     kind = KINDS[quantity]
     model = "SML002" if sensor.outdoor else ("SML001", "SML003")[sensor.number % 5 == 0]
     make: dict[str, Any] = {"modelid": model, "manufacturername": "Signify Netherlands B.V.",

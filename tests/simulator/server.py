@@ -1,23 +1,22 @@
-"""The simulator: a house shown by a bridge on http and https, and what stands for the internet on a port of its own.
+"""The simulator: a house shown by a bridge on http and https, and a port that stands for the internet.
 
     with Simulator(seed=1, sensors=5) as simulator:
         simulator.faults.add("429", times=2, retry_after=3)
         requests.get(f"{simulator.http_url}/api/{simulator.key}/sensors")
 
-A face answers for one service and knows no other: "hue" (below /api), "discovery" and "alexa". Another one is a line
-in `locate` and a branch in `_answer`, and shows the same house.
+It shows three services, called faces: "hue" (below /api), "discovery" and "alexa". A further one takes a line in
+`locate` and a branch in `_answer`.
 """
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Lock
+from threading import Event
 from types import TracebackType
 from typing import Any
 
@@ -27,18 +26,18 @@ from tests.simulator.certificates import certify
 from tests.simulator.control import control
 from tests.simulator.faults import Fault, Faults, clock_offset
 from tests.simulator.house import House
-from tests.simulator.listener import Greet, Listener, Respond
+from tests.simulator.listener import Listener, Respond, TlsContext
 from tests.simulator.messages import Answer, Request, Seen, html_answer, json_answer
 from tests.simulator.wire import Wire
 
 
 def real_time() -> datetime:
-    """Return the moment it is outside."""
+    """Return the current time, aware UTC."""
     return datetime.now(timezone.utc)
 
 
 def locate(path: str) -> tuple[str, str]:
-    """Given a path, return the face it belongs to and what is asked of it: /api/<key>/sensors is /sensors of "hue"."""
+    """Split a path into face and resource: /api/<key>/sensors is /sensors of "hue"."""
     top, _, rest = path.strip("/").partition("/")
     if top == "discovery":
         return "discovery", path
@@ -50,12 +49,12 @@ def locate(path: str) -> tuple[str, str]:
 
 
 class Simulator:
-    """Serves from its making until it is closed; as a context manager it also raises what went wrong inside.
+    """Serve from construction until closed; as a context manager, also raise errors of the simulator itself.
 
-    `tls` is "ca", "intermediate", "self-signed", or None for a bridge without https. `requests` are all that came.
+    `tls` is "ca", "intermediate", "self-signed", or None for a bridge without https. `requests` holds all requests.
     `stranger` is the bridge next door, which answers during the fault "wrong-bridge" and, after `move(stranger=True)`,
-    at the old address; what it got is in `stranger_requests` too. `discovery` replaces the honest list if set.
-    `alexa` is the cloud at `cloud_url`, which stands for all of Amazon's hosts; the account is one of `site`.
+    at the old address; its requests are in `stranger_requests` too. `discovery` replaces the true list if set.
+    `alexa` is the cloud at `cloud_url`, which stands for all of Amazon's hosts; the account belongs to `site`.
     """
 
     def __init__(self, seed: int = 1, sensors: int = 5, clock: Callable[[], datetime] = real_time,
@@ -70,9 +69,7 @@ class Simulator:
         self.requests: list[Seen] = []
         self.stranger_requests: list[Seen] = []
         self.discovery: list[dict[str, Any]] | None = None
-        self.concurrent = self.peak_concurrent = 0
         self.secure = tls is not None
-        self._lock = Lock()
         self._folder = TemporaryDirectory(prefix="simulator-")
         self._identities = {bridge: certify(Path(self._folder.name), bridge.bridge_id, tls)
                             for bridge in (self.bridge, self.stranger) if tls}
@@ -80,7 +77,7 @@ class Simulator:
         self._listeners: list[Listener] = []
         try:
             self._cloud = self._listen(cloud_port, self._respond_as_cloud)
-            self._doors = self._open_doors(http_port, https_port)
+            self._ports = self._open_ports(http_port, https_port)
         except OSError:
             self.close()
             raise
@@ -96,7 +93,7 @@ class Simulator:
             raise RuntimeError(f"the simulator itself failed: {failures[0]!r}") from failures[0]
 
     def close(self) -> None:
-        """Drop all clients, free all ports, remove the certificates."""
+        """Drop all clients, free the ports, remove the certificates."""
         for listener in self._listeners:
             listener.close()
         for placeholder in self._reserved:
@@ -105,22 +102,22 @@ class Simulator:
 
     @property
     def http_url(self) -> str:
-        """The bridge's present address, without a path."""
-        return self._doors["http"].url
+        """The bridge's current address, without a path."""
+        return self._ports["http"].url
 
     @property
     def https_url(self) -> str:
-        """The same with TLS. Raise KeyError for a bridge without."""
-        return self._doors["https"].url
+        """The same with TLS. Raise KeyError for a bridge without https."""
+        return self._ports["https"].url
 
     @property
     def cloud_url(self) -> str:
-        """What stands for the internet; it stays where it is when the bridge moves."""
+        """The address that stands for the internet; it stays when the bridge moves."""
         return self._cloud.url
 
     @property
     def discovery_url(self) -> str:
-        """What stands for https://discovery.meethue.com; it names the https port, or the http port without TLS."""
+        """The stand-in for https://discovery.meethue.com; it names the https port, or the http port without TLS."""
         return f"{self.cloud_url}/discovery"
 
     @property
@@ -130,44 +127,44 @@ class Simulator:
 
     @property
     def ca_file(self) -> Path:
-        """What a client must trust, as PEM: the private root, or the certificate itself where it is self-signed."""
+        """The PEM file a client must trust: the private root, or the certificate itself if it is self-signed."""
         return self._identities[self.bridge].ca_file
 
     def press_link_button(self) -> None:
-        """Let the bridge pair for 30 seconds of the house's time."""
+        """Allow pairing for 30 seconds of the house's time."""
         self.bridge.press_link_button(self.now())
 
     def move(self, stranger: bool = False) -> None:
-        """Give the bridge new ports. The old ones refuse connections, or the stranger moves in there."""
-        left, self._doors = self._doors, self._open_doors()
-        for door in left.values():
+        """Give the bridge new ports. The old ones refuse connections, or the stranger answers there."""
+        old, self._ports = self._ports, self._open_ports()
+        for listener in old.values():
             if stranger:
-                door.respond, door.greet = self._manners(self.stranger, door.greet is not None)
+                listener.respond, listener.tls_context = self._handlers(self.stranger, listener.tls_context is not None)
             else:
-                door.close()
-                self._reserved.append(_reserve(door.port))
+                listener.close()
+                self._reserved.append(_reserve(listener.port))
 
     def now(self) -> datetime:
         """Return the house's time, aware UTC."""
         return self.clock().astimezone(timezone.utc)
 
-    def _listen(self, port: int, respond: Respond, greet: Greet | None = None) -> Listener:
-        self._listeners.append(Listener(port, respond, greet))
+    def _listen(self, port: int, respond: Respond, tls_context: TlsContext | None = None) -> Listener:
+        self._listeners.append(Listener(port, respond, tls_context))
         return self._listeners[-1]
 
-    def _open_doors(self, http_port: int = 0, https_port: int = 0) -> dict[str, Listener]:
-        doors = {"http": self._listen(http_port, *self._manners(self.bridge, secure=False))}
+    def _open_ports(self, http_port: int = 0, https_port: int = 0) -> dict[str, Listener]:
+        ports = {"http": self._listen(http_port, *self._handlers(self.bridge, secure=False))}
         if self.secure:
-            doors["https"] = self._listen(https_port, *self._manners(self.bridge, secure=True))
-        return doors
+            ports["https"] = self._listen(https_port, *self._handlers(self.bridge, secure=True))
+        return ports
 
-    def _manners(self, bridge: Bridge, secure: bool) -> tuple[Respond, Greet | None]:
-        return partial(self._respond, bridge), partial(self._greet, bridge) if secure else None
+    def _handlers(self, bridge: Bridge, secure: bool) -> tuple[Respond, TlsContext | None]:
+        return partial(self._respond, bridge), partial(self._tls_context, bridge) if secure else None
 
-    def _greet(self, bridge: Bridge, closing: Event) -> ssl.SSLContext:
-        """Return the certificate to show; during "silent-handshake" let the client wait instead, and leave."""
+    def _tls_context(self, bridge: Bridge, closing: Event) -> ssl.SSLContext:
+        """Return the certificate to present; during "silent-handshake" keep the client waiting, then hang up."""
         if bridge is self.bridge:
-            silence = self.faults.take_at_the_door(self.now())
+            silence = self.faults.take_handshake(self.now())
             if silence is not None:
                 closing.wait(silence.options["seconds"])
                 raise ConnectionAbortedError
@@ -182,18 +179,16 @@ class Simulator:
             self._respond(self.bridge, request, wire)
 
     def _respond(self, bridge: Bridge, request: Request, wire: Wire) -> None:
-        with ExitStack() as visit:
-            visit.enter_context(self._counting(request))
-            wire.before_answer = visit.close
-            now = self.now()
-            face, resource = locate(request.path) if bridge is self.bridge else ("stranger", "")
-            mishap, alterations = self.faults.take(face, resource, now)
-            answer = self._answer(bridge, face, request, now, alterations)
-            date = format_datetime(now + clock_offset(alterations, "date"), usegmt=True)
-            if mishap is None:
-                wire.send(answer, date)
-            else:
-                wire.play(mishap.kind, mishap.options, answer, date)
+        self.requests.append(request.seen())
+        now = self.now()
+        face, resource = locate(request.path) if bridge is self.bridge else ("stranger", "")
+        fault, alterations = self.faults.take(face, resource, now)
+        answer = self._answer(bridge, face, request, now, alterations)
+        date = format_datetime(now + clock_offset(alterations, "date"), usegmt=True)
+        if fault is None:
+            wire.send(answer, date)
+        else:
+            wire.distort(fault.kind, fault.options, answer, date)
 
     def _answer(self, bridge: Bridge, face: str, request: Request, now: datetime, faults: list[Fault]) -> Answer:
         if face == "discovery":
@@ -209,28 +204,16 @@ class Simulator:
         return bridge.answer(request, now, faults)
 
     def _discover(self, request: Request) -> Answer:
-        """Answer as discovery.meethue.com does: all bridges that called from this household's address."""
+        """Answer as discovery.meethue.com does: with all bridges seen behind this household's address."""
         if request.method != "GET":
             return html_answer("Method not allowed", 405)
-        door = self._doors.get("https", self._doors["http"])
-        honest = [{"id": self.bridge_id, "internalipaddress": "127.0.0.1", "port": door.port}]
-        return json_answer(honest if self.discovery is None else self.discovery)
-
-    @contextmanager
-    def _counting(self, request: Request) -> Iterator[None]:
-        with self._lock:
-            self.requests.append(request.seen())
-            self.concurrent += 1
-            self.peak_concurrent = max(self.peak_concurrent, self.concurrent)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.concurrent -= 1
+        port = self._ports.get("https", self._ports["http"]).port
+        listed = [{"id": self.bridge_id, "internalipaddress": "127.0.0.1", "port": port}]
+        return json_answer(listed if self.discovery is None else self.discovery)
 
 
 def _reserve(port: int) -> socket.socket:
-    """Hold a port without listening, so that it refuses connections and nobody else gets it."""
+    """Hold a port without listening, so that it refuses connections and is not reused."""
     placeholder = socket.socket()
     placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     placeholder.bind(("127.0.0.1", port))

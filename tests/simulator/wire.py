@@ -1,4 +1,4 @@
-"""What faults do to an answer on its way: another answer in its place, or a connection that misbehaves."""
+"""Faults on the wire: another answer instead, or a connection that misbehaves."""
 
 import gzip
 import os
@@ -20,49 +20,46 @@ Options = Mapping[str, Any]
 
 
 class Wire:
-    """One client's connection; `closing` wakes whoever dawdles when the simulator ends."""
+    """One client's connection; `closing` ends all pauses when the simulator closes."""
 
     def __init__(self, connection: socket.socket, closing: Event) -> None:
         self._connection = connection
         self._closing = closing
         self.keep_open = True
-        self.before_answer: Callable[[], None] = lambda: None
 
     def send(self, answer: Answer, date: str) -> None:
-        """Send the answer as it is meant. Whoever has it may ask again, so the visit is over before."""
-        self.before_answer()
+        """Send the answer unchanged."""
         self._connection.sendall(answer.head(date) + answer.body)
 
-    def play(self, kind: str, options: Options, answer: Answer, date: str) -> None:
-        """Given a fault of the kind on the wire, the answer meant and its date, do what the fault does to it."""
+    def distort(self, kind: str, options: Options, answer: Answer, date: str) -> None:
+        """Do to an answer and its date what a fault of this kind does."""
         if kind in SUBSTITUTES:
             self.send(SUBSTITUTES[kind](options), date)
         else:
-            PRANKS[kind](self, options, answer, date)
+            MISBEHAVIOUR[kind](self, options, answer, date)
 
     def delay(self, options: Options, answer: Answer, date: str) -> None:
-        """Answer, but later."""
+        """Answer late."""
         if self._pause(options["seconds"]):
             self.send(answer, date)
 
     def keep_pace(self, options: Options, answer: Answer, date: str) -> None:
-        """Think first, then answer no faster than a small computer does."""
-        thought = monotonic() + options["seconds"]
+        """Wait first, then answer no faster than a small computer does."""
+        started = monotonic() + options["seconds"]
         content = answer.head(date) + answer.body
-        self.before_answer()
         for at in range(0, len(content), PACKET):
-            due = thought + min(at + PACKET, len(content)) / options["bytes_per_second"]
+            due = started + min(at + PACKET, len(content)) / options["bytes_per_second"]
             if not self._pause(max(due - monotonic(), 0)):
                 return
             self._connection.sendall(content[at:at + PACKET])
 
     def keep_silent(self, options: Options, answer: Answer, date: str) -> None:
-        """Say nothing for a while, then leave."""
+        """Stay silent for a while, then hang up."""
         self._pause(options["seconds"])
         self.keep_open = False
 
     def drip_headers(self, options: Options, answer: Answer, date: str) -> None:
-        """Send everything a little at a time, so that no single read takes long."""
+        """Send headers and body a little at a time, so that no single read takes long."""
         self._drip(answer.head(date) + answer.body, options)
 
     def drip_body(self, options: Options, answer: Answer, date: str) -> None:
@@ -71,13 +68,13 @@ class Wire:
         self._drip(answer.body, options)
 
     def reset(self, options: Options, answer: Answer, date: str) -> None:
-        """Close at once with a reset instead of a farewell."""
+        """Close at once with a reset."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self._connection.detach())
         self.keep_open = False
 
     def truncate(self, options: Options, answer: Answer, date: str) -> None:
-        """Promise the whole body and leave after a part of it."""
+        """Announce the whole body and hang up after part of it."""
         kept = int(len(answer.body) * options["keep"])
         self._connection.sendall(answer.head(date) + answer.body[:kept])
         self.keep_open = False
@@ -89,7 +86,7 @@ class Wire:
                 return
 
     def _pause(self, seconds: float) -> bool:
-        """Wait, unless the simulator closes; return whether to go on."""
+        """Wait, unless the simulator closes; return whether to continue."""
         return not self._closing.wait(seconds)
 
 
@@ -109,7 +106,7 @@ def _refusal(status: int, retry_after: int | str | datetime | None) -> Answer:
 
 
 def _lightless(options: Options) -> Answer:
-    """The bridge's own page when its web server has lost the rest of it (zim514/script.service.hue#334)."""
+    """The page of a bridge whose web server runs but nothing behind it (zim514/script.service.hue#334)."""
     return html_answer("Oops, there appears to be no lighting here", 502)
 
 
@@ -148,7 +145,7 @@ SUBSTITUTES: Mapping[str, Callable[[Options], Answer]] = {
     "429": _throttled, "500": _failed, "502": _lightless, "503": _unavailable, "not-json": _starting, "body": _given,
     "redirect": _elsewhere, "gzip-bomb": _bomb, "oversized": _oversized,
 }
-PRANKS: Mapping[str, Callable[[Wire, Options, Answer, str], None]] = {
+MISBEHAVIOUR: Mapping[str, Callable[[Wire, Options, Answer, str], None]] = {
     "delay": Wire.delay, "pace": Wire.keep_pace, "silence": Wire.keep_silent, "drip-headers": Wire.drip_headers,
     "drip-body": Wire.drip_body, "reset": Wire.reset, "truncated": Wire.truncate,
 }
