@@ -18,15 +18,15 @@ SENSORS_AND_MONITORS = 6
 
 @pytest.fixture(scope="module")
 def hour() -> Account:
-    """The hour, lived through once for all tests."""
+    """The account of the hour, run once for all tests."""
     if not fake_clock.library():
-        pytest.skip("NOT PROVEN: it takes Debian's package libfaketime to give a process another time")
-    return soak.lived_through(HOUR, seed=1)
+        pytest.skip("NOT PROVEN: Debian's package libfaketime is not installed")
+    return soak.run_phase(HOUR, seed=1)
 
 
 @pytest.mark.slow
 def test_an_hour_of_mishaps_leaves_nothing_unexplained(hour: Account) -> None:
-    """SC-001, SC-002: real cron lines side by side, each at its time; all that could be read is stored, true, once."""
+    """SC-001, SC-002: real cron lines side by side, each at its time; all readings are stored, correct and once."""
     assert hour.problems == []
     counts = hour.counts
     assert counts["stored"] == counts["could be read"] > 0.8 * SENSORS_AND_MONITORS * counts["cycles"]
@@ -35,8 +35,7 @@ def test_an_hour_of_mishaps_leaves_nothing_unexplained(hour: Account) -> None:
 
 
 @pytest.mark.slow
-def test_the_mishaps_of_the_hour_have_been_felt(hour: Account) -> None:
-    """Or nothing would be shown by it."""
+def test_the_mishaps_of_the_hour_had_an_effect(hour: Account) -> None:
     counts = hour.counts
     assert counts["could not be read"] == {"login revoked": 2, "network away": 6}
     assert counts["exit codes"]["exit 1"] == 4 and counts["exit codes"]["exit 2"] == 2
@@ -52,17 +51,17 @@ def test_the_same_seed_draws_the_same_mishaps(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", PHASES.values(), ids=lambda phase: phase.name)
 def test_every_mishap_has_its_cycles_to_itself(phase: Phase) -> None:
-    """Those of a moment aside, of which one may fall into a mishap that lasts."""
-    lasting = [each for each in draw(phase, seed=3) if each.kind != "kill -9"]
+    """Short ones aside, which may fall into a lasting one."""
+    lasting = [mishap for mishap in draw(phase, seed=3) if mishap.kind != "kill -9"]
     assert all(earlier.end <= later.start for earlier, later in zip(lasting, lasting[1:]))
-    assert Counter(each.kind for each in lasting) >= Counter(kind for kind, _ in phase.mishaps)
+    assert Counter(mishap.kind for mishap in lasting) >= Counter(kind for kind, _ in phase.mishaps)
 
 
 @pytest.mark.slow
-def test_the_report_tells_what_the_phases_left(hour: Account, tmp_path: Path) -> None:
-    told = {"seed": 7, **asdict(hour), "problems": ["the moon fell down"]}
-    told["measured"] = {**hour.measured, "minutes the phase took": 1.5}
-    (tmp_path / "day.json").write_text(json.dumps(told), encoding="utf-8")
+def test_the_report_is_made_of_the_phases_results(hour: Account, tmp_path: Path) -> None:
+    result = {"seed": 7, **asdict(hour), "problems": ["the moon fell down"]}
+    result["measured"] = {**hour.measured, "minutes the phase took": 1.5}
+    (tmp_path / "day.json").write_text(json.dumps(result), encoding="utf-8")
     report.write(tmp_path, tmp_path / "soak.md")
     page = (tmp_path / "soak.md").read_text(encoding="utf-8")
     assert f"| **stored** | {hour.counts['stored']} |" in page and "- the moon fell down" in page

@@ -1,7 +1,7 @@
-"""Afterwards: each reading that existed is looked for in the database; what is not as it should be has a reason.
+"""Look for each reading that existed in the database, and explain each one that is missing.
 
-`counts` are the same at every run with the same seed; `measured` is how fast, how large, and what depends on that: what
-became of runs that were killed at a random moment, and the retries of those that waited for the database.
+`counts` are the same at every run with the same seed; `measured` are speeds and sizes, and what depends on them: the
+readings of runs killed at a random moment, and the retries of runs that waited for the database.
 """
 
 import re
@@ -29,7 +29,7 @@ LOCK = re.compile(r"Busy|database is locked|holds the database", re.IGNORECASE)
 
 @dataclass
 class Account:
-    """What a phase came to; `problems` are what no mishap explains, and there should be none."""
+    """The results of a phase; `problems` are unexplained by any mishap, and there should be none."""
 
     counts: dict[str, Any]
     measured: dict[str, Any]
@@ -37,7 +37,7 @@ class Account:
 
 
 def settle(place: Place, schedule: list[Mishap], diary: Diary) -> Account:
-    """Compare what is left of a phase with what the house was like and with what was scheduled."""
+    """Compare the data of a phase with the house and with the schedule."""
     return _Settlement(place, schedule, diary).account()
 
 
@@ -75,7 +75,7 @@ class _Settlement:
         self._complain("stored, though it could not be read", sorted(sure & self.lost.keys() & self.stored.keys()))
         self._complain("stored, though no cycle ran", sorted(self.stored.keys() - existed))
         false = [(row["device_id"], row["timestamp"]) for row in self.rows if not self._is_true(row)]
-        self._complain("not what the house was like", false)
+        self._complain("not the value that the house had", false)
         doubles = [each for each, count in self.stored.items() if count > 1]
         self._complain("stored more than once", doubles)
         return {"existed": len(existed), "left out of the counts": len(existed) - len(sure),
@@ -84,16 +84,16 @@ class _Settlement:
                 "false": len(false), "duplicates": len(doubles)}
 
     def _runs(self) -> dict[str, Any]:
-        """Judge exit codes and what was printed: only who is troubled by a mishap may end badly, or speak."""
+        """Check exit codes and output: only a run with a mishap may fail or print."""
         codes: Counter[str] = Counter()
         lines = 0
         for run in (run for run in self.diary.runs if run.what in COLLECTORS):
-            expected = self._may_speak(run)
+            expected = self._may_print(run)
             if not self._is_to_be_killed(run):
                 codes[f"exit {run.code}"] += 1
                 lines += len(run.said.splitlines())
             if not run.killed and not expected and (run.code or run.said):
-                self.problems.append(f"{run.moment} {run.what} ended with {run.code} and said {run.said!r}")
+                self.problems.append(f"{run.moment} {run.what} ended with {run.code} and printed {run.said!r}")
             if "Traceback" in run.said or "fault in the program" in run.said:
                 self.problems.append(f"{run.moment} {run.what}: {run.said!r}")
         retries = Counter({row["outcome"]: row["count"] for row in self._retries("fetch")})
@@ -101,7 +101,7 @@ class _Settlement:
                 "retries of requests": dict(sorted(retries.items()))}
 
     def _alerts(self) -> dict[str, Any]:
-        """The alert stands while the login is dead, at no other time; there is a mail at either end."""
+        """The alert exists while the login is dead, and only then; there is a mail at either end."""
         dead = [each for each in self.schedule if each.kind == "login revoked"]
         for moment, names in self.diary.alerts.items():
             expected = [ALERT] if any(each.covers(datetime.fromisoformat(moment)) for each in dead) else []
@@ -121,11 +121,11 @@ class _Settlement:
             must = any(each.covers(run.moment) and KINDS[each.kind].alarms for each in self.schedule)
             may = [each.kind for each in self._around(run.moment)]
             if run.said and not may or must and not run.said:
-                self.problems.append(f"{run.moment} the health check said {run.said!r} during {may}")
+                self.problems.append(f"{run.moment} the health check printed {run.said!r} during {may}")
         return {"health checks": len(runs), "of them that found trouble": sum(bool(run.said) for run in runs)}
 
     def _locks(self, measured: dict[str, Any]) -> dict[str, Any]:
-        """Count the runs that met a database held for seconds and stored all the same, and errors of other locks."""
+        """Count the runs that stored although the database was held for seconds, and errors of other locks."""
         held = [each for each in self.schedule if each.kind == "database held for seconds"]
         met = [run for run in self.diary.runs for each in held if each.covers(run.moment) and run.what in COLLECTORS]
         survived = [run for run in met if run.code == 0 and not run.said]
@@ -181,7 +181,7 @@ class _Settlement:
         return [{"outcome": outcome, "count": count} for outcome, count in sorted(kept.items())]
 
     def _is_true(self, row: Mapping[str, Any]) -> bool:
-        if row["measured_at"] is None:  # nothing that is scheduled here takes a sensor's own time away
+        if row["measured_at"] is None:  # no mishap removes a sensor's time
             return False
         at, measured_at = (datetime.fromisoformat(row[name]) for name in ("timestamp", "measured_at"))
         whose, _, number = str(row["device_id"]).partition(":")
@@ -202,14 +202,14 @@ class _Settlement:
         return any(each.kind == "kill -9" and each.start == run.moment and each.options["collector"] == run.what
                    for each in self.schedule)
 
-    def _may_speak(self, run: Run) -> bool:
-        """Tell whether a mishap troubles this run; that some devices are silent is no trouble of the run's."""
+    def _may_print(self, run: Run) -> bool:
+        """Return whether a mishap explains that this run fails; silent devices do not."""
         theirs = [(each, run.moment) for each in devices(self.house, run.what)]
         return any(each in self.either or self.lost.get(each, SILENT[0]) not in SILENT for each in theirs) or any(
-            run.what in KINDS[each.kind].speaks for each in self.schedule if each.covers(run.moment))
+            run.what in KINDS[each.kind].prints for each in self.schedule if each.covers(run.moment))
 
     def _around(self, moment: datetime) -> list[Mishap]:
-        """Return the mishaps that are going on, or ended so shortly before that they are still felt."""
+        """Return the active mishaps, and those that ended so recently that they still have an effect."""
         felt = max(timedelta(minutes=16), 2 * self.phase.every)
         return [each for each in self.schedule if each.start <= moment < each.end + felt and each.kind != "kill -9"]
 

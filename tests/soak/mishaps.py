@@ -1,4 +1,4 @@
-"""The mishaps: how each is made for real, which readings cannot be had because of it, and who may speak of it."""
+"""The mishaps: how each is caused, which readings it costs, and which collectors may fail or print."""
 
 import os
 import sqlite3
@@ -15,45 +15,45 @@ from tests.soak.plan import COLLECTORS, Mishap, Phase, asked_while_throttled
 
 HUE, AMAZON, BOTH = ("hue",), ("amazon_aqm",), COLLECTORS
 Play = Callable[[Place, Mishap], AbstractContextManager[None]]
-Lost = tuple[str, datetime]  # a device, and the cycle of which it has no reading
+Lost = tuple[str, datetime]  # a device, and the cycle in which it has no reading
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`costs` names whose readings cannot be had meanwhile, `speaks` who may end badly and say so though none is lost.
+    """`costs` are the collectors that lose readings, `prints` those that may fail although they lose none.
 
-    `alarms` tells whether the health check must find it; it may find any.
+    `alarms` says that the health check must report it; it may report any.
     """
 
     play: Play
     costs: tuple[str, ...] = ()
-    speaks: tuple[str, ...] = ()
+    prints: tuple[str, ...] = ()
     alarms: bool = False
 
 
 def devices(house: House, collector: str) -> list[str]:
-    """Return the ids of the devices that a collector tells of."""
+    """Return the ids of a collector's devices."""
     if collector == "hue":
         return [f"hue:{sensor.uniqueid()}" for sensor in house.sensors]
     return [f"alexa:{monitor.serial}" for monitor in house.monitors]
 
 
 def lost(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
-    """Yield what cannot be read because of a mishap."""
+    """Yield the readings that a mishap costs."""
     moments = [moment for moment in phase.moments() if mishap.start <= moment]
     if mishap.kind == "sensor off":
         yield from ((_sensor_off(mishap, house), moment) for moment in moments if moment < mishap.end)
         return
     until = dict.fromkeys((each for name in KINDS[mishap.kind].costs for each in devices(house, name)), mishap.end)
     if mishap.kind == "bridge restarts":
-        until = {each: _awake(mishap, phase, house, each.removeprefix("hue:")) for each in devices(house, "hue")}
+        until = {each: _first_report(mishap, phase, house, each.removeprefix("hue:")) for each in devices(house, "hue")}
     if mishap.kind == "cloud throttles":
         until = dict.fromkeys(until, [*asked_while_throttled(mishap, phase.every)][-1])
     yield from ((each, moment) for each, end in until.items() for moment in moments if moment < end)
 
 
 def slack(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
-    """Yield what may be had or not: a pause of whole minutes ends at a cycle or just after, as fast as the machine."""
+    """Yield readings that may be lost: whether a pause ends before a cycle depends on the machine's speed."""
     if mishap.kind == "cloud throttles":
         for asked in asked_while_throttled(mishap, phase.every):
             if asked >= mishap.end:
@@ -66,7 +66,7 @@ def _nothing(place: Place, mishap: Mishap) -> Iterator[None]:
 
 
 def _throughout(kind: str, *faces: str) -> Play:
-    """Return what makes every request go wrong so, for as long as it lasts."""
+    """Return a mishap with this fault in every request."""
     @contextmanager
     def play(place: Place, mishap: Mishap) -> Iterator[None]:
         for face in faces:
@@ -85,7 +85,7 @@ def _network_and_database(place: Place, mishap: Mishap) -> Iterator[None]:
 
 
 def _once(kind: str, times: int, faces: tuple[str, ...] = ("hue", "alexa")) -> Play:
-    """Return what makes the first requests of each source go wrong so, and then no more."""
+    """Return a mishap with this fault in the first requests to each source."""
     @contextmanager
     def play(place: Place, mishap: Mishap) -> Iterator[None]:
         wanted = str(mishap.options.get("answer", kind))
@@ -96,8 +96,8 @@ def _once(kind: str, times: int, faces: tuple[str, ...] = ("hue", "alexa")) -> P
 
 
 @contextmanager
-def _asking_for_patience(place: Place, mishap: Mishap) -> Iterator[None]:
-    """The bridge asks for more than one cycle of patience, so that at every other cycle it is not asked at all."""
+def _rate_limited(place: Place, mishap: Mishap) -> Iterator[None]:
+    """The bridge sends a Retry-After of more than a cycle, so that every other cycle makes no request."""
     seconds = round(1.5 * place.phase.every.total_seconds())
     place.simulator.faults.add("429", retry_after=seconds, start=mishap.start, end=mishap.end)
     yield
@@ -105,17 +105,17 @@ def _asking_for_patience(place: Place, mishap: Mishap) -> Iterator[None]:
 
 @contextmanager
 def _restarting(place: Place, mishap: Mishap) -> Iterator[None]:
-    """The bridge is away, then knows its sensors, but nothing of them until each has reported."""
+    """The bridge is away, then lists its sensors without values until each has reported."""
     house, back = place.simulator.house, mishap.start + place.phase.every
     place.simulator.faults.add("reset", start=mishap.start, end=back)
     for sensor in house.sensors:
         place.simulator.faults.add("restarted", sensor=sensor.mac, start=back,
-                                   end=_awake(mishap, place.phase, house, sensor.uniqueid()))
+                                   end=_first_report(mishap, place.phase, house, sensor.uniqueid()))
     yield
 
 
-def _awake(mishap: Mishap, phase: Phase, house: House, uniqueid: str) -> datetime:
-    """Return the first cycle at which a sensor has reported to a bridge that came back a cycle after its going."""
+def _first_report(mishap: Mishap, phase: Phase, house: House, uniqueid: str) -> datetime:
+    """Return the first cycle at which a sensor has reported to a bridge that was away for a cycle."""
     back = mishap.start + phase.every
     report = next(moment for moment in (back + timedelta(seconds=each) for each in range(2 * REPORT_SECONDS))
                   if house.last_report(uniqueid, moment) > back)
@@ -147,7 +147,7 @@ def _expired(place: Place, mishap: Mishap) -> Iterator[None]:
 
 @contextmanager
 def _revoked(place: Place, mishap: Mishap) -> Iterator[None]:
-    """The login is dead, until the remedy of the alert is carried out by a script."""
+    """The login is dead, until a script carries out the alert's remedy."""
     place.simulator.alexa.revoke()
     yield
     place.pair_with_amazon()
@@ -186,8 +186,8 @@ KINDS: Mapping[str, Kind] = {
     "computer off": Kind(_nothing, costs=BOTH),
     "network away": Kind(_network_away, costs=BOTH),
     "network and database": Kind(_network_and_database, costs=BOTH),
-    "429": Kind(_once("429", 2, ("hue",))),  # the cloud, asking for patience, is left alone: "cloud throttles"
-    "429 with a time": Kind(_asking_for_patience, costs=HUE),
+    "429": Kind(_once("429", 2, ("hue",))),  # the cloud's own is "cloud throttles"
+    "429 with a time": Kind(_rate_limited, costs=HUE),
     "cloud throttles": Kind(_throughout("throttled", "alexa"), costs=AMAZON),
     "503": Kind(_once("503", 2)),
     "bad answers": Kind(_once("500", 2)),
@@ -199,8 +199,8 @@ KINDS: Mapping[str, Kind] = {
     "monitor offline": Kind(_throughout("offline", "alexa"), costs=AMAZON),
     "cookies expire": Kind(_expired),
     "login revoked": Kind(_revoked, costs=AMAZON, alarms=True),
-    "database held": Kind(_held, speaks=BOTH, alarms=True),
+    "database held": Kind(_held, prints=BOTH, alarms=True),
     "database held for seconds": Kind(_held_for_seconds),
-    "disk full": Kind(_full, speaks=BOTH, alarms=True),
+    "disk full": Kind(_full, prints=BOTH, alarms=True),
     "kill -9": Kind(_nothing),
 }

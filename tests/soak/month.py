@@ -1,9 +1,8 @@
 """Thirty days of logging at DEBUG, four cycles a minute of both collectors: does the log ever take more than 60 MB?
 
-345,600 real runs would take days. So both collectors run really at every second hour, side by side as ever, at every
-twelfth of these with the network away; and in between two processes side by side write what the 479 runs of each in
-that time would have logged: word for word the lines of the real run before, through the program's own log handler,
-which is opened, written to and closed once for each run (tests/soak/writing.py).
+345,600 real runs would take days. So both collectors run every two hours, side by side, every twelfth time with the
+network away. In between two processes write what 479 runs of each collector would have logged: the lines of the real
+run before, through the program's log handler, opened and closed once for each run (tests/soak/writing.py).
 """
 
 import json
@@ -22,15 +21,15 @@ from tests.soak.plan import COLLECTORS, MONTH
 from tests.soak.workload import Run, cycle
 
 STEP = timedelta(hours=2)
-BETWEEN = int(STEP / timedelta(seconds=15)) - 1  # runs whose lines are written, but which are not lived through
+BETWEEN = int(STEP / timedelta(seconds=15)) - 1  # runs whose lines are written without running them
 AWAY = 12  # every so many of the real cycles find no network
 LINE = re.compile(r"(\S+) (\w+) (\w+) (\S+) (.*)")
 
-Said = tuple[str, str, str]  # level, module and message of a line
+LogLine = tuple[str, str, str]  # level, module and message of a line
 
 
-def lived_through(tell: Callable[[str], None]) -> Account:
-    """Live through the month, and return what it came to."""
+def run_month(progress: Callable[[str], None]) -> Account:
+    """Run the month, and return its account."""
     with furnished(MONTH) as place:
         place.home.write_config(logging={"level": "DEBUG"})
         month = _Month(place)
@@ -38,7 +37,7 @@ def lived_through(tell: Callable[[str], None]) -> Account:
             place.be_at(MONTH.start + STEP * turn)
             month.step(is_away=turn % AWAY == AWAY - 1)
             if turn % 30 == 0:
-                tell(f"{place.moment:%Y-%m-%d %H:%M}, {month.written} bytes written, {month.most} kept")
+                progress(f"{place.moment:%Y-%m-%d %H:%M}, {month.written} bytes written, {month.most} kept")
         return month.account()
 
 
@@ -49,25 +48,25 @@ class _Month:
         self.lines = self.written = self.most = 0
 
     def step(self, is_away: bool) -> None:
-        """Run both collectors once, then write the lines of the cycles until the next time."""
+        """Run both collectors once, then write the lines of all cycles until the next step."""
         if is_away:
             for face in ("hue", "discovery", "alexa"):
                 self.place.simulator.faults.add("reset", face=face, start=self.place.moment,
                                                 end=self.place.moment + MONTH.every)
         self.runs += cycle(self.place, [], look=False)
-        said = {name: json.dumps(self._said_by(name)) for name in COLLECTORS}
+        said = {name: json.dumps(self._logged_by(name)) for name in COLLECTORS}
         writers = [self._start_writing(name, lines) for name, lines in said.items()]
         if any(writer.wait() for writer in writers):
             raise RuntimeError("the log was not written")
         self.most = max(self.most, sum(path.stat().st_size for path in self.folder.iterdir()))
 
     def account(self) -> Account:
-        """Return what the month came to."""
+        """Return the account of the month."""
         backups = [path for path in self.folder.iterdir() if path.suffix[1:].isdecimal()]
         problems = [f"the log took {self.most} bytes"] if self.most > LOG_LIMIT else []
         if self.written < 2 * LOG_LIMIT:
-            problems.append(f"only {self.written} bytes were written, too few to show anything")
-        problems += [f"{run.moment} {run.what} said {run.said!r}" for run in self.runs if "log" in run.said.lower()]
+            problems.append(f"only {self.written} bytes were written, too few to prove anything")
+        problems += [f"{run.moment} {run.what} printed {run.said!r}" for run in self.runs if "log" in run.said.lower()]
         counts: dict[str, Any] = {
             "real runs": len(self.runs), "runs whose lines were written": len(self.runs) * BETWEEN,
             "backups": len(backups)}
@@ -82,13 +81,13 @@ class _Month:
             pipe.write(lines)
         return writer
 
-    def _said_by(self, name: str) -> list[Said]:
-        """Return what the run of this moment has just logged, and count it for itself and for those that follow."""
+    def _logged_by(self, name: str) -> list[LogLine]:
+        """Return the lines that the current run has logged, and count them for it and for the runs that repeat them."""
         since = f"{self.place.moment:%Y-%m-%dT%H:%M}"
         texts = [path.read_text(encoding="utf-8") for path in (Path(f"{self.place.home.log_file}.1"),
                                                                self.place.home.log_file) if path.exists()]
-        told = [line for text in texts for line in text[-65_536:].splitlines() if line.startswith(since)]
-        found = [match for match in map(LINE.fullmatch, told) if match and match[3] == name]
+        lines = [line for text in texts for line in text[-65_536:].splitlines() if line.startswith(since)]
+        found = [match for match in map(LINE.fullmatch, lines) if match and match[3] == name]
         self.lines += len(found) * (BETWEEN + 1)
         self.written += sum(len(match[0].encode()) + 1 for match in found) * (BETWEEN + 1)
         return [(match[2], match[4], match[5]) for match in found]

@@ -1,4 +1,4 @@
-"""Where a phase is lived through: a checkout with its crontab, a house, a mail server, and a clock that is stepped."""
+"""The place of a phase: a checkout with its crontab, a house, a mail server, and a clock that is stepped."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Place:
-    """A home under its crontab. `moment` is the cycle it is at; the house's clock runs on from there."""
+    """A home and its crontab. `moment` is the time of the current cycle; the house's clock runs on from there."""
 
     def __init__(self, phase: Phase, home: Home, simulator: Simulator, mail: MailServer) -> None:
         self.phase, self.home, self.simulator, self.mail = phase, home, simulator, mail
@@ -41,31 +41,31 @@ class Place:
             "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
 
     def be_at(self, moment: datetime) -> None:
-        """Let it be that moment; time passes from there as it does outside."""
+        """Set the clock; it runs on at normal speed."""
         self.moment, started = moment, time.monotonic()
         self.simulator.clock = lambda: moment + timedelta(seconds=time.monotonic() - started)
 
     def due(self) -> list[str]:
-        """Return the commands that cron starts at this moment, in local time, as the crontab has them."""
+        """Return the commands of the crontab that are due now, in local time."""
         local = self.moment.astimezone(self.zone)
         return [command for minute, hour, command in self.crontab
                 if _matches(minute, local.minute) and _matches(hour, local.hour)]
 
     def start(self, command: str) -> "subprocess.Popen[bytes]":
-        """Start a command as cron does, in a session of its own; what it prints is kept in a file that has no name."""
-        said = tempfile.TemporaryFile()
+        """Start a command as cron does, in a new session; its output goes into a nameless file."""
+        output = tempfile.TemporaryFile()
         process = subprocess.Popen(["/bin/sh", "-c", command], cwd="/", env=self.environment(), start_new_session=True,
-                                   stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
-        process.stdout = said  # for whoever waits for it
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        process.stdout = output  # for `ended`
         return process
 
     def environment(self) -> dict[str, str]:
-        """Return what a process of cron's is told, and what gives it its time."""
+        """Return the environment of cron's processes, with the fake time."""
         return {"PATH": PATH, "HOME": str(self.home.folder), "SHELL": "/bin/sh", "TZ": self.phase.zone,
                 "HOME_MONITOR": str(self.home.folder), "PYTHONDONTWRITEBYTECODE": "1", **starting_at(self.moment)}
 
     def pair_with_amazon(self) -> None:
-        """Do what the alert's remedy says. Raise RuntimeError where that does not work."""
+        """Carry out the alert's remedy. Raise RuntimeError if it fails."""
         command = [str(self.home.folder / ".venv" / "bin" / "python"), "devices.py", "pair", "amazon_aqm"]
         code = sign_in(command, self.simulator, self.home.folder, self.environment())
         if code:
@@ -74,7 +74,7 @@ class Place:
 
 @contextmanager
 def furnished(phase: Phase) -> Iterator[Place]:
-    """Make the place, and remove it at the end; its data lies on a small disk of its own if the phase wants one."""
+    """Make the place, and remove it at the end; its data is on a small disk if the phase wants one."""
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         with ExitStack() as stack:
@@ -90,24 +90,24 @@ def furnished(phase: Phase) -> Iterator[Place]:
         shutil.rmtree(folder)
 
 
-def waited_for(process: "subprocess.Popen[bytes]") -> tuple[int, str] | None:
-    """Return exit code and what was printed, if a process of `Place.start` has ended."""
+def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str] | None:
+    """Return exit code and output of a process of `Place.start` if it has ended."""
     if process.poll() is None:
         return None
     tidy_up_after(process.pid)
     assert process.stdout is not None
-    with process.stdout as said:
-        said.seek(0)
-        return process.returncode, said.read().decode(errors="replace")
+    with process.stdout as output:
+        output.seek(0)
+        return process.returncode, output.read().decode(errors="replace")
 
 
 def _lines(crontab: str) -> list[tuple[str, str, str]]:
-    """Return minute, hour and command of each line that starts something."""
+    """Return minute, hour and command of each line with a command."""
     entries = [line.split(maxsplit=5) for line in crontab.splitlines() if line and line[0] in "*0123456789"]
     return [(minute, hour, command) for minute, hour, _, _, _, command in entries]
 
 
 def _matches(field: str, value: int) -> bool:
-    """Tell whether a field of a crontab, `*`, `*/5` or a number, is about that minute or hour."""
+    """Return whether a field of a crontab (`*`, `*/5` or a number) matches a minute or hour."""
     every, _, step = field.partition("/")
     return value % int(step or 1) == 0 if every == "*" else value == int(field)

@@ -1,7 +1,7 @@
-"""What a phase is, and its schedule of mishaps, drawn from a seed: the same seed, the same schedule.
+"""Phases, and their schedules of mishaps, drawn from a seed: the same seed, the same schedule.
 
-Mishaps that last have their cycles to themselves, with a quiet one after each, so that whatever is missing has one
-reason. Those of a moment (a kill, a database held for seconds) fall on any other cycle.
+No two lasting mishaps overlap, and a quiet cycle follows each, so that a missing reading has one reason. Short ones (a
+kill, a database held for seconds) fall on any other cycle.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from random import Random
 
-HARMED_IN_PASSING = ("disk full", "database held")  # mishaps in which a run may be killed, too
+HARMED_IN_PASSING = ("disk full", "database held")  # mishaps during which a run may be killed, too
 COLLECTORS = ("hue", "amazon_aqm")
-PATIENCE = timedelta(hours=4)  # the longest for which a throttling cloud is left alone
+LONGEST_PAUSE = timedelta(hours=4)  # the longest for which a throttling cloud is left alone
 ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
 class Mishap:
-    """One thing that goes wrong from a cycle on, until the cycle at `end` in which it does not any more."""
+    """A fault from the cycle at `start` until before the cycle at `end`."""
 
     kind: str
     start: datetime
@@ -25,7 +25,7 @@ class Mishap:
     options: Mapping[str, object] = field(default_factory=dict)
 
     def covers(self, moment: datetime) -> bool:
-        """Tell whether it is going on."""
+        """Return whether it is active."""
         return self.start <= moment < self.end
 
 
@@ -35,7 +35,7 @@ class Phase:
 
     `off` are the hours from the start between which the computer is off. `kills` and `locks` are how many runs are
     killed, and at how many cycles another program holds the database for some seconds. The hour, part of every test
-    run, is less patient with it than the shipped settings are.
+    run, waits less for it than the shipped settings do.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Phase:
 
 
 def _utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]  # mypy counts what it cannot see
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]  # mypy cannot count the parts
 
 
 PASSING = (*[("cookies expire", 1)] * 3, *[("503", 1)] * 3, *[("429", 1)] * 3, *[("bad answers", 1)] * 3,
@@ -83,11 +83,11 @@ PHASES = {phase.name: phase for phase in (HOUR, DAY, WEEK)}
 
 
 class NoRoom(ValueError):
-    """What was drawn so far leaves no room for the rest."""
+    """The mishaps drawn so far leave no room for the rest."""
 
 
 def draw(phase: Phase, seed: int) -> list[Mishap]:
-    """Return the mishaps of a phase in the order in which they begin. Raise NoRoom for more than it can hold."""
+    """Return the mishaps of a phase, sorted by start. Raise NoRoom if they do not fit."""
     for attempt in range(ATTEMPTS):
         try:
             return _drawn(phase, Random(f"{phase.name} {seed} {attempt}"))
@@ -100,39 +100,39 @@ def _drawn(phase: Phase, chance: Random) -> list[Mishap]:
     moments = phase.moments()
     is_free = [1 < turn < len(moments) - 2 for turn in range(len(moments))]
     drawn = list(_nights(phase, moments, is_free))
-    longest_first = sorted(phase.mishaps, key=lambda each: -each[1])
+    longest_first = sorted(phase.mishaps, key=lambda mishap: -mishap[1])
     for kind, cycles in longest_first:
-        turn = chance.choice(_rooms(is_free, cycles + _tail(phase, kind, cycles)))
+        turn = chance.choice(_free_starts(is_free, cycles + _tail(phase, kind, cycles)))
         taken = cycles + _tail(phase, kind, cycles) + 1
         is_free[turn:turn + taken] = [False] * taken
         drawn.append(Mishap(kind, moments[turn], moments[turn] + phase.every * cycles, _options(kind, chance)))
-    drawn += _sprinkled(phase, chance, moments, is_free, drawn)
-    return sorted(drawn, key=lambda each: (each.start, each.kind))
+    drawn += _short_ones(phase, chance, moments, is_free, drawn)
+    return sorted(drawn, key=lambda mishap: (mishap.start, mishap.kind))
 
 
 def asked_while_throttled(mishap: Mishap, every: timedelta) -> Iterator[datetime]:
-    """Yield when a throttling cloud is asked: after 15, 30, 60, ... min, at the first cycle then; the last is well."""
+    """Yield when a throttling cloud is asked: at the first cycle after 15, 30, 60, ... min; the last one succeeds."""
     asked, pause = mishap.start, timedelta(minutes=15)
     yield asked
     while asked < mishap.end:
-        asked, pause = mishap.start - (mishap.start - asked - pause) // every * every, min(2 * pause, PATIENCE)
+        asked, pause = mishap.start - (mishap.start - asked - pause) // every * every, min(2 * pause, LONGEST_PAUSE)
         yield asked
 
 
 def _tail(phase: Phase, kind: str, cycles: int) -> int:
-    """Return how many cycles after its end a mishap is still felt."""
+    """Return for how many cycles after its end a mishap has an effect."""
     if kind == "cloud throttles":
         mishap = Mishap(kind, phase.start, phase.start + phase.every * cycles)
         return (list(asked_while_throttled(mishap, phase.every))[-1] - mishap.end) // phase.every + 2
     return 0
 
 
-def _rooms(is_free: list[bool], length: int) -> list[int]:
-    """Return where so many cycles in a row, and a quiet one after them, are still free."""
-    rooms = [turn for turn in range(len(is_free) - length) if all(is_free[turn:turn + length + 1])]
-    if not rooms:
+def _free_starts(is_free: list[bool], length: int) -> list[int]:
+    """Return the starts of so many free cycles in a row, plus a quiet one."""
+    starts = [turn for turn in range(len(is_free) - length) if all(is_free[turn:turn + length + 1])]
+    if not starts:
         raise NoRoom
-    return rooms
+    return starts
 
 
 def _nights(phase: Phase, moments: list[datetime], is_free: list[bool]) -> Iterator[Mishap]:
@@ -150,7 +150,7 @@ def _options(kind: str, chance: Random) -> dict[str, object]:
     return {}
 
 
-def _sprinkled(phase: Phase, chance: Random, moments: list[datetime], is_free: list[bool],
+def _short_ones(phase: Phase, chance: Random, moments: list[datetime], is_free: list[bool],
                drawn: list[Mishap]) -> Iterator[Mishap]:
     quiet = [moment for moment, free in zip(moments, is_free) if free]
     held = chance.sample(quiet, phase.locks)

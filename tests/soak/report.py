@@ -1,4 +1,4 @@
-"""docs/soak.md, written from what the phases left in data/soak, and from nothing else."""
+"""docs/soak.md, written from the results of the phases in data/soak only."""
 
 import json
 import textwrap
@@ -16,14 +16,14 @@ MISHAPS = {
     "computer off": "the computer is switched off", "network away": "each connection to either source is reset",
     "network and database": "the same, while another program holds the database",
     "429": "the bridge's first two answers of a cycle are 429", "503": "either source's first two answers are 503",
-    "429 with a time": "the bridge answers 429 and asks for more than a cycle of patience",
-    "cloud throttles": "the Alexa cloud finds us asking too often, and is left alone for 15 min, 30 min, ...",
+    "429 with a time": "the bridge answers 429, with a Retry-After of more than a cycle",
+    "cloud throttles": "the Alexa cloud rate-limits us, and is left alone for 15 min, 30 min, ...",
     "bad answers": "either source's first two answers are 500, an HTML page, no JSON, or cut off",
     "a drip": "either source's first answer comes a byte at a time", "drips": "all answers come a byte at a time",
-    "bridge restarts": "the bridge is away, then says `none` of each sensor until it reports",
+    "bridge restarts": "the bridge is away, then shows `none` for each sensor until it reports",
     "bridge moves": "the bridge has another address", "sensor off": "one sensor is switched off in the app",
     "monitor offline": "the air monitor is out of the cloud's reach", "cookies expire": "the cloud forgets our session",
-    "login revoked": "the refresh token is dead until a script pairs anew",
+    "login revoked": "the refresh token is dead until a script pairs again",
     "database held": "another program holds the database for all of the cycle",
     "database held for seconds": "another program holds the database for 1 to 8 s", "disk full": "not a byte is free",
     "kill -9": "one run is killed 20 to 180 ms after its start",
@@ -31,12 +31,12 @@ MISHAPS = {
 
 
 def write(results: Path, page: Path) -> None:
-    """Given the folder of the phases' results, write the page. Raise ValueError where there is nothing to tell."""
-    told = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
-    phases = {name: told[name] for name in TITLES if name in told}
+    """Write the page from the folder of results. Raise ValueError if it is empty."""
+    saved = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
+    phases = {name: saved[name] for name in TITLES if name in saved}
     if not phases:
         raise ValueError(f"there are no results in {results}; run: python -m tests.soak day")
-    page.write_text(_page(phases, told.get("month")), encoding="utf-8")
+    page.write_text(_page(phases, saved.get("month")), encoding="utf-8")
 
 
 def _page(phases: Results, month: Result | None) -> str:
@@ -56,9 +56,9 @@ def _commands(phases: Results, month: Result | None) -> Iterator[str]:
         yield "- 30 days of logging: `.venv/bin/python -m tests.soak month`"
 
 
-def _table(phases: Results, tell: Callable[[Result], Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a table with a line for whatever is told of any phase, and a column for each."""
-    columns = [tell(result) for result in phases.values()]
+def _table(phases: Results, rows_of: Callable[[Result], Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a table with a row for whatever any phase reports, and a column per phase."""
+    columns = [rows_of(result) for result in phases.values()]
     yield "|  | " + " | ".join(TITLES[name] for name in phases) + " |"
     yield "|---|" + "---:|" * len(columns)
     for name in dict.fromkeys(name for column in columns for name in column):
@@ -74,18 +74,18 @@ def _outcome(result: Result) -> dict[str, Any]:
         "of them left out (see the end of the page)": counts["left out of the counts"],
         "that could be read": counts["could be read"], "**stored**": counts["stored"],
         "**missing without a reason**": counts["missing without a reason"], "**false**": counts["false"],
-        "**stored twice**": counts["duplicates"], "errors of a lock that nobody held": counts["lock errors"],
-        "runs beside a database held for 1 to 8 s": counts["transient locks"],
+        "**stored twice**": counts["duplicates"], "errors of a lock that was not held": counts["lock errors"],
+        "runs while the database was held for 1 to 8 s": counts["transient locks"],
         "of them that stored all the same": _share(counts["of them survived"], counts["transient locks"]),
-        "attempts at a request that were made again": retries.get("retrying", 0),
-        "requests that succeeded after such": retries.get("recovered", 0),
+        "requests that were retried": retries.get("retrying", 0),
+        "requests that succeeded after a retry": retries.get("recovered", 0),
         "requests given up": retries.get("exhausted", 0),
         **{f"runs that ended with {name}": count for name, count in counts["exit codes"].items()},
-        "lines on stderr, each of them of a mishap": counts["lines on stderr"],
+        "lines on stderr, all caused by a mishap": counts["lines on stderr"],
         "logins revoked": counts["logins revoked"], "alerts raised": counts["alerts raised"],
         "alerts cleared": counts["alerts cleared"], "e-mails": counts["e-mails"],
         "health checks": counts["health checks"],
-        "of them that found what was wrong": counts["of them that found trouble"]}
+        "of them that reported a problem": counts["of them that found trouble"]}
 
 
 def _share(count: int, whole: int) -> str:
@@ -104,7 +104,7 @@ def _measured(result: Result) -> dict[str, Any]:
         "hue", "amazon_aqm", "healthcheck") for what, unit in (("peak memory", ", kB"), ("open files", ""))}
     storing = measured["retries of storing"]
     return {"state of the program": result.get("commit") or "-", **spans, **whole,
-            "attempts to store that were made again": storing.get("retrying", 0),
+            "attempts to store that were retried": storing.get("retrying", 0),
             **{name: measured[name] for name in (
                 "runs killed under way", "of them with readings in the spool", "readings of runs to be killed",
                 "of them stored", "log, bytes", "files in data, bytes", "minutes the phase took")}}
@@ -117,8 +117,7 @@ def _logging(month: Result) -> Iterator[str]:
         f"A real run of both collectors every two hours, {counts['real runs']} runs in all, at every twelfth time",
         "with the network away. In between, two processes side by side wrote, by the program's own log handler and",
         f"word for word, what {counts['runs whose lines were written']:,} further runs would have logged: as many as",
-        "if cron could start both four times a minute. So the volume is that of 30 days and more, but the days were",
-        "not lived through.")
+        "if cron could start both four times a minute. So this is the volume of 30 days and more, not their time.")
     yield ""
     yield from _wrapped(
         f"{measured['lines written']:,} lines, {measured['bytes written']:,} bytes, were written; at no time did the",
@@ -136,7 +135,7 @@ def _problems(phases: Results) -> Iterator[str]:
     for name, result in phases.items():
         if result["problems"]:
             problems = (f"- {each}" for each in result["problems"])
-            yield from ("", f"**What nothing explains** ({name}):", "", *problems, "")
+            yield from ("", f"**Unexplained** ({name}):", "", *problems, "")
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Lives through a phase, from cycle to cycle, and notes what was seen of each run and at the end of each cycle."""
+"""Run a phase, from cycle to cycle, and record each run and the end of each cycle."""
 
 import os
 import re
@@ -14,19 +14,19 @@ from pathlib import Path
 from runtime.formats import format_time
 from tests.faults.forked import WAITING
 from tests.soak.mishaps import KINDS
-from tests.soak.place import Place, waited_for
+from tests.soak.place import Place, ended
 from tests.soak.plan import Mishap
 
 POLL_SECONDS = 0.005
 LONGEST_SECONDS = 180
-LOOKED_AT = 20  # at every so many cycles open files and memory are looked at, at each poll
+LOOKED_AT = 20  # at every so many cycles each poll looks at open files and memory
 
 
 @dataclass
 class Run:
-    """One process that cron started: of whom, at which cycle, and how it ended.
+    """One process that cron started.
 
-    `kept` tells of a killed run that its readings waited in the spool, so that they must not be lost.
+    `kept` means that the readings of a killed run were in the spool, so that they must not be lost.
     """
 
     what: str
@@ -42,7 +42,7 @@ class Run:
 
 @dataclass
 class Diary:
-    """All runs, and after each cycle which alerts stood and how large the log was."""
+    """All runs, and the alerts and the size of the log after each cycle."""
 
     runs: list[Run] = field(default_factory=list)
     alerts: dict[str, list[str]] = field(default_factory=dict)
@@ -50,8 +50,8 @@ class Diary:
     disk_bytes: int = 0
 
 
-def live(place: Place, schedule: list[Mishap], tell: Callable[[str], None]) -> Diary:
-    """Live through the phase of the place with these mishaps; `tell` is told how far it is."""
+def run_cycles(place: Place, schedule: list[Mishap], progress: Callable[[str], None]) -> Diary:
+    """Run the phase of the place with these mishaps, reporting progress."""
     diary, under_way = Diary(), list[tuple[Mishap, ExitStack]]()
     moments = place.phase.moments()
     try:
@@ -69,7 +69,7 @@ def live(place: Place, schedule: list[Mishap], tell: Callable[[str], None]) -> D
                 diary.runs += cycle(place, present, look=turn % LOOKED_AT == 0 or len(place.due()) > 2)
                 _note(place, diary)
             if turn % 60 == 0:
-                tell(f"{moment:%Y-%m-%d %H:%M} ({turn} of {len(moments)} cycles)")
+                progress(f"{moment:%Y-%m-%d %H:%M} ({turn} of {len(moments)} cycles)")
     finally:
         for _, stack in under_way:
             stack.close()
@@ -77,7 +77,7 @@ def live(place: Place, schedule: list[Mishap], tell: Callable[[str], None]) -> D
 
 
 def cycle(place: Place, present: list[Mishap], look: bool) -> list[Run]:
-    """Start what is due, side by side, and wait for all of it; kill what is to be killed."""
+    """Start the due commands side by side and wait for them; carry out the kills."""
     kills = {str(each.options["collector"]): float(str(each.options["seconds"]))
              for each in present if each.kind == "kill -9"}
     started = time.monotonic()
@@ -103,16 +103,16 @@ def cycle(place: Place, present: list[Mishap], look: bool) -> list[Run]:
 
 
 def _is_over(place: Place, process: "subprocess.Popen[bytes]", run: Run, kill_after: float) -> bool:
-    """Note how it went if the run has ended, and end it if its time has come."""
+    """Record how the run ended, if it has; kill it when its time has come."""
     if run.seconds >= kill_after and not run.killed:
         os.killpg(process.pid, signal.SIGKILL)
         run.killed = True
-    ended = waited_for(process)
-    if ended:
-        run.code, run.said = ended
+    result = ended(process)
+    if result:
+        run.code, run.said = result
         run.killed = run.killed and run.code == -signal.SIGKILL
         run.kept = run.killed and _waits(place, run)
-    return ended is not None
+    return result is not None
 
 
 def _note(place: Place, diary: Diary) -> None:
@@ -129,7 +129,7 @@ def _name(command: str) -> str:
 
 
 def _waits(place: Place, run: Run) -> bool:
-    """Tell whether the spool holds what a killed run was about to store."""
+    """Return whether the spool holds the readings of a killed run."""
     found = WAITING.findall((place.home.data / "spool.journal").read_bytes())
     return any(collector.decode() == run.what and _cycle_of(place, started) == run.moment
                for collector, started in found)
@@ -141,7 +141,7 @@ def _cycle_of(place: Place, started: bytes) -> datetime:
 
 
 def _look(pid: int, run: Run) -> None:
-    """Note how many files a shell's descendant has open at this moment, and the most memory it had so far."""
+    """Record the open files and the peak memory of a shell's descendants."""
     with suppress(OSError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             _look(int(child), run)

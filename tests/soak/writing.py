@@ -13,12 +13,12 @@ from runtime import log
 
 
 def main() -> None:
-    """Do what the command line asks for, with the shipped limits."""
+    """Write the lines, with the shipped limits."""
     path, collector, times = sys.argv[1:]
-    settings, said = Logging(level="DEBUG", log_file_path=Path(path)), json.load(sys.stdin)
+    settings, lines = Logging(level="DEBUG", log_file_path=Path(path)), json.load(sys.stdin)
     for _ in range(int(times)):
         log.set_up(settings, collector, log.Redactor())
-        for level, module, message in said:
+        for level, module, message in lines:
             logging.getLogger(module).log(logging.getLevelNamesMapping()[level], "%s", message)
         log.shut_down()
 
