@@ -1,6 +1,6 @@
-"""A home full of secrets that are easy to recognise, and the search for them in all that comes of it.
+"""A home full of secrets that are easy to recognise, and a search for them in everything it produces.
 
-They must show nowhere but in the two files that are there to keep secrets, neither whole nor in part, in no spelling.
+They may appear only in secrets.yaml and the session files: nowhere else, not even in part, in any encoding.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import yaml
 
 from tests.checkout import CHECKOUT
-from tests.echo_server import Parrot
+from tests.echo_server import EchoServer
 from tests.forking import Forked
 from tests.home import Home, unmeasured
 from tests.mail_server import MailServer
@@ -27,40 +27,40 @@ PASSWORD = 'Canary"Smtp/Password+1 word'
 MARKS = ("SimulatedApplicationKey-", "SimulatedRefreshToken-", "SimulatedAccessToken-", "SimulatedSessionToken-",
          "SimulatedX-", "SimulatedAt-", "SimulatedSessAt-", "SimulatedPrivateKey-", "SimulatedAdpToken-",
          "SimulatedStoreCookie-", "ANSimulatedCode", "SomebodyElsesKey-")
-PIECE = 16  # characters of a secret that are as good as the whole
+PIECE = 16  # characters of a secret that count as the whole
 COLLECTORS = {"hue": "hue", "alexa": "amazon_aqm"}
 
 
-class Haunted:
-    """A home full of secrets; `outputs` are what its processes printed."""
+class CanaryHome:
+    """A home full of secrets; `outputs` holds the output of its processes."""
 
     def __init__(self, home: Home, simulator: Simulator, server: MailServer) -> None:
         self.home, self.simulator, self.server = home, simulator, server
-        self.parrot: Parrot | None = None
+        self.echo: EchoServer | None = None
         self.outputs: list[bytes] = []
-        self.known: set[str] = set()
+        self.seen_secrets: set[str] = set()
         home.settings.update({"retry": {"base_delay_seconds": 0, "max_attempts": 2},
                               "collection": {"cycle_deadline_seconds": 10}})
         self.settings["amazon_aqm"] = {"enabled": True, "timeout_seconds": 0.4}
-        self.settle()
+        self.reset()
 
-    def settle(self) -> None:
-        """Begin anew: no faults, good secrets, nothing remembered and nothing to be found."""
+    def reset(self) -> None:
+        """Start over: no faults, good secrets, an empty data folder."""
         self.simulator.faults.clear()
         self.simulator.alexa.requests.clear()
-        self.known.clear()
+        self.seen_secrets.clear()
         self.settings["amazon_aqm"] |= dict.fromkeys(("base_url", "auth_url"), self.simulator.cloud_url)
         self.home.point_at(self.simulator, timeout_seconds=0.4)
         self.write_secrets()
         shutil.rmtree(self.home.data)
         self.home.data.mkdir()
-        self.parrot = None
+        self.echo = None
         self.outputs.clear()
         self.server.mails.clear()
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The collectors' sections of config.yaml, to be changed."""
+        """The collectors' sections of config.yaml."""
         sections: dict[str, dict[str, Any]] = self.home.settings["collectors"]
         return sections
 
@@ -77,19 +77,19 @@ class Haunted:
             "amazon_aqm": {"refresh_token": self.simulator.alexa.refresh_token}, **sections})
 
     def run(self, face: str, *arguments: str, folder: Path = CHECKOUT) -> int:
-        """Run a cycle as a process, keep what it prints, and return its exit code."""
+        """Run a cycle as a process, keep its output, and return its exit code."""
         done = subprocess.run(self.home.command(*arguments, module=f"collectors.{COLLECTORS.get(face, face)}"),
                               capture_output=True, timeout=60, cwd=folder, env=unmeasured())
         return self.keep(done.returncode, done.stdout, done.stderr)
 
-    def fork(self, face: str, *manners: list[str]) -> list[int]:
-        """Run cycles at the same time, forked, of which one at most takes the lock; return the exit codes."""
-        runs = [Forked(self.home, *manner, collector=COLLECTORS[face]) for manner in manners]
+    def fork(self, face: str, *flags: list[str]) -> list[int]:
+        """Run cycles at the same time, forked, at most one of which takes the lock; return the exit codes."""
+        runs = [Forked(self.home, *arguments, collector=COLLECTORS[face]) for arguments in flags]
         ended = [run.end() for run in runs]
-        return [self.keep(each.code, each.out.encode(), each.err.encode()) for each in ended]
+        return [self.keep(outcome.code, outcome.out.encode(), outcome.err.encode()) for outcome in ended]
 
     def pair(self, source: str, *arguments: str, browse: Callable[[str], str] | None = None) -> int:
-        """Introduce a source; what the person pastes is what `browse` makes of the sign-in page's address."""
+        """Pair with a source; `browse` turns the sign-in page's address into the one to paste."""
         command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(self.home.config), "pair", source]
         with subprocess.Popen([*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, env={**unmeasured(), "PYTHONPATH": str(CHECKOUT)}) as process:
@@ -100,29 +100,29 @@ class Haunted:
         return self.keep(process.returncode, out, b"".join(seen) + err)
 
     def keep(self, code: int, *printed: bytes) -> int:
-        """Keep what was printed, and the secrets that have come up by now."""
+        """Keep the output of a process, and the secrets that have come up."""
         self.outputs += printed
         for request in self.simulator.alexa.requests:
             header = request.headers.get("Cookie", "")
-            self.known.update(pair.partition("=")[2] for pair in header.split("; ") if pair)
-        self.known |= self.parrot.secrets if self.parrot else set()
+            self.seen_secrets.update(pair.partition("=")[2] for pair in header.split("; ") if pair)
+        self.seen_secrets |= self.echo.secrets if self.echo else set()
         return code
 
     def secrets(self) -> set[str]:
         """Return all secrets that have come up, and the marks that others are known by."""
         kept = yaml.safe_load(self.home.secrets.read_text(encoding="utf-8"))
         key = kept["hue"]["api_key"]
-        return {*self.known, *MARKS, PASSWORD, self.simulator.key, self.simulator.alexa.refresh_token, key}
+        return {*self.seen_secrets, *MARKS, PASSWORD, self.simulator.key, self.simulator.alexa.refresh_token, key}
 
     def leaks(self) -> list[str]:
-        """Return where which secret shows, in all that came of this home."""
-        needles = {needle: secret for secret in self.secrets() for needle in spellings(secret)}
-        return [f"{secret!r} as {needle!r} in {place}" for place, content in self.produced()
+        """Return a line per secret and place where it appears."""
+        needles = {needle: secret for secret in self.secrets() for needle in encodings(secret)}
+        return [f"{secret!r} as {needle!r} in {place}" for place, content in self.products()
                 for needle, secret in needles.items() if needle in content]
 
-    def produced(self) -> Iterator[tuple[str, bytes]]:
-        """Yield all that came of this home, each with the place where it is."""
-        yield "what was printed", b"\0".join(self.outputs)
+    def products(self) -> Iterator[tuple[str, bytes]]:
+        """Yield everything that this home has produced, as place and content."""
+        yield "the output", b"\0".join(self.outputs)
         yield "the mails", b"\0".join(mail.message.as_bytes() + mail.body.encode() for mail in self.server.mails)
         for path in self.home.folder.rglob("*"):
             yield "a name", str(path).encode()
@@ -133,7 +133,7 @@ class Haunted:
 
 
 def dump(database: Path) -> bytes:
-    """Return the tables as text, for a long value lies in pieces in the file. Nothing of a damaged one."""
+    """Return the tables as text: long values are in pieces in the file. Empty for a damaged database."""
     try:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
             return "\n".join(connection.iterdump()).encode()
@@ -141,20 +141,20 @@ def dump(database: Path) -> bytes:
         return b""
 
 
-def spellings(secret: str) -> set[bytes]:
-    """Return what tells of a secret: its first or last characters, in all the spellings they may have come to."""
-    found: set[bytes] = set()
+def encodings(secret: str) -> set[bytes]:
+    """Return the first and the last characters of a secret in all likely encodings."""
+    encoded: set[bytes] = set()
     for piece in (secret[:PIECE], secret[-PIECE:]):
         escaped = [piece, repr(piece)[1:-1], piece.encode("unicode_escape").decode(), piece.replace('"', '\\"')]
         quoted = [quote(piece), quote(piece, safe=""), quote(piece, safe="").replace("%20", "+")]
-        lower = [each.replace("%2F", "%2f").replace("%2B", "%2b").replace("%7C", "%7c") for each in quoted]
-        found.update(each.encode() for text in escaped + quoted + lower for each in (text, text.replace("/", "\\/")))
-        found.update(aligned(piece))
-    return found
+        lower = [text.replace("%2F", "%2f").replace("%2B", "%2b").replace("%7C", "%7c") for text in quoted]
+        encoded.update(form.encode() for text in escaped + quoted + lower for form in (text, text.replace("/", "\\/")))
+        encoded.update(aligned(piece))
+    return encoded
 
 
 def aligned(piece: str) -> Iterator[bytes]:
-    """Yield what base64 makes of a piece wherever it stands in what is encoded."""
+    """Yield the base64 of a piece at any position of an encoded text."""
     for before in range(3):
         raw = b"\0" * before + piece.encode()
         for encode in (b64encode, urlsafe_b64encode):

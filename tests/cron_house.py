@@ -1,11 +1,11 @@
 """A house whose collectors are started by the real cron daemon, every minute, as an ordinary user.
 
-The daemon runs in a mount and process namespace of its own: it sees no crontab but crontab.example, its mail goes to a
-stand-in for sendmail that keeps it, and all that it started ends when this process closes its pipe, or dies. Nothing of
-the machine is changed. It needs Linux and root.
+The daemon runs in its own mount and process namespace: it sees no crontab but crontab.example, its mail goes to a
+stand-in for sendmail that keeps it, and everything it started ends when this process closes its pipe, or dies. The
+machine is not changed. It needs Linux and root.
 
-Minutes cannot be hurried. So this is a pytest plugin too, which starts the house as soon as it is known that a test
-wants it, and puts that test last.
+Minutes cannot be sped up, so this is a pytest plugin, too: it starts the house as soon as a collected test uses it, and
+runs that test last.
 """
 
 import os
@@ -25,14 +25,14 @@ import pytest
 from tests.checkout import edited_crontab, make_checkout, write_script
 from tests.demo import simulated_house
 
-USER, UID = "household", 54321  # known inside the namespace only
+USER, UID = "household", 54321  # exists inside the namespace only
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 MINUTES = 3
-PATIENCE_SECONDS = 270
+TIMEOUT_SECONDS = 270
 CANARY = "the canary sings"
 HOUSE = pytest.StashKey["CronHouse"]()
 
-# All that the daemon uses of /usr/sbin is itself and sendmail, so the folder is covered by one with these two.
+# The daemon needs only itself and sendmail from /usr/sbin, so a folder with these two is mounted over it.
 NAMESPACE = f"""
 set -eu
 cd /
@@ -52,11 +52,11 @@ read -r _ || exit 0
 
 
 class Unavailable(Exception):
-    """Why cron cannot be tried on this machine."""
+    """Cron cannot be tested on this machine; says why."""
 
 
 class CronHouse:
-    """Starts at `start`, has been lived in for three minutes after `wait`, and leaves nothing behind after `stop`."""
+    """`start` it, `wait` until cron has run for three minutes, `stop` it."""
 
     def __init__(self) -> None:
         self.running = False
@@ -64,7 +64,7 @@ class CronHouse:
         self._deadline = 0.0
 
     def start(self) -> None:
-        """Start the simulated house and the daemon. Raise Unavailable where that cannot be done."""
+        """Start the simulated house and the daemon. Raise Unavailable if that is impossible here."""
         _require_tools()
         try:
             self._furnish(Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cron house "))))
@@ -74,23 +74,23 @@ class CronHouse:
         except BaseException:
             self.stop()
             raise
-        self.running, self._deadline = True, monotonic() + PATIENCE_SECONDS
+        self.running, self._deadline = True, monotonic() + TIMEOUT_SECONDS
 
     def wait(self) -> None:
-        """Wait until rows and canaries of three minutes are there. Raise TimeoutError when that takes too long."""
+        """Wait for rows and canaries of three minutes. Raise TimeoutError if that takes too long."""
         while min(sum(bool(hue and air) for _, hue, air in self.minutes()), len(self.canaries())) < MINUTES:
             if monotonic() > self._deadline:
-                raise TimeoutError(f"after {PATIENCE_SECONDS} s there are only {self.minutes()}, and these mails: "
-                                   f"{self.mails()}; the daemon said: {self._said.read_text(errors='replace')!r}")
+                raise TimeoutError(f"after {TIMEOUT_SECONDS} s there are only {self.minutes()}, and these mails: "
+                                   f"{self.mails()}; the daemon printed: {self._output.read_text(errors='replace')!r}")
             sleep(0.5)
 
     def stop(self) -> None:
-        """End the daemon, all that it started, and the simulated house, and remove their files."""
+        """End the daemon, its processes and the simulated house, and remove their files."""
         self._stack.close()
         self.running = False
 
     def minutes(self) -> list[tuple[str, int, int]]:
-        """Return each minute and how many rows either collector left in it, in the order of time."""
+        """Return each minute and the numbers of rows of both collectors, in order."""
         path = self.home / "data" / "readings.db"
         if not path.exists():
             return []
@@ -105,21 +105,21 @@ class CronHouse:
                 GROUP BY minute
                 ORDER BY minute
             """).fetchall()
-        return []  # it is just being made
+        return []  # the database is being created
 
     def mails(self) -> list[str]:
         """Return what sendmail was given."""
         return [path.read_text(errors="replace") for path in sorted(self._mails.iterdir())]
 
     def canaries(self) -> list[str]:
-        """Return the mails of the line that is there to show that mail arrives."""
+        """Return the mails of a crontab line that proves that mail arrives."""
         return [mail for mail in self.mails() if CANARY in mail]
 
     def _furnish(self, folder: Path) -> None:
-        """Make a checkout as somebody would have it, and what the namespace puts in the place of the machine's own."""
+        """Make a checkout, and the files that the namespace mounts over the machine's."""
         folder.chmod(0o755)
         self.folder, self.home = folder, folder / "home monitor"
-        self._mails, self._said = folder / "mails", folder / "said"
+        self._mails, self._output = folder / "mails", folder / "output"
         make_checkout(self.home)
         for path in (self._mails, folder / "etc", folder / "sbin"):
             path.mkdir()
@@ -138,30 +138,30 @@ class CronHouse:
 
     def _start_cron(self) -> None:
         needed = [Path(sys.base_prefix), Path(sys.prefix), self.folder]
-        with self._said.open("w") as said:
+        with self._output.open("w") as output:
             daemon = subprocess.Popen(
                 ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", NAMESPACE, "sh",
                  str(self.folder), _opened(needed)], env={"PATH": PATH}, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output)
         self._stack.enter_context(daemon)  # closes the pipe, at which the namespace ends, and waits for that
         assert daemon.stdout is not None
         if daemon.stdout.readline() != "mounted\n":
-            raise Unavailable(f"a namespace for cron was refused: {self._said.read_text().strip()}")
+            raise Unavailable(f"a namespace for cron was refused: {self._output.read_text().strip()}")
         if daemon.stdout.readline() != "started\n":
-            raise RuntimeError(f"crontab.example was refused: {self._said.read_text().strip()}")
+            raise RuntimeError(f"crontab.example was refused: {self._output.read_text().strip()}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what needs the house last."""
+    """Run the tests that need the house last."""
     items.sort(key=_wants_house)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the house while there are other tests to run."""
+    """Start the house while other tests run."""
     if any(map(_wants_house, session.items)) and not session.config.option.collectonly:
         house = session.config.stash[HOUSE] = CronHouse()
         session.config.add_cleanup(house.stop)
-        with suppress(Exception):  # the test starts it again, and is then the one to fail or to be skipped
+        with suppress(Exception):  # the test starts it again, and then fails or is skipped
             house.start()
 
 
@@ -170,9 +170,9 @@ def _wants_house(item: pytest.Item) -> bool:
 
 
 def _require_tools() -> None:
-    """Install cron where that is all that is missing. Raise Unavailable where this cannot work."""
+    """Install cron if it is missing. Raise Unavailable if this cannot work."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        raise Unavailable("cron is tried in a namespace of its own, which takes Linux and root")
+        raise Unavailable("cron is tested in a namespace, which needs Linux and root")
     if not _which("cron") and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "cron"], capture_output=True,
                        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
@@ -186,12 +186,12 @@ def _which(tool: str) -> str | None:
 
 
 def _every_minute(home: Path) -> str:
-    """Return the crontab for every minute, and with the canary's line."""
+    """Return the crontab, with every minute, and the canary's line."""
     return f"{edited_crontab(home, minutes=1)}* * * * * echo {CANARY}\n"
 
 
 def _opened(paths: list[Path]) -> str:
-    """Return the commands that give everybody a way to these folders, where one above them is root's alone."""
+    """Return commands that let other users reach these folders, if a folder above them is root's only."""
     closed = {path.resolve(): ancestor for path in paths if (ancestor := _closed_ancestor(path))}
     holds = [(shlex.quote(str(path)), f"/run/hold-{number}") for number, path in enumerate(closed)]
     return "\n".join([
@@ -203,4 +203,4 @@ def _opened(paths: list[Path]) -> str:
 
 def _closed_ancestor(path: Path) -> Path | None:
     ancestors = reversed(path.resolve().parents)
-    return next((each for each in ancestors if not each.stat().st_mode & stat.S_IXOTH), None)
+    return next((folder for folder in ancestors if not folder.stat().st_mode & stat.S_IXOTH), None)

@@ -1,8 +1,8 @@
-"""`make demo`: watch the monitor work in a simulated house, with the commands that cron uses in a real one.
+"""`make demo`: the monitor at work in a simulated house, with the commands that cron uses in a real one.
 
-A Hue bridge and the Alexa cloud are simulated by a process of their own; both collectors come by twice, as cron would
-start them; then the devices and the rows that they stored are shown. All of it happens in data/demo, which is made anew
-each time, and on this machine alone.
+Another process simulates a Hue bridge and the Alexa cloud; both collectors run twice, as cron would start them; then
+the devices and the stored rows are shown. All of it happens in data/demo, which is recreated each time, and on the
+loopback.
 """
 
 import argparse
@@ -40,12 +40,12 @@ And now with your own devices:
 
   source .venv/bin/activate
   cp config/secrets.yaml.example config/secrets.yaml && chmod 600 config/secrets.yaml
-  python devices.py pair hue                     # it asks you to press the button on the bridge
-  python devices.py pair amazon_aqm              # it asks you to sign in with your own browser
-  python -m collectors.hue --dry-run             # what your sensors tell, without storing it
+  python devices.py pair hue                     # press the button on the bridge when asked
+  python devices.py pair amazon_aqm              # sign in with your own browser
+  python -m collectors.hue --dry-run             # show your sensors, store nothing
   python -m collectors.amazon_aqm --dry-run
-  python devices.py set-name utility Larder      # devices are called what you call them
-  crontab crontab.example                        # every five minutes from now on; read its first lines before
+  python devices.py set-name utility Larder      # rename a device
+  crontab crontab.example                        # every five minutes from now on; edit it first
 
 Without an air quality monitor, leave those two lines out. With one, first set "enabled: true" and your country's
 "domain" below "amazon_aqm:" in config/config.yaml.
@@ -59,7 +59,7 @@ class Failed(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--fault", metavar="KIND", action="append", default=[],
-                        help="how the house is to misbehave; listed by tests.simulator -h")
+                        help="a fault of the house; tests.simulator -h lists them")
     faults = parser.parse_args(arguments).fault
     try:
         if FOLDER.exists():
@@ -72,38 +72,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def demonstrate(folder: Path, *options: str) -> None:
-    """Show it all. Raise Failed at the first step that does not work."""
-    say("First a simulated house: five motion sensors with the Hue bridge that knows them, and an Amazon air quality\n"
-        "monitor with the Alexa cloud that knows it.\n")
+    """Show everything. Raise Failed at the first step that does not work."""
+    say("First a simulated house: five motion sensors on a Hue bridge, and an Amazon air quality monitor in the Alexa\n"
+        "cloud.\n")
     say(_typed(_house(folder, *options)))
     with simulated_house(folder, *options) as addresses:
         say(f"The bridge answers at {addresses['https_url']} and the cloud at {addresses['cloud_url']}\n")
-        say("Now both collectors, twice. They print what they read on a terminal; under cron, only what is wrong.\n")
-        visit(folder)
-        sleep(1)  # times are stored in whole seconds, and the second cycle's is to differ
-        visit(folder)
+        say("Now both collectors, twice. On a terminal they print their readings; under cron, only problems.\n")
+        collect(folder)
+        sleep(1)  # times are stored in whole seconds
+        collect(folder)
         say("\nIs all well? The health check looks at everything, and asks the bridge and the cloud.\n")
         run([os.path.relpath(CHECKOUT / "healthcheck.py"), "--config", str(folder / "config" / "config.yaml")])
     database = folder / "data" / "readings.db"
-    say("\nThe house is closed again. The devices that it told of:\n")
+    say("\nThe simulated house is closed again. Its devices:\n")
     run([os.path.relpath(CHECKOUT / "devices.py"), "--config", str(folder / "config" / "config.yaml"), "list"])
-    say("\nWhat it left in the database:\n")
+    say("\nThe readings in the database:\n")
     say(table(database))
-    say(f"\nThe database is {database}. It is SQLite: any program that knows SQLite can look at it.")
+    say(f"\nThe database is {database}. Any SQLite tool can read it.")
     say(NEXT.rstrip())
 
 
-def visit(folder: Path) -> None:
-    """Run one cycle of each collector, each as a process of its own."""
+def collect(folder: Path) -> None:
+    """Run one cycle of each collector, each as a process."""
     for name in ("hue", "amazon_aqm"):
         run(["-m", f"collectors.{name}", "--config", str(folder / "config" / "config.yaml")])
 
 
 @contextmanager
 def simulated_house(folder: Path, *options: str) -> Iterator[dict[str, str]]:
-    """Run the simulator, with the configuration it writes to `folder`, and yield where its faces are.
+    """Run the simulator as a process that writes its configuration to `folder`; yield its addresses.
 
-    It is a process of its own, ended by its id. Raise Failed if it does not start.
+    Raise Failed if it does not start.
     """
     command = [sys.executable, *_house(folder, *options)]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}  # for `tests` is not installed
@@ -115,7 +115,7 @@ def simulated_house(folder: Path, *options: str) -> Iterator[dict[str, str]]:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Run a Python program to its end, in plain sight. Raise Failed if it comes to another exit code than 0."""
+    """Show and run a Python command. Raise Failed if its exit code is not 0."""
     say(_typed(arguments))
     done = subprocess.run([sys.executable, *arguments], check=False)
     if done.returncode != 0:
@@ -147,13 +147,13 @@ def _typed(arguments: Sequence[str]) -> str:
 
 
 def _addresses(process: "subprocess.Popen[str]") -> dict[str, str]:
-    """Given the simulator, wait until it tells where its bridge is. By then the configuration is written."""
+    """Wait until the simulator has printed its addresses, which it does after writing the configuration."""
     assert process.stdout is not None
-    told: dict[str, str] = {}
+    facts: dict[str, str] = {}
     for line in process.stdout:
-        name, _, told[name] = line.strip().partition(": ")
+        name, _, facts[name] = line.strip().partition(": ")
         if name == "https_url":
-            return told
+            return facts
     raise Failed("the simulated house could not be opened.")
 
 

@@ -1,4 +1,4 @@
-"""A real SMTP server on the loopback, friendly or not, that keeps every byte it was told and every mail it took.
+"""A real SMTP server on the loopback, friendly or not, that keeps every byte and every mail it received.
 
     with MailServer(security="starttls", login=("house", "secret")) as server:
         home.write_secrets({"email": server.section()})
@@ -35,7 +35,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that was taken; `login` is whom the server took the sender for."""
+    """An accepted mail; `login` is the sender's user name at the server."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -44,24 +44,22 @@ class Mail:
 
     @property
     def subject(self) -> str:
-        """What a person reads first."""
         return str(self.message["Subject"])
 
     @property
     def body(self) -> str:
-        """What a person reads then."""
         return str(self.message.get_content()).replace("\r\n", "\n")
 
 
 class MailServer:
-    """Serves while the `with` block runs. `security` is none, starttls or tls; with `login` it wants that one.
+    """Serve while the `with` block runs. `security` is none, starttls or tls; `login` is required if given.
 
-    It takes no mail for those in `refuses`. `plain_heard` is what came in the clear.
+    It refuses recipients in `refuses`. `plain_heard` is all that arrived unencrypted.
     """
 
     def __init__(self, security: str = "none", login: tuple[str, str] | None = None, refuses: Collection[str] = (),
                  mechanisms: Collection[str] = ("LOGIN", "PLAIN")) -> None:
-        logging.getLogger("mail.log").propagate = False  # the server's own log is no part of what is tested
+        logging.getLogger("mail.log").propagate = False  # the server's log is not under test
         self.security, self.login, self.refuses = security, login, refuses
         self.mails: list[Mail] = []
         self.plain_heard = b""
@@ -87,20 +85,20 @@ class MailServer:
         self._folder.cleanup()
 
     def section(self, **changes: Any) -> dict[str, Any]:
-        """Return what belongs in secrets.yaml, under `email`."""
+        """Return the section `email` of secrets.yaml."""
         login = dict(zip(("username", "password"), self.login or ()))
         return email_section(self.port, **{"security": self.security, **login, **changes})
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str,
                           _options: list[str]) -> str:
-        """Take a recipient, or refuse it."""
+        """Accept or refuse a recipient."""
         if address in self.refuses:
             return "550 no such person here"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Keep the mail; refuse it from those who have not logged in where they should."""
+        """Keep the mail; refuse it without a login if one is required."""
         if self.login and not session.authenticated:
             return "530 log in first"
         content = envelope.content if isinstance(envelope.content, bytes) else b""
@@ -111,29 +109,29 @@ class MailServer:
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str,
                       given: LoginPassword) -> AuthResult:
-        """Check the login. Like some servers do, tell a refused client what it had sent, in every form."""
-        known = (given.login.decode(), given.password.decode()) == self.login
-        encoded = [b64encode(each).decode() for each in (given.password, b"\0" + given.login + b"\0" + given.password)]
-        return AuthResult(success=known, handled=False, auth_data=given,
-                          message=None if known else " ".join(["535 wrong:", given.password.decode(), *encoded]))
+        """Check the login. Like some servers, quote a wrong password back, in every encoding."""
+        correct = (given.login.decode(), given.password.decode()) == self.login
+        encoded = [b64encode(text).decode() for text in (given.password, b"\0" + given.login + b"\0" + given.password)]
+        return AuthResult(success=correct, handled=False, auth_data=given,
+                          message=None if correct else " ".join(["535 wrong:", given.password.decode(), *encoded]))
 
 
 def email_section(port: int, **changes: Any) -> dict[str, Any]:
-    """Return a section `email` of secrets.yaml for a server on the loopback, unsecured unless told otherwise."""
+    """Return a section `email` of secrets.yaml for a server on the loopback, without TLS by default."""
     return {"smtp_host": HOST, "smtp_port": port, "security": "none", "from": "monitor@example.org",
             "to": "you@example.org", **changes}
 
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """Accept connections and never say a word; yield the port."""
+    """Accept connections and send nothing; yield the port."""
     with create_server((HOST, 0)) as listening:
         yield listening.getsockname()[1]
 
 
 @contextmanager
 def dripping_server() -> Iterator[int]:
-    """Greet every client with a byte every 50 ms, without end, so that no single read takes long; yield the port."""
+    """Send a byte every 50 ms, without end, so that no single read takes long; yield the port."""
     closing = Event()
 
     def drip(client: socket) -> None:
@@ -163,7 +161,7 @@ def dripping_server() -> Iterator[int]:
 
 
 class _Controller(Controller):
-    """aiosmtpd's own, but on whatever port is free."""
+    """aiosmtpd's controller, on any free port."""
 
     def __init__(self, handler: MailServer, **options: Any) -> None:
         self._listening = create_server((HOST, 0))
@@ -171,7 +169,7 @@ class _Controller(Controller):
                          server_hostname="mail.example.org", **options)
 
     def factory(self) -> SMTP:
-        """Return what serves one connection."""
+        """Return the protocol of a connection."""
         return _Connection(self.handler, **self.SMTP_kwargs)
 
     def _create_server(self) -> Awaitable[Any]:
@@ -179,17 +177,17 @@ class _Controller(Controller):
 
 
 class _Connection(SMTP):
-    """One connection, listened to."""
+    """A connection that records cleartext."""
 
     def data_received(self, data: bytes) -> None:
-        """Keep what came in the clear, before it is understood."""
+        """Record unencrypted data."""
         if self.transport is None or self.transport.get_extra_info("sslcontext") is None:
             self.event_handler.plain_heard += data
         super().data_received(data)
 
 
 def _identity(path: Path) -> ssl.SSLContext:
-    """Write a certificate for 127.0.0.1, signed by itself, and return the context of a server that shows it."""
+    """Write a self-signed certificate for 127.0.0.1, and return a server's context with it."""
     key, name = Ed25519PrivateKey.generate(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail server")])
     certificate = x509.CertificateBuilder(
         issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number(),

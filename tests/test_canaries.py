@@ -1,9 +1,8 @@
-"""Secrets that are easy to recognise, in a house where everything goes wrong: they must show nowhere.
+"""Secrets that are easy to recognise, in a house where everything goes wrong: they must appear nowhere.
 
-The scripts run as processes, in every manner they know, against bridges and clouds that fail in every way they know,
-among them a parrot that answers with what it was told. All that comes of it is searched: what is printed, the log, the
-database, the alerts, the mails, and whatever else lies in the home, but for the two files that are there to keep
-secrets. Where only the answer differs the processes are forked; all else is done with the whole command lines.
+The scripts run as processes, with all their flags, against bridges and clouds that fail in every way, also by echoing
+what they received. Everything is searched: the output, the log, the database, the alerts, the mails, and all other
+files of the home, except those that keep secrets. Where only the answer differs, the processes are forked.
 """
 
 import shutil
@@ -15,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.canary_home import PASSWORD, Haunted
+from tests.canary_home import PASSWORD, CanaryHome
 from tests.checkout import CHECKOUT, ROOMS
-from tests.echo_server import Parrot
+from tests.echo_server import EchoServer
 from tests.home import Home
 from tests.mail_server import MailServer
 from tests.simulator.faults import ALEXA_KINDS, AT_THE_EXCHANGE, KINDS, ON_THE_WIRE
@@ -25,7 +24,7 @@ from tests.simulator.server import Simulator
 
 pytestmark = pytest.mark.slow
 BRIEF = {"gzip-bomb": {"megabytes": 9}, "oversized": {"megabytes": 9}, "delay": {"seconds": 1}}
-MANNERS = (["-v", "--json"], ["-v", "--discover"], ["--json", "--dry-run"], ["-v"])
+FLAGS = (["-v", "--json"], ["-v", "--discover"], ["--json", "--dry-run"], ["-v"])
 FAULTY = '''"""A source with a fault in it."""
 import sys
 from dataclasses import dataclass
@@ -56,100 +55,100 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MailServer]:
-    """A mail server that takes the password, over a connection that nobody secures."""
+    """A mail server that takes the password over an unencrypted connection."""
     with MailServer(login=("house", PASSWORD)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def haunted(tmp_path_factory: pytest.TempPathFactory, server: MailServer) -> Iterator[Haunted]:
-    """One haunted home for all."""
+def canaries(tmp_path_factory: pytest.TempPathFactory, server: MailServer) -> Iterator[CanaryHome]:
+    """One home for all tests."""
     with Simulator() as simulator:
-        yield Haunted(Home(tmp_path_factory.mktemp("haunted") / "home"), simulator, server)
+        yield CanaryHome(Home(tmp_path_factory.mktemp("canaries") / "home"), simulator, server)
 
 
 @pytest.fixture
-def house(haunted: Haunted) -> Haunted:
-    """The same, at the beginning of a day on which all is well."""
-    haunted.settle()
-    return haunted
+def house(canaries: CanaryHome) -> CanaryHome:
+    """The same home, reset."""
+    canaries.reset()
+    return canaries
 
 
 def options(kind: str) -> dict[str, Any]:
-    """Return what makes a fault take less time."""
+    """Return options that make a fault take less time."""
     return BRIEF.get(kind, {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_shows_when_the_bridge_fails(kind: str, house: Haunted) -> None:
+def test_nothing_shows_when_the_bridge_fails(kind: str, house: CanaryHome) -> None:
     house.simulator.faults.add(kind, **options(kind))
-    house.fork("hue", *MANNERS[:2])
+    house.fork("hue", *FLAGS[:2])
     assert house.leaks() == []
 
 
 @pytest.mark.parametrize("kind", ALEXA_KINDS)
-def test_nothing_shows_when_the_cloud_fails(kind: str, house: Haunted) -> None:
+def test_nothing_shows_when_the_cloud_fails(kind: str, house: CanaryHome) -> None:
     paths = [] if kind in AT_THE_EXCHANGE else ["/nexus"]
     house.simulator.faults.add(kind, face="alexa", paths=paths, **options(kind))
-    house.fork("alexa", *MANNERS[:2])
+    house.fork("alexa", *FLAGS[:2])
     assert house.leaks() == []
 
 
 @pytest.mark.parametrize("kind", ON_THE_WIRE)
-def test_nothing_shows_when_the_exchange_fails(kind: str, house: Haunted) -> None:
+def test_nothing_shows_when_the_exchange_fails(kind: str, house: CanaryHome) -> None:
     house.simulator.faults.add(kind, face="alexa", paths=["/ap"], **options(kind))
-    house.fork("alexa", MANNERS[0])
+    house.fork("alexa", FLAGS[0])
     assert house.leaks() == []
 
 
-@pytest.mark.parametrize("manner", MANNERS, ids=" ".join)
-def test_nothing_shows_when_all_is_well_or_nobody_is_there(manner: list[str], house: Haunted) -> None:
-    assert [house.run("hue", *manner), house.run("alexa", *manner)] == [0, 0]
+@pytest.mark.parametrize("flags", FLAGS, ids=" ".join)
+def test_nothing_shows_when_all_is_well_or_nothing_answers(flags: list[str], house: CanaryHome) -> None:
+    assert [house.run("hue", *flags), house.run("alexa", *flags)] == [0, 0]
     house.configure("amazon_aqm", base_url="http://127.0.0.1:9")
     for address in ("https://127.0.0.1:9", "http://127.0.0.1:9"):
         house.configure("hue", bridge_ip=address, discovery_url=None)
-        assert [house.run("hue", *manner), house.run("alexa", *manner)] == [1, 1]
+        assert [house.run("hue", *flags), house.run("alexa", *flags)] == [1, 1]
     assert house.leaks() == []
 
 
-UTTERANCES = [(200, "FORBIDDEN"), (200, "BAD_REQUEST"), (200, "UNKNOWN"), (200, "page"), (200, "text"),
+ECHOES = [(200, "FORBIDDEN"), (200, "BAD_REQUEST"), (200, "UNKNOWN"), (200, "page"), (200, "text"),
               (200, "elsewhere"), (400, "UNKNOWN"), (401, "FORBIDDEN"), (404, "text"), (429, "UNKNOWN"), (500, "page")]
-LENGTHS = [(0, 100_000), (60, 100_000), (0, 110)]  # with or without an introduction, wordy or terse
+LENGTHS = [(0, 100_000), (60, 100_000), (0, 110)]  # padding, longest
 
 
 @pytest.fixture
-def parrot(house: Haunted) -> Iterator[Parrot]:
-    """A parrot to be asked instead of the bridge and the cloud; it begins by handing everything on."""
-    with Parrot(house.simulator.cloud_url) as parrot:
-        house.parrot = parrot
-        house.configure("hue", bridge_ip=parrot.url, discovery_url=f"{parrot.url}/discovery")
-        house.configure("amazon_aqm", base_url=parrot.url, auth_url=parrot.url)
-        yield parrot
+def echo(house: CanaryHome) -> Iterator[EchoServer]:
+    """An echo server in place of the bridge and the cloud; without a plan it forwards everything."""
+    with EchoServer(house.simulator.cloud_url) as echo:
+        house.echo = echo
+        house.configure("hue", bridge_ip=echo.url, discovery_url=f"{echo.url}/discovery")
+        house.configure("amazon_aqm", base_url=echo.url, auth_url=echo.url)
+        yield echo
 
 
-@pytest.mark.parametrize(("status", "mood"), UTTERANCES)
-def test_a_parrot_of_a_bridge_is_not_repeated(status: int, mood: str, house: Haunted, parrot: Parrot) -> None:
-    """Whatever it says is cut somewhere, too: half a secret is one."""
-    parrot.plan = {"/api": (status, mood), "/discovery": (status, mood)}
-    for parrot.padding, parrot.longest in LENGTHS:
-        assert house.fork("hue", MANNERS[0]) in ([1], [2])
-    assert parrot.secrets == {house.simulator.key}
+@pytest.mark.parametrize(("status", "form"), ECHOES)
+def test_a_bridge_that_echoes_is_not_quoted(status: int, form: str, house: CanaryHome, echo: EchoServer) -> None:
+    """Its answers are cut somewhere, too: half a secret is one."""
+    echo.plan = {"/api": (status, form), "/discovery": (status, form)}
+    for echo.padding, echo.longest in LENGTHS:
+        assert house.fork("hue", FLAGS[0]) in ([1], [2])
+    assert echo.secrets == {house.simulator.key}
     assert house.leaks() == []
 
 
 @pytest.mark.parametrize("asked", ["/nexus", "/ap"])
-@pytest.mark.parametrize(("status", "mood"), UTTERANCES)
-def test_a_parrot_of_a_cloud_is_not_repeated(
-        asked: str, status: int, mood: str, house: Haunted, parrot: Parrot) -> None:
-    parrot.plan = {asked: (status, mood)}
-    for parrot.padding, parrot.longest in LENGTHS[1:]:
-        assert house.fork("alexa", MANNERS[0]) in ([1], [2])
+@pytest.mark.parametrize(("status", "form"), ECHOES)
+def test_a_cloud_that_echoes_is_not_quoted(
+        asked: str, status: int, form: str, house: CanaryHome, echo: EchoServer) -> None:
+    echo.plan = {asked: (status, form)}
+    for echo.padding, echo.longest in LENGTHS[1:]:
+        assert house.fork("alexa", FLAGS[0]) in ([1], [2])
         (house.home.data / "amazon_aqm.session.json").unlink()
-    assert len(parrot.secrets) >= (7 if asked == "/nexus" else 1)
+    assert len(echo.secrets) >= (7 if asked == "/nexus" else 1)
     assert house.leaks() == []
 
 
-def test_nothing_shows_when_we_are_introduced_to_the_bridge(house: Haunted) -> None:
+def test_nothing_shows_when_we_pair_with_the_bridge(house: CanaryHome) -> None:
     house.simulator.press_link_button()
     address = house.simulator.https_url
     before = house.home.secrets.read_text(encoding="utf-8")
@@ -164,16 +163,16 @@ def test_nothing_shows_when_we_are_introduced_to_the_bridge(house: Haunted) -> N
 
 
 @pytest.mark.parametrize(("status", "code"), [(None, 0), (200, 2), (400, 2), (401, 2), (404, 2), (429, 1), (500, 1)])
-def test_nothing_shows_when_we_are_introduced_to_amazon(
-        status: int | None, code: int, house: Haunted, parrot: Parrot) -> None:
+def test_nothing_shows_when_we_pair_with_amazon(
+        status: int | None, code: int, house: CanaryHome, echo: EchoServer) -> None:
     if status is not None:
-        parrot.plan = {"/auth": (status, "UNKNOWN")}
+        echo.plan = {"/auth": (status, "UNKNOWN")}
     assert house.pair("amazon_aqm", browse=house.simulator.alexa.sign_in) == code
-    assert len(parrot.secrets) >= 2
+    assert len(echo.secrets) >= 2
     assert house.leaks() == []
 
 
-def test_nothing_shows_when_secrets_yaml_is_none_of_our_making(house: Haunted) -> None:
+def test_nothing_shows_when_secrets_yaml_is_malformed(house: CanaryHome) -> None:
     """A form that cannot be edited is answered with the lines to paste: the one place where a secret is printed."""
     house.home.secrets.write_text(f"hue: {{api_key: {house.simulator.key}\n", encoding="utf-8")
     assert [house.run("hue", "-v"), house.run("alexa", "-v"), house.pair("amazon_aqm")] == [2, 2, 2]
@@ -184,21 +183,21 @@ def test_nothing_shows_when_secrets_yaml_is_none_of_our_making(house: Haunted) -
     assert house.leaks() == []
 
 
-@pytest.mark.parametrize("manner", [[], ["-v"], ["--json", "--dry-run"]], ids=" ".join)
-def test_nothing_shows_of_a_fault_in_the_program(manner: list[str], house: Haunted, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["-v"], ["--json", "--dry-run"]], ids=" ".join)
+def test_nothing_shows_of_a_fault_in_the_program(flags: list[str], house: CanaryHome, tmp_path: Path) -> None:
     for name in ROOMS:
         shutil.copytree(CHECKOUT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"))
     (tmp_path / "collectors" / "faulty.py").write_text(FAULTY, encoding="utf-8")
     token = 'Atnr|SimulatedRefreshToken-of/the "faulty" söurce+='
-    house.known |= {token, "Simulated/SessionToken-only-just-learnt"}
+    house.seen_secrets |= {token, "Simulated/SessionToken-only-just-learnt"}
     house.write_secrets(faulty={"token": token})
-    assert house.run("faulty", *manner, folder=tmp_path) == 1
+    assert house.run("faulty", *flags, folder=tmp_path) == 1
     assert b"a fault in the program, please report it" in house.outputs[-1]
     assert house.leaks() == []
 
 
-def test_nothing_shows_when_the_mail_server_refuses_our_password(house: Haunted) -> None:
-    """It answers with what it was told, in every form."""
+def test_nothing_shows_when_the_mail_server_refuses_our_password(house: CanaryHome) -> None:
+    """It echoes the password in every encoding."""
     with MailServer(login=("house", "another")) as strict:
         house.write_secrets(email=strict.section(password=PASSWORD))
         house.simulator.faults.add("key-refused")
@@ -209,8 +208,8 @@ def test_nothing_shows_when_the_mail_server_refuses_our_password(house: Haunted)
     assert house.leaks() == []
 
 
-def test_nothing_shows_while_somebody_reads_the_database(house: Haunted) -> None:
-    """So that the write-ahead log is still there to be searched."""
+def test_nothing_shows_while_the_database_is_being_read(house: CanaryHome) -> None:
+    """So the write-ahead log can be searched, too."""
     house.run("hue")
     with closing(sqlite3.connect(house.home.database)) as connection:
         connection.execute("SELECT count(*) FROM readings").fetchone()
@@ -219,7 +218,7 @@ def test_nothing_shows_while_somebody_reads_the_database(house: Haunted) -> None
         assert house.leaks() == []
 
 
-def test_nothing_shows_when_the_database_is_damaged(house: Haunted) -> None:
+def test_nothing_shows_when_the_database_is_damaged(house: CanaryHome) -> None:
     house.run("hue")
     house.home.database.write_bytes(b"no database at all, whatever it was" * 200)
     assert [house.run("hue", "-v"), house.run("alexa", "--json")] == [2, 2]
@@ -227,8 +226,8 @@ def test_nothing_shows_when_the_database_is_damaged(house: Haunted) -> None:
     assert house.leaks() == []
 
 
-def test_mails_were_sent_and_alerts_raised(house: Haunted) -> None:
-    """Else there would have been nothing to search."""
+def test_mails_were_sent_and_alerts_raised(house: CanaryHome) -> None:
+    """Otherwise there would be nothing to search."""
     house.simulator.faults.add("key-refused")
     house.simulator.faults.add("token-refused")
     assert [house.run("hue", "-v"), house.run("alexa", "-v")] == [2, 2]

@@ -1,4 +1,4 @@
-"""The search for secrets finds them, wherever they lie and however they are spelt."""
+"""The search finds secrets in every place and encoding."""
 
 import sqlite3
 from base64 import b64encode, urlsafe_b64encode
@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.canary_home import Haunted
+from tests.canary_home import CanaryHome
 from tests.home import Home
 from tests.mail_server import MailServer
 from tests.simulator.server import Simulator
 
 CANARY = "Zz-Canary+Bird=of|a \"Värde\" yellow-1234567/890"
-FORMS: list[Callable[[str], str]] = [
+ENCODINGS: list[Callable[[str], str]] = [
     str, lambda text: text[:20], lambda text: text[-20:], quote, lambda text: quote(text, safe=""),
     lambda text: quote(text, safe="").replace("%2F", "%2f"), ascii, lambda text: text.replace("/", "\\/"),
     lambda text: b64encode(text.encode()).decode(), lambda text: b64encode(f"me:{text}".encode()).decode(),
@@ -24,19 +24,19 @@ FORMS: list[Callable[[str], str]] = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("encode", ENCODINGS)
 @pytest.mark.parametrize("place", ["printed", "log", "alert", "database", "long row", "name", "config"])
-def test_what_is_planted_is_found(place: str, form: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_planted_secret_is_found(place: str, encode: Callable[[str], str], tmp_path: Path) -> None:
     with Simulator() as simulator, MailServer() as server:
-        house = Haunted(Home(tmp_path / "home"), simulator, server)
-        house.known.add(CANARY)
+        house = CanaryHome(Home(tmp_path / "home"), simulator, server)
+        house.seen_secrets.add(CANARY)
         assert house.leaks() == []
-        plant(house, place, form(CANARY))
+        plant(house, place, encode(CANARY))
         assert any(repr(CANARY) in leak for leak in house.leaks())
 
 
-def plant(house: Haunted, place: str, text: str) -> None:
-    """Leave a secret somewhere."""
+def plant(house: CanaryHome, place: str, text: str) -> None:
+    """Leave a secret in a place."""
     if place == "printed":
         house.outputs.append(text.encode())
     elif place in ("database", "long row"):

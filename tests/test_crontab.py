@@ -1,4 +1,4 @@
-"""The crontab that is shipped: its lines, and what becomes of them under the real cron daemon."""
+"""The shipped crontab: its lines, and what the real cron daemon makes of them."""
 
 import importlib.util
 import re
@@ -21,7 +21,7 @@ SENSORS = 5
 
 @pytest.fixture(scope="session")
 def cron_house(pytestconfig: pytest.Config) -> Iterator[CronHouse]:
-    """The house that was started early, or one that starts now; it has been lived in for three minutes."""
+    """The house that was started early, or a new one, after three minutes of cron."""
     house = pytestconfig.stash.get(HOUSE, CronHouse())
     try:
         if not house.running:
@@ -42,7 +42,7 @@ def modules() -> list[str]:
     return [match["module"] for match in map(LINE.fullmatch, active_lines()) if match]
 
 
-def test_one_line_is_to_be_edited_and_all_others_start_a_module() -> None:
+def test_one_line_has_to_be_edited_and_all_others_start_a_module() -> None:
     first, *others = active_lines()
     assert first == "HOME_MONITOR=/path/to/home-temperature-monitoring"
     assert len(modules()) == len(others) - 1 and "healthcheck.py" in others[-1]
@@ -66,15 +66,15 @@ def test_the_crontab_command_takes_its_syntax() -> None:
 
 @pytest.mark.slow
 def test_under_cron_every_minute_leaves_one_row_per_sensor(cron_house: CronHouse) -> None:
-    """One of each Hue sensor, and one of the air quality monitor; a fourth minute may just have begun."""
-    told = cron_house.minutes()[:MINUTES]
-    minutes = [datetime.fromisoformat(minute) for minute, *_ in told]
-    assert [tuple(counts) for _, *counts in told] == [(SENSORS, 1)] * MINUTES
+    """One of each Hue sensor, and one of the air quality monitor; a fourth minute may have started."""
+    counted = cron_house.minutes()[:MINUTES]
+    minutes = [datetime.fromisoformat(minute) for minute, *_ in counted]
+    assert [tuple(counts) for _, *counts in counted] == [(SENSORS, 1)] * MINUTES
     assert {(later - earlier).total_seconds() for earlier, later in pairwise(minutes)} == {60}
 
 
 @pytest.mark.slow
 def test_under_cron_a_collector_that_is_well_sends_no_mail(cron_house: CronHouse) -> None:
-    """Only the canary's mails are there, which show that a mail would have been noticed."""
+    """The canary's mails prove that a mail would arrive."""
     assert len(cron_house.canaries()) >= MINUTES
     assert [mail for mail in cron_house.mails() if mail not in cron_house.canaries()] == []

@@ -1,4 +1,4 @@
-"""The demo, run as `make demo` runs it, but from a folder of the test's own."""
+"""The demo, as `make demo` runs it, in a temporary folder."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the remains of an earlier demo lie."""
+    """A folder with the remains of an earlier demo."""
     folder = tmp_path_factory.mktemp("a checkout")
     (folder / DATABASE.parent).mkdir(parents=True)
     (folder / DATABASE).write_text("left over")
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(folder: Path) -> Done:
-    """What the demo printed and how it ended."""
+    """Output and exit code of the demo."""
     return run_demo(folder)
 
 
@@ -67,7 +67,7 @@ def test_what_is_stored_is_what_the_simulated_bridge_sent(demo: Done, folder: Pa
         assert house.truth(device.removeprefix("hue:"), datetime.fromisoformat(measured_at)) == celsius
 
 
-def test_what_is_stored_is_what_the_simulated_cloud_told(demo: Done, folder: Path) -> None:
+def test_what_is_stored_is_what_the_simulated_cloud_sent(demo: Done, folder: Path) -> None:
     house = House()
     columns = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "pm25_ugm3": "pm25",
                "voc_index": "voc"}

@@ -1,7 +1,7 @@
-"""No file with a secret in it is ever open to others, not for an instant, whatever the umask.
+"""No file with a secret in it can be read by others, not for an instant, whatever the umask.
 
-The scripts run as they are, with a watcher beside them in the same process: before and after each call that can change
-a file it notes the content of every file that others may read. So nothing that lasts shorter than a poll is missed.
+The scripts run with a watcher in the same process: before and after each call that can change a file it records the
+content of every file that others may read. Polling would miss what lasts for an instant.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.checkout import CHECKOUT
-from tests.echo_server import Parrot
+from tests.echo_server import EchoServer
 from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 
@@ -55,15 +55,15 @@ else:
 
 
 class Watched:
-    """A home that is watched; `seen` is all that others could ever read in it."""
+    """A watched home."""
 
-    def __init__(self, home: Home, simulator: Simulator, parrot: Parrot) -> None:
-        self.home, self.simulator, self.parrot = home, simulator, parrot
+    def __init__(self, home: Home, simulator: Simulator, echo: EchoServer) -> None:
+        self.home, self.simulator, self.echo = home, simulator, echo
         self.session = home.data / "amazon_aqm.session.json"
         self._evidence = home.folder / "evidence"
         self._evidence.touch()
         home.settings["collectors"]["amazon_aqm"] = {
-            "enabled": True, "base_url": parrot.url, "auth_url": parrot.url}
+            "enabled": True, "base_url": echo.url, "auth_url": echo.url}
         home.point_at(simulator)
         home.write_secrets({"amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
 
@@ -82,10 +82,10 @@ class Watched:
         return process.returncode
 
     def secrets(self) -> set[str]:
-        """Return the secrets that have come up, pairing's code and verifier, keys and tokens among them."""
+        """Return the secrets that have come up, with pairing's code and verifier, keys and tokens."""
         kept = yaml.safe_load(self.home.secrets.read_text(encoding="utf-8"))
         cookies = json.loads(self.session.read_bytes())["session"]["cookies"] if self.session.exists() else {}
-        return {*self.parrot.secrets, *cookies.values(),
+        return {*self.echo.secrets, *cookies.values(),
                 *(value for section in kept.values() for name, value in section.items()
                   if isinstance(value, str) and name in ("api_key", "refresh_token"))}
 
@@ -95,15 +95,15 @@ class Watched:
         return {secret for secret in self.secrets() if secret in seen}
 
     def mode(self, path: Path) -> int:
-        """Return who may do what with a file."""
+        """Return the permissions of a file."""
         return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture
 def watched(home: Home) -> Iterator[Watched]:
-    """A home with both faces, introduced to the cloud, whose way there leads past the parrot."""
-    with Simulator() as simulator, Parrot(simulator.cloud_url) as parrot:
-        yield Watched(home, simulator, parrot)
+    """A home with both sources, whose requests to the cloud pass the echo server."""
+    with Simulator() as simulator, EchoServer(simulator.cloud_url) as echo:
+        yield Watched(home, simulator, echo)
 
 
 @pytest.mark.parametrize("before", [None, "{}", "damaged"])
@@ -119,7 +119,7 @@ def test_cookies_are_for_the_owner_alone(before: str | None, watched: Watched) -
     assert watched.mode(watched.session) == 0o600
 
 
-def test_cookies_that_somebody_opened_to_others_are_closed_again(watched: Watched) -> None:
+def test_cookies_that_others_can_read_are_closed_again(watched: Watched) -> None:
     assert watched.run("collectors.amazon_aqm") == 0
     watched.session.chmod(0o644)
     assert watched.run("collectors.amazon_aqm") == 0
@@ -127,7 +127,7 @@ def test_cookies_that_somebody_opened_to_others_are_closed_again(watched: Watche
 
 
 @pytest.mark.parametrize("before", [None, "", "# mine\nhue:\n  api_key: null\n"])
-def test_what_amazon_gives_us_is_for_the_owner_alone(before: str | None, watched: Watched) -> None:
+def test_amazons_tokens_are_for_the_owner_alone(before: str | None, watched: Watched) -> None:
     watched.home.secrets.unlink()
     if before is not None:
         watched.home.secrets.write_text(before, encoding="utf-8")
@@ -171,7 +171,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_the_watcher_sees_what_is_open_for_an_instant(write: str, watched: Watched, tmp_path: Path) -> None:
+def test_the_watcher_sees_a_file_that_is_open_for_an_instant(write: str, watched: Watched, tmp_path: Path) -> None:
     program = tmp_path / "sloppy.py"
     program.write_text(SLOPPY.format(write=write), encoding="utf-8")
     secret = watched.simulator.alexa.refresh_token

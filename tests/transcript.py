@@ -1,6 +1,6 @@
-"""A new user's first session, for README.md: pairing with a simulated bridge, collecting, naming, looking.
+"""A new user's first session, for README.md: pairing with a simulated bridge, collecting, naming, listing.
 
-`python -m tests.transcript` puts today's into README.md; `tests/test_transcript.py` sees to it that it is still true.
+`python -m tests.transcript` writes it into README.md; tests/test_transcript.py checks that it is up to date.
 """
 
 import os
@@ -22,7 +22,7 @@ from tests.simulator.server import Simulator
 README = CHECKOUT / "README.md"
 BLOCK = re.compile(r"(<!-- A first session, .*? -->\n\n)((?:    .*\n|\n(?=    ))+)")
 COLUMNS = "80"
-NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)  # of the house: so it is as warm in every session
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)  # of the house, which is then as warm in every session
 SESSION = (
     "devices.py pair hue --bridge {bridge}",
     "-m collectors.hue",
@@ -36,7 +36,7 @@ SESSION = (
 
 
 def record(folder: Path) -> str:
-    """Given an empty folder, make a fresh checkout there, live through the session, and return what was seen."""
+    """Run the session in a fresh checkout, made in an empty folder; return what the terminal showed."""
     for name in ROOMS:
         shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
     shutil.copy(CHECKOUT / "devices.py", folder)
@@ -47,45 +47,45 @@ def record(folder: Path) -> str:
         simulator.press_link_button()
         for line in SESSION:
             typed = line.format(bridge=simulator.https_url)
-            sleep(1.001 - time() % 1)  # for the times of cycles are stored in whole seconds
+            sleep(1.001 - time() % 1)  # the times of cycles are stored in whole seconds
             seen.append(f"$ python {typed}\n{_shown(typed, folder, ours | {'COLUMNS': COLUMNS})}")
     return "\n".join(seen).replace(str(folder), "/home/you/monitor")
 
 
-def likened(text: str) -> str:
-    """Return a transcript without what differs from one session to the next: times, ages, the simulator's port."""
+def normalised(text: str) -> str:
+    """Replace what differs between sessions: times, ages, the simulator's port."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "(time)", text)
     text = re.sub(r"  \d s  ", "  (age)  ", text)
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:(port)", text)
 
 
-def told() -> str:
-    """Return the transcript that README.md has."""
+def documented() -> str:
+    """Return the transcript in README.md."""
     match = BLOCK.search(README.read_text(encoding="utf-8"))
     assert match, "README.md has no first session"
     return "".join(line.removeprefix("    ") for line in match[2].splitlines(keepends=True))
 
 
 def _shown(typed: str, folder: Path, environment: Mapping[str, str]) -> str:
-    """Run a command on a terminal to its good end; return what appears there."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([sys.executable, *typed.split()], stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder,
-                          env=environment) as process:
-        os.close(theirs)
+    """Run a command on a terminal; return what it shows there."""
+    controller, terminal = pty.openpty()
+    with subprocess.Popen([sys.executable, *typed.split()], stdin=terminal, stdout=terminal, stderr=terminal,
+                          cwd=folder, env=environment) as process:
+        os.close(terminal)
         content = b""
         while True:
             try:
-                content += os.read(ours, 65536)
-            except OSError:  # what Linux says of a terminal that nobody holds any more
+                content += os.read(controller, 65536)
+            except OSError:  # on Linux, once the terminal is closed
                 break
-    os.close(ours)
+    os.close(controller)
     text = content.decode().replace("\r\n", "\n")
     assert process.returncode == 0, text
     return text
 
 
 def main() -> int:
-    """Put today's session into README.md."""
+    """Write the session into README.md."""
     with tempfile.TemporaryDirectory() as folder:
         lines = record(Path(folder)).splitlines(keepends=True)
     block = "".join(f"    {line}" if line.strip() else line for line in lines)
