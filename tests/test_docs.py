@@ -1,4 +1,4 @@
-"""docs/data.md tells of the database as it is: every table, every column, and queries that find something."""
+"""docs/data.md describes the database as it is: every table, every column, and queries with results."""
 
 import re
 import sqlite3
@@ -17,7 +17,7 @@ COLUMN = re.compile(r"^\| `(\w+)` \| ([A-Z ]+) \| [^|]+ \| [^|]+ \|$", re.MULTIL
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Return a fresh database with a few cycles: a gap of an hour, a battery running low, a failed attempt."""
+    """Return a database with a few cycles: a gap of an hour, a battery running low, a failed attempt."""
     path = tmp_path / "readings.db"
     early, late = (a_reading(at=at(minutes=minutes), location="Kitchen", battery_level=9) for minutes in (0, 60))
     refused = Retry(at=at(), operation="fetch", endpoint="/sensors", attempt=1, delay_seconds=1.0,
@@ -27,14 +27,14 @@ def database(tmp_path: Path) -> Path:
 
 
 def described() -> dict[str, list[tuple[str, str]]]:
-    """Return what the page has under each heading that is a table's name: the columns and their types."""
+    """Return the tables that the page describes, with their columns and types."""
     sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)
     titles = ((section, re.match(r"`(\w+)`\n", section)) for section in sections)
     return {title[1]: COLUMN.findall(section) for section, title in titles if title}
 
 
 def declared(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str]]]:
-    """Return the tables of a database, their columns and the columns' types, as they were created."""
+    """Return the tables of a database, with their columns and types."""
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     return {table: [(name, kind + (" NOT NULL" if required else "")) for _, name, kind, required, *_
                     in connection.execute(f"PRAGMA table_info({table})")] for table, in tables.fetchall()}
@@ -51,7 +51,7 @@ def test_the_page_has_queries_to_copy() -> None:
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: " ".join(query.split())[7:60])
 def test_a_query_of_the_page_finds_something(query: str, database: Path) -> None:
-    """Read-only, for nobody expects an example to change the data."""
+    """Read-only: an example must not change the data."""
     with manager.reading(database) as connection:
         assert connection.execute(query).fetchall()
 

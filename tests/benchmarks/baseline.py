@@ -1,8 +1,8 @@
-"""What a Hue cycle costs beside the predecessor's: `python -m tests.benchmarks.baseline [CYCLES]`.
+"""The cost of a Hue cycle beside the predecessor's: `python -m tests.benchmarks.baseline [CYCLES]`.
 
 Runs `python -m jobs.baseline capture` and `compare` on homes of 3, 10 and 50 sensors, whose bridge answers
-at the pace of a real one (docs/performance.md tells where that comes from), and at twice its speed. Ends with 1 where
-a target is missed at the real one's pace.
+at the pace of a real one (see docs/performance.md), and at twice its speed. Exits with 1 if a target is missed at the
+real pace.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ PACES: dict[str, dict[str, Any]] = {"a bridge's pace": {}, "twice that speed": {
 
 
 def compare(sensors: int, pace: dict[str, Any], cycles: str) -> tuple[int, str]:
-    """Return what `compare` ended with and printed, for so many sensors at a pace."""
+    """Return exit code and output of `compare` for a number of sensors and a pace."""
     with Simulator(sensors=sensors) as simulator, tempfile.TemporaryDirectory(prefix="baseline-") as folder:
         simulator.faults.add("pace", **pace)
         home = Home(Path(folder))
@@ -39,8 +39,8 @@ def main() -> int:
     codes = []
     for name, pace in PACES.items():
         for sensors in SENSORS:
-            code, told = compare(sensors, pace, cycles)
-            print(f"At {name}: {told}")
+            code, output = compare(sensors, pace, cycles)
+            print(f"At {name}: {output}")
             codes.append(code if not pace else 0)
     return max(codes)
 

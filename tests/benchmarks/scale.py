@@ -1,12 +1,12 @@
-"""What ten million stored readings cost whoever comes by: `python -m tests.benchmarks.scale`.
+"""The cost of ten million stored readings: `python -m tests.benchmarks.scale`.
 
-    --readings N   as many as that (10 000 000, nearly ten years of ten sensors; made in three minutes, 3.3 GB)
-    --home FOLDER  make the home there and leave it, or use the one that an earlier run has left
-    --pairs N      as many cycles on either database (15)
+    --readings N   default 10 000 000: nearly ten years of ten sensors, made in three minutes, 3.3 GB
+    --home FOLDER  make the home there and keep it, or use the one of an earlier run
+    --pairs N      cycles on each database (15)
 
-Two homes ask the same simulated bridge by turns, one with all those readings and one with hardly any, so that whatever
-else the machine does hits both alike; what is compared is the median of the pairs. Commands that only people start are
-held against the seconds they may take. Ends with 1 where a bar is missed.
+Two homes alternately ask the same simulated bridge, one with all those readings and one with hardly any, so that other
+load affects both; the medians of the pairs are compared. Interactive commands have limits in seconds. Exits with 1 if a
+limit is exceeded.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 
 SENSORS = 10
-LIKE_NONE = 1.10
-BARS = {
+LARGEST_RATIO = 1.10
+LIMITS = {
     "healthcheck.py --offline": 1.0,
     "devices.py list": 0.5,
     "devices.py gaps --since 7d": 2.0,
@@ -46,7 +46,7 @@ NEWEST_BY_SCANNING = """
 
 
 def spent(command: Sequence[str]) -> tuple[float, float]:
-    """Run a process that has to end with 0 or 1; return the seconds it took, and the processor's."""
+    """Run a process that must exit with 0 or 1; return its wall and processor seconds."""
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=CHECKOUT, env=unmeasured(), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -57,7 +57,7 @@ def spent(command: Sequence[str]) -> tuple[float, float]:
 
 
 def furnish(folder: Path, simulator: Simulator, readings: int) -> Home:
-    """Return the home in a folder, pointed at the bridge; a new one gets so many readings."""
+    """Return the home in a folder, configured for the bridge; a new one gets so many readings."""
     home = Home(folder)
     home.point_at(simulator)
     is_new = not home.database.exists()
@@ -87,7 +87,7 @@ def weigh(database: Path) -> None:
 
 
 def look_up(database: Path) -> None:
-    """Print how long the newest reading of every device takes as the program asks for it, and by a scan."""
+    """Print the time to find every device's newest reading, by the program's look-up and by a scan."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         started = time.perf_counter()
         found = [readings.newest(connection, each) for each in readings.told_of(connection)]
@@ -99,35 +99,35 @@ def look_up(database: Path) -> None:
 
 
 def compare(small: Home, large: Home, pairs: int) -> bool:
-    """Run cycles on both by turns, print how their costs compare, and tell whether they are alike."""
+    """Run cycles on both homes alternately, print the ratio of their costs, return whether it is within the limit."""
     taken = []
     for number in range(pairs):
         small.wait_for_the_next_second()  # two cycles in one second would be one
         commands = [small.command(), large.command()]
-        in_turn = -1 if number % 2 else 1
-        taken.append([spent(each) for each in commands[::in_turn]][::in_turn])
-    wall, processor = (statistics.median(each[1][which] / each[0][which] for each in taken) for which in (0, 1))
-    milliseconds = [statistics.median(each[which][0] for each in taken) * 1000 for which in (0, 1)]
+        order = -1 if number % 2 else 1
+        taken.append([spent(command) for command in commands[::order]][::order])
+    wall, processor = (statistics.median(pair[1][which] / pair[0][which] for pair in taken) for which in (0, 1))
+    milliseconds = [statistics.median(pair[which][0] for pair in taken) * 1000 for which in (0, 1)]
     print(f"hue cycle, with hardly any readings {milliseconds[0]:.0f} ms, with all {milliseconds[1]:.0f} ms: "
-          f"{wall:.2f} times the time, {processor:.2f} times the processor's (medians of {pairs} pairs, "
-          f"bar {LIKE_NONE:.2f}){'' if max(wall, processor) <= LIKE_NONE else ', missed'}")
-    return max(wall, processor) <= LIKE_NONE
+          f"{wall:.2f} times the time, {processor:.2f} times the processor time (medians of {pairs} pairs, "
+          f"limit {LARGEST_RATIO:.2f}){'' if max(wall, processor) <= LARGEST_RATIO else ', missed'}")
+    return max(wall, processor) <= LARGEST_RATIO
 
 
 def ask(home: Home) -> bool:
-    """Run what people start, print how long each takes, and tell whether all keep within their bars."""
+    """Run the interactive commands, print their times, return whether all are within their limits."""
     missed = False
-    for what, bar in BARS.items():
+    for what, limit in LIMITS.items():
         script, *arguments = what.split()
         command = [sys.executable, script, "--config", str(home.config), *arguments]
         seconds = statistics.median(spent(command)[0] for _ in range(RUNS))
-        missed |= seconds > bar
-        print(f"{what:<28} {seconds:.2f} s (median of {RUNS}, bar {bar:.1f}){', missed' if seconds > bar else ''}")
+        missed |= seconds > limit
+        print(f"{what:<28} {seconds:.2f} s (median of {RUNS}, limit {limit:.1f}){', missed' if seconds > limit else ''}")
     return not missed
 
 
 def main() -> int:
-    """Make or take the homes, measure, print."""
+    """Make or reuse the homes, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--readings", type=int, default=10_000_000)
     parser.add_argument("--home", type=Path)

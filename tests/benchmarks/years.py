@@ -1,11 +1,10 @@
 """Years of stored readings, made in minutes: `years.fill(database, readings)`.
 
-The program itself has made the database before, and stored one cycle in it: the schema, the registry and the form of
-each row are its own. What is added is that cycle, over and over, at each five minutes of the past up to its own moment,
-in the order of time, as cron would have had it stored: so the indexes grow as they do in a house. Values change with
-the time of day. The record of cycles reaches back as far as the program keeps it.
+The program has made the database and stored one cycle in it, so schema, registry and rows are real. That cycle is
+repeated for every five minutes of the past, in the order of time, as cron would have stored it, so the indexes grow as
+they do in a house. Values change with the time of day. Cycles reach back as far as the program keeps them.
 
-Nothing is synced and nothing could be rolled back while it works, for nobody would miss such a database.
+Nothing is synced, and nothing can be rolled back: such a database is easily made again.
 """
 
 import math
@@ -27,7 +26,7 @@ FAST = ("locking_mode = EXCLUSIVE", "journal_mode = OFF", "synchronous = OFF", "
 
 
 def fill(database: Path, readings: int) -> None:
-    """Make so many readings of the one cycle that a database holds, the last of them as old as that one."""
+    """Multiply the only cycle of a database to so many readings, of which it stays the newest."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         for pragma in FAST:
             connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -46,9 +45,9 @@ def _multiply(connection: sqlite3.Connection, readings: int) -> None:
         with connection:
             connection.execute("BEGIN")
             connection.executemany(query, _rows(rows, columns, last, count, numbers))
-    _remember(connection, last, min(count, KEPT // INTERVAL))
-    begun = format_time(last - (count - 1) * INTERVAL)
-    connection.execute("UPDATE device_registry SET first_seen = ?", (begun,))
+    _fill_cycles(connection, last, min(count, KEPT // INTERVAL))
+    first_seen = format_time(last - (count - 1) * INTERVAL)
+    connection.execute("UPDATE device_registry SET first_seen = ?", (first_seen,))
 
 
 def _rows(rows: list[dict[str, Any]], columns: list[str], last: datetime, count: int,
@@ -62,14 +61,14 @@ def _rows(rows: list[dict[str, Any]], columns: list[str], last: datetime, count:
         text, wave = format_time(last - (count - 1 - number) * INTERVAL), waves[number % A_DAY]
         for place, template in enumerate(templates):
             row = template.copy()
-            for each in changing:
-                row[each] = text
+            for column in changing:
+                row[column] = text
             row[at["temperature_raw"]] = row[at["temperature_celsius"]] = round(20 + place / 10 + wave, 2)
             yield tuple(row)
 
 
-def _remember(connection: sqlite3.Connection, last: datetime, count: int) -> None:
-    """Make so many cycles, up to the one that is on record."""
+def _fill_cycles(connection: sqlite3.Connection, last: datetime, count: int) -> None:
+    """Multiply the only cycle on record."""
     columns, rows = _table(connection, "collection_cycles")
     at = columns.index("started_at")
     values = [rows[0][name] for name in columns]
@@ -82,7 +81,7 @@ def _remember(connection: sqlite3.Connection, last: datetime, count: int) -> Non
 
 
 def _table(connection: sqlite3.Connection, table: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the columns, but for the one that SQLite counts, and the rows."""
+    """Return the columns without `id`, and the rows."""
     cursor = connection.execute(f"SELECT * FROM {table} ORDER BY id")
     names = [name for name, *_ in cursor.description]
     return names[1:], [dict(zip(names, row)) for row in cursor.fetchall()]
