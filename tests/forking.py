@@ -19,6 +19,7 @@ import config
 import health
 import jobs
 import notifiers
+import publishers
 import runtime
 import storage
 from jobs import collect
@@ -51,7 +52,8 @@ class Forked:
 @cache
 def prepare() -> None:
     """Start the process that the runs are forked from, with all their imports, and without coverage."""
-    modules = [module.name for package in (cli, collectors, config, health, jobs, notifiers, runtime, storage)
+    packages = (cli, collectors, config, health, jobs, notifiers, publishers, runtime, storage)
+    modules = [module.name for package in packages
                for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
     FORKING.set_forkserver_preload([
         __name__, "tests.faults.forked", "requests", "yaml", "encodings.idna",

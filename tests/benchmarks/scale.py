@@ -99,7 +99,7 @@ def look_up(database: Path) -> None:
 
 
 def compare(small: Home, large: Home, pairs: int) -> bool:
-    """Run cycles on both homes alternately, print the ratio of their costs, return whether it is within the limit."""
+    """Run cycles on both homes alternately, print the ratio, return whether it is within the limit."""
     taken = []
     for number in range(pairs):
         small.wait_for_the_next_second()  # two cycles in one second would be one
