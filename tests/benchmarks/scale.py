@@ -122,7 +122,8 @@ def ask(home: Home) -> bool:
         command = [sys.executable, script, "--config", str(home.config), *arguments]
         seconds = statistics.median(spent(command)[0] for _ in range(RUNS))
         missed |= seconds > limit
-        print(f"{what:<28} {seconds:.2f} s (median of {RUNS}, limit {limit:.1f}){', missed' if seconds > limit else ''}")
+        verdict = ", missed" if seconds > limit else ""
+        print(f"{what:<28} {seconds:.2f} s (median of {RUNS}, limit {limit:.1f}){verdict}")
     return not missed
 
 
