@@ -119,13 +119,6 @@ def test_cookies_are_for_the_owner_alone(before: str | None, watched: Watched) -
     assert watched.mode(watched.session) == 0o600
 
 
-def test_cookies_that_others_can_read_are_closed_again(watched: Watched) -> None:
-    assert watched.run("collectors.amazon_aqm") == 0
-    watched.session.chmod(0o644)
-    assert watched.run("collectors.amazon_aqm") == 0
-    assert watched.mode(watched.session) == 0o600
-
-
 @pytest.mark.parametrize("before", [None, "", "# mine\nhue:\n  api_key: null\n"])
 def test_amazons_tokens_are_for_the_owner_alone(before: str | None, watched: Watched) -> None:
     watched.home.secrets.unlink()
@@ -161,9 +154,7 @@ path = os.path.join(folder, "config", "new")
 os.chmod(path, 0o600)
 """
 WRITES = {
-    "closed late": "file = open(path, 'w')\nfile.write(secret)\nfile.close()",
     "in a with block": "with open(path, 'w') as file:\n    file.write(secret)",
-    "by pathlib": "import pathlib\npathlib.Path(path).write_text(secret)",
     "raw": "file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o640)\nos.write(file, secret.encode())\nos.close(file)",
     "in a temporary file": "import tempfile\nbeside = tempfile.gettempdir() + '/beside'\n"
                            "open(beside, 'w').write(secret)\nos.chmod(beside, 0o600)\nos.replace(beside, path)",

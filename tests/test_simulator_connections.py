@@ -48,14 +48,6 @@ def test_a_restarted_bridge_is_the_same_bridge(simulator: Simulator) -> None:
     assert identities[0] == identities[1] and not set(identities[0]) & set(identities[2])
 
 
-def test_a_silent_handshake_connects_and_sends_nothing(simulator: Simulator) -> None:
-    simulator.faults.add("silent-handshake", times=1)
-    with socket.create_connection(("127.0.0.1", port(simulator.https_url)), timeout=0.2) as client:
-        with pytest.raises(TimeoutError):
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(client, server_hostname="any")
-    assert shake_hands(simulator.https_url, simulator.ca_file, simulator.bridge_id)
-
-
 def test_a_bridge_that_moved_refuses_at_the_old_address_and_is_discovered_at_the_new(simulator: Simulator) -> None:
     before, discovery_url = (simulator.http_url, simulator.https_url), simulator.discovery_url
     simulator.move()

@@ -66,8 +66,3 @@ def test_the_report_is_made_of_the_phases_results(hour: Account, tmp_path: Path)
     page = (tmp_path / "soak.md").read_text(encoding="utf-8")
     assert f"| **stored** | {hour.counts['stored']} |" in page and "- the moon fell down" in page
     assert "python -m tests.soak day --seed 7" in page and "network away: each connection" in page
-
-
-def test_nothing_is_reported_where_nothing_was_run(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="python -m tests.soak day"):
-        report.write(tmp_path, tmp_path / "soak.md")

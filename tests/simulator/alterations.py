@@ -64,9 +64,17 @@ def _shift(entry: Entry, offset: timedelta) -> None:
         entry["state"]["lastupdated"] = format_time(datetime.fromisoformat(shown) + offset)
 
 
-def _restarted(context: _Context) -> None:
-    for entry in context.entries():
-        _forget(entry)
+def _for_each_entry(alter_entry: Callable[[Entry], object]) -> Callable[[_Context], None]:
+    """Return an alteration that changes every chosen entry alike."""
+    def alteration(context: _Context) -> None:
+        for entry in context.entries():
+            alter_entry(entry)
+    return alteration
+
+
+def _add_milliseconds(entry: Entry) -> None:
+    if entry["state"]["lastupdated"] != "none":
+        entry["state"]["lastupdated"] += ".123Z"
 
 
 def _off(context: _Context) -> None:
@@ -74,11 +82,6 @@ def _off(context: _Context) -> None:
         entry["config"]["on"] = False
         if not context.option("frozen"):
             _forget(entry)
-
-
-def _unreachable(context: _Context) -> None:
-    for entry in context.entries():
-        entry["config"]["reachable"] = False
 
 
 def _stale(context: _Context) -> None:
@@ -89,25 +92,9 @@ def _stale(context: _Context) -> None:
         entry["state"] = measure(context.house, sensor, QUANTITIES[entry["type"]], frozen)
 
 
-def _battery_null(context: _Context) -> None:
-    for entry in context.entries():
-        entry["config"]["battery"] = None
-
-
-def _uniqueid_missing(context: _Context) -> None:
-    for entry in context.entries():
-        del entry["uniqueid"]
-
-
 def _move_clock(context: _Context) -> None:
     for entry in context.entries():
         _shift(entry, timedelta(seconds=context.option("seconds")))
-
-
-def _milliseconds(context: _Context) -> None:
-    for entry in context.entries():
-        if entry["state"]["lastupdated"] != "none":
-            entry["state"]["lastupdated"] += ".123Z"
 
 
 def _state(context: _Context) -> None:
@@ -144,8 +131,18 @@ def _gone(context: _Context) -> None:
 
 
 ALTERATIONS: dict[str, Callable[[_Context], None]] = {
-    "stale": _stale, "re-paired": _repaired, "presence-deleted": _presence_deleted, "gone": _gone, "off": _off,
-    "restarted": _restarted, "unreachable": _unreachable, "battery-null": _battery_null, "clock": _move_clock,
-    "future": _move_clock, "milliseconds": _milliseconds, "state": _state, "renamed": _renamed,
-    "uniqueid-missing": _uniqueid_missing,
+    "stale": _stale,
+    "re-paired": _repaired,
+    "presence-deleted": _presence_deleted,
+    "gone": _gone,
+    "off": _off,
+    "restarted": _for_each_entry(_forget),
+    "unreachable": _for_each_entry(lambda entry: entry["config"].update(reachable=False)),
+    "battery-null": _for_each_entry(lambda entry: entry["config"].update(battery=None)),
+    "clock": _move_clock,
+    "future": _move_clock,
+    "milliseconds": _for_each_entry(_add_milliseconds),
+    "state": _state,
+    "renamed": _renamed,
+    "uniqueid-missing": _for_each_entry(lambda entry: entry.pop("uniqueid")),
 }
