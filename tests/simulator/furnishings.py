@@ -29,4 +29,4 @@ def furnish(house: House, owner: str) -> dict[str, dict[str, Any]]:
 
 def _entry(name: str, owner: str, size: int) -> dict[str, Any]:
     return {"name": name, "owner": owner, "created": "2024-12-24T17:01:10", "status": "enabled",
-            "details": [DETAIL] * round((size - 160) / DETAIL_BYTES)}
+            "details": [DETAIL] * round((size - 145) / DETAIL_BYTES)}
