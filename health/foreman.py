@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from health.crew import STORAGE, Crew, confine, end_by
-from runtime import startup
 from runtime.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -48,8 +47,7 @@ class Foreman:
     def _prepare(self) -> "Findings":
         """Read what the human wrote, and plan what is to be asked."""
         yield "reading config.yaml and secrets.yaml"
-        with startup.sparing():
-            import config
+        import config
         from health import plan as checkup
         from runtime.redaction import Redactor
         modules, faults = self._import_collectors()

@@ -9,7 +9,9 @@ Exit codes: 0 all is well (also: disabled, or another run of the same collector 
 next cycle may mend · 2 a human is needed · 130 and 143 interrupted by SIGINT and SIGTERM, with nothing half-stored.
 """
 
+import argparse
 import gc
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -20,18 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import collectors
-from runtime import startup
-
-with startup.sparing(["traceback"]):
-    import argparse
-    import logging
-
-    import config
-
+import config
 from jobs import alerts, cooldown
 from jobs.persist import Store
 from jobs.report import Manner, Report, Result
 from runtime import log as log_file
+from runtime import startup
 from runtime.deadline import Deadline, Stopwatch, Tally
 from runtime.errors import (
     Busy,
@@ -66,7 +62,7 @@ STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorru
 def main(collector: Any) -> NoReturn:
     """Run one cycle as all that this process is for."""
     gc.disable()  # nothing lives long enough here for it to find anything
-    startup.leave(run(collector))
+    startup.exit_fast(run(collector))
 
 
 @interruptible()

@@ -9,15 +9,14 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from runtime import startup
 
-with startup.sparing(["importlib.metadata"], without=["charset_normalizer", "chardet"]):
-    from email.utils import parsedate_to_datetime
-    from http.cookiejar import DefaultCookiePolicy
-    from urllib.parse import urlsplit
-
+with startup.skip_imports():
     import requests
 
 from runtime.deadline import Deadline, Tally, time_limit
