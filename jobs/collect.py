@@ -161,7 +161,7 @@ class _Run:
                     alert_files.clear(data / self.alert[0])
             return 0
         log_file.set_up(None if looks_only else self.configuration.logging, self.name, self.report.mask,
-                        retry=partial(self.retry, deadline=self.end.earlier(STORING_SECONDS)),
+                        retry=self.retry.using(deadline=self.end.earlier(STORING_SECONDS)),
                         stderr=options.verbose)
         for warning in self.warnings:
             self.report.warn(warning)
@@ -254,7 +254,7 @@ class _Run:
         if error is not None:
             return self._harvest(error), error
         from runtime.http_client import HttpClient
-        with HttpClient(self.end.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry),
+        with HttpClient(self.end.earlier(STORING_SECONDS), self.retry.using(listener=self.report.retry),
                      self.report.mask.learn) as http:
             self.tally = http.tally
             error = self._drain(http)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import config
 from jobs.report import Report, Result
@@ -19,6 +18,7 @@ from runtime import files
 from runtime.deadline import Deadline
 from runtime.errors import Busy, StorageError, Unusable, describe
 from runtime.formats import format_time, pluralize
+from runtime.retry import RetryPolicy
 from storage import lost_database, manager, spool
 from storage.reading import Cycle
 from storage.registry import Device
@@ -33,7 +33,7 @@ HALF = 0.5
 class Store:
     """The spool and the database of one run, and its deadline for both."""
 
-    def __init__(self, configuration: config.Configuration, retry: "partial[Any]", deadline: Deadline, report: Report,
+    def __init__(self, configuration: config.Configuration, retry: RetryPolicy, deadline: Deadline, report: Report,
                  progress: Callable[[str, int, int], None]) -> None:
         self.has_kept = False
         self._settings, self._folder = configuration.storage, configuration.data

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from runtime import startup
@@ -22,6 +22,7 @@ with startup.skip_imports():
 from runtime.deadline import Deadline, Tally, time_limit
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled, WebPage
 from runtime.formats import one_line
+from runtime.retry import RetryPolicy
 from runtime.tls import PrivateTrust, Trust, chain, tls_error
 
 MAX_BODY_BYTES = 8_000_000
@@ -31,8 +32,6 @@ CLOCK_AND_AUTHORITIES = "check this machine's clock and its certificate authorit
 LONGEST_INTEGER = 30  # digits; longer ones are nobody's measurement, and Python refuses those above 4300
 USER_AGENT = "home-temperature-monitoring"
 TRANSIENT_STATUSES = (408, 425)
-
-Retry = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]
 
 
 class JsonResponse(NamedTuple):
@@ -81,7 +80,7 @@ class HttpClient:
     gives them as a header; those that a server sets are dropped.
     """
 
-    def __init__(self, deadline: Deadline, retry: Retry,
+    def __init__(self, deadline: Deadline, retry: RetryPolicy,
                  learn_secrets: Callable[[Iterable[str]], None] = lambda _values: None) -> None:
         self.tally = Tally()
         self.learn_secrets = learn_secrets
@@ -102,8 +101,7 @@ class HttpClient:
         deadline = Deadline(self._deadline.remaining() * request.share)
         retry = self._retry(on=request.retry_on, operation=request.operation, endpoint=request.endpoint,
                             deadline=deadline)
-        answer: JsonResponse = retry(self._attempt)(request, deadline)
-        return answer
+        return retry(self._attempt)(request, deadline)
 
     def _attempt(self, request: Request, deadline: Deadline) -> JsonResponse:
         seconds = min(request.timeout_seconds, deadline.remaining())

@@ -8,33 +8,20 @@ Nothing here ever raises into the program, and about its own trouble it says one
 """
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from runtime.log.line import Line
 from runtime.log.rotating import RotatingLog
 from runtime.redaction import Redactor, escaped
+from runtime.retry import RetryPolicy
 
-__all__ = ["LogSettings", "Redactor", "RotatingLog", "escaped", "set_up", "shut_down", "troubled"]
+if TYPE_CHECKING:
+    import config
 
-
-class LogSettings(Protocol):
-    """The section `logging` of config.yaml."""
-
-    @property
-    def level(self) -> str: ...
-    @property
-    def log_file_path(self) -> Path: ...
-    @property
-    def max_bytes(self) -> int: ...
-    @property
-    def backup_count(self) -> int: ...
-    @property
-    def min_free_mb(self) -> int: ...
+__all__ = ["Redactor", "RotatingLog", "escaped", "set_up", "shut_down", "troubled"]
 
 
-def set_up(settings: LogSettings | None, collector: str, mask: Redactor, *, retry: Callable[..., Any] | None = None,
+def set_up(settings: "config.Logging | None", collector: str, mask: Redactor, *, retry: RetryPolicy | None = None,
            stderr: bool = False) -> RotatingLog | None:
     """Send log records to the file from the settings' level on, and all of them to stderr too if asked for.
 

@@ -15,10 +15,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from runtime import files
 from runtime.log.line import Line
+from runtime.retry import RetryPolicy
 
 SHORT = 256  # bytes; longer lines are written one at a time
 MARGIN = 65_536  # bytes that a file leaves free for the short lines that others write at this very moment
@@ -46,7 +46,7 @@ class RotatingLog(logging.Handler):
     """
 
     def __init__(self, path: Path, line: Line, *, max_bytes: int, backup_count: int, min_free_mb: int,
-                 retry: Callable[..., Any] | None = None) -> None:
+                 retry: RetryPolicy | None = None) -> None:
         super().__init__()
         self.setFormatter(line)
         self._path, self._line = os.path.abspath(path), line
@@ -57,7 +57,7 @@ class RotatingLog(logging.Handler):
         self.trouble: str | None = None  # the first of the log's own, told on stderr at its end
         self._append_alone: Callable[[bytes], None] = self._append_locked
         if retry:
-            self._append_alone = retry(on=RotationRefused, operation="log rotation", listener=None)(self._append_locked)
+            self._append_alone = retry(on=RotationRefused, operation="log rotation")(self._append_locked)
         try:
             self._size()
         except (OSError, ValueError) as error:
