@@ -28,7 +28,7 @@ from jobs.persist import Store
 from jobs.report import Manner, Report, Result
 from runtime import log as log_file
 from runtime import startup
-from runtime.deadline import Deadline, Stopwatch, Tally
+from runtime.deadline import Deadline, Stopwatch, Tally, Watchdog, watching
 from runtime.errors import (
     Busy,
     CannotReach,
@@ -44,7 +44,6 @@ from runtime.files import locked
 from runtime.log import Redactor
 from runtime.retry import retry_policy
 from runtime.signals import interruptible
-from runtime.watchdog import Watchdog, watching
 from storage import alert_files
 from storage.reading import Cycle, Reading, Sighting, masked
 from storage.state import State
