@@ -158,16 +158,16 @@ class RotatingLog(logging.Handler):
 
     def _rename(self) -> None:
         oldest = self._backup_count
-        while os.path.isfile(self._name(oldest + 1)):  # a larger backup_count was configured before
-            os.unlink(self._name(oldest + 1))
+        while os.path.isfile(self._numbered(oldest + 1)):  # a larger backup_count was configured before
+            os.unlink(self._numbered(oldest + 1))
             oldest += 1
         if not self._backup_count:
             os.unlink(self._path)
         for number in range(self._backup_count, 0, -1):
             with contextlib.suppress(FileNotFoundError):
-                os.replace(self._name(number - 1), self._name(number))
+                os.replace(self._numbered(number - 1), self._numbered(number))
 
-    def _name(self, number: int) -> str:
+    def _numbered(self, number: int) -> str:
         return f"{self._path}.{number}" if number else self._path
 
     @contextlib.contextmanager
