@@ -1,7 +1,6 @@
-"""Durations, deadlines and what enforces them: what a run costs, and how one that hangs is ended.
+"""Durations, deadlines, and what ends a run that hangs.
 
-All durations come from the monotonic clock, so that a step of the wall clock never makes one negative. Nothing here
-knows the date.
+All durations come from the monotonic clock, so that a step of the wall clock never makes one negative.
 """
 
 import faulthandler
@@ -27,7 +26,6 @@ class Stopwatch:
         self.started = time.monotonic()
 
     def elapsed_ms(self) -> float:
-        """Return the milliseconds since the start."""
         return (time.monotonic() - self.started) * 1000
 
 
@@ -39,17 +37,17 @@ class Deadline:
 
     @classmethod
     def since_start(cls, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds after this process started."""
+        """Count from the start of this process."""
         return cls(seconds - _process_age())
 
     @classmethod
     def at(cls, moment: float) -> "Deadline":
-        """Return the deadline whose `moment` another process has sent."""
+        """Return the deadline of another process."""
         return cls(0, _end=moment)
 
     @property
     def moment(self) -> float:
-        """The reading of the monotonic clock, which all processes of the machine share."""
+        """The monotonic clock's value, which all processes share."""
         return self._end
 
     def remaining(self) -> float:
@@ -57,7 +55,6 @@ class Deadline:
         return self._end - time.monotonic()
 
     def earlier(self, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds before this one."""
         return Deadline.at(self._end - seconds)
 
 
@@ -73,7 +70,7 @@ def _process_age() -> float:
 
 
 class Tally:
-    """What one cycle fetched: requests made, body bytes as received over the wire, milliseconds spent."""
+    """What one cycle fetched; bytes as received over the wire."""
 
     requests = 0
     payload_bytes = 0
@@ -82,7 +79,6 @@ class Tally:
 
     @contextmanager
     def fetching(self) -> Iterator[None]:
-        """Count one request and its time, however it ends."""
         started = time.monotonic()
         self.requests += 1
         try:
@@ -93,11 +89,11 @@ class Tally:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the body after that many seconds, whatever it waits for; at once for zero or less.
+    """Raise TimeoutError in the body after that many seconds, whatever it waits for.
 
     requests and smtplib have a time-out per read, which a server that sends one byte a second never exceeds. The alarm
     repeats ten times a second in case a clean-up swallows it, and is ignored once the body is done. Only the main thread
-    can be interrupted; elsewhere nothing happens. An inner limit ends the outer one.
+    can be interrupted; in others there is no limit. An inner limit ends the outer one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -123,11 +119,11 @@ def time_limit(seconds: float) -> Iterator[None]:
 class Watchdog:
     """Ends a run that hangs where no alarm reaches it: in a name look-up, on a dead network disk, in C code.
 
-    The C library's name look-up goes on for as long as it likes (measured: 10 s with one silent name server, longer
-    with three). After `seconds` a thread calls `rescue` and ends the process with exit code `code`; a second thread
-    ends it when the rescue takes too long; and where no thread runs, because C code keeps the interpreter's lock,
-    `faulthandler` does. That comes last: it reads the frames of all threads without the lock, and crashes now and then
-    where one of them is at work. All three are started at once, for later there may be no more threads to be had.
+    The C library's name look-up cannot be interrupted (measured: 10 s with one silent name server, longer with three).
+    After `seconds` a thread calls `rescue` and ends the process with exit code `code`; a second thread ends it if the
+    rescue takes too long. If C code keeps the interpreter's lock, so that no thread runs, `faulthandler` ends it: last,
+    because it reads frames without the lock, and crashes now and then if one is changing. All three start at once:
+    later there may be no more threads.
     """
 
     def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:
@@ -141,7 +137,6 @@ class Watchdog:
                 timer.start()
 
     def stand_down(self) -> None:
-        """Let the run take as long as it needs."""
         for timer in self._timers:
             timer.cancel()
         faulthandler.cancel_dump_traceback_later()
@@ -153,7 +148,7 @@ class Watchdog:
             os._exit(self.code)
 
     def _give_up(self) -> None:
-        """Print where all threads are, and end the process. They stand still: this keeps the interpreter's lock."""
+        """Print where all threads are. They stand still: this one keeps the interpreter's lock."""
         try:
             faulthandler.dump_traceback(STDERR)
         finally:
@@ -162,7 +157,6 @@ class Watchdog:
 
 @contextmanager
 def watching(seconds: float, rescue: Callable[[], None]) -> Iterator[Watchdog]:
-    """Watch over the block, which has that many seconds."""
     watchdog = Watchdog(max(seconds, 0.1), rescue)
     try:
         yield watchdog

@@ -1,7 +1,7 @@
-"""Small files beside the database: replaced as a whole, locked so that one process writes, explained when refused.
+"""Small files beside the database: atomic writes, locks, and permissions.
 
-It never opens the database, its -wal or its -shm: closing any handle on them drops the locks that SQLite holds in the
-same process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+Never the database itself, its -wal or its -shm: closing any handle on them drops the locks that SQLite holds in the same
+process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 """
 
 import errno
@@ -22,10 +22,9 @@ FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTD
 
 
 def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
-    """Replace the file by `text` (UTF-8): readers see the old or the new one, also after a power cut.
+    """Replace a file: readers see the old or the new one, also after a power cut.
 
-    Its permissions never exceed `mode`, whatever the umask or the old file's; a link stays, its target is replaced.
-    Raise OSError on failure; the old file is then intact.
+    Its permissions never exceed `mode`; a link stays, its target is replaced. Raise OSError, the old file being intact.
     """
     target, content = Path(os.path.realpath(path)), text.encode("utf-8") if isinstance(text, str) else text
     beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
@@ -63,8 +62,8 @@ def sync(path: Path) -> None:
 def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
     """Hold the lock file while the block runs; the kernel frees it when the process dies.
 
-    Folder and file are created if missing. Raise Busy if another process still holds it after `wait_seconds` (0 tries
-    once), Unusable or Unavailable if the file cannot be opened.
+    Raise Busy if another process still holds it after `wait_seconds` (0 tries once), Unusable or Unavailable if the file
+    cannot be opened.
     """
     descriptor = _open(path)
     try:
@@ -120,15 +119,11 @@ def translate(error: OSError, path: Path) -> StorageError:
 
 
 def owned_by_other(folder: Path) -> bool:
-    """Return whether we are root and the folder belongs to another account."""
     return os.geteuid() == 0 and os.path.isdir(folder) and folder.stat().st_uid != 0
 
 
 def drop_to_owner(folder: Path) -> None:
-    """If we are root, become the folder's owner: files owned by root would lock out the account that cron uses.
-
-    Do nothing for other accounts, or if the folder is root's or missing.
-    """
+    """If we are root, become the folder's owner: files owned by root would lock out the account that cron uses."""
     if owned_by_other(folder):
         status = folder.stat()
         os.setgroups([])
@@ -150,18 +145,15 @@ def permitted(path: Path) -> bool:
 
 
 def chown_folder_command(folder: Path) -> str:
-    """Return the command that lets the present account create files in a folder."""
     quoted = shlex.quote(str(folder))
     return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}"
 
 
 def make_room(folder: Path) -> str:
-    """Return the remedy for a full disk."""
     return f"delete what is not needed; the largest files come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"
 
 
 def chown_file_command(path: Path) -> str:
-    """Return the command that lets the present account write the file and those beside it, or their folder."""
     if is_closed(path.parent):
         return chown_folder_command(path.parent)
     names = f"{shlex.quote(str(path))}*"

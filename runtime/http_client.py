@@ -78,8 +78,7 @@ class Request(NamedTuple):
 class HttpClient:
     """All HTTP of one run, within its deadline.
 
-    `tally` counts what it cost, `learn_secrets` takes texts to redact from now on. Cookies are sent only as a header that
-    a caller gives; those that a server sets are dropped.
+    `learn_secrets` takes texts to redact from now on. Cookies that a server sets are dropped.
     """
 
     def __init__(self, deadline: Deadline, retry: RetryPolicy,
@@ -130,7 +129,6 @@ class HttpClient:
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding, **(request.headers or {})})
 
     def _mount(self, origin: str, trust: "Trust") -> None:
-        """Check connections to an origin by this trust alone."""
         from runtime.tls import PrivateTrust
         present = self._requests.adapters.get(origin)
         if isinstance(present, PrivateTrust):
@@ -152,7 +150,6 @@ class HttpClient:
 
 
 def _judge(request: Request, content: bytes, date: str | None) -> JsonResponse:
-    """Parse the answer and run the request's checks on it."""
     try:
         answer = JsonResponse(_parse(content, request.host), _date(date))
     except WebPage as error:
@@ -204,7 +201,7 @@ def _redirect_remedy(location: str) -> str:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds that a Retry-After header asks for; a date in it counts from the answer's Date header."""
+    """Return the seconds in a Retry-After header; a date counts from the answer's Date header."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])

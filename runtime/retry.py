@@ -1,8 +1,7 @@
 """The retry decorator behind every network request, database write and log rotation.
 
-It does not log, does not read the clock, and knows no error by name: `on` says exactly what is transient, a listener
-gets each failed attempt, and the last exception passes through unwrapped. Nothing decorated may call anything else that
-is decorated: two layers of retries multiply.
+It does not log and knows no error by name: a listener gets each failed attempt, the last exception passes through
+unwrapped. Nothing decorated may call anything else decorated: two layers of retries multiply.
 """
 
 import time
@@ -26,9 +25,9 @@ Errors = type[Exception] | tuple[type[Exception], ...]
 class Attempt(NamedTuple):
     """One failed attempt, or the recovery from earlier ones.
 
-    `attempt` counts from 1, `delay_seconds` is the wait that follows, `elapsed_seconds` runs from the start of the
-    first attempt, `at_seconds` is the monotonic clock. `outcome` is `retrying`, `recovered` (the attempt that
-    succeeded; `exception` is the one before it) or `exhausted`.
+    `attempt` counts from 1, `delay_seconds` is the wait that follows, `elapsed_seconds` starts with the first attempt,
+    `at_seconds` is the monotonic clock. `outcome` is `retrying`, `exhausted` or `recovered` (`exception` is then the
+    last failure).
     """
 
     operation: str
@@ -42,12 +41,10 @@ class Attempt(NamedTuple):
 
     @property
     def error_type(self) -> str:
-        """The name of the exception's class."""
         return type(self.exception).__name__
 
     @property
     def error(self) -> str:
-        """The exception's message."""
         return str(self.exception)
 
 
@@ -55,9 +52,9 @@ Listener = Callable[[Attempt], None]
 
 
 class RetryPolicy:
-    """How often to try and how long to wait, in seconds; called with what is transient, it returns the decorator.
+    """How often to try and how long to wait, in seconds. Called, it returns the decorator (see `retry_with_backoff`).
 
-    `jitter` spreads each wait by that fraction to either side. Raise ValueError for values out of range.
+    Raise ValueError for values out of range.
     """
 
     def __init__(self, max_attempts: int = 3, base_delay: float = 1.0, multiplier: float = 2.0,
@@ -71,14 +68,13 @@ class RetryPolicy:
         self._listener: Listener | None = None
 
     def using(self, *, deadline: "Deadline | None" = None, listener: Listener | None = None) -> "RetryPolicy":
-        """Return the same policy with defaults for the calls that name no deadline or listener."""
+        """Return the same policy with a default deadline and listener."""
         policy = copy(self)
         policy._deadline, policy._listener = deadline or self._deadline, listener or self._listener
         return policy
 
     def __call__(self, *, on: Errors, operation: str = "", endpoint: str = "", deadline: "Deadline | None" = None,
                  listener: Listener | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
-        """Return the decorator; see `retry_with_backoff`."""
         deadline, report = deadline or self._deadline, partial(_report, listener or self._listener, operation, endpoint)
 
         def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -118,7 +114,6 @@ class RetryPolicy:
 
 
 def retry_policy(settings: "config.Retry") -> RetryPolicy:
-    """Return the configured policy, the same one for everything."""
     return RetryPolicy(settings.max_attempts, settings.base_delay_seconds, settings.multiplier,
                        settings.max_delay_seconds, settings.jitter)
 
@@ -137,11 +132,11 @@ def retry_with_backoff(
     sleep: Callable[[float], None] | None = None,
     listener: Listener | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Given what is transient, call the decorated function again after 1 s, 2 s, 4 s, ... while it raises just that.
+    """Call the decorated function again after 1 s, 2 s, 4 s, ... while it raises one of the errors in `on`.
 
-    Everything else passes through at once, and so does the last exception. A wait that would pass the deadline is not
-    started. An exception may carry `retry_after` (seconds): the wait is then the longer of the two. Raise ValueError
-    for values out of range, TypeError for a generator or coroutine function: its errors come long after the call.
+    A wait that would pass the deadline is not started. An exception may have `retry_after` (seconds): the wait is then
+    the longer of the two. `jitter` spreads each wait by that fraction to either side. Raise ValueError for values out
+    of range, TypeError for a generator or coroutine function: its errors come long after the call.
     """
     policy = RetryPolicy(max_attempts, base_delay, multiplier, max_delay, jitter, sleep)
     return policy(on=on, operation=operation, endpoint=endpoint, deadline=deadline, listener=listener)

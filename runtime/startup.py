@@ -1,7 +1,4 @@
-"""Starts and ends a short process cheaply: two imports that requests does without, and an exit without clean-up.
-
-docs/performance.md says what each saves. Nothing else of the standard library or of a package is replaced.
-"""
+"""Saves a short process two imports and the clean-up at its exit (docs/performance.md)."""
 
 import importlib
 import os
@@ -17,10 +14,9 @@ DETECTORS = ("charset_normalizer", "chardet")
 
 
 class _LazyMetadata(ModuleType):
-    """Stands in for importlib.metadata, which it imports once `version` is called, or at once for any other name."""
+    """Stands in for importlib.metadata until `version` is called, or another name is used."""
 
     def version(self, package: str) -> str:
-        """Return the version of an installed package."""
         return str(_metadata().version(package))
 
     def __getattr__(self, name: str) -> Any:
@@ -37,10 +33,10 @@ def _metadata() -> Any:
 
 @contextmanager
 def skip_imports() -> Iterator[None]:
-    """Import requests in the block without what it would never use here; modules imported before it stay.
+    """Import requests in the block without two imports that it makes and never uses here.
 
     urllib3 imports importlib.metadata for the version of its HTTP/2 package, which is never switched on; requests
-    imports charset_normalizer or chardet to guess the encoding of a text, and ours arrive as bytes, in UTF-8.
+    imports charset_normalizer or chardet to guess the encoding of a text, and ours is UTF-8.
     """
     stand_ins: dict[str, Any] = {METADATA: _LazyMetadata(METADATA), **dict.fromkeys(DETECTORS)}
     added = {name: module for name, module in stand_ins.items() if name not in sys.modules}
@@ -56,7 +52,7 @@ def skip_imports() -> Iterator[None]:
 
 
 def exit_fast(code: int) -> NoReturn:
-    """End the process with an exit code once its output is flushed. Its files must be closed; no exit handler runs.
+    """Flush the output and end the process without exit handlers; its files must be closed.
 
     Taking the interpreter apart costs as much time as SQLite does in a cycle.
     """

@@ -41,7 +41,7 @@ class PrivateTrust(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make connections with a context for this trust only. Raise NotTrusted for an unusable authority."""
+        """Raise NotTrusted for an unusable authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self.trust.ca_file is not None:
             _load_authority(context, self.trust.ca_file)
@@ -74,7 +74,7 @@ def tls_error(error: SSLError, host: str, remedy: str) -> RemoteError:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those inside it, outermost first: urllib3 keeps them as `reason` or as an argument."""
+    """Yield an exception and those inside it: urllib3 keeps them as `reason` or as an argument."""
     current: BaseException | None = error
     for _ in range(8):
         if current is None:

@@ -28,10 +28,7 @@ MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError
 
 def set_up(settings: "config.Logging | None", collector: str, redact: Redactor, *, retry: RetryPolicy | None = None,
            stderr: bool = False) -> RotatingLog | None:
-    """Send records from the settings' level on to the file, and all records to stderr if asked for.
-
-    Without settings touch no file and return None. `retry` is for the rotation.
-    """
+    """Send records to the file, and all records to stderr if asked for. Without settings touch no file."""
     shut_down()
     logging.raiseExceptions = False  # or a full disk prints a traceback per line, and cron mails megabytes of them
     line = Line(collector, redact)
@@ -48,13 +45,13 @@ def set_up(settings: "config.Logging | None", collector: str, redact: Redactor, 
 
 
 def troubled() -> RotatingLog | None:
-    """Return the log attached by `set_up` if it has a problem of its own, which it prints on stderr when it is closed."""
+    """Return the log if it has a problem itself, to be printed on stderr when it is closed."""
     logs = (handler for handler in logging.getLogger().handlers if isinstance(handler, RotatingLog))
     return next((handler for handler in logs if handler.trouble), None)
 
 
 def shut_down(has_spoken: bool = False) -> None:
-    """Close and detach what `set_up` attached; do not print the log's problem if the run has written to stderr."""
+    """Undo `set_up`; do not print the log's problem if the run has written to stderr."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, Line):
@@ -71,10 +68,9 @@ def _attach(handler: logging.Handler, line: "Line", level: str) -> None:
 
 
 class Line(logging.Formatter):
-    """Formats time in UTC, level, collector, last part of the logger's name, message and traceback as one line.
+    """Formats a record as one line of at most 8 KB, whatever a bridge, a cloud or a traceback contains.
 
-    The line has at most 8 KB, whatever a bridge, a cloud or a traceback contains. Secrets are redacted before anything
-    is escaped or cut, so that no half of one survives at the cut.
+    Secrets are redacted before anything is escaped or cut, so that no half of one survives at the cut.
     """
 
     def __init__(self, collector: str, redact: Redactor) -> None:
@@ -83,13 +79,11 @@ class Line(logging.Formatter):
         self._latest = (0, "1970-01-01T00:00:00+0000")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line without its line feed."""
         module = record.name.rpartition(".")[2]
         start = f"{self._stamp(int(record.created))} {record.levelname} {self._collector} {module} "
         return _shortened(start + escaped(self._redact(_message(record)) + self._traceback(record)))
 
     def clean(self, text: str) -> str:
-        """Return any text redacted, on one line, and no longer than a line may be."""
         return _shortened(escaped(self._redact(text)))
 
     def _traceback(self, record: logging.LogRecord) -> str:

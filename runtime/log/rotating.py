@@ -1,10 +1,10 @@
 """The log file that several short-lived processes write, rotate and delete at once, without losing a line.
 
-Each line is one write, appended to the file that has the log's name at that moment; the kernel keeps such writes apart.
-A lock is taken only to rotate, and for the rare long line: locking every line made the slowest hundredth of them at
-least three times slower. The standard library's rotating handler is made for one process: it lost up to 30 % of the
-lines that four processes wrote in sessions of 50. Nothing here logs (a handler that does may wait for itself) or reads
-the clock. Network file systems, which do not keep appended writes apart, are not supported.
+Each line is one write, appended to the file that has the log's name at that moment; the kernel keeps such writes apart
+(network file systems do not, and are not supported). A lock is taken only to rotate, and for the rare long line: locking
+every line made the slowest hundredth at least three times slower. The standard library's rotating handler is made for
+one process: it lost up to 30 % of the lines that four processes wrote in sessions of 50. Nothing here logs: a handler
+that does may wait for itself.
 """
 
 import contextlib
@@ -67,7 +67,6 @@ class RotatingLog(logging.Handler):
             self._note(f"The log cannot be opened: {error}{remedy}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append the record, or note that it is lost."""
         line = self.format(record)
         try:
             self._write(f"{line}\n".encode())
@@ -75,7 +74,7 @@ class RotatingLog(logging.Handler):
             self._note(f"The log {self._path} loses lines ({error}). The first one: {line}")
 
     def close(self) -> None:
-        """Close the file, which a later record would open again, and print the log's problem on stderr in one line."""
+        """Close the file, and print the log's own problem on stderr in one line."""
         if self.trouble and sys.stderr is not None:
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(self._line.clean(self.trouble) + "\n")
@@ -97,7 +96,6 @@ class RotatingLog(logging.Handler):
             raise OSError("it cannot be rotated and must not grow any further")
 
     def _stop_rotating(self, reason: RotationRefused | DiskNearlyFull) -> None:
-        """Keep the current file until this process ends, and log that."""
         self._stuck = True
         self._room += GRACE
         text = f"{reason}; lines go on in this file, up to {self._room} bytes"
@@ -110,7 +108,7 @@ class RotatingLog(logging.Handler):
                 self._rotate()
 
     def _append(self, line: bytes) -> bool:
-        """Write the line, all of it or nothing. Return False if the file has no room for it."""
+        """Write all of the line or nothing. Return False if the file has no room for it."""
         size = self._size()
         if size and size + len(line) > self._room:
             return False
@@ -131,7 +129,7 @@ class RotatingLog(logging.Handler):
             raise
 
     def _size(self) -> int:
-        """Return the size of the file that has the log's name now, after opening it if it is another one."""
+        """Open the file that has the log's name now, if it is another one; return its size."""
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
@@ -172,7 +170,6 @@ class RotatingLog(logging.Handler):
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        """Hold the lock. Raise RotationRefused if it is not free within half a second."""
         folder, name = os.path.split(self._path)
         try:
             lock = _open(os.path.join(folder, f".{name}.lock"), os.O_RDONLY, 0o644)
