@@ -101,7 +101,8 @@ class Foreman:
             files.drop_to_owner(owned)
             read, error = config.survey(path, kinds)
         sections = {name: module.Secrets for name, module in modules.items()} | dict.fromkeys(faults)
-        told, secrets_error = config.survey_secrets(read.secrets_path, sections)
+        told, secrets_error = config.survey_secrets(
+            read.secrets_path, sections, {"email": lambda: config.Email})
         return House(modules, read, error, told, secrets_error, faults)
 
     def _import_what_root_may_read(self) -> None:
