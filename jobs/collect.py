@@ -36,18 +36,16 @@ def main(module: Any) -> NoReturn:
 @interruptible()
 def run(module: Any, arguments: Sequence[str] | None = None) -> int:
     """Given a collector's module, run one cycle as the command line says. Return the exit code."""
-    cycle = _CollectorRun(module, arguments)                        # 1. read the clock, once
-    with cycle:
-        if not cycle.configure(module):                             # 2. and 3. configuration, secrets, log
-            return cycle.exit_code
-        with cycle.limit_time(), cycle.lock() as is_locked:         # 4. the lock
-            if is_locked:
-                error = cycle.collect()                             # 5. everything the source has, with retries
-                persisted = cycle.persist(error)                    # 6. and 7. into the spool, then the database
-                cycle.report_result(persisted, error)               # 8. one line in the log
-            else:
-                cycle.record_skipped()
-        return cycle.exit_code                                      # 9. leave
+    with _CollectorRun(module, arguments) as cycle:                 # 1. read the clock, once
+        if cycle.configure(module):                                 # 2. and 3. configuration, secrets, log
+            with cycle.limit_time(), cycle.lock() as is_locked:     # 4. the lock
+                if is_locked:
+                    error = cycle.collect()                         # 5. everything the source has, with retries
+                    persisted = cycle.persist(error)                # 6. and 7. into the spool, then the database
+                    cycle.report_result(persisted, error)           # 8. one line in the log
+                else:
+                    cycle.record_skipped()
+    return cycle.exit_code                                          # 9. leave
 
 
 class _CollectorRun(Job):

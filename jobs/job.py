@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import config
 from runtime import VERSION, plugins
@@ -111,11 +111,19 @@ class Job:
         self._watchdog: Watchdog | None = None
         self._problems: Problems | None = None
 
-    def __enter__(self) -> None:
-        sys.excepthook = self._print_bug
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> bool:
+        """Close the log. Print a bug, which Python would print at length and with the secrets it may hold."""
+        is_bug = isinstance(error, Exception)
+        if kind is not None and error is not None and is_bug:
+            self.exit_code = 1
+            log.critical("a fault in the program, please report it", exc_info=error)
+            self.problems.print_bug(kind, error, traceback)
         log_file.shut_down(has_spoken=self._problems is not None and self._problems.has_written)
+        return is_bug
 
     def configure(self, module: Any) -> bool:
         """Load the configuration and the secrets and set up the log; return whether there is anything to do."""
@@ -280,9 +288,6 @@ class Job:
     def _settle_log(self) -> None:
         if "said_of_log" in self.state or log_file.troubled():
             self.problems.settle_log(self.state)
-
-    def _print_bug(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        self.problems.print_bug(kind, error, traceback)
 
 
 def _notifier_settings(name: str) -> "type[NotifierSettings]":

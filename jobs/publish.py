@@ -41,22 +41,22 @@ def main_all() -> NoReturn:
 @interruptible()
 def run(module: Any, arguments: Sequence[str] | None = None) -> int:
     """Given a publisher's module, run it once as the command line says. Return the exit code."""
-    job = _PublisherRun(module, arguments)
-    with job:
+    with _PublisherRun(module, arguments) as job:
         if job.configure(module):
             with job.limit_time(), job.lock() as is_locked:
                 if is_locked:
                     job.report_result(job.publish())
-        return job.exit_code
+    return job.exit_code
 
 
 @interruptible()
 def run_all(arguments: Sequence[str]) -> int:
     """Run every enabled publisher with these arguments. Return 2 if one of them did, else 1 if one failed."""
-    job = _AllPublishers(arguments)
-    with job:
-        codes = {job.exit_code, *(_run_process(name, arguments) for name in job.enabled())}
-    return 2 if 2 in codes | {job.exit_code} else int(any(codes))
+    codes = set()
+    with _AllPublishers(arguments) as job:
+        codes = {_run_process(name, arguments) for name in job.enabled()}
+    codes.add(job.exit_code)
+    return 2 if 2 in codes else int(any(codes))
 
 
 class _PublisherRun(Job):
