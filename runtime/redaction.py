@@ -58,7 +58,7 @@ class Redactor:
         self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
 
 
-def escaped(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Return the text with line feeds, escape codes, direction marks and lone surrogates as backslash escapes."""
     if text.isprintable():
         return text
