@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.deadline import Deadline
-from runtime.retry import Attempt, retry_with_backoff
+from runtime.retry import Attempt, RetryPolicy, retry_with_backoff
 
 
 class Transient(Exception):
@@ -165,6 +165,14 @@ def test_the_listener_gets_the_exhaustion_with_its_exception_and_the_time_it_too
     last = reports(failing(9, error), max_attempts=2)[-1]
     assert (last.attempt, last.outcome, last.delay_seconds, last.exception) == (2, "exhausted", 0.0, error)
     assert 0 <= last.elapsed_seconds < 10
+
+
+def test_a_policy_has_a_default_deadline_and_listener() -> None:
+    attempts: list[Attempt] = []
+    policy = RetryPolicy(sleep=lambda _: None).using(listener=attempts.append).using(deadline=Frozen(1.5))
+    with pytest.raises(Transient):
+        policy(on=Transient)(failing(9))()
+    assert [attempt.outcome for attempt in attempts] == ["retrying", "exhausted"]
 
 
 def test_the_listener_gets_nothing_for_a_first_success() -> None:
