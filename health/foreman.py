@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import notifiers
 from health.crew import STORAGE, Crew, confine, end_by
-from runtime import startup
 from runtime.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class Foreman:
     def _prepare(self) -> "Findings":
         """Read what the human wrote, and plan what is to be asked."""
         yield "reading config.yaml and secrets.yaml"
-        with startup.sparing():
-            import config
+        import config
         from health import plan as checkup
         from runtime.redaction import Redactor
         modules, faults = self._import_collectors()
@@ -101,7 +100,8 @@ class Foreman:
             files.drop_to_owner(owned)
             read, error = config.survey(path, kinds)
         sections = {name: module.Secrets for name, module in modules.items()} | dict.fromkeys(faults)
-        told, secrets_error = config.survey_secrets(read.secrets_path, sections)
+        told, secrets_error = config.survey_secrets(
+            read.secrets_path, sections, {"email": lambda: notifiers.load("email").Settings})
         return House(modules, read, error, told, secrets_error, faults)
 
     def _import_what_root_may_read(self) -> None:

@@ -1,4 +1,4 @@
-"""A copy of the checkout for tests to damage: the program, a Python in .venv, and the crontab."""
+"""A checkout as somebody would have it, to be harmed by tests: the program, a Python in .venv, and the crontab."""
 
 import re
 import shlex
@@ -8,11 +8,11 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "publishers", "runtime",
-         "storage")  # the program's packages
+         "storage")
 
 
 def make_checkout(home: Path) -> None:
-    """Copy the program into a folder, with a .venv/bin/python and without settings."""
+    """Put the program into a folder, with a .venv/bin/python, and no settings."""
     for name in ROOMS:
         shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"),
                         dirs_exist_ok=True)
@@ -23,7 +23,7 @@ def make_checkout(home: Path) -> None:
 
 
 def edited_crontab(home: Path, minutes: int) -> str:
-    """Return crontab.example with the path filled in, and the collectors started every so many minutes."""
+    """Return crontab.example as its reader would edit it, the collectors being started every so many minutes."""
     text = (CHECKOUT / "crontab.example").read_text(encoding="utf-8")
     text = re.sub(r"^HOME_MONITOR=.*$", f"HOME_MONITOR={home}", text, flags=re.MULTILINE)
     return re.sub(r"^\*/\d+ ", "* " if minutes == 1 else f"*/{minutes} ", text, flags=re.MULTILINE)

@@ -1,0 +1,148 @@
+"""Runs a publisher, which sends new readings to its destination, or all enabled ones.
+
+A publisher's module ends with `jobs.publish.main(sys.modules[__name__])`.
+"""
+
+import gc
+import logging
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import config
+import publishers
+from jobs.job import Job, catch_all, option_parser, prints_text
+from runtime import plugins, startup
+from runtime.errors import CannotReach, ConfigurationError, NotAuthorised, Unusable, describe
+from runtime.formats import format_time
+from runtime.signals import interruptible
+from storage import lost_database
+from storage.changes import Changes
+
+if TYPE_CHECKING:
+    from jobs.console import Console
+
+log = logging.getLogger(__name__)
+
+PUBLISHED_AT = "published_at"  # in the publisher's state: when its last successful run began
+
+
+def main(module: Any) -> NoReturn:
+    """Run one publisher, then end the process."""
+    gc.disable()
+    startup.exit_fast(run(module))
+
+
+def main_all() -> NoReturn:
+    """Run all enabled publishers, then end the process."""
+    startup.exit_fast(run_all(sys.argv[1:]))
+
+
+@interruptible()
+def run(module: Any, arguments: Sequence[str] | None = None) -> int:
+    """Given a publisher's module and its command line, run it once; return the exit code."""
+    with _PublisherRun(module, arguments) as job:
+        if job.configure(module):
+            with job.limit_time(), job.lock() as is_locked:
+                if is_locked:
+                    job.report_result(job.publish())
+    return job.exit_code
+
+
+@interruptible()
+def run_all(arguments: Sequence[str]) -> int:
+    """Run every enabled publisher in its own process, so that none stops the others; return the worst exit code."""
+    codes = set()
+    with _AllPublishers(arguments) as job:
+        codes = {_run_process(name, arguments) for name in job.enabled()}
+    codes.add(job.exit_code)
+    return 2 if 2 in codes else int(any(codes))
+
+
+class _PublisherRun(Job):
+    """One publisher's run; `message` is its result, as a sentence."""
+
+    kind = "publishers"
+
+    def __init__(self, module: Any, arguments: Sequence[str] | None) -> None:
+        name = module.__spec__.name.rpartition(".")[2]
+        super().__init__(name, option_parser(
+            f"python -m publishers.{name}", f"Send new readings to {name}.",
+            "A dry run asks the destination whether it answers, and sends nothing.").parse_args(arguments))
+        self.message = ""
+        self._module = module
+
+    def publish(self) -> Exception | None:
+        """Publish new readings, or in a dry run only ask the destination; return the error, if any."""
+        storage, secrets = self.configuration.storage, self.secrets.sections.get(self.name)
+        changes = Changes(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
+                          marker=self.data / lost_database.MARKER)
+        with catch_all() as caught:
+            try:
+                if self.is_dry_run:
+                    self.message = self._module.probe(self.settings, secrets, self.state)
+                else:
+                    self.message = self._module.publish(self.settings, secrets, changes, self.state, self.now)
+                    self.state[PUBLISHED_AT] = format_time(self.now)
+            except OSError as error:
+                raise CannotReach(f"{type(error).__name__}: {error}") from error
+        return caught.error
+
+    def report_result(self, error: Exception | None) -> None:
+        """Report how it went: log, stdout, stderr, alert."""
+        if error is None:
+            log.info("%s in %.0f ms", self.message, self.stopwatch.elapsed_ms())
+        else:
+            log.error("%s", describe(error))
+        if self.options.json:
+            self._print_json("ok" if error is None else "failed", None if error is None else describe(error))
+        elif error is None and prints_text(self.options):
+            self._console().print_line(f"{self.name}: {self.message}")
+        self.report(error)
+        if not self.is_dry_run:
+            self.update_alert(self.alert, self.name, error, (NotAuthorised, Unusable, ConfigurationError))
+
+    def print_skipped(self, reason: str) -> None:
+        """Print an empty result."""
+        self._print_json("skipped", reason)
+
+    def _print_json(self, outcome: str, error: str | None) -> None:
+        self._console().print_json({
+            "publisher": self.name, "started_at": format_time(self.now), "outcome": outcome, "message": self.message,
+            "duration_ms": round(self.stopwatch.elapsed_ms(), 1), "error": error})
+
+    def _console(self) -> "Console":
+        from jobs.console import Console
+        return Console(self.redact)
+
+
+class _AllPublishers(Job):
+    """Runs the enabled publishers."""
+
+    kind = "publishers"
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        names = ", ".join(publishers.names()) or "none yet"
+        super().__init__("publishers", option_parser(
+            "python -m publishers", "Run all enabled publishers, one after the other.",
+            f"Publishers: {names}. Each also runs by itself: python -m publishers.NAME").parse_args(arguments))
+
+    def enabled(self) -> list[str]:
+        """Return the names of the enabled publishers; report a wrong configuration that leaves none."""
+        configuration, error = config.survey(
+            self.path, dict.fromkeys(plugins.names("collectors")),
+            {name: publishers.load(name).Settings for name in publishers.names()})
+        names = [name for name, settings in configuration.publishers.items() if settings.enabled]
+        if isinstance(error, ConfigurationError) and not names:
+            self._report_configuration(error, configuration.logging)
+        return names
+
+
+def _run_process(name: str, arguments: Sequence[str]) -> int:
+    with subprocess.Popen([sys.executable, "-m", f"publishers.{name}", *arguments]) as process:
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
