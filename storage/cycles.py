@@ -76,7 +76,7 @@ class Stored(NamedTuple):
     moved_seconds: int
 
 
-def add(connection: sqlite3.Connection, cycle: Cycle, elapsed_ms: Callable[[], float], keep_days: int,
+def add(connection: sqlite3.Connection, cycle: Cycle, keep_days: int, *, elapsed_ms: Callable[[], float],
         has_waited: bool) -> Stored:
     """Add all of a cycle, except what an earlier, interrupted attempt has added. Ask `elapsed_ms` last.
 

@@ -55,7 +55,7 @@ def lock_path(path: Path) -> Path:
 
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
-            adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress | None = None,
+            adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress = lambda step, done, total: None,
             sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
     """Open the database for a single writer; create or migrate it if need be.
 
@@ -72,7 +72,7 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
             missing = _missing_migrations(connection, real)
             _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
             if missing:
-                _migrate(connection, missing, adopt, progress or _ignore_progress)
+                _migrate(connection, missing, adopt, progress)
             connection.execute("PRAGMA foreign_keys = ON")
             _log_settings(connection)
             yield connection
@@ -158,10 +158,6 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
         connection.later += [partial(log.warning, "database %s: %s", path.name, message) for message in messages]
 
 
-def _ignore_progress(step: str, done: int, total: int) -> None:
-    """Show nothing."""
-
-
 def _log_settings(connection: Writer) -> None:
     mode, = connection.execute("PRAGMA journal_mode").fetchone()
     synchronous, = connection.execute("PRAGMA synchronous").fetchone()
@@ -207,32 +203,37 @@ def examine(path: Path) -> None:
 def add_cycles(connection: Writer, entries: "Sequence[SpooledCycle]", *, keep_days: int,
                own: "SpooledCycle | None" = None,
                elapsed_ms: Callable[[], float] = float) -> "list[Stored | StorageError]":
-    """Add cycles in one short transaction; return of each what was stored, or why the database refuses just that one.
+    """Add cycles in one short transaction; return what was stored of each, or why the database refuses that one.
 
-    Adding a cycle twice is harmless. All but `own`, the running one, have waited in the spool; the duration of `own`
-    is asked of `elapsed_ms` as late as possible. Raise what would meet every cycle, with nothing stored.
+    Adding a cycle twice is harmless. All except `own` have waited in the spool; `elapsed_ms`, its duration, is asked as
+    late as possible. Any other error is raised, with nothing stored.
     """
+    from storage.cycles import Stored, add  # only for those who store
+    results: list[Stored | StorageError] = []
     with transaction(connection):
-        results = [_add(connection, entry.cycle, elapsed_ms if entry is own else partial(float, entry.duration_ms),
-                        keep_days, entry is not own) for entry in entries]
+        for entry in entries:
+            connection.execute("SAVEPOINT cycle")
+            try:
+                results.append(add(
+                    connection, entry.cycle, keep_days, has_waited=entry is not own,
+                    elapsed_ms=elapsed_ms if entry is own else partial(float, entry.duration_ms)))
+            except (sqlite3.Error, ArithmeticError, ValueError) as error:
+                results.append(_refusal(error, connection))
+                connection.execute("ROLLBACK TO cycle")
+            connection.execute("RELEASE cycle")
     for entry, result in zip(entries, results):
-        if not isinstance(result, StorageError):
+        if isinstance(result, Stored):
             _warn(connection, entry.cycle, result)
     return results
 
 
-def _add(connection: Writer, cycle: "Cycle", elapsed_ms: Callable[[], float], keep_days: int,
-         has_waited: bool) -> "Stored | StorageError":
-    from storage import cycles  # only for those who store
-    try:
-        with _savepoint(connection):
-            return cycles.add(connection, cycle, elapsed_ms, keep_days, has_waited)
-    except (sqlite3.Error, ArithmeticError, ValueError) as error:
-        if not isinstance(error, sqlite3.Error) or not hasattr(error, "sqlite_errorcode"):
-            return Unusable(f"no database can hold such values: {error}", "report it, with data/spool.journal")
-        if error.sqlite_errorcode & 0xFF not in PERMANENT:
-            raise
-        return translate(error, connection.path)
+def _refusal(error: Exception, connection: Writer) -> StorageError:
+    """Return why the database refuses a cycle; raise what another cycle would meet too."""
+    if not isinstance(error, sqlite3.Error) or not hasattr(error, "sqlite_errorcode"):
+        return Unusable(f"no database can hold such values: {error}", "report it, with data/spool.journal")
+    if error.sqlite_errorcode & 0xFF not in PERMANENT or not connection.in_transaction:
+        raise error
+    return translate(error, connection.path)
 
 
 def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
@@ -243,20 +244,6 @@ def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
         connection.later.append(partial(
             log.warning, "%s: other values have the second %s (was the clock set back?); stored %d s later",
             cycle.collector, format_time(cycle.started_at), stored.moved_seconds))
-
-
-@contextmanager
-def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("SAVEPOINT cycle")
-    is_whole = False
-    try:
-        yield
-        is_whole = True
-    finally:
-        if connection.in_transaction:
-            if not is_whole:
-                connection.execute("ROLLBACK TO cycle")
-            connection.execute("RELEASE cycle")
 
 
 @contextmanager

@@ -100,8 +100,11 @@ def mark_stored(folder: Path, entries: Iterable[SpooledCycle]) -> None:
 
     The mark need not be on the disk at once: the next append syncs it.
     """
+    spooled = [entry for entry in entries if entry.line]
+    if not spooled:
+        return
     with _opened(folder) as journal:
-        for entry in entries:
+        for entry in spooled:
             line = entry.line.rstrip(b"\n")  # the line feed may have been damaged
             if os.pread(journal, len(line), entry.start) == line:
                 files.write_at(journal, entry.start, b"-")
