@@ -1,7 +1,7 @@
-"""Stores a cycle so that nothing can lose it: first in the spool, then, with all that waits there, in the database.
+"""Stores a cycle so that nothing can lose it: first in the spool, then in the database, with all that waits there.
 
-What cannot be stored stays in the spool for a later cycle of any collector, unless the run that spooled it may still be
-alive. Readings that can be neither spooled nor stored are returned, for the caller to print.
+A cycle that cannot be stored waits in the spool for a later run of any collector. Readings that can be neither spooled
+nor stored are returned, for the caller to print.
 """
 
 import logging
@@ -46,10 +46,7 @@ ESCALATE_USED = 0.5  # of the spool
 
 
 class Persisted(NamedTuple):
-    """A cycle as it was stored; the numbers of its readings now in the database, and waiting in the spool.
-
-    `unsaved` are readings that could be neither spooled nor stored.
-    """
+    """The cycle as it was stored; `unsaved` are readings that could be neither spooled nor stored."""
 
     cycle: Cycle
     stored: int
@@ -102,7 +99,7 @@ class Persister:
             error=self._recorder.short(text)))
 
     def escalate(self, error: StorageError | None) -> StorageError | None:
-        """Return the error to raise an alert for: Unusable if readings wait for a day, or the spool is half full."""
+        """Return the error for the alert: Unusable if readings have waited for a day or the spool is half full."""
         if error is None or isinstance(error, Unusable):
             return error
         try:
@@ -196,7 +193,7 @@ def _remedy(*errors: StorageError) -> str:
 
 def writer(configuration: config.Configuration,
            progress: Callable[[str, int, int], None]) -> Callable[..., AbstractContextManager[manager.Writer]]:
-    """Return `storage.manager.writing` for the configured database."""
+    """Return `manager.writing` for the configured database."""
     settings = configuration.storage
     return partial(
         manager.writing, settings.database_path, wal=settings.enable_wal_mode,
@@ -206,7 +203,6 @@ def writer(configuration: config.Configuration,
 
 
 def _legacy_devices(path: Path) -> list[Device]:
-    """Return the devices that people named in an earlier program's file."""
     try:
         return [Device(device_id=device.device_id, device_type=device.device_type, device_name=device.name,
                        location=device.location) for device in config.known_devices(path)]

@@ -1,11 +1,11 @@
-"""The WAL manager: opens the database for one writer or for any reader, and adds cycles to it.
+"""The WAL manager: opens the database for one writer or any reader, and adds cycles to it.
 
 Writers take a lock file beside SQLite's own locks: SQLite 3.7.0 to 3.51.2 can lose committed rows when several
 connections write and checkpoint at once (https://www.sqlite.org/wal.html#walresetbug), nearly every Python of 2026
 links such a version, and two processes that convert a fresh file to WAL at once fail outright. `synchronous` is FULL:
 with NORMAL a power cut took every committed row as long as a second connection was open.
 
-It does not retry (its callers do), does not read the clock, and opens the database's files through SQLite only.
+It does not retry, does not read the clock, and opens the database's files through SQLite only.
 """
 
 import logging
@@ -39,9 +39,9 @@ FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 class Writer(sqlite3.Connection):
-    """The single writer's connection to the database at `path`; the log lines in `later` wait until the lock is free.
+    """The single writer's connection. The log lines in `later` are written once the lock is free.
 
-    A line takes seconds where the log cannot be rotated when it should be, and all other writers would wait with it.
+    A line takes seconds while the log cannot be rotated, and all other writers would wait for it.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class Writer(sqlite3.Connection):
 
 
 def lock_path(path: Path) -> Path:
-    """Return the lock file of a database: the same one, whatever links lead to it."""
+    """Return the database's lock file, the same one for every link to the database."""
     return Path(f"{os.path.realpath(path)}.lock")
 
 
@@ -57,11 +57,11 @@ def lock_path(path: Path) -> Path:
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
             adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress = lambda step, done, total: None,
             sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
-    """Open the database for a single writer; create or migrate it if need be.
+    """Open the database for a single writer; create or migrate it if necessary.
 
-    `adopt` returns the devices that people named for an earlier program; it is called when a database is made. No
-    database is made where the file `marker` exists. Raise Busy after waiting `busy_timeout_ms` for another writer;
-    other errors, the block's own included, are raised as a StorageError.
+    `adopt` returns the devices that people named for an earlier program; it is called when a database is created, which
+    does not happen if the file `marker` exists. Raise Busy after waiting `busy_timeout_ms` for another writer. SQLite's
+    errors, those of the block included, become StorageErrors.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
@@ -87,7 +87,7 @@ def _connect(path: Path, seconds: float, marker: Path | None) -> Writer:
 
 
 def _check_present(path: Path, marker: Path | None) -> None:
-    """Raise Unusable where the database is gone or empty although readings were stored."""
+    """Raise Unusable if the database is gone or empty although readings were stored."""
     try:
         is_present = os.stat(path).st_size > 0
     except OSError:
@@ -97,10 +97,7 @@ def _check_present(path: Path, marker: Path | None) -> None:
 
 
 def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
-    """Return the numbers of the migrations still to be made. Raise Unusable for a newer or another program's database.
-
-    Another program may count its own migrations to the same number.
-    """
+    """Check version and form, for another program may count its migrations to the same number; diagnose otherwise."""
     version, = connection.execute("PRAGMA user_version").fetchone()
     if version == len(schema.MIGRATIONS):
         try:
@@ -114,7 +111,7 @@ def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
 
 
 def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
-    # Off until the migrations are through: dropping a table would empty people's own tables that refer to it.
+    # Off until the migrations are done: dropping a table would empty people's own tables that refer to it.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages:d}")
@@ -138,7 +135,7 @@ def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
 
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
              progress: schema.Progress) -> None:
-    """Bring the schema up to date, a transaction for each step, after one copy of the database as it was.
+    """Apply migrations, each in a transaction, after copying the database.
 
     The start is logged at once, although others wait: a migration takes its time, and may be killed half-way.
     """
@@ -169,10 +166,9 @@ def _log_settings(connection: Writer) -> None:
 
 @contextmanager
 def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> Iterator[sqlite3.Connection]:
-    """Open the database for reading beside its writers; long transactions would keep its -wal growing.
+    """Open the database read-only; keep transactions short, since long ones make the -wal grow.
 
-    Raise Unusable where there is none (as gone, where the file `marker` is), Unavailable for one that a writer has
-    still to bring up to date.
+    Raise Unusable if there is no database, Unavailable if it has not been migrated yet.
     """
     from storage.backup import read_only
     _check_present(path, marker)
@@ -191,7 +187,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
 
 
 def examine(path: Path) -> None:
-    """Raise StorageError where the database cannot be used, Damaged where it has to be replaced; change nothing."""
+    """Raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
     with reading(path) as connection:
         results = [text for text, in connection.execute("PRAGMA quick_check(1)")]
         if results != ["ok"]:
@@ -248,7 +244,7 @@ def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold SQLite's write lock from the first statement on; commit at the end, or roll back on any error."""
+    """Take SQLite's write lock at once; commit at the end, roll back on any error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
