@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from jobs.alerts import SENDING_SECONDS
+from jobs.job import NOTIFY_SECONDS
 from runtime.files import locked
 from runtime.formats import parse_time
 from storage import manager, spool
@@ -115,7 +115,7 @@ def test_waiting_for_the_database_leaves_time_for_the_alert_and_its_mail(
                           retry={"base_delay_seconds": 0, "max_attempts": 10})
     with locked(manager.lock_path(lived_in.database), 0):
         assert lived_in.run().code == 1
-    assert 4 < sum(passed) < 10 - SENDING_SECONDS - 0.5
+    assert 4 < sum(passed) < 10 - NOTIFY_SECONDS - 0.5
 
 
 def test_a_spool_that_is_half_full_asks_for_a_human(lived_in: Home) -> None:
@@ -169,7 +169,7 @@ def test_damage_to_the_spool_is_printed(lived_in: Home) -> None:
     assert (first.code, second.code, second.err) == (0, 0, "") and first.err.count("\n") == 1
     assert f"1 damaged line of the spool set aside in {lived_in.data / 'spool.bad'}" in first.err
     assert spool.status(lived_in.data).set_aside > 0
-    assert " CRITICAL hue cycle 1 damaged line of the spool" in lived_in.log()
+    assert " CRITICAL hue job 1 damaged line of the spool" in lived_in.log()
 
 
 @pytest.mark.parametrize("how, still_waiting", [("ABORT", 1), ("ROLLBACK", 2)])
