@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from runtime.formats import format_time
 from storage import registry
-from storage.reading import Cycle, Reading
+from storage.reading import Cycle, Reading, Retry
 
 ANSWERED = ("ok", "partial")
 COLUMNS = Reading._fields
@@ -28,20 +28,9 @@ TAKEN = f"""
         AND timestamp = :timestamp
         AND NOT ({' AND '.join([f'{column} IS :{column}' for column in MEASURED])})
 """
-INSERT_RETRY = """
-    INSERT INTO retry_events (
-        collector,
-        cycle_started_at,
-        at,
-        operation,
-        endpoint,
-        attempt,
-        delay_seconds,
-        error_type,
-        error,
-        outcome
-    )
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT_RETRY = f"""
+    INSERT INTO retry_events (collector, cycle_started_at, {', '.join(Retry._fields)})
+    VALUES (?, ?{', ?' * len(Retry._fields)})
 """
 INSERT_CYCLE = """
     INSERT INTO collection_cycles (

@@ -66,24 +66,20 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
     try:
-        with files.locked(lock_path(path), seconds, sleep), _translated(real), closing(
-                _connect(real, seconds, marker)) as connection:
-            connection.path, connection.later = real, later
-            missing = _missing_migrations(connection, real)
-            _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
-            if missing:
-                _migrate(connection, missing, adopt, progress)
-            connection.execute("PRAGMA foreign_keys = ON")
-            _log_settings(connection)
-            yield connection
+        with files.locked(lock_path(path), seconds, sleep), _translated(real):
+            _check_present(real, marker)
+            with closing(sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
+                connection.path, connection.later = real, later
+                missing = _missing_migrations(connection, real)
+                _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
+                if missing:
+                    _migrate(connection, missing, adopt, progress)
+                connection.execute("PRAGMA foreign_keys = ON")
+                _log_settings(connection)
+                yield connection
     finally:
         for write_line in later:
             write_line()
-
-
-def _connect(path: Path, seconds: float, marker: Path | None) -> Writer:
-    _check_present(path, marker)
-    return sqlite3.connect(path, timeout=seconds, isolation_level=None, factory=Writer)
 
 
 def _check_present(path: Path, marker: Path | None) -> None:
@@ -124,13 +120,13 @@ def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
             wanted))
 
 
-def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
+def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> object:
     try:
-        return str(connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0])
+        return connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             raise
-    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    return connection.execute("PRAGMA journal_mode").fetchone()[0]
 
 
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
