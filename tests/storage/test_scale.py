@@ -19,6 +19,7 @@ from health import database as checkup
 from health import freshness
 from runtime.formats import parse_time
 from storage import manager
+from storage.changes import Changes
 from tests.benchmarks import years
 from tests.checkout import CHECKOUT
 from tests.home import Home
@@ -113,6 +114,7 @@ def executed(home: Home, simulator: Simulator, connections: list[Callable[[sqlit
         act(home)
     list(checkup.write(home.database, marker(home), lambda: False))
     manager.examine(home.database)
+    assert list(Changes(home.database).after(0))
     assert home.desk("amend-name", device, "Attic", "--recursive").code == 0
     assert home.desk("forget", device, "--delete-history", answer=f"{device}\n").code == 0
     return sorted({each for each in found if ABOUT_READINGS.search(each)})
