@@ -32,7 +32,7 @@ def back_up(path: Path, number: int, progress: Callable[[str, int, int], None]) 
 
 
 def read_only(path: Path) -> str:
-    """Return the URI that opens the file read-only, whatever characters its name has."""
+    """Return the URI that opens the file read-only, with any characters in its name."""
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
@@ -86,6 +86,6 @@ def _copy(path: Path, half: Path, progress: Callable[[str, int, int], None]) -> 
 
 
 def _remove(half: Path) -> None:
-    """Remove an incomplete copy and its journals, which would be rolled back into the next attempt."""
+    """Remove an incomplete copy and its journals, which SQLite would roll back into the next one."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         half.with_name(half.name + suffix).unlink(missing_ok=True)

@@ -39,7 +39,7 @@ FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 class Writer(sqlite3.Connection):
-    """The single writer's connection. The log lines in `later` are written once the lock is free.
+    """The single writer's connection; the log lines in `later` wait for the end of the lock.
 
     A line takes seconds while the log cannot be rotated, and all other writers would wait for it.
     """
@@ -49,7 +49,7 @@ class Writer(sqlite3.Connection):
 
 
 def lock_path(path: Path) -> Path:
-    """Return the database's lock file, the same one for every link to the database."""
+    """Return the database's lock file, the same one for every link to it."""
     return Path(f"{os.path.realpath(path)}.lock")
 
 
@@ -57,11 +57,10 @@ def lock_path(path: Path) -> Path:
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
             adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress = lambda step, done, total: None,
             sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
-    """Open the database for a single writer; create or migrate it if necessary.
+    """Open the database for a single writer; create it (unless the file `marker` exists) or migrate it if necessary.
 
-    `adopt` returns the devices that people named for an earlier program; it is called when a database is created, which
-    does not happen if the file `marker` exists. Raise Busy after waiting `busy_timeout_ms` for another writer. SQLite's
-    errors, those of the block included, become StorageErrors.
+    `adopt` returns the devices that people named for an earlier program. Raise Busy after waiting `busy_timeout_ms` for
+    another writer, and SQLite's errors as StorageErrors.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
@@ -83,7 +82,6 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
 
 
 def _check_present(path: Path, marker: Path | None) -> None:
-    """Raise Unusable if the database is gone or empty although readings were stored."""
     try:
         is_present = os.stat(path).st_size > 0
     except OSError:
@@ -93,7 +91,7 @@ def _check_present(path: Path, marker: Path | None) -> None:
 
 
 def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
-    """Check version and form, for another program may count its migrations to the same number; diagnose otherwise."""
+    """Return the numbers of the missing migrations; another program's `user_version` may equal ours."""
     version, = connection.execute("PRAGMA user_version").fetchone()
     if version == len(schema.MIGRATIONS):
         try:
@@ -131,14 +129,14 @@ def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> object:
 
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
              progress: schema.Progress) -> None:
-    """Apply migrations, each in a transaction, after copying the database.
+    """Copy the database and apply migrations, each in a transaction.
 
-    The start is logged at once, although others wait: a migration takes its time, and may be killed half-way.
+    The copy is logged at once, although others wait: a migration may be killed half-way.
     """
     path = connection.path
     for number in missing:
         with transaction(connection):
-            if schema.version(connection) >= number:  # another process was first, its lock being on a removed file
+            if schema.version(connection) >= number:  # another process was first: its lock file had been removed
                 continue
             if number == missing[0] and schema.needs_copy(connection):
                 from storage.backup import back_up
@@ -195,12 +193,12 @@ def examine(path: Path) -> None:
 def add_cycles(connection: Writer, entries: "Sequence[SpooledCycle]", *, keep_days: int,
                own: "SpooledCycle | None" = None,
                elapsed_ms: Callable[[], float] = float) -> "list[Stored | StorageError]":
-    """Add cycles in one short transaction; return what was stored of each, or why the database refuses that one.
+    """Add cycles in one short transaction; return for each what was stored, or why the database refuses it.
 
-    Adding a cycle twice is harmless. All except `own` have waited in the spool; `elapsed_ms`, its duration, is asked as
-    late as possible. Any other error is raised, with nothing stored.
+    Adding a cycle twice is harmless. All but `own`, whose duration is `elapsed_ms`, have waited in the spool. Other
+    errors are raised, with nothing stored.
     """
-    from storage.cycles import Stored, add  # only for those who store
+    from storage.cycles import Stored, add  # only where cycles are stored
     results: list[Stored | StorageError] = []
     with transaction(connection):
         for entry in entries:
@@ -272,10 +270,10 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
         return Damaged(f"{path} is damaged or not a database: {reason}", REPLACE)
     if code in PERMANENT:
         return Damaged(f"{path} does not have the form this program expects: {reason}", REPLACE)
-    # A file that SQLite cannot open for writing, for any reason, it opens for reading, and reports read-only later.
+    # SQLite opens a file for reading if it cannot write it, for any reason, and reports read-only later.
     may_pass = code == sqlite3.SQLITE_CANTOPEN or error.sqlite_errorcode == sqlite3.SQLITE_READONLY
     if not files.permitted(path) if may_pass else code in FORBIDDEN:
         return Unusable(f"not permitted to use {path}: {reason}", files.chown_file_command(path))
-    # On a full disk the -shm file cannot be created, which SQLite reports as an I/O error.
+    # SQLite reports an I/O error where a full disk has no room for the -shm file.
     hint = "; is the disk full?" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else ""
     return Unavailable(f"{path} cannot be used now: {reason}{hint}")

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from runtime.formats import TEXT_LIMIT, format_time, one_line
 
-NAMES = ("name", "location", "model_info")  # texts for people: one line of limited length
-REDACTED = (*NAMES, "raw_response")  # texts in which a source may repeat what we sent to it
+NAMES = ("name", "location", "model_info")
+REDACTED = (*NAMES, "raw_response")  # a source may repeat in them what we sent to it
 
 Row = dict[str, str | float | int | None]
 
@@ -19,8 +19,8 @@ Row = dict[str, str | float | int | None]
 class Sighting(NamedTuple):
     """A device that its source listed; `trouble` is why it has no fresh value.
 
-    A collector yields one where it knows more than a reading holds (the model, a location from the configuration) or
-    has no reading to yield. `location_source` is `config` for a location from config.yaml.
+    A collector yields one if there is no reading, or to add the model or a location. `location_source` is `config` for
+    a location from config.yaml.
     """
 
     device_id: str
@@ -62,7 +62,7 @@ class Reading(NamedTuple):
     raw_response: str | None = None
 
     def row(self) -> Row:
-        """Return the columns as SQLite and JSON take them."""
+        """Return the columns for SQLite and JSON."""
         measured_at = None if self.measured_at is None else format_time(self.measured_at)
         return self._asdict() | {"timestamp": format_time(self.timestamp), "measured_at": measured_at,
                                  "is_anomalous": int(self.is_anomalous)}
@@ -99,10 +99,7 @@ def _storable(text: str) -> str:
 
 
 class Retry(NamedTuple):
-    """A row of `retry_events`: attempt 1, 2, ... failed and was followed by a wait of `delay_seconds`.
-
-    `outcome` is `retrying`, `recovered` or `exhausted`.
-    """
+    """A failed attempt (1, 2, ...) as a row of `retry_events`; `outcome` is `retrying`, `recovered` or `exhausted`."""
 
     at: datetime
     operation: str
@@ -131,13 +128,13 @@ class Cycle(NamedTuple):
     retries: tuple[Retry, ...] = ()
 
     def with_places(self) -> "Cycle":
-        """Return the cycle with names as locations where the source gives none."""
+        """Use names as locations where the source gives none."""
         return self._replace(
             readings=tuple(item._replace(location=item.location or item.name) for item in self.readings),
             sightings=tuple(item._replace(location=item.location or item.name) for item in self.sightings))
 
     def seen(self) -> tuple[Sighting, ...]:
-        """Return one sighting per device: the source's own, or one made of the first reading."""
+        """Return a sighting per device, made of its first reading if the source gave none."""
         sightings = {sighting.device_id: sighting for sighting in self.sightings}
         for reading in self.readings:
             if reading.device_id not in sightings:

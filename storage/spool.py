@@ -1,12 +1,11 @@
 """Cycles that wait for the database: on the disk before SQLite is touched, marked as stored after its commit.
 
-`data/spool.journal` is a megabyte of zeros, written while there is room and overwritten in place ever after: on a full
-disk nothing can grow, so that appending, a new file and a renamed one all fail, and a one-shot process cannot even open
-a database in WAL mode. (Copy-on-write file systems need room for an overwrite too: docs/reliability.md.)
+`data/spool.journal` is a megabyte of zeros, written while there is room and then overwritten in place: on a full disk
+appending, new files and renames all fail, and a one-shot process cannot even open a database in WAL mode.
+(Copy-on-write file systems need room for an overwrite too: docs/reliability.md.)
 
 A cycle is one line: `+` (waits) or `-` (stored), the CRC-32 and the length of its JSON, and that JSON. The mark is one
-byte, which a power cut cannot halve; storing a line once too often changes nothing. Damaged lines move to
-`data/spool.bad` and never block the others.
+byte, which a power cut cannot halve; storing a cycle twice changes nothing. Damaged lines move to `data/spool.bad`.
 """
 
 import json
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 NAME, SET_ASIDE = "spool.journal", "spool.bad"
 SIZE = 1_048_576
 PAGE = 4096
-LOCK_SECONDS = 2.0  # others need the spool for some milliseconds; after this long the holder must be hanging
+LOCK_SECONDS = 2.0  # others need the spool for milliseconds; a holder this long hangs
 HEAD = re.compile(rb"([+-])([0-9a-f]{8}) ([0-9]{1,7}) ")
 BLANK = b"\0\n"
 TIMES = ("started_at", "timestamp", "measured_at", "at")
@@ -67,7 +66,7 @@ def append(folder: Path, cycle: Cycle, duration_ms: float) -> SpooledCycle:
     with _opened(folder) as journal:
         content = _content(journal)
         start, end = _room(content, len(line), folder / NAME)
-        written = line + bytes(max(0, end - start - len(line)))  # zeros over what is left of older lines
+        written = line + bytes(max(0, end - start - len(line)))  # zeros over older lines
         try:
             _overwrite(journal, start, written)
         except OSError as error:
@@ -124,7 +123,7 @@ def _read(folder: Path) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
 
 
 def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
-    """Return the waiting cycles except `own`, and the damaged stretches, both in the order of the file."""
+    """Return the waiting cycles except `own`, and where the file is damaged."""
     entries, damaged = [], []
     for start, end, sign in _pieces(content):
         line = content[start:end] + b"\n"
@@ -140,7 +139,7 @@ def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[Spoole
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Lock the spool, and preallocate its file if it is not there yet."""
+    """Lock and preallocate the spool."""
     path = folder / NAME
     try:
         with files.locked(folder / f"{NAME}.lock", LOCK_SECONDS):
@@ -180,7 +179,7 @@ def _content(journal: int) -> bytes:
 
 
 def _pieces(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield start, end and sign of every intact line; damaged stretches between them have an empty sign."""
+    """Yield start, end and sign of every intact line, and an empty sign for damage between them."""
     end = 0
     for head in HEAD.finditer(content):
         start, stop = head.start(), head.end() + int(head[3])
@@ -198,7 +197,7 @@ def _damaged(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, b
 
 
 def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
-    """Return where a line of that length fits, and up to where older bytes have to be overwritten."""
+    """Return where a line fits, and up to where older bytes have to be overwritten."""
     kept = [(0, 0), *((start, end + 1) for start, end, sign in _pieces(content) if sign != b"-"), (SIZE, SIZE)]
     for (_, start), (end, _) in pairwise(kept):
         if end - start >= length:
@@ -225,7 +224,7 @@ def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSE
 
 
 def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int, int]]) -> str:
-    """Move damaged lines to another file; if that cannot be written they stay. Return the message to report."""
+    """Move damaged lines to another file if possible; return a message to report."""
     lines = pluralize(len(damaged), "damaged line")
     try:
         with open(path, "ab") as aside:
@@ -253,7 +252,6 @@ def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:
 
 
 def _shared_fields(reading: Reading) -> dict[str, Any]:
-    """Return the fields that the device's sighting usually repeats."""
     return {"device_type": reading.device_type, "name": reading.name, "location": reading.location}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from runtime import files
 
 FULL = errno.ENOSPC, errno.EDQUOT
-BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own (stat(2))
+BLOCK_BYTES = 512  # the unit of st_blocks on every file system (stat(2))
 
 
 class State(MutableMapping[str, object]):
@@ -59,7 +59,7 @@ class State(MutableMapping[str, object]):
 
 
 def _overwrite(path: Path, content: bytes) -> bool:
-    """Overwrite the file if its disk blocks suffice, and return whether they do; a torn file counts as empty."""
+    """Overwrite the file if its disk blocks suffice; return whether they did. A torn file counts as empty."""
     with suppress(FileNotFoundError), open(path, "r+b") as file:
         status = os.fstat(file.fileno())
         if len(content) <= status.st_blocks * BLOCK_BYTES:
@@ -71,7 +71,7 @@ def _overwrite(path: Path, content: bytes) -> bool:
 
 
 def _must_be_written(path: Path) -> bool:
-    """Return whether others may read the file, or it does not exist: a full disk has no room for it later."""
+    """Return whether others may read the file, or it is missing (a full disk has no room for it later)."""
     try:
         return bool(path.stat().st_mode & 0o077)
     except FileNotFoundError:
