@@ -103,7 +103,7 @@ class Persister:
             error.remedy or f"see what holds the database (fuser -v {path}), or what fills its disk (df -h {path.parent})")
 
     def _store_once(self, own: SpooledCycle, spool_error: StorageError | None, alone: bool) -> Persisted:
-        # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
+        # Half of the remaining time: one wait for our own lock file and one for SQLite's locks may follow each other.
         wait_ms = min(self._settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
         with self._writing(busy_timeout_ms=wait_ms) as connection:
             waiting: list[SpooledCycle] = []

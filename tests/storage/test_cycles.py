@@ -170,12 +170,6 @@ def test_a_store_holds_the_lock_for_a_moment_only(database: Path) -> None:
     assert statistics.median(took) < 0.25
 
 
-def test_texts_full_of_sql_are_texts(database: Path) -> None:
-    store(database, a_cycle(a_reading("hue:'", name="; DROP TABLE readings")))
-    [row] = rows(database)
-    assert (row["device_id"], row["name"]) == ("hue:'", "; DROP TABLE readings")
-
-
 def test_pruning_reads_no_more_than_it_deletes(database: Path) -> None:
     store(database)
     with sqlite3.connect(database) as connection:
