@@ -184,7 +184,7 @@ class _Bench:
                            f"see python -m collectors.{self.name} --discover")
         storage = replace(configuration.storage, database_path=folder / "data" / "readings.db")
         persisted = Persister(
-            configuration._replace(root=folder, storage=storage), collector=self.name, now=now, retry=retry, deadline=deadline,
+            configuration._replace(root=folder, storage=storage), now=now, retry=retry, deadline=deadline,
             stopwatch=stopwatch, recorder=RetryRecorder(self.name, now, stopwatch, redact), alarm=log.critical,
             progress=show_progress).store(Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings))
         if persisted.error is not None:
