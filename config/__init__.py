@@ -43,9 +43,9 @@ def load(path: Path, collectors: Sections, publishers: Sections | None = None) -
     Raise ConfigurationError.
     """
     configuration, error = survey(path, collectors, publishers)
-    if error is not None:
-        raise error
-    return configuration
+    if error is None:
+        return configuration
+    raise error
 
 
 def survey(path: Path, collectors: Sections,
@@ -81,9 +81,9 @@ def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = N
     without it these sections are not looked at. Raise ConfigurationError, which never holds a value of the file.
     """
     secrets, error = survey_secrets(path, sections, notifiers)
-    if error is not None:
-        raise error
-    return secrets
+    if error is None:
+        return secrets
+    raise error
 
 
 def survey_secrets(path: Path, sections: Sections,
@@ -91,12 +91,11 @@ def survey_secrets(path: Path, sections: Sections,
     """Return the secrets, with defaults for everything that is wrong in them, and the error."""
     path = _absolute(path)
     remedy = f"correct {path}; the config/secrets.yaml.example of the project shows its form"
-    error: ConfigurationError | None = None
-    document: dict[object, object] | None = {}
+    document: dict[object, object] | None
     try:
-        document = read(path, remedy, PRIVATE)
+        document, error = read(path, remedy, PRIVATE), None
     except ConfigurationError as unreadable:
-        error = unreadable
+        document, error = {}, unreadable
     given = document or {}
     validator = Validator(path.parent.parent, PRIVATE)
     validator.note_unknown(given, ("email", "notify", *sections, *LEGACY_SECRETS))
@@ -135,13 +134,13 @@ def _notifiers(document: dict[object, object], validator: Validator,
     validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
     settings: dict[str, tuple[Any, ...]] = {}
     for name, kind in notifiers.items():
-        section, where = (document.get(name), name) if name == "email" else (given.get(name), f"notify.{name}")
+        where = name if name == "email" else f"notify.{name}"
+        section = document.get(name) if name == "email" else given.get(name)
         if isinstance(section, list) and name != "email":
-            sections = [(item, f"{where}[{number}]") for number, item in enumerate(section, 1)]
-        else:
-            sections = [] if section is None else [(section, where)]
-        if sections:
-            settings[name] = tuple(validator.section(kind(), item, place) for item, place in sections)
+            settings[name] = tuple(validator.section(kind(), item, f"{where}[{number}]")
+                                   for number, item in enumerate(section, 1))
+        elif section is not None:
+            settings[name] = (validator.section(kind(), section, where),)
     return settings
 
 

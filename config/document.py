@@ -33,10 +33,18 @@ class Refused(Exception):
 
 
 class Quoting:
-    """How a file's contents are quoted in messages, which reach logs, terminals and e-mails: on one line, shortened."""
+    """How a file's contents are quoted in messages: on one line, shortened, and nothing of a private file.
+
+    Messages reach logs, terminals and e-mails, and a secret may stand in the wrong place.
+    """
+
+    def __init__(self, is_private: bool = False) -> None:
+        self._is_private = is_private
 
     def value(self, value: object) -> str:
         """Return a value as it stands in the file."""
+        if self._is_private:
+            return "the value"
         if isinstance(value, dict | list):
             return "a list" if isinstance(value, list) else "a mapping"
         if value is None or isinstance(value, bool):
@@ -47,33 +55,18 @@ class Quoting:
         return _shorten(repr(value))
 
     def key(self, key: object) -> str:
-        """Return a key without quotation marks if it is an ordinary word."""
+        """Return a key, without quotation marks if it is an ordinary word."""
         text = key if isinstance(key, str) else self.value(key)
+        if self._is_private:
+            return text if re.fullmatch(r"[a-z][a-z_-]{0,30}", text) else "(a key not shown here)"
         return text if re.fullmatch(r"[\w.:-]{1,60}", text) else _shorten(repr(text))
 
     def parser_message(self, message: str) -> str:
         """Return PyYAML's message, which may quote the file."""
-        return message
+        return "this is not valid YAML" if self._is_private else message
 
 
-class PrivateQuoting(Quoting):
-    """For files of secrets: nothing is quoted, since a value in the wrong place may be a key or a password."""
-
-    def value(self, value: object) -> str:
-        """Return a substitute for the value."""
-        return "the value"
-
-    def key(self, key: object) -> str:
-        """Return a key only if it cannot be a secret itself."""
-        is_harmless = isinstance(key, str) and re.fullmatch(r"[a-z][a-z_-]{0,30}", key)
-        return str(key) if is_harmless else "(a key not shown here)"
-
-    def parser_message(self, message: str) -> str:
-        """Return a substitute for PyYAML's message."""
-        return "this is not valid YAML"
-
-
-PUBLIC, PRIVATE = Quoting(), PrivateQuoting()
+PUBLIC, PRIVATE = Quoting(), Quoting(is_private=True)
 
 
 def read(path: Path, remedy: str, quoting: Quoting = PUBLIC) -> dict[object, object] | None:

@@ -114,31 +114,20 @@ class Secrets(NamedTuple):
 
 def secret_texts(document: Mapping[object, object]) -> tuple[str, ...]:
     """Return every secret text of every section, known or not: the longest first, for one may contain another."""
-    texts = {text for section in document.values() for text in _texts(section)}
+    texts = {node for node in _walk(list(document.values())) if isinstance(node, str) and len(node) >= SHORTEST_SECRET}
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
 
 
-def login_pairs(document: object) -> tuple[tuple[str, str], ...]:
+def login_pairs(document: Mapping[object, object]) -> tuple[tuple[str, str], ...]:
     """Return each username with its password: they travel together as one base64 text."""
-    return tuple(_pairs(document))
+    pairs = ((node.get("username"), node.get("password")) for node in _walk(list(document.values()))
+             if isinstance(node, dict))
+    return tuple((name, password) for name, password in pairs if isinstance(name, str) and isinstance(password, str))
 
 
-def _texts(value: object) -> Iterator[str]:
+def _walk(value: object) -> Iterator[object]:
+    yield value
     if isinstance(value, dict):
         value = [content for key, content in value.items() if key not in NOT_SECRET]
-    if isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-        yield value
-
-
-def _pairs(value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        username, password = value.get("username"), value.get("password")
-        if isinstance(username, str) and isinstance(password, str):
-            yield username, password
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _pairs(item)
+    for item in value if isinstance(value, list) else ():
+        yield from _walk(item)

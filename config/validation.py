@@ -9,7 +9,7 @@ Nothing is guessed: a number in quotes is text, true is no number, 3.0 is no who
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Any, Protocol, get_args, get_origin
@@ -20,6 +20,8 @@ from runtime.errors import ConfigurationError
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 MISSING = dataclasses.MISSING
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+WRONG_TYPE = {bool: "is neither true nor false", int: "is not a whole number", float: "is not a number",
+              str: "is not text"}
 
 
 class Section(Protocol):
@@ -143,21 +145,38 @@ class Validator:
 
 def _unwrap(kind: object) -> tuple[object, bool]:
     """Given `X | None` or `X`, return X and whether None is allowed."""
-    if kind in CONVERTERS:
+    if kind in WRONG_TYPE:
         return kind, False
     kinds = [argument for argument in get_args(kind) if argument is not NoneType]
     is_optional = NoneType in get_args(kind)
     return (kinds[0] if is_optional else kind), is_optional
 
 
-def _convert(kind: object, given: object, rules: Mapping[str, Any]) -> object:
-    value = CONVERTERS[kind](given)
+def _convert(kind: Any, given: object, rules: Mapping[str, Any]) -> object:
+    value = _plain(kind, given)
     if "choices" in rules:
         return _choice(value, rules["choices"])
     lowest, highest = rules.get("range", (value, value))
     if not lowest <= value <= highest:
         raise Unfit("is out of range")
     return value
+
+
+def _plain(kind: Any, given: Any) -> Any:
+    """Return a bool, int, float or str; only a float may be given as another type, int."""
+    if isinstance(given, bool) and kind is not bool or not isinstance(given, (int, float) if kind is float else kind):
+        is_plain = kind is str and isinstance(given, bool | int | float)
+        raise Unfit(WRONG_TYPE[kind] + ("; put it in quotes" if is_plain else ""))
+    if isinstance(given, str) and not given.isprintable() and re.search(CONTROL_CHARACTERS, given):
+        raise Unfit("contains a line break or another control character")
+    if kind is not float:
+        return given
+    try:
+        if math.isfinite(given):
+            return float(given)
+    except OverflowError:
+        pass
+    raise Unfit("is not a finite number")
 
 
 def _allowed(rules: Mapping[str, Any]) -> str:
@@ -167,42 +186,8 @@ def _allowed(rules: Mapping[str, Any]) -> str:
     return "; allowed is " + ", ".join(map(str, rules["choices"])) if "choices" in rules else ""
 
 
-def _truth(given: object) -> bool:
-    if not isinstance(given, bool):
-        raise Unfit("is neither true nor false")
-    return given
-
-
-def _whole(given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise Unfit("is not a whole number")
-    return given
-
-
-def _number(given: object) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise Unfit("is not a number")
-    try:
-        number = float(given)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise Unfit("is not a finite number")
-    return number
-
-
-def _text(given: object) -> str:
-    if isinstance(given, bool | int | float):
-        raise Unfit("is not text; put it in quotes")
-    if not isinstance(given, str):
-        raise Unfit("is not text")
-    if not given.isprintable() and re.search(CONTROL_CHARACTERS, given):
-        raise Unfit("contains a line break or another control character")
-    return given
-
-
 def _path(given: object) -> str:
-    text = _text(given)
+    text: str = _plain(str, given)
     if not text.strip():
         raise Unfit("is not the name of a file")
     # Cron, root and a shell must all find the same file.
@@ -216,6 +201,3 @@ def _choice(value: object, choices: tuple[object, ...]) -> object:
         if str(choice).casefold() == str(value).casefold():
             return choice
     raise Unfit("is not one of the choices")
-
-
-CONVERTERS: Mapping[object, Callable[[object], Any]] = {bool: _truth, int: _whole, float: _number, str: _text}
