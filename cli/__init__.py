@@ -1,9 +1,10 @@
-"""What devices.py is made of: a person at the terminal meets the sources, and the devices that they tell of.
+"""What devices.py is made of.
 
-    visit.py      one call of it: what all of its commands need
-    pairing.py    how a human introduces us to a source
-    registry.py   the devices in the database, looked at and changed beside the collectors
-    listing.py    what is told of devices, and of what is missing of them, for people and for programs
-    table.py      how it is shown on terminals of any width
-    typed.py      what people type, checked
+    context.py    one call: configuration, log, and how it talks to the person
+    editor.py     changes to devices and their readings, made beside the collectors
+    lookup.py     which device an id, a name or a part of one means
+    listing.py    devices and gaps as rows for people and values for programs
+    table.py      tables that fit the terminal
+    arguments.py  the types of arguments, and questions
+    pairing.py    how a source is paired
 """

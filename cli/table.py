@@ -1,28 +1,28 @@
-"""How a table is shown on terminals of any width, in any script."""
+"""Tables that fit the terminal."""
 
 import shutil
 import sys
-import unicodedata
 from collections.abc import Sequence
 
 import click
 
 from runtime.log import escaped
+from runtime.tables import aligned, columns
 
 Rows = Sequence[Sequence[str]]
 
 
 def show(rows: Rows, below: Sequence[int] = ()) -> None:
-    """Print a table, its headings first, in as many columns as the terminal has; see `fitted`."""
+    """Print a table, headings first, within the terminal's width; see `fitted`."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in fitted([[escaped(cell) for cell in row] for row in rows], width, below):
         click.echo(line)
 
 
 def fitted(rows: Rows, width: int | None, below: Sequence[int] = ()) -> list[str]:
-    """Return a table as lines of at most that many columns, if that can be done at all; None sets no limit.
+    """Return a table as lines of at most `width` columns if possible; None sets no limit.
 
-    Where it is too wide, the cells of the columns `below` stand below their row; where that does not help, each row
+    If it is too wide, the cells of the columns `below` move to a line below their row; if that is not enough, each row
     becomes a paragraph.
     """
     for lines in (aligned(rows), _folded(rows, below)):
@@ -37,16 +37,3 @@ def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
     upper = aligned([[cell for number, cell in enumerate(row) if number not in below] for row in rows])
     lower = [f"    {line}" for line in aligned([[row[number] for number in below] for row in rows])]
     return [line for pair in zip(upper, lower) for line in pair]
-
-
-def aligned(rows: Rows) -> list[str]:
-    """Return the rows as lines, each cell as wide as the widest of its column."""
-    widths = [max(map(columns, column)) for column in zip(*rows)]
-    return ["  ".join(cell + " " * (width - columns(cell)) for cell, width in zip(row, widths)).rstrip()
-            for row in rows]
-
-
-def columns(text: str) -> int:
-    """Return how many columns of a terminal a text takes: marks over a letter take none, wide characters two."""
-    return sum(0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-               for each in text)
