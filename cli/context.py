@@ -75,7 +75,7 @@ class CommandContext:
         """Return the cycles that wait in the spool, and mention them; leave out one that may still be running."""
         from storage import spool
         try:
-            cycles = spool.peek(self.configuration.data)
+            cycles = spool.pending_cycles(self.configuration.data)
         except OSError as error:
             self.say(f"{error.filename} cannot be read ({error.strerror}); the readings in it are shown as missing. "
                      "Remedy: run this as the account that runs the collectors", is_answer=False)

@@ -20,7 +20,7 @@ from runtime.deadline import Tally
 from runtime.errors import HomeMonitorError, Interrupted, NotAuthorised, RemoteError, StorageError, Unusable, describe
 from runtime.formats import pluralize
 from runtime.signals import interruptible
-from storage.reading import Cycle, Reading, Sighting, masked
+from storage.reading import Cycle, Reading, Sighting, clean
 
 log = logging.getLogger("jobs.cycle")  # the word in the log line of each cycle
 
@@ -91,7 +91,7 @@ class _CollectorRun(Job):
             self._tally = http.tally
             secrets = self.secrets.sections.get(self.name)
             for item in self._module.collect(self.settings, secrets, http, self.state, self.now):
-                self.items.append(masked(item, self.redact))  # a source may repeat our secrets
+                self.items.append(clean(item, self.redact))  # a source may repeat our secrets
         if caught.error is not None or "pause" in self.state:
             from jobs import cooldown
             cooldown.record(self.state, caught.error, self.now + timedelta(milliseconds=self.stopwatch.elapsed_ms()),
@@ -178,7 +178,7 @@ class _CollectorRun(Job):
         document = summarize(persisted.cycle, self.now, persisted.stored, persisted.spooled,
                              self.stopwatch.elapsed_ms())
         if self.options.discover:
-            document["devices"] = [vars(device) for device in persisted.cycle.seen()]
+            document["devices"] = [device._asdict() for device in persisted.cycle.seen()]
         Console(self.redact).print_json(document)
 
 

@@ -1,6 +1,7 @@
 """Tables on wide terminals, narrow ones, and none, in scripts whose letters are wider or narrower than one column."""
 
-from cli.table import columns, fitted
+from cli.table import fitted
+from runtime.tables import columns
 
 ROWS = [("id", "name", "age"), ("hue:1", "Küche", "3 min"), ("hue:22", "部屋", "-")]
 
