@@ -256,8 +256,8 @@ def gaps(command: CommandContext, since: timedelta, as_json: bool) -> None:
     stopped = [name for name, section in settings.collectors.items() if not section.enabled]
     window = Window(command.now - since, command.now, settings.collection.interval_seconds,
                     settings.storage.keep_cycles_days, stopped)
-    reading, pending = command.reading(), command.pending_cycles()
-    with reading as connection:
+    pending = command.pending_cycles()  # before the database: what is stored in between counts once, not never
+    with command.reading() as connection:
         devices = listing.by_room(registry.known(connection), command.places)
         coverages = gap_report.report(connection, devices, window, pending)
     if as_json:

@@ -23,7 +23,7 @@ def test_help_lists_the_commands(home: Home) -> None:
 
 def test_a_source_that_cannot_be_paired_is_told_with_those_that_can(home: Home) -> None:
     run = home.devices("pair", "toaster")
-    assert run.code == 2 and "'toaster' cannot be paired; what can is: " in run.err and "hue" in run.err
+    assert run.code == 2 and "'toaster' cannot be paired; these can: " in run.err and "hue" in run.err
 
 
 def test_pairing_without_a_configuration_needs_a_human(home: Home) -> None:

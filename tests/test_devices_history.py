@@ -147,7 +147,7 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
             sleep(0.1)
         first.send_signal(signal.SIGKILL)
         first.wait()
-        assert "Rewriting its past" in shown(terminal)
+        assert "Rewriting its history" in shown(terminal)
         done = pluralize(old, "Larder")
         assert ROWS * 0.3 <= done < ROWS
         begin = monotonic()
@@ -160,7 +160,7 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
     print(f"{ROWS} rows, the last {ROWS - done} in {seconds:.1f} s; beside its requests a cycle took at most "
           f"{usual_ms:.0f} ms before, and then {found} in {len(old.cycles()) - count} cycles")
     assert max(found.values()) <= usual_ms + LONGEST_WAIT_MS
-    assert "Looking through its past ..." in text
+    assert "Looking through its history ..." in text
     percents = [int(each) for each in re.findall(r"(\d+)%", text)]
     assert percents == sorted(percents) and percents[-1] == 100 and len(set(percents)) > 5
     assert checksum(old.database, last) == before
@@ -176,7 +176,7 @@ def test_a_past_is_deleted_beside_both_collectors(old: Home) -> None:
         assert run.code == 0, run.err
         sleep(1)
     assert max(longest_ms(old, count).values()) <= usual_ms + LONGEST_WAIT_MS
-    decided = next(line[:19] for line in old.log().splitlines() if f"{UTILITY} (Utility) is inactive" in line)
+    decided = next(line[:19] for line in old.log().splitlines() if f"{UTILITY} (Utility) is now inactive" in line)
     kept = [row["timestamp"] for row in old.rows() if row["device_id"] == UTILITY]
     cycles = [row["started_at"] for row in old.cycles() if row["collector"] == "hue"]
     assert kept and kept == cycles[-len(kept):] and {each for each in cycles if each[:19] > decided} <= set(kept)

@@ -63,7 +63,7 @@ def test_the_list_tells_of_every_device_what_its_newest_reading_says(lived: Home
 def test_the_list_can_be_of_one_type(lived: Home) -> None:
     assert [each["device_type"] for each in listed(lived, "--type", "alexa_aqm").values()] == ["alexa_aqm"]
     run = lived.desk("list", "--type", "toaster")
-    assert (run.code, run.out) == (0, "") and "no devices of this type; there are alexa_aqm, hue_sensor" in run.err
+    assert (run.code, run.out) == (0, "") and "no devices of this type; the types are alexa_aqm, hue_sensor" in run.err
 
 
 def test_for_people_the_list_is_a_table(lived: Home) -> None:
@@ -75,7 +75,7 @@ def test_for_people_the_list_is_a_table(lived: Home) -> None:
 
 def test_a_name_holds_from_the_next_reading_on(lived: Home) -> None:
     run = lived.devices("set-name", "Utility", "Speisekammer 食品庫")
-    assert (run.code, run.out) == (0, f"{UTILITY} (Utility) is called Speisekammer 食品庫 from now on.\n")
+    assert (run.code, run.out) == (0, f"{UTILITY} (Utility) is now called Speisekammer 食品庫.\n")
     assert listed(lived)["Speisekammer 食品庫"]["location"] == "Speisekammer 食品庫"
     cycle(lived)
     first, last = (row for row in lived.rows() if row["device_id"] == UTILITY)
@@ -87,7 +87,7 @@ def test_a_name_given_before_the_device_was_ever_seen_is_used_from_its_first_rea
     """Even before there is a database."""
     home.point_at(simulator)
     run = home.desk("set-name", UTILITY, "Larder")
-    assert run.code == 0 and "Nobody has seen it yet; the name waits for its first reading." in run.out
+    assert run.code == 0 and "It has not been seen yet; its first reading will have this name." in run.out
     assert listed(home)["Larder"]["last_reading"] is None
     assert home.run().code == 0
     assert [row["name"] for row in home.rows() if row["device_id"] == UTILITY] == ["Larder"]
@@ -162,7 +162,7 @@ def test_a_place_chosen_by_command_holds_from_the_next_reading_on(lived: Home) -
 def test_a_place_can_be_given_to_the_whole_past(lived: Home) -> None:
     cycle(lived)
     run = lived.desk("set-location", "utility", "Cellar", "--recursive")
-    assert run.code == 0 and "Readings of its past that were rewritten: 2." in run.out
+    assert run.code == 0 and "Past readings rewritten: 2." in run.out
     assert [row["location"] for row in lived.rows() if row["device_id"] == UTILITY] == ["Cellar"] * 2
     assert "Cellar" not in {row["location"] for row in lived.rows() if row["device_id"] != UTILITY}
 
@@ -170,7 +170,7 @@ def test_a_place_can_be_given_to_the_whole_past(lived: Home) -> None:
 def test_a_place_in_the_configuration_goes_before_and_that_is_told(lived: Home) -> None:
     lived.configure_hue(sensor_locations={UTILITY.removeprefix("hue:"): "Attic"})
     run = lived.desk("set-location", "utility", "Cellar")
-    assert run.code == 0 and f"But {lived.config} has it at Attic, which goes before: take that line out." in run.err
+    assert run.code == 0 and f"But in {lived.config} it is Attic, which takes precedence: remove that line." in run.err
     assert listed(lived)["Utility"]["location"] == "Attic"
     cycle(lived)
     assert newest(lived)["location"] == "Attic"
@@ -190,7 +190,7 @@ def test_a_monitors_configured_place_is_listed(lived: Home) -> None:
 @pytest.mark.parametrize("degrees", ["-1.5", "-1,5"])
 def test_an_offset_corrects_later_temperatures_and_is_listed(lived: Home, degrees: str) -> None:
     run = lived.desk("set-offset", "utility", degrees)
-    assert (run.code, run.out) == (0, f"-1.5 °C is added to what {UTILITY} (Utility) measures from now on.\n")
+    assert (run.code, run.out) == (0, f"-1.5 °C will be added to the temperatures of {UTILITY} (Utility).\n")
     cycle(lived)
     first, last = (row for row in lived.rows() if row["device_id"] == UTILITY)
     assert first["temperature_celsius"] == first["temperature_raw"]
@@ -200,12 +200,12 @@ def test_an_offset_corrects_later_temperatures_and_is_listed(lived: Home, degree
 
 
 @pytest.mark.parametrize(("arguments", "complaint"), [
-    (["set-offset", "utility", "warm"], "'warm' is no number from -20 to 20"),
-    (["set-name", "utility", "  "], "no character in it that could be printed"),
-    (["set-location", "utility", "x" * 200], "it has 200 characters, and 120 are the most"),
+    (["set-offset", "utility", "warm"], "'warm' is not a number from -20 to 20"),
+    (["set-name", "utility", "  "], "no printable character"),
+    (["set-location", "utility", "x" * 200], "it has 200 characters; at most 120 are allowed"),
     (["set-name", "hue:\x1b[31m\udc80", "Larder"], "give its full id"),
     (["amend-name", "", "Larder"], "no device has '' in its id or name"),
-    (["gaps", "--since", "yesterday"], "'yesterday' is no time such as 90m, 24h, 7d or 2w"),
+    (["gaps", "--since", "yesterday"], "'yesterday' is not a duration such as 90m, 24h, 7d or 2w"),
     (["set-name", "utility"], "Missing argument 'NAME'"), (["sell", "utility"], "No such command 'sell'")])
 def test_what_makes_no_sense_is_refused_and_changes_nothing(lived: Home, arguments: list[str], complaint: str) -> None:
     before = listed(lived)
@@ -232,13 +232,13 @@ def test_a_terminal_that_does_not_know_all_letters_stops_nobody(
 
 def test_what_was_changed_stands_in_the_log(lived: Home) -> None:
     lived.desk("set-name", "utility", "Larder")
-    assert f" INFO devices context {UTILITY} (Utility) is called Larder from now on.\n" in lived.log()
+    assert f" INFO devices context {UTILITY} (Utility) is now called Larder.\n" in lived.log()
 
 
 def test_a_long_rewriting_leaves_no_more_lines_in_the_log_than_a_short_one(lived: Home) -> None:
     store(lived.database, *(a_cycle(a_reading(UTILITY, at(seconds=n)), at=at(seconds=n)) for n in range(100)))
     before = len(lived.log().splitlines())
-    assert "that were rewritten: 101." in lived.desk("amend-name", UTILITY, "Larder", "--recursive").out
+    assert "Past readings rewritten: 101." in lived.desk("amend-name", UTILITY, "Larder", "--recursive").out
     assert len(lived.log().splitlines()) == before + 3
 
 
@@ -253,7 +253,7 @@ def test_looking_leaves_no_trace(lived: Home) -> None:
 
 def test_a_forgotten_device_is_inactive_and_keeps_its_readings(lived: Home) -> None:
     run = lived.desk("forget", "utility")
-    assert run.code == 0 and "is inactive; it comes back when its source tells of it again" in run.out
+    assert run.code == 0 and "is now inactive, until its source reports it again" in run.out
     assert listed(lived)["Utility"]["active"] is False and newest(lived)["name"] == "Utility"
     cycle(lived)
     assert listed(lived)["Utility"]["active"] is True
@@ -262,7 +262,7 @@ def test_a_forgotten_device_is_inactive_and_keeps_its_readings(lived: Home) -> N
 def test_the_past_is_deleted_after_the_id_has_been_typed(lived: Home) -> None:
     lived.desk("set-name", "utility", "Larder")
     run = lived.desk("forget", "larder", "--delete-history", answer=f"{UTILITY}\n")
-    assert run.code == 0 and f"(1), type {UTILITY}: " in run.err and "Readings that were deleted: 1." in run.out
+    assert run.code == 0 and f"delete its 1 readings permanently, type {UTILITY}: " in run.err and "Past readings deleted: 1." in run.out
     assert {row["device_id"] for row in lived.rows()}.isdisjoint({UTILITY}) and len(lived.rows()) == 5
     assert (listed(lived)["Larder"]["active"], listed(lived)["Larder"]["last_reading"]) == (False, None)
     assert lived.desk("forget", "larder", "--delete-history").code == 0
@@ -287,8 +287,8 @@ def test_a_predecessors_database_lists_its_devices_once_it_is_migrated(home: Hom
     assert early.code == 1 and "has still to be brought up to date. Remedy: python devices.py migrate" in early.err
     run = home.desk("migrate")
     copy = home.data / "readings.db.before-v1"
-    assert (run.code, run.err) == (0, "") and f"is up to date now; as it was, it is kept in {copy}." in run.out
-    assert home.desk("migrate").out == f"{home.database} was up to date already.\n"
+    assert (run.code, run.err) == (0, "") and f"is now up to date; {copy} is a copy of the old one." in run.out
+    assert home.desk("migrate").out == f"{home.database} was already up to date.\n"
     found = listed(home)
     assert list(found) == ["Mr. X", None]  # whose rows have no name
     assert [(each["device_id"], each["location"], each["last_reading"], each["active"]) for each in found.values()] == [

@@ -61,8 +61,8 @@ def test_a_database_that_another_writer_holds_is_waited_for_and_then_told(stored
     with locked(manager.lock_path(stored.database), 0):
         run = stored.desk(*command)
     assert run.code == 1 and "another process holds" in run.err and "Traceback" not in run.err
-    assert run.err.startswith("devices: readings.db is in use by another program, which is waited for\n")
-    assert run.err.count("waited for") == 1
+    assert run.err.startswith("devices: waiting for another program that is using readings.db\n")
+    assert run.err.count("waiting for") == 1
     assert {row["device_name"] for row in rows(stored.database, "SELECT * FROM device_registry")} == {"Kitchen", "Hall"}
 
 
@@ -184,10 +184,10 @@ def test_an_interrupted_rewriting_says_that_it_can_be_completed(home: Home, numb
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number and "Traceback" not in err
-    assert "Interrupted; the same command, given again, completes it." in err
+    assert "Interrupted; run the same command again to complete it." in err
     done = home.rows(renamed)[0]["count"]
     again = home.desk("amend-name", "larder", "Larder", "--recursive")
-    assert again.code == 0 and f"that were rewritten: {100_001 - done}." in again.out
+    assert again.code == 0 and f"Past readings rewritten: {100_001 - done}." in again.out
     assert home.rows(renamed) == [{"count": 100_001}]
 
 
@@ -231,4 +231,4 @@ def test_readings_in_the_spool_are_told_of_with_the_gaps(home: Home, age: int, s
 def test_a_spool_that_cannot_be_read_keeps_nobody_from_the_gaps(stored: Home) -> None:
     (stored.data / "spool.journal").mkdir()
     run = stored.desk("gaps")
-    assert run.code == 0 and "spool.journal cannot be read (Is a directory): what waits there is shown as if" in run.err
+    assert run.code == 0 and "spool.journal cannot be read (Is a directory); " in run.err
