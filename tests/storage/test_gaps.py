@@ -183,7 +183,7 @@ def test_a_name_given_beforehand_expects_nothing(day: Lived) -> None:
     with manager.writing(day.path) as connection, manager.transaction(connection):
         registry.change(connection, "hue:later", lambda device: device.named("Later"))
     found = day.report()["hue:later"]
-    assert (found.since, found.expected, found.note) == (None, 0, "no collector has told of it yet")
+    assert (found.since, found.expected, found.note) == (None, 0, "not seen by any collector yet")
 
 
 def test_a_computer_that_is_still_off_shows_until_now(day: Lived) -> None:
@@ -264,7 +264,7 @@ def test_a_predecessors_rows_count_as_readings_of_the_utc_that_they_name(databas
     assert [(each.start, each.cycles) for each in found.spans] == [(start + timedelta(minutes=15), 1)]
     assert found.stored == 3
     assert [(each.device.device_id, each.stored, each.note) for each in later if each.note] == [
-        ("alexa:GAJ1", 2, "no collector has told of it yet")]
+        ("alexa:GAJ1", 2, "not seen by any collector yet")]
 
 
 def test_times_that_are_none_are_left_out(day: Lived) -> None:
@@ -344,10 +344,13 @@ def test_what_is_stored_and_stands_in_the_spool_still_is_not_missing(day: Lived)
     assert day.report(waiting=[a_cycle(a_reading("hue:a", moment), at=moment)])["hue:a"].spans == ()
 
 
-def test_a_run_that_was_asked_to_end_is_told_so_and_not_as_the_sources_trouble(day: Lived) -> None:
+@pytest.mark.parametrize(("outcome", "error_type"), [
+    ("interrupted", "Interrupted"), ("interrupted", ""), ("partial", "Interrupted"), ("unreachable", "Interrupted")])
+def test_an_interrupted_run_is_not_the_sources_fault(day: Lived, outcome: str, error_type: str) -> None:
+    """The last two are how it was recorded until 2026-11."""
     day.silent("hue:a", at(hours=3), at(hours=3) + EVERY)
-    day.change("UPDATE collection_cycles SET outcome = 'partial', error_type = 'Interrupted' WHERE started_at = ?",
-               format_time(at(hours=3)))
+    day.change("UPDATE collection_cycles SET outcome = ?, error_type = nullif(?, '') WHERE started_at = ?",
+               outcome, error_type, format_time(at(hours=3)))
     assert day.found() == [(at(hours=3), at(hours=3), 1, "run_interrupted")] and day.found("hue:b") == []
 
 
