@@ -103,7 +103,7 @@ def test_a_missing_name_is_rewritten_too(connection: manager.Writer) -> None:
 
 
 def test_only_names_and_places_can_be_rewritten() -> None:
-    with pytest.raises(ValueError, match="temperature_celsius is not for people to rewrite"):
+    with pytest.raises(ValueError, match="temperature_celsius"):
         Rewriting("hue:a", "temperature_celsius", "20")
 
 
