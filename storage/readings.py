@@ -1,7 +1,6 @@
 """Stored readings: the newest one of a device, and how people rewrite or delete its history.
 
-Every query uses the index on device and time, and takes as long after ten years as after a day. Changes are made to a
-few rows at a time, which the caller has looked up beforehand: that takes no lock, and may take long.
+Every query uses the index on device and time, and takes as long after ten years as after a day.
 """
 
 import sqlite3
@@ -16,8 +15,6 @@ REWRITABLE = {"name": "device_name", "location": "location"}  # column of `readi
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest reading of a device; `timestamp` is as it is stored."""
-
     timestamp: str
     device_type: str
     name: str | None
@@ -25,13 +22,12 @@ class Newest:
     battery_level: int | None
 
     def age_seconds(self, now: float) -> int | None:
-        """Return its age at `now`, in seconds since 1970; None if its timestamp is not a time."""
+        """Return its age at `now`, in seconds since 1970; None if its timestamp is not valid."""
         at = seconds(self.timestamp)
         return None if at is None else round(now) - at
 
 
 def newest(connection: sqlite3.Connection, device_id: str) -> Newest | None:
-    """Return the device's newest reading, None if it has none."""
     row = connection.execute("""
         SELECT
             timestamp,
@@ -48,7 +44,7 @@ def newest(connection: sqlite3.Connection, device_id: str) -> Newest | None:
 
 
 def told_of(connection: sqlite3.Connection) -> list[str]:
-    """Return the ids of the devices with readings. DISTINCT would scan all rows; this looks one up for each device."""
+    """Return the devices with readings. DISTINCT would scan all rows; this looks one up per device."""
     return [device_id for device_id, in connection.execute("""
         WITH RECURSIVE device (device_id) AS (
             SELECT MIN(device_id)
@@ -65,7 +61,7 @@ def told_of(connection: sqlite3.Connection) -> list[str]:
 
 
 def seconds(timestamp: str) -> int | None:
-    """Return a stored time in seconds since 1970, None for what an earlier program stored that is not a time."""
+    """Return a stored time in seconds since 1970, None for an invalid one, which an earlier program may have left."""
     try:
         return int(parse_time(timestamp).timestamp())
     except (TypeError, ValueError, OverflowError):
@@ -73,21 +69,21 @@ def seconds(timestamp: str) -> int | None:
 
 
 class Work(ABC):
-    """A change to many readings of one device, made a few rows at a time."""
+    """A change to many readings of one device, made a few rows at a time: looking them up takes no lock."""
 
     device_id: str
 
     @property
     @abstractmethod
     def condition(self) -> str:
-        """SQL for the rows of the device to change, with the fields as its parameters."""
+        """Return the SQL that selects the rows, with the fields as its parameters."""
 
     @abstractmethod
     def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
         """Change these rows, in the caller's transaction."""
 
     def count(self, connection: sqlite3.Connection) -> int:
-        """Return how many rows are left to change: those that an interrupted run has changed do not count."""
+        """Return how many rows are left, without those that an interrupted run has changed."""
         return int(connection.execute(f"""
             SELECT COUNT(*)
             FROM readings
@@ -96,7 +92,6 @@ class Work(ABC):
         """, vars(self)).fetchone()[0])
 
     def after(self, connection: sqlite3.Connection, timestamp: str, limit: int) -> list[tuple[int, str]]:
-        """Return the id and timestamp of the next rows to change, in the order of time."""
         return connection.execute(f"""
             SELECT
                 id,
@@ -112,7 +107,7 @@ class Work(ABC):
 
 @dataclass(frozen=True)
 class Rewriting(Work):
-    """Give a device's history the name or the location (`column` says which) that the device has now."""
+    """Give a device's history its present name or location: `column`."""
 
     device_id: str
     column: str
@@ -124,11 +119,10 @@ class Rewriting(Work):
 
     @property
     def condition(self) -> str:
-        """SQL for the rows with another text."""
         return f"{self.column} IS NOT :text"
 
     def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-        """Rewrite these rows, if they are still the device's, and its name or location is still the same."""
+        """Rewrite these rows, unless the device was renamed again."""
         connection.executemany(f"""
             UPDATE readings
             SET {self.column} = :text
@@ -140,20 +134,15 @@ class Rewriting(Work):
 
 @dataclass(frozen=True)
 class Deletion(Work):
-    """Delete the readings of a device up to the stored time `until`, that of its newest one when the person decided.
-
-    Not up to an id: SQLite gives the ids of deleted rows to new ones.
-    """
+    """Delete the readings of a device up to a stored time. Not up to an id: SQLite reuses the ids of deleted rows."""
 
     device_id: str
     until: str
 
     @property
     def condition(self) -> str:
-        """SQL for the rows that were there."""
         return "timestamp <= :until"
 
     def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-        """Delete these rows, if they are still the same ones."""
         connection.executemany("DELETE FROM readings WHERE id = ? AND device_id = ? AND timestamp <= ?",
                                ((reading_id, self.device_id, self.until) for reading_id in ids))

@@ -1,9 +1,8 @@
 """The device registry: which devices there are, their names and places, and when they were last seen.
 
-A device is registered when it is first seen. What a person chose is never overwritten by what a source reports. A place
-in the configuration file is a person's choice too: as long as it is configured the readings carry it, and a place that
-was chosen by command stays in the registry. Rows of `readings` carry copies of name and place, so that history stays as
-it was at the time.
+What a person chose is never overwritten by what a source reports. A configured place goes into the readings, but does
+not replace a place chosen by command in the registry. Readings carry copies of name and place, so history stays as it
+was.
 """
 
 import sqlite3
@@ -18,11 +17,7 @@ ABSENCE = timedelta(days=7)
 
 
 class Device(NamedTuple):
-    """A row of `device_registry`, its fields in the order of the columns.
-
-    `name_source` and `location_source` are `discovered`, `config` or `user`; `temperature_offset`, in kelvin, is added
-    to what the device measures; `collector` is that of its source, None until the first sighting.
-    """
+    """A row of `device_registry`; docs/data.md explains the columns. `temperature_offset` is in kelvin."""
 
     device_id: str
     device_type: str | None = None
@@ -39,12 +34,11 @@ class Device(NamedTuple):
     collector: str | None = None
 
     def named(self, name: str) -> "Device":
-        """Return the device with a name that a person chose; a place that was only the name changes with it."""
+        """Return the device under a person's name for it; a place that was only the name changes too."""
         is_place = self.location_source == "discovered" and self.location == self.device_name
         return self._replace(device_name=name, name_source="user", location=name if is_place else self.location)
 
     def placed(self, location: str) -> "Device":
-        """Return the device at a place that a person chose."""
         return self._replace(location=location, location_source="user")
 
 
@@ -76,10 +70,7 @@ UPDATE_CHOSEN = """
 
 def sight(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
           now: datetime) -> dict[str, Device]:
-    """Register the devices that a source listed at `now`, with or without a value; activate them again.
-
-    Return them by id, as their readings show them: as registered, but at the configured place.
-    """
+    """Register and activate the devices that a source listed; return them by id, at their configured places."""
     by_id, moment = {sighting.device_id: sighting for sighting in sightings}, format_time(now)
     registered = find(connection, by_id)
     devices = {device_id: _updated(registered.get(device_id), sighting, collector, moment)
@@ -117,7 +108,7 @@ def _is_configured(sighting: Sighting) -> bool:
 
 
 def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str, Device]:
-    """Return the registered ones of the given devices, by id."""
+    """Return the registered ones of the devices, by id."""
     query = f"SELECT {', '.join(COLUMNS)} FROM device_registry WHERE device_id = ?"
     rows = (connection.execute(query, (device_id,)).fetchone() for device_id in device_ids)
     devices = (Device(*row) for row in rows if row is not None)
@@ -125,10 +116,7 @@ def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str,
 
 
 def known(connection: sqlite3.Connection) -> list[Device]:
-    """Return every device, by id: the registered ones, and those that only have readings.
-
-    The latter are as in their newest reading, and inactive, since no source lists them.
-    """
+    """Return all devices, by id; unregistered ones as in their newest reading, and inactive."""
     registered = [device_id for device_id, in connection.execute("SELECT device_id FROM device_registry")]
     from storage import readings  # no cycle needs it
     unregistered = set(readings.told_of(connection)).difference(registered)
@@ -138,30 +126,25 @@ def known(connection: sqlite3.Connection) -> list[Device]:
 
 
 def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Device], Device]) -> Device:
-    """Store what a person decides about a device, `alter` being applied to it; return it as it is now.
-
-    What its source reports stays. A device that was never seen is registered, and waits for its first sighting.
-    """
+    """Apply a person's decision to a device, which may be one not seen yet; return it as it is now."""
     device = alter(find(connection, [device_id]).get(device_id) or _unregistered(connection, device_id))
     connection.execute(INSERT + UPDATE_CHOSEN, device)
     return device
 
 
 def _unregistered(connection: sqlite3.Connection, device_id: str) -> Device:
-    """Return a device as in its newest reading; one without readings is expected, and so active."""
     from storage import readings  # no cycle needs it
     newest = readings.newest(connection, device_id)
     if newest is None:
-        return Device(device_id=device_id, unique_id=device_id)
+        return Device(device_id=device_id, unique_id=device_id)  # yet to be seen, and so active
     return Device(device_id=device_id, unique_id=device_id, device_type=newest.device_type, device_name=newest.name,
                   location=newest.location, is_active=False)
 
 
 def retire(connection: sqlite3.Connection, collector: str, now: datetime) -> int:
-    """Deactivate the devices that their source has not listed for 7 days while it answered; return how many.
+    """Deactivate devices that their source has not listed for 7 days; return how many.
 
-    A source that was silent deactivates none: it takes a cycle it answered, a week ago or earlier, after the device's
-    last sighting.
+    Only if it answered a cycle after the device's last sighting and at least a week ago: a silent source proves nothing.
     """
     return connection.execute("""
         UPDATE device_registry
@@ -182,7 +165,7 @@ def retire(connection: sqlite3.Connection, collector: str, now: datetime) -> int
 
 
 def adopt(connection: sqlite3.Connection, devices: Iterable[Device]) -> None:
-    """Register devices that people named in an earlier program; leave registered ones as they are."""
+    """Register devices that people named in an earlier program; leave registered ones alone."""
     chosen = (device._replace(
         unique_id=device.device_id, name_source="discovered" if device.device_name is None else "user",
         location_source="discovered" if device.location is None else "user") for device in devices)
