@@ -1,7 +1,7 @@
 """Alert files: one exists in `data/` if and only if a person has to act.
 
 A sentence, then `key: value` lines. Other programs watch the folder and must never see half a file, so it is written
-under another name and renamed. A full disk has no room for that: then an empty file appears, as the name is what counts.
+under another name and renamed. On a full disk an empty file appears instead, as the name is what counts.
 """
 
 import os

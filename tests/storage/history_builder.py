@@ -37,9 +37,9 @@ class History:
                 INSERT INTO readings (timestamp, device_id, device_type, temperature_celsius, created_at)
                 VALUES (?, ?, 'hue_sensor', 20.0, ?)
             """, ((at, device_id, at) for device_id in ids for at in times))
+            sightings = [Sighting(device_id=device_id, device_type="hue_sensor") for device_id in ids]
             for moment in (begin, (end or self.now) - self.every):
-                registry.sight(connection, [Sighting(device_id=device_id, device_type="hue_sensor") for device_id in ids],
-                              collector, moment)
+                registry.sight(connection, sightings, collector, moment)
 
     def silent(self, device_id: str, start: datetime, end: datetime) -> None:
         """Remove a device's readings as if it had no fresh value."""

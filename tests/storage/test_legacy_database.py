@@ -242,7 +242,8 @@ def test_a_file_in_the_copys_place_is_never_overwritten(database: Path) -> None:
 FOREIGN = [
     "CREATE TABLE readings (id INTEGER PRIMARY KEY, sensor TEXT, value REAL)",
     "CREATE TABLE device_registry (device_id TEXT, owner TEXT)",
-    "CREATE VIEW readings AS SELECT 1 AS id, 2 AS timestamp, 3 AS device_id, 4 AS device_type, 5 AS temperature_celsius"]
+    "CREATE VIEW readings AS SELECT 1 AS id, 2 AS timestamp, 3 AS device_id, 4 AS device_type,"
+    " 5 AS temperature_celsius"]
 
 
 @pytest.mark.parametrize(("table", "version"), [

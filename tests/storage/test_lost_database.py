@@ -175,8 +175,8 @@ def test_a_refused_cycle_does_not_block_the_others(used_home: Home) -> None:
             BEGIN SELECT RAISE(ABORT, 'not in my house'); END
         """)
     for minute, fetch_ms in ((1, 7.0), (2, 0.0), (3, 7.0)):
-        spool.append(used_home.data, a_cycle(a_reading(at=at(minutes=minute)), at=at(minutes=minute), fetch_ms=fetch_ms),
-                     1.0)
+        cycle = a_cycle(a_reading(at=at(minutes=minute)), at=at(minutes=minute), fetch_ms=fetch_ms)
+        spool.append(used_home.data, cycle, 1.0)
     run = used_home.run()
     assert run.code == 2 and "2026-11-22T00:57:00" in run.err and "not in my house" in run.err
     assert waiting(used_home) == [0, 1, 1, 0] and spool.look(used_home.data).cycles == 1
