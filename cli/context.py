@@ -62,7 +62,7 @@ class CommandContext:
     def waiting(self) -> list[Cycle]:
         """Return the cycles that wait in the spool, and tell of them; one that may be in hand is left out."""
         try:
-            cycles = spool.peek(self.configuration.data)
+            cycles = spool.pending_cycles(self.configuration.data)
         except OSError as error:
             self.hint(f"{error.filename} cannot be read ({error.strerror}): what waits there is shown as if nothing "
                       "had run. Remedy: ask as the account that runs the collectors")

@@ -96,7 +96,7 @@ class Registry:
 
     def _wait(self, attempt: Attempt) -> None:
         """Tell the person, once, why nothing happens: when the first wait was in vain."""
-        self._report.retry(attempt)
+        self._report.record(attempt)
         if attempt.outcome == "retrying" and not self._has_told:
             self._has_told = True
             self._report.warn(f"{attempt.endpoint} is in use by another program, which is waited for")

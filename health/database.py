@@ -18,7 +18,7 @@ from runtime import files
 from runtime.errors import Busy, Damaged, StorageError, Unusable
 from storage import lost_database, schema
 from storage.backup import read_only
-from storage.manager import BEGIN_ANEW, lock_path, translate
+from storage.manager import REPLACE, lock_path, translate
 
 if TYPE_CHECKING:
     import threading
@@ -206,7 +206,7 @@ def _search(connection: sqlite3.Connection, path: Path, is_late: Callable[[], bo
         return Finding("pass", "no damage found")
     if interrupted.is_set():  # and may have taken for damage what it had not come to yet
         return Finding("pass", "no damage found in the time there was")
-    raise Damaged(f"{path} is damaged or not a database: {' '.join(told.split())} (SQLITE_CORRUPT)", BEGIN_ANEW)
+    raise Damaged(f"{path} is damaged or not a database: {' '.join(told.split())} (SQLITE_CORRUPT)", REPLACE)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def waiting(data: Path, now: datetime) -> Findings:
     from runtime.formats import format_time, pluralize
     from storage import spool
     try:
-        look = spool.look(data)
+        look = spool.status(data)
     except OSError as error:
         trouble = files.translate(error, data / spool.NAME)
         yield Finding("fail", f"{trouble}", trouble.remedy)

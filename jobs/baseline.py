@@ -27,7 +27,7 @@ import collectors
 import config
 from collectors import Measurable
 from jobs.collect import STORING_SECONDS, clock, exit_code
-from jobs.persist import Store
+from jobs.persist import Persister
 from jobs.report import Manner, Report
 from runtime import log as log_file
 from runtime.deadline import Deadline, Stopwatch
@@ -213,9 +213,11 @@ class _Bench:
         trial = read._replace(root=folder, storage=replace(
             read.storage, database_path=folder / "data" / "readings.db"))
         cycle = Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings)
-        _, trouble = Store(trial, retry, end, self._report, self._report.progress).store(cycle)
-        if trouble is not None:
-            raise trouble
+        error = Persister(trial, collector=self.name, now=now, retry=retry, deadline=end, stopwatch=watch,
+                          recorder=self._report, alarm=self._report.alarm, progress=self._report.progress,
+                          ).store(cycle).error
+        if error is not None:
+            raise error
         return watch.elapsed_ms(), http.tally.payload_bytes, len(readings)
 
 

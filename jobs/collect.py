@@ -29,7 +29,7 @@ with startup.sparing(["traceback"]):
     import config
 
 from jobs import alerts, cooldown
-from jobs.persist import Store
+from jobs.persist import Persister
 from jobs.report import Manner, Report, Result
 from runtime import log as log_file
 from runtime.deadline import Deadline, Stopwatch, Tally
@@ -50,7 +50,7 @@ from runtime.retry import retry_policy
 from runtime.signals import interruptible
 from runtime.watchdog import Watchdog, watching
 from storage import alert_files
-from storage.reading import Cycle, Reading, Sighting, masked
+from storage.reading import Cycle, Reading, Sighting, clean
 from storage.state import State
 
 if TYPE_CHECKING:
@@ -146,8 +146,10 @@ class _Run:
         self.end = Deadline(configuration.collection.cycle_deadline_seconds)
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
-        self.store = Store(configuration, self.retry, self.deadline.earlier(alerts.SENDING_SECONDS), report,
-                           self._progress)
+        self.store = Persister(
+            configuration, collector=name, now=now, retry=self.retry,
+            deadline=self.deadline.earlier(alerts.SENDING_SECONDS), stopwatch=watch, recorder=report,
+            alarm=report.alarm, progress=self._progress)
         self.memory = State(configuration.data / f"{name}.session.json")
         self.found: list[Reading | Sighting] = []
         self.harvest: Cycle | None = None
@@ -211,10 +213,10 @@ class _Run:
 
     def _keep_found(self, error: Exception | None) -> None:
         """Put down what has been collected so far, if it is not put down yet."""
-        if (self.found or error) and not self.store.has_kept:
+        if (self.found or error) and not self.store.is_spooled:
             cycle = self.harvest or self._harvest(error)
             try:
-                self.store.put_down(cycle)
+                self.store.spool(cycle)
             except StorageError as trouble:
                 self.report.last_resort(cycle.readings, trouble)
 
@@ -227,13 +229,17 @@ class _Run:
     def _skip(self) -> int:
         log.info("another run is active: this cycle is left to it")
         self.report.idle("another run is active: this cycle is left to it")
-        self.store.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"), is_alone=False)
+        self.store.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"), alone=False)
         self.report.settle_log(self.memory)
         return 0
 
     def _cycle(self) -> int:
         cycle, error = self._collect()
-        result, trouble = self.store.store(cycle)
+        persisted = self.store.store(cycle)
+        trouble = persisted.error
+        result = Result(persisted.cycle, persisted.stored, self.watch.elapsed_ms(), persisted.spooled)
+        if trouble is not None:
+            self.report.last_resort(persisted.unsaved, trouble)
         if trouble is None or error is not None:
             self.report.log(result, error, exit_code(error))
         self.report.result(result)
@@ -247,7 +253,7 @@ class _Run:
             self.watchdog.code = max(code, 1)
         desk = alerts.Desk(self.configuration.data, self.name, self.now, self.email, self.report.mask, self.deadline)
         desk.settle(self.alert, self.name, error, NotAuthorised)
-        desk.settle(STORAGE_ALERT, "storage", self.store.for_a_human(trouble), Unusable)
+        desk.settle(STORAGE_ALERT, "storage", self.store.escalate(trouble), Unusable)
         self.report.remember(self.memory)
         return code
 
@@ -258,7 +264,7 @@ class _Run:
         if error is not None:
             return self._harvest(error), error
         from runtime.http_client import HttpClient
-        with HttpClient(self.end.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.retry),
+        with HttpClient(self.end.earlier(STORING_SECONDS), partial(self.retry, listener=self.report.record),
                      self.report.mask.learn) as http:
             self.tally = http.tally
             error = self._drain(http)
@@ -268,7 +274,7 @@ class _Run:
     def _drain(self, http: "HttpClient") -> Exception | None:
         try:
             for item in self.collector.collect(self.settings, self.secrets, http, self.memory, self.now):
-                self.found.append(masked(item, self.report.mask))  # a source may repeat what we have shown to it
+                self.found.append(clean(item, self.report.mask))
         except RemoteError as error:
             return error
         except Exception as error:  # the only catch-all: a fault in one collector must not cost what it had yielded

@@ -60,7 +60,7 @@ class Report:
         self._printed: Exception | None = None
         self.collector, self.now, self._manner, self.watch, self._log = collector, now, manner, watch, log
 
-    def retry(self, attempt: Attempt) -> None:
+    def record(self, attempt: Attempt) -> None:
         """Note a failed attempt, or the recovery from one: a line in the log and a row of `retry_events`."""
         error = self.short(attempt.error)
         self.retries.append(Retry(
@@ -210,7 +210,7 @@ class Report:
             "error": cycle.error,
         }
         if self._manner.table:
-            summary["devices"] = [vars(sighting) for sighting in cycle.seen()]
+            summary["devices"] = [sighting._asdict() for sighting in cycle.seen()]
         return summary
 
     def _write(self, stream: TextIO | None, text: str) -> None:

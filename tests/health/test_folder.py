@@ -23,7 +23,7 @@ def test_folders_of_one_disk_are_told_of_once(tmp_path: Path) -> None:
 
 def test_an_empty_spool_and_none_at_all_are_well(tmp_path: Path) -> None:
     assert [each.level for each in found(folder.waiting(tmp_path, at()))] == ["pass"]
-    spool.let_go(tmp_path, [spool.append(tmp_path, a_cycle(a_reading()), 12.0)])
+    spool.mark_stored(tmp_path, [spool.append(tmp_path, a_cycle(a_reading()), 12.0)])
     before = (tmp_path / spool.NAME).read_bytes()
     assert [each.level for each in found(folder.waiting(tmp_path, at()))] == ["pass"]
     assert (tmp_path / spool.NAME).read_bytes() == before

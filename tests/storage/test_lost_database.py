@@ -179,11 +179,11 @@ def test_a_refused_cycle_does_not_block_the_others(used_home: Home) -> None:
         spool.append(used_home.data, cycle, 1.0)
     run = used_home.run()
     assert run.code == 2 and "2026-11-22T00:57:00" in run.err and "not in my house" in run.err
-    assert waiting(used_home) == [0, 1, 1, 0] and spool.look(used_home.data).cycles == 1
+    assert waiting(used_home) == [0, 1, 1, 0] and spool.status(used_home.data).cycles == 1
     assert [row["timestamp"][14:16] for row in used_home.rows() if row["device_id"] == "hue:kitchen"] == ["56", "58"]
     with closing(sqlite3.connect(used_home.database)) as connection:
         connection.execute("DROP TRIGGER nothing_old")
-    assert used_home.run().code == 0 and spool.look(used_home.data).cycles == 0
+    assert used_home.run().code == 0 and spool.status(used_home.data).cycles == 0
     assert not (used_home.data / ALERT).exists()
 
 
@@ -210,7 +210,7 @@ def test_storing_readings_from_the_spool_sets_the_marker(used_home: Home, simula
 def test_more_than_a_hundred_cycles_are_stored_at_once(used_home: Home) -> None:
     for minute in range(120):
         spool.append(used_home.data, a_cycle(a_reading(at=at(minutes=minute)), at=at(minutes=minute)), 1.0)
-    assert used_home.run().code == 0 and spool.look(used_home.data).cycles == 0
+    assert used_home.run().code == 0 and spool.status(used_home.data).cycles == 0
     assert waiting(used_home) == [0, *[1] * 120, 0]
 
 

@@ -11,7 +11,7 @@ from runtime.formats import format_time
 from storage import manager, registry
 from storage.reading import Sighting
 from storage.registry import Device
-from tests.storage.samples import NOW, a_cycle, a_reading, at, rows
+from tests.storage.samples import NOW, a_cycle, a_reading, add, at, rows
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def choose(connection: manager.Writer, **values: str) -> None:
 
 
 def answered(connection: manager.Writer, started_at: datetime, outcome: str = "ok", collector: str = "hue") -> None:
-    manager.add(connection, a_cycle(at=started_at, outcome=outcome, collector=collector),
+    add(connection, a_cycle(at=started_at, outcome=outcome, collector=collector),
                 elapsed_ms=lambda: 1.0, keep_days=90)
 
 
@@ -125,10 +125,10 @@ def test_a_persons_choice_changes_no_other_column(connection: manager.Writer) ->
 
 
 def test_an_offset_changes_later_readings_and_no_raw_value(connection: manager.Writer, database: Path) -> None:
-    manager.add(connection, a_cycle(a_reading("hue:k")), elapsed_ms=lambda: 1.0, keep_days=90)
+    add(connection, a_cycle(a_reading("hue:k")))
     registry.change(connection, "hue:k", lambda device: device._replace(temperature_offset=-1.5))
     later = a_cycle(a_reading("hue:k", at(minutes=5)), at=at(minutes=5))
-    manager.add(connection, later, elapsed_ms=lambda: 1.0, keep_days=90)
+    add(connection, later)
     assert [(row["temperature_celsius"], row["temperature_raw"]) for row in rows(database)] == [
         (20.29, 20.29), (18.79, 20.29)]
 
@@ -136,8 +136,7 @@ def test_an_offset_changes_later_readings_and_no_raw_value(connection: manager.W
 def test_devices_with_readings_only_have_their_newest_names(connection: manager.Writer) -> None:
     """An earlier program's database may have no registry."""
     for minutes, name in ((0, "Old"), (5, "New")):
-        manager.add(connection, a_cycle(a_reading("hue:k", at(minutes=minutes), name=name), at=at(minutes=minutes)),
-                    elapsed_ms=lambda: 1.0, keep_days=90)
+        add(connection, a_cycle(a_reading("hue:k", at(minutes=minutes), name=name), at=at(minutes=minutes)))
     seen(connection, device_id="hue:other")
     connection.execute("DELETE FROM device_registry WHERE device_id = 'hue:k'")
     device, other = registry.known(connection)
