@@ -43,6 +43,7 @@ class Device(NamedTuple):
 
 
 COLUMNS = Device._fields
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM device_registry WHERE device_id = ?"
 INSERT = f"INSERT INTO device_registry ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 UPDATE_SIGHTED = """
     ON CONFLICT (device_id) DO UPDATE SET
@@ -72,11 +73,13 @@ def sight(connection: sqlite3.Connection, sightings: Iterable[Sighting], collect
           now: datetime) -> dict[str, Device]:
     """Register and activate the devices that a source listed; return them by id, at their configured places."""
     by_id, moment = {sighting.device_id: sighting for sighting in sightings}, format_time(now)
-    registered = find(connection, by_id)
-    devices = {device_id: _updated(registered.get(device_id), sighting, collector, moment)
-               for device_id, sighting in by_id.items()}
-    connection.executemany(INSERT + UPDATE_SIGHTED, devices.values())
-    return {device_id: _at_configured_place(device, by_id[device_id]) for device_id, device in devices.items()}
+    registered, updated, placed = find(connection, by_id), [], {}
+    for device_id, sighting in by_id.items():
+        device = _updated(registered.get(device_id), sighting, collector, moment)
+        updated.append(device)
+        placed[device_id] = device._replace(location=sighting.location) if _is_configured(sighting) else device
+    connection.executemany(INSERT + UPDATE_SIGHTED, updated)
+    return placed
 
 
 def _updated(registered: Device | None, sighting: Sighting, collector: str, now: str) -> Device:
@@ -99,20 +102,19 @@ def _place(device: Device, sighting: Sighting, name: str | None) -> tuple[str | 
     return sighting.location or name, "discovered"
 
 
-def _at_configured_place(device: Device, sighting: Sighting) -> Device:
-    return device._replace(location=sighting.location) if _is_configured(sighting) else device
-
-
 def _is_configured(sighting: Sighting) -> bool:
     return sighting.location is not None and sighting.location_source == "config"
 
 
 def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str, Device]:
     """Return the registered ones of the devices, by id."""
-    query = f"SELECT {', '.join(COLUMNS)} FROM device_registry WHERE device_id = ?"
-    rows = (connection.execute(query, (device_id,)).fetchone() for device_id in device_ids)
-    devices = (Device(*row) for row in rows if row is not None)
-    return {device.device_id: device._replace(is_active=bool(device.is_active)) for device in devices}
+    devices = {}
+    for device_id in device_ids:
+        row = connection.execute(SELECT, (device_id,)).fetchone()
+        if row is not None:
+            device = Device(*row)
+            devices[device_id] = device._replace(is_active=bool(device.is_active))
+    return devices
 
 
 def known(connection: sqlite3.Connection) -> list[Device]:
