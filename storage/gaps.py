@@ -109,18 +109,18 @@ class GapAnalysis:
         not_run = [ExpectedReading(at, self._why_not_run(at))
                    for at in self._not_run(previous, [cycle.at for cycle in ran]) if at >= since]
         end = (ran[-1].at if ran else 0) if collector in window.stopped else self.now
-        self._expected = sorted((cycle for cycle in ran + not_run if cycle.at <= end), key=BY_TIME)
+        self._expected = tuple(sorted((cycle for cycle in ran + not_run if cycle.at <= end), key=BY_TIME))
 
     def timeline(self, device: Device, stored: Sequence[int]) -> DeviceTimeline:
         first_seen = seconds(device.first_seen or "")
         if not self._collector or first_seen is None:
-            return DeviceTimeline(device, None, [], stored, set(), "not seen by any collector yet")
+            return DeviceTimeline(device, None, (), stored, set(), "not seen by any collector yet")
         since, until = max(self._since, first_seen), self.now
         if not device.is_active:
             until = seconds(device.last_seen or "") or 0
         stored = stored[bisect_left(stored, since):]
         if until < since:
-            return DeviceTimeline(device, None, [], stored, set(), self._note(device, since))
+            return DeviceTimeline(device, None, (), stored, set(), self._note(device, since))
         first = bisect_left(self._expected, since, key=BY_TIME)
         expected = self._expected[first:bisect_right(self._expected, until, key=BY_TIME)]
         return DeviceTimeline(device, since, expected, stored, self._missing(expected, stored),
