@@ -1,11 +1,11 @@
-"""Gaps: for each device the readings that were expected, those that are stored, and why the others are missing.
+"""Gaps: which readings of a device are missing, and why.
 
 A reading is expected at each cycle that ran and, where none ran for longer than the interval, at each time when one
-should have. So it does not matter when exactly cron starts a cycle. Summer time does not matter either: all times are
-UTC. Nothing is reported for the time before the record of cycles begins.
+should have. So the exact times of cycles do not matter, nor does summer time: all times are UTC. Nothing is reported
+for the time before the record of cycles begins.
 
-Where a cycle stored more readings than are left, some were deleted since: a device is reported as silent only if no
-reading of that cycle can be a deleted one.
+Where a cycle stored more readings than are left, some were deleted since: a device counts as silent only if none of
+the deleted ones can be its own.
 """
 
 import sqlite3
@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Coverage:
-    """One device's readings. `note` explains why `since` is late, or None: no readings are expected."""
+    """One device's readings. `since` is None if none are expected; `note` says why, or why it is late."""
 
     device: Device
     since: datetime | None
@@ -149,7 +149,7 @@ class GapAnalysis:
         return OTHERS_RAN if others else NOTHING_RAN
 
     def _missing(self, expected: Sequence[ExpectedReading], stored: Sequence[int]) -> set[int]:
-        """Return when an expected reading is missing. A moved one or one without a cycle counts as present."""
+        """Return when an expected reading is missing; one that was moved, or whose cycle is not on record, is not."""
         answered = {cycle.at for cycle in expected if cycle.answered}
         spare = sorted(set(stored) - answered)
         missing = set()

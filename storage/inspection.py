@@ -1,7 +1,7 @@
-"""The health check's questions to the database, which leave no trace in it. What the answers mean is up to health/.
+"""The health check's questions to the database, which leave no trace in it; health/ judges the answers.
 
-The last connection to close an SQLite database moves the -wal into it, unless it is read-only: a reader therefore stays
-open until the writer has closed. SQLite's own -wal and -shm may remain, empty.
+The last connection to close an SQLite database moves the -wal into it, unless it is read-only: so a reader stays open
+until the writer has closed. SQLite's own -wal and -shm may remain, empty.
 """
 
 import os
@@ -94,7 +94,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
-    """Return (label, id, collector, newest reading or first sighting) of active devices, and the newest time of all."""
+    """Return (label, id, collector, newest reading or first sighting) of active devices, and the newest timestamp."""
     try:
         with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
             devices: list[DeviceReading] = connection.execute(ACTIVE_DEVICES).fetchall()

@@ -83,7 +83,7 @@ class Work(ABC):
         """Change these rows, in the caller's transaction."""
 
     def count(self, connection: sqlite3.Connection) -> int:
-        """Return how many rows are left, without those that an interrupted run has changed."""
+        """Return how many rows are left; an interrupted run may have changed some."""
         return int(connection.execute(f"""
             SELECT COUNT(*)
             FROM readings
