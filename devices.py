@@ -1,7 +1,6 @@
-"""The command for people and devices: `python devices.py --help` lists what it does.
+"""Pair, list, name and correct devices: see `python devices.py --help`.
 
-Runs from anywhere. Exit codes are those of the collectors: 0 all is well, 1 something failed that a later run may fix,
-2 a human is needed.
+Exit codes are the collectors': 0 all is well, 1 something failed that a later run may fix, 2 a human is needed.
 """
 
 import errno
@@ -35,7 +34,6 @@ class Commands(click.Group):
     """Commands whose errors become a line on stderr and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a terminal need not have every character
                 stream.reconfigure(errors="replace")
@@ -111,7 +109,7 @@ def accept_new_database(command: CommandContext) -> None:
 
 
 def _explain_losses(command: CommandContext, queries: list[str]) -> None:
-    """Say what the new database lacks, and where it can be looked up (SQL for the shell)."""
+    """Print what the new database lacks, and the commands that look it up in older ones."""
     from config import legacy_devices
     click.echo("Names, places and offsets that were set with devices.py were in the old one: set them again.")
     if command.places:
@@ -191,7 +189,7 @@ def _rewrite(command: CommandContext, editor: "DeviceEditor", device_id: str, co
 @WITH_HISTORY
 @click.pass_obj
 def set_location(command: CommandContext, device: str, place: str, recursive: bool) -> None:
-    """Say in which PLACE a device is."""
+    """Set the PLACE of a device."""
     from cli.lookup import label
     editor = command.editor()
     placed = editor.find(device)

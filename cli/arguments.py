@@ -1,4 +1,4 @@
-"""The types of what people type: checked before anything is done."""
+"""The types of command-line arguments, and a question to the person. The types raise BadParameter."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ LARGEST_OFFSET = 20.0  # kelvin: a sensor that is further off is broken, or a te
 
 
 def text_type(value: str) -> str:
-    """Return a name or a place as one printable line. Raise BadParameter if part of it would be lost."""
+    """Return a name or a place as one printable line of which nothing is cut off."""
     text = one_line(value)
     if text is None:
         raise click.BadParameter("it has no printable character")
@@ -24,7 +24,6 @@ def text_type(value: str) -> str:
 
 
 def duration_type(value: str) -> timedelta:
-    """Return a duration: 90m, 24h, 7d, 2w."""
     match = re.fullmatch(r"([1-9][0-9]{0,3})([mhdw])", value)
     if match is None:
         raise click.BadParameter(f"{value!r} is not a duration such as 90m, 24h, 7d or 2w")
@@ -43,7 +42,7 @@ def offset_type(value: str) -> float:
 
 
 def ask(question: str) -> str:
-    """Return the line that the person answers with; empty if there is no one to answer."""
+    """Return the answer; empty if there is no one to answer."""
     click.echo(escaped(question), err=True, nl=False)
     if sys.stdin.isatty():
         import readline  # noqa: F401  # without it a terminal cuts a pasted address at 1024 characters

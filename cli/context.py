@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class CommandContext:
-    """What every command needs. `problems` prints errors and warnings on stderr."""
+    """What every command needs. `problems` prints on stderr."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
         self.path, self.clock, self.now = path, clock, clock()
@@ -38,17 +38,16 @@ class CommandContext:
         self.speak_as("devices")
 
     def speak_as(self, source: str) -> None:
-        """Print problems under that name from now on."""
         self.problems = Problems(source, self.now, self.redact, always=True)
 
     @cached_property
     def configuration(self) -> config.Configuration:
-        """config.yaml, with the sections of all collectors: they hold places of devices."""
+        """config.yaml with the sections of all collectors, which hold places."""
         return config.load(self.path, {name: collectors.load(name).Settings for name in collectors.names()})
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """The places in config.yaml, by device id; they take precedence over those set by command."""
+        """The places in config.yaml, by device id; they take precedence over the registry's."""
         return {device_id: place for section in self.configuration.collectors.values()
                 for device_id, place in section.places.items()}
 
@@ -72,7 +71,7 @@ class CommandContext:
         return DeviceEditor(self.configuration, self._open, self.problems, recorder)
 
     def pending_cycles(self) -> "list[Cycle]":
-        """Return the cycles that wait in the spool, and mention them; leave out one that may still be running."""
+        """Mention the cycles that wait in the spool, and return those that cannot be running any more."""
         from storage import spool
         try:
             cycles = spool.pending_cycles(self.configuration.data)
@@ -87,7 +86,7 @@ class CommandContext:
         return [cycle for cycle in cycles if self.now - cycle.started_at >= longest]
 
     def say(self, text: str, is_answer: bool = True) -> None:
-        """Log a text and print it, on stderr if it is not part of the answer."""
+        """Log and print a text, on stderr if it is not part of the answer."""
         log.info("%s", text)
         click.echo(escaped(self.redact(text)), err=not is_answer)
 

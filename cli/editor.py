@@ -1,7 +1,7 @@
-"""Changes that people make to devices and their readings while the collectors go on.
+"""Changes that people make to devices and their readings while collectors run.
 
-Like a collector, it locks the database only briefly. Long work is done a few rows at a time, and the lock is free
-between two batches for long enough that a waiting process gets it.
+Long work is done a few rows at a time. Between two batches the database's lock is free for long enough that a waiting
+process gets it.
 """
 
 import glob
@@ -39,7 +39,7 @@ Reading = Callable[[], AbstractContextManager[Connection]]
 
 
 class DeviceEditor:
-    """Changes in the database of one configuration. Every method may raise StorageError."""
+    """Changes in one database. Every method may raise StorageError."""
 
     def __init__(self, configuration: config.Configuration, reading: Reading, problems: Problems,
                  recorder: RetryRecorder) -> None:
@@ -50,20 +50,17 @@ class DeviceEditor:
         self._problems, self._recorder, self._has_warned = problems, recorder, False
 
     def find(self, text: str) -> Device:
-        """Return the device that the text means. Raise AmbiguousDevice."""
         return find_device(text, self._devices())
 
     def find_or_new(self, text: str) -> Device:
-        """Return the same, or a new device if the text is a full id; there need not be a database yet."""
         return find_or_new(text, self._devices() if os.path.exists(self._path) else [])
 
     def newest(self, device: Device) -> readings.Newest | None:
-        """Return the device's newest reading."""
         with self._reading() as connection:
             return readings.newest(connection, device.device_id)
 
     def change(self, device_id: str, alter: Callable[[Device], Device]) -> Device:
-        """Register a person's decision about a device, new or not; return the device as it is now."""
+        """Register a person's decision about a device, new or known; return the changed device."""
         changed: list[Device] = []
 
         def write(connection: manager.Writer) -> None:
@@ -72,12 +69,11 @@ class DeviceEditor:
         return changed[0]
 
     def count(self, work: Work) -> int:
-        """Return how many rows are still to be done."""
         with self._reading() as connection:
             return work.count(connection)
 
     def run(self, work: Work, label: str) -> int:
-        """Do the work with a progress bar, and return the number of rows. If interrupted, it can be repeated."""
+        """Do the work behind a progress bar and return the number of rows. It can be interrupted and repeated."""
         if sys.stderr.isatty():  # counting alone may take minutes on a slow disk
             click.echo("Looking through its history ...", err=True)
         total = self.count(work)
@@ -91,10 +87,7 @@ class DeviceEditor:
         return total
 
     def migrate(self) -> list[str] | None:
-        """Bring the database up to date; return the copies of older ones beside it, the latest last.
-
-        Return None if it was up to date. Raise Unusable if there is no database.
-        """
+        """Migrate the database; return the copies of older ones, the latest last, or None if it was up to date."""
         try:
             self._devices()
             return None
@@ -110,10 +103,7 @@ class DeviceEditor:
             return registry.known(connection)
 
     def _batches(self, work: Work) -> Iterator[int]:
-        """Yield the number of rows of each batch once it is done.
-
-        Batches grow and shrink so that each holds the lock as long as it may, whatever the disk and the load.
-        """
+        """Yield the size of each finished batch; sizes adapt to the disk and the load."""
         size, latest, limit_ms = SMALLEST_BATCH, "", LONGEST_MS
         while chunk := self._next_rows(work, latest):
             latest = chunk[-1][1]
@@ -132,7 +122,7 @@ class DeviceEditor:
             return work.after(connection, latest, CHUNK)
 
     def _write(self, change: Callable[[manager.Writer], None]) -> float:
-        """Make a change in one transaction; return for how many milliseconds it held the lock."""
+        """Make a change in one transaction; return the milliseconds it took."""
         def write() -> float:
             with self._writing() as connection:
                 stopwatch = Stopwatch()
@@ -142,7 +132,6 @@ class DeviceEditor:
         return float(self._with_retries(write)())
 
     def _record(self, attempt: Attempt) -> None:
-        """Record a retry, and at the first one explain the delay to the person."""
         self._recorder.record(attempt)
         if attempt.outcome == "retrying" and not self._has_warned:
             self._has_warned = True
@@ -155,7 +144,7 @@ def _do(work: Work, ids: list[int], connection: manager.Writer) -> None:
 
 @contextmanager
 def _without_info() -> Iterator[None]:
-    """Keep the line that every opening of the database logs out of the log, where there are thousands of them."""
+    """Suppress the line that each opening of the database logs: there would be thousands."""
     logging.disable(logging.INFO)
     try:
         yield

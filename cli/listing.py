@@ -1,6 +1,6 @@
 """Devices and gaps as rows and lines for people, and as plain values for programs.
 
-All times are UTC, as they are stored: in local time, one hour of each year would occur twice.
+All times are UTC, as stored: in local time, one hour of each year would occur twice.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ def by_room(devices: Iterable[Device], places: Mapping[str, str]) -> list[Device
 
 
 def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> list[Item]:
-    """Return each device with its newest reading, for programs."""
+    """Return the list for programs."""
     return [{
         "device_id": device.device_id,
         "name": device.device_name,
@@ -53,7 +53,7 @@ def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> lis
 
 
 def rows(listed: Iterable[Item]) -> list[tuple[str, ...]]:
-    """Return the same as a table for people, headings first."""
+    """Return the list for people, headings first."""
     return [HEADINGS, *((
         item["device_id"], item["name"] or "-", item["location"] or "-", item["device_type"] or "-",
         _last_reading(item["last_reading"]), age(item["age_seconds"]),
@@ -63,7 +63,7 @@ def rows(listed: Iterable[Item]) -> list[tuple[str, ...]]:
 
 
 def age(seconds: int | None) -> str:
-    """Return an age in its largest unit: `3 min`; one in the future has a minus."""
+    """Return an age in its largest unit, `3 min`; negative for the future."""
     if seconds is None:
         return "-"
     unit, length = next((unit for unit in AGE_UNITS if abs(seconds) >= unit[1]), AGE_UNITS[-1])
@@ -71,7 +71,7 @@ def age(seconds: int | None) -> str:
 
 
 def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
-    """Return each device's gaps, for programs."""
+    """Return the gaps for programs."""
     return [{
         "device_id": coverage.device.device_id,
         "name": coverage.device.device_name,
@@ -88,7 +88,7 @@ def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
 
 
 def gap_lines(coverages: "Iterable[Coverage]", window: "Window") -> Iterator[str]:
-    """Yield the same as lines for people."""
+    """Yield the gaps for people."""
     yield f"From {_minute(window.since)} to {_minute(window.now)} UTC, with a cycle every {window.interval_seconds} s:"
     for coverage in coverages:
         device = coverage.device

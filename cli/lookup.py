@@ -19,7 +19,7 @@ class NoSuchDevice(AmbiguousDevice):
 
 
 def find_device(text: str, devices: list[Device]) -> Device:
-    """Return the device with this id or name, or the only one with it as a part. Raise AmbiguousDevice."""
+    """Return the device with this id or name, or else the only one that has it in either. Raise AmbiguousDevice."""
     wanted = _folded(text)
     whole = [device for device in devices if wanted in _labels(device)]
     candidates = whole or [device for device in devices if any(wanted in label for label in _labels(device))]
@@ -34,7 +34,7 @@ def find_device(text: str, devices: list[Device]) -> Device:
 
 
 def find_or_new(text: str, devices: list[Device]) -> Device:
-    """Return the same, or a new device if the text is a full id."""
+    """Return the same, or a new device for a full id."""
     try:
         return find_device(text, devices)
     except NoSuchDevice as error:
@@ -45,7 +45,6 @@ def find_or_new(text: str, devices: list[Device]) -> Device:
 
 
 def label(device: Device) -> str:
-    """Return a device's id and name for a sentence."""
     return f"{device.device_id} ({device.device_name})" if device.device_name else device.device_id
 
 
@@ -54,12 +53,12 @@ def _labels(device: Device) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """Return a text for comparison: without case, with accents composed."""
+    """Return a text without case and with accents composed."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _nearest(wanted: str, devices: list[Device]) -> str:
-    """Return the devices with the most similar ids and names, as the end of a sentence."""
+    """Return the most similar devices, as the end of a sentence."""
     from difflib import get_close_matches  # slow to import, and rarely needed
     by_label = {text: device for device in devices for text in _labels(device)}
     nearest = {by_label[text].device_id: by_label[text] for text in get_close_matches(wanted, by_label, n=3, cutoff=0)}

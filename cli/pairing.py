@@ -1,4 +1,4 @@
-"""Pairing with a source: the conversation, and what is kept of it in secrets.yaml."""
+"""Pairing with a source; the credentials are kept in secrets.yaml."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,22 +28,20 @@ PAIRING_SECONDS = 1800.0  # a person has to sign in, perhaps with a second facto
 
 
 class Terminal:
-    """The person at the terminal. Talks on stderr, so that stdout is left for results."""
+    """The person at the terminal (`collectors.Human`). Talks on stderr; stdout is for results."""
 
     def __init__(self, secrets: Path, source: str, address: str | None = None) -> None:
         self.address = address
         self._secrets, self._source = secrets, source
 
     def tell(self, text: str) -> None:
-        """Print one line, parts of which may come from outside."""
         click.echo(escaped(text), err=True)
 
     def ask(self, question: str) -> str:
-        """Return the line that the person answers with; empty if there is no one to answer."""
         return arguments.ask(question)
 
     def keep(self, values: Mapping[str, str]) -> None:
-        """Write secrets.yaml, mode 0600. If that is impossible, print the lines to paste, and exit."""
+        """Write secrets.yaml, mode 0600, or print the lines to paste and exit."""
         text = self._secrets.read_text(encoding="utf-8-sig") if self._secrets.exists() else ""
         edited = editing.with_values(text, self._source, values)
         problem = "has a form that this program does not edit"
@@ -61,17 +59,15 @@ class Terminal:
 
 
 def pairable() -> list[str]:
-    """Return the sources that can be paired."""
     return list(filter(can_pair, collectors.names()))
 
 
 def can_pair(source: str) -> bool:
-    """Return whether there is such a source, and a person has to pair it."""
     return source in collectors.names() and isinstance(collectors.load(source), Pairable)
 
 
 def pair(path: Path, source: str, address: str | None, clock: Callable[[], datetime], redact: Redactor) -> None:
-    """Given the path of config.yaml, pair with the source and print its readings. Raise HomeMonitorError."""
+    """Pair with the source, given the path of config.yaml, and print its readings. Raise HomeMonitorError."""
     module: Any = collectors.load(source)
     configuration = config.load(path, dict.fromkeys(collectors.names()) | {source: module.Settings})
     settings = configuration.collectors[source]

@@ -13,7 +13,7 @@ Rows = Sequence[Sequence[str]]
 
 
 def show(rows: Rows, below: Sequence[int] = ()) -> None:
-    """Print a table, headings first, within the terminal's width; see `fitted`."""
+    """Print a table, headings first, within the terminal's width."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in fitted([[escaped(cell) for cell in row] for row in rows], width, below):
         click.echo(line)
@@ -22,8 +22,7 @@ def show(rows: Rows, below: Sequence[int] = ()) -> None:
 def fitted(rows: Rows, width: int | None, below: Sequence[int] = ()) -> list[str]:
     """Return a table as lines of at most `width` columns if possible; None sets no limit.
 
-    If it is too wide, the cells of the columns `below` move to a line below their row; if that is not enough, each row
-    becomes a paragraph.
+    If needed, the columns `below` move to a second line per row; failing that, each row becomes a paragraph.
     """
     for lines in (aligned(rows), _folded(rows, below)):
         if width is None or max(map(columns, lines)) <= width:

@@ -1,8 +1,7 @@
-"""What people write, config.yaml and secrets.yaml: read once at the start and validated into frozen types.
+"""config.yaml and secrets.yaml: read once at the start and validated into frozen types.
 
-Callers pass the sections of the plug-ins: a name and that plug-in's own `Settings` or `Secrets`, or None if its section
-is not to be checked now. Nothing here knows a plug-in, writes a file or uses the network. All problems of a file come
-together, in one ConfigurationError.
+Callers pass the plug-ins' sections: a name and its `Settings` or `Secrets`, or None for a section that is not to be
+checked now. All problems of a file come together in one ConfigurationError.
 """
 
 import os
@@ -37,10 +36,7 @@ def find(argument: str | None) -> Path:
 
 
 def load(path: Path, collectors: Sections, publishers: Sections | None = None) -> Configuration:
-    """Given the path of config.yaml, return it validated. Without `publishers` their sections are not looked at.
-
-    Raise ConfigurationError.
-    """
+    """Return config.yaml, validated; without `publishers` their sections are ignored. Raise ConfigurationError."""
     configuration, error = survey(path, collectors, publishers)
     if error is None:
         return configuration
@@ -49,10 +45,7 @@ def load(path: Path, collectors: Sections, publishers: Sections | None = None) -
 
 def survey(path: Path, collectors: Sections,
            publishers: Sections | None = None) -> tuple[Configuration, ConfigurationError | None]:
-    """Return the configuration, with defaults for everything that is wrong in it, and the error.
-
-    If the file cannot be read, there are no collectors and no publishers.
-    """
+    """Return config.yaml, with defaults for whatever is wrong, and the error. An unreadable file has no plug-ins."""
     path = _absolute(path)
     remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
     validator = Validator(path.parent.parent)
@@ -74,10 +67,10 @@ def survey(path: Path, collectors: Sections,
 
 
 def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = None) -> Secrets:
-    """Given the path of secrets.yaml, return it validated; a missing file counts as an empty one.
+    """Return secrets.yaml, validated; a missing file counts as empty. Raise ConfigurationError without any value of it.
 
-    `notifiers` maps a name to a function that returns its `Settings`, called only if the file has such a section;
-    without it these sections are not looked at. Raise ConfigurationError, which never holds a value of the file.
+    `notifiers` maps names to functions that return `Settings`, called only for sections in the file; without it these
+    sections are ignored.
     """
     secrets, error = survey_secrets(path, sections, notifiers)
     if error is None:
@@ -87,7 +80,7 @@ def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = N
 
 def survey_secrets(path: Path, sections: Sections,
                    notifiers: Notifiers | None = None) -> tuple[Secrets, ConfigurationError | None]:
-    """Return the secrets, with defaults for everything that is wrong in them, and the error."""
+    """Return secrets.yaml, with defaults for whatever is wrong, and the error."""
     path = _absolute(path)
     remedy = f"correct {path}; the config/secrets.yaml.example of the project shows its form"
     document: dict[object, object] | None
@@ -108,10 +101,7 @@ def survey_secrets(path: Path, sections: Sections,
 
 
 def known_devices(path: Path) -> "list[NamedDevice]":
-    """Given the path of config.yaml, return the devices that the predecessor's device_registry.yaml names.
-
-    Raise ConfigurationError for a file that cannot be read.
-    """
+    """Return the devices in the predecessor's file beside config.yaml, given its path. Raise ConfigurationError."""
     from config import legacy_devices
     return legacy_devices.known_devices(path)
 
@@ -128,7 +118,7 @@ def _configuration(path: Path, document: dict[object, object], validator: Valida
 
 def _notifiers(document: dict[object, object], validator: Validator,
                notifiers: Notifiers) -> dict[str, tuple[Any, ...]]:
-    """Return the settings of each notifier; under `notify` a section may also be a list of them."""
+    """Return the settings of each notifier; a section under `notify` may also be a list."""
     given = validator.mapping(document.get("notify"), "notify")
     validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
     settings: dict[str, tuple[Any, ...]] = {}

@@ -1,7 +1,6 @@
 """Puts values into the text of secrets.yaml and leaves the rest, comments included, as it is.
 
-The text is changed line by line and then parsed again. If the result does not hold exactly the old values and the new
-ones, the file is not edited, and the caller shows the lines to paste instead. Nothing here writes a file.
+The text is changed line by line and parsed again; unless it then holds exactly the old and new values, it is not edited.
 """
 
 import json
@@ -20,7 +19,7 @@ def lines(section: str, values: Mapping[str, str]) -> list[str]:
 
 
 def with_values(text: str, section: str, values: Mapping[str, str]) -> str | None:
-    """Given a file's text, return it with these values in that section, or None if its form does not allow that."""
+    """Return a file's text with these values in the section, or None if its form does not allow that."""
     try:
         before = parse(text, PRIVATE)
         old = before.get(section) or {}

@@ -1,8 +1,4 @@
-"""The predecessor's keys, accepted so that a file written for it keeps working.
-
-A key with the same meaning today is moved to its new place; one that means nothing any more is dropped silently. Only
-names are handled here: values are validated where they arrive.
-"""
+"""The predecessor's keys: moved if they still mean the same, dropped silently if they mean nothing any more."""
 
 from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy

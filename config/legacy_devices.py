@@ -1,7 +1,6 @@
 """The predecessor's `device_registry.yaml`, in which people gave devices their names and places.
 
-Read once in a database's life, when its tables are created; from then on names are kept in the database. Nothing here
-writes the file.
+Read once, when a database's tables are created; from then on names are kept there.
 """
 
 import re
@@ -16,7 +15,7 @@ DEVICE_ID = re.compile(r"[a-z][a-z_]{2,}:\S.*")
 
 
 class NamedDevice(NamedTuple):
-    """A device with the name that a person gave it; `device_id` is `hue:…` or `alexa:…`."""
+    """`device_id` is `hue:…` or `alexa:…`."""
 
     device_id: str
     device_type: str | None
@@ -25,10 +24,7 @@ class NamedDevice(NamedTuple):
 
 
 def known_devices(path: Path) -> list[NamedDevice]:
-    """Given the path of config.yaml, return the devices in the file beside it; none if there is no such file.
-
-    Entries that are not devices are left out. Raise ConfigurationError if the file cannot be read.
-    """
+    """Return the devices in the file beside config.yaml, without other entries. Raise ConfigurationError."""
     file = path.with_name(FILE_NAME)
     document = read(file, f"correct {file}, or remove it to go on without the names in it") or {}
     entries = document.get("devices", document)

@@ -1,9 +1,8 @@
-"""Turns a mapping into a frozen dataclass, collecting everything that is wrong instead of stopping at the first problem.
+"""Turns a mapping into a frozen dataclass and collects all problems.
 
-The dataclass describes its section: a field's type (a Path is relative to the folder above the one of config.yaml), its
-default (used where the file has no value, or null), and in its metadata `range` (lowest, highest), `choices` and `key`
-(its name in the file, where Python could not use that). An empty text counts as no value where None is allowed.
-Nothing is guessed: a number in quotes is text, true is no number, 3.0 is no whole number.
+The dataclass describes its section: each field's type (a Path counts from the folder above config.yaml's), default (for
+a missing key or null), and in its metadata `range` (lowest, highest), `choices` and `key` (its name in the file, if
+Python cannot use that). An empty text means None where None is allowed. Nothing is converted: "3" and 3.0 are not 3.
 """
 
 import dataclasses
@@ -25,7 +24,7 @@ WRONG_TYPE = {bool: "is neither true nor false", int: "is not a whole number", f
 
 
 class Section(Protocol):
-    """What a section's dataclass offers besides its fields."""
+    """A dataclass for a section."""
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield fields that are wrong although each value alone is allowed, with a sentence each."""
@@ -35,7 +34,7 @@ Sections = Mapping[str, type[Section] | None]
 
 
 class Unfit(Exception):
-    """Why a value is not allowed: the rest of a sentence that begins with the value."""
+    """A value is not allowed. The message is the rest of a sentence that begins with the value."""
 
 
 class Validator:
@@ -47,14 +46,14 @@ class Validator:
         self._root, self._quoting, self._written = root, quoting, written
 
     def group(self, kinds: Sections, given: object, where: str) -> dict[str, Any]:
-        """Return the sections of the plug-ins, without those whose type is None: they are not checked."""
+        """Return the sections of plug-ins whose type is not None."""
         mapping = self.mapping(given, where)
         self.note_unknown(mapping, kinds, f"{where}.")
         return {name: self.section(kind, mapping.get(name), f"{where}.{name}")
                 for name, kind in kinds.items() if kind is not None}
 
     def section(self, kind: type[Section], given: object, where: str) -> Any:
-        """Return an instance of the dataclass, with defaults for what is wrong; None if there is no default."""
+        """Return an instance of the dataclass, with defaults for wrong values; None without a default."""
         problem_count = len(self.problems)
         fields: tuple[dataclasses.Field[Any], ...] = (
             dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ())  # none: a section without keys
@@ -76,18 +75,17 @@ class Validator:
         return section
 
     def mapping(self, given: object, where: str) -> dict[object, object]:
-        """Return the mapping; null counts as an empty one, and anything else is a problem."""
+        """Return a mapping; null counts as an empty one."""
         if given is None or isinstance(given, dict):
             return given or {}
         self._report(where, f"{self._quoting.value(given)} is not a mapping of keys to values")
         return {}
 
     def note_unknown(self, mapping: Iterable[object], known: Collection[str], prefix: str = "") -> None:
-        """Note the keys that are not among the known ones."""
         self.unknown.extend((prefix, key, known) for key in mapping if key not in known)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return a sentence for each unknown key, with the nearest known one."""
+        """Return a sentence for each unknown key."""
         sentences = []
         for prefix, key, known in self.unknown:
             from difflib import get_close_matches  # slow to import, and rarely needed
@@ -97,7 +95,7 @@ class Validator:
         return tuple(sentences)
 
     def error(self, path: Path, remedy: str) -> ConfigurationError | None:
-        """Return all problems as one error, None if there is none."""
+        """Return all problems as one error."""
         return ConfigurationError(path, self.problems, remedy) if self.problems else None
 
     def _report(self, where: str, sentence: str) -> None:
@@ -121,7 +119,7 @@ class Validator:
         return self._root / default if isinstance(default, Path) else default
 
     def _value(self, kind: object, given: object, rules: Mapping[str, Any], where: str) -> object:
-        """Return the value as the field's type, MISSING if it is wrong."""
+        """Return the value in the field's type, or report it and return MISSING."""
         if get_origin(kind) is dict:
             return self._texts(given, where)
         if get_origin(kind) is tuple:
@@ -163,7 +161,6 @@ def _convert(kind: Any, given: object, rules: Mapping[str, Any]) -> object:
 
 
 def _plain(kind: Any, given: Any) -> Any:
-    """Return a bool, int, float or str; only a float may be given as another type, int."""
     if isinstance(given, bool) and kind is not bool or not isinstance(given, (int, float) if kind is float else kind):
         is_plain = kind is str and isinstance(given, bool | int | float)
         raise Unfit(WRONG_TYPE[kind] + ("; put it in quotes" if is_plain else ""))
@@ -180,7 +177,7 @@ def _plain(kind: Any, given: Any) -> Any:
 
 
 def _allowed(rules: Mapping[str, Any]) -> str:
-    """Return the end of a problem's sentence: the range or the choices, if there are any."""
+    """Return the end of a problem's sentence."""
     if "range" in rules:
         return "; allowed is {} to {}".format(*(f"{limit:f}".rstrip("0").rstrip(".") for limit in rules["range"]))
     return "; allowed is " + ", ".join(map(str, rules["choices"])) if "choices" in rules else ""
