@@ -19,6 +19,7 @@ from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
 from runtime import log as log_file
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
+from runtime.formats import pluralize
 from runtime.log import escaped
 from runtime.signals import interruptible
 
@@ -222,7 +223,7 @@ def set_offset(command: CommandContext, device: str, kelvin: float) -> None:
 @click.option("--delete-history", is_flag=True, help="Also delete its readings, after you have typed its whole id.")
 @click.pass_obj
 def forget(command: CommandContext, device: str, delete_history: bool) -> None:
-    """Stop expecting readings of a device. Those it has stay, and it becomes active again when its source reports it."""
+    """Stop expecting readings of a device. Its history stays; it becomes active again when its source reports it."""
     from cli.lookup import label
     from storage.readings import Deletion
     editor = command.editor()
@@ -230,8 +231,8 @@ def forget(command: CommandContext, device: str, delete_history: bool) -> None:
     newest = editor.newest(forgotten) if delete_history else None
     deletion = Deletion(forgotten.device_id, newest.timestamp) if newest else None
     if deletion:
-        question = f"To delete its {editor.count(deletion)} readings permanently, type {forgotten.device_id}: "
-        if ask(question).strip() != forgotten.device_id:
+        count = pluralize(editor.count(deletion), "reading")
+        if ask(f"To delete its {count} permanently, type {forgotten.device_id}: ").strip() != forgotten.device_id:
             click.echo("That is not its id; nothing was changed.", err=True)
             raise SystemExit(2)
     editor.change(forgotten.device_id, lambda current: current._replace(is_active=False))

@@ -76,7 +76,8 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
     # Before anyone is asked to press a button: can the file be read, and written?
     _secrets(configuration, module, source)
     if is_closed(configuration.secrets_path.parent):
-        raise Unusable(f"{configuration.secrets_path} cannot be written", chown_file_command(configuration.secrets_path))
+        raise Unusable(f"{configuration.secrets_path} cannot be written",
+                       chown_file_command(configuration.secrets_path))
     state = State(configuration.data / f"{source}.session.json")
     with HttpClient(Deadline(PAIRING_SECONDS), retry_policy(configuration.retry), redact.learn) as http:
         module.pair(settings, http, state, Terminal(configuration.secrets_path, source, address))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from config.legacy_devices import NamedDevice
 
 __all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
-           "Secrets", "Sections", "Storage", "find", "known_devices", "load", "load_secrets", "survey", "survey_secrets"]
+           "Secrets", "Sections", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
+           "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"

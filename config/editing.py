@@ -1,6 +1,6 @@
 """Puts values into the text of secrets.yaml and leaves the rest, comments included, as it is.
 
-The text is changed line by line and parsed again; unless it then holds exactly the old and new values, it is not edited.
+The text is changed line by line and parsed again. It has to hold exactly the old and new values then.
 """
 
 import json

@@ -167,7 +167,8 @@ def test_a_place_can_be_given_to_past_readings(used_home: Home) -> None:
 def test_a_place_in_the_configuration_takes_precedence_with_a_hint(used_home: Home) -> None:
     used_home.configure_hue(sensor_locations={UTILITY.removeprefix("hue:"): "Attic"})
     run = used_home.desk("set-location", "utility", "Cellar")
-    assert run.code == 0 and f"But in {used_home.config} it is Attic, which takes precedence: remove that line." in run.err
+    assert run.code == 0
+    assert f"But in {used_home.config} it is Attic, which takes precedence: remove that line." in run.err
     assert listed(used_home)["Utility"]["location"] == "Attic"
     cycle(used_home)
     assert newest(used_home)["location"] == "Attic"
@@ -204,7 +205,8 @@ def test_an_offset_corrects_later_temperatures_and_is_listed(used_home: Home, de
     (["amend-name", "", "Larder"], "no device has '' in its id or name"),
     (["gaps", "--since", "yesterday"], "'yesterday' is not a duration such as 90m, 24h, 7d or 2w"),
     (["set-name", "utility"], "Missing argument 'NAME'"), (["sell", "utility"], "No such command 'sell'")])
-def test_invalid_arguments_are_refused_and_change_nothing(used_home: Home, arguments: list[str], complaint: str) -> None:
+def test_invalid_arguments_are_refused_and_change_nothing(
+        used_home: Home, arguments: list[str], complaint: str) -> None:
     before = listed(used_home)
     run = used_home.desk(*arguments)
     assert run.code == 2 and complaint in run.err and "Traceback" not in run.err
@@ -241,7 +243,7 @@ def test_a_long_rewriting_logs_no_more_lines_than_a_short_one(used_home: Home) -
 
 def test_reading_commands_leave_no_trace(used_home: Home) -> None:
     def traces() -> tuple[str, bytes, list[str]]:
-        names = [each.name for each in used_home.data.iterdir() if not each.name.endswith(("-wal", "-shm"))]  # SQLite's own
+        names = [path.name for path in used_home.data.iterdir() if not path.name.endswith(("-wal", "-shm"))]  # SQLite's
         return used_home.log(), used_home.database.read_bytes(), sorted(names)
     before = traces()
     assert used_home.devices("list").code == used_home.devices("gaps").code == 0
@@ -259,7 +261,8 @@ def test_a_forgotten_device_is_inactive_and_keeps_its_readings(used_home: Home) 
 def test_the_history_is_deleted_after_the_id_has_been_typed(used_home: Home) -> None:
     used_home.desk("set-name", "utility", "Larder")
     run = used_home.desk("forget", "larder", "--delete-history", answer=f"{UTILITY}\n")
-    assert run.code == 0 and f"delete its 1 readings permanently, type {UTILITY}: " in run.err and "Past readings deleted: 1." in run.out
+    assert run.code == 0 and f"delete its 1 reading permanently, type {UTILITY}: " in run.err
+    assert "Past readings deleted: 1." in run.out
     assert {row["device_id"] for row in used_home.rows()}.isdisjoint({UTILITY}) and len(used_home.rows()) == 5
     assert (listed(used_home)["Larder"]["active"], listed(used_home)["Larder"]["last_reading"]) == (False, None)
     assert used_home.desk("forget", "larder", "--delete-history").code == 0
@@ -323,7 +326,7 @@ def on_a_terminal(home: Home, width: int, *arguments: str) -> str:
         while True:
             try:
                 shown += os.read(ours, 65536)
-            except OSError:  # what Linux says of a terminal that nobody holds any more
+            except OSError:  # Linux raises this once the terminal is closed
                 break
     os.close(ours)
     assert process.returncode == 0

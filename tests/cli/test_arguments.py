@@ -32,7 +32,8 @@ def test_a_time_back_has_a_unit(text: str, kept: timedelta) -> None:
     (text_type, " \n", "no printable character"), (text_type, "x" * 121, "121 characters; at most 120 are allowed"),
     (offset_type, "warm", "'warm' is not a number from -20 to 20"), (offset_type, "nan", "not a number"),
     (offset_type, "-20.1", "not a number"), (offset_type, "1e999", "not a number"),
-    (duration_type, "7", "'7' is not a duration such as 90m"), (duration_type, "0d", "not a duration"), (duration_type, "-1d", "not a duration"),
+    (duration_type, "7", "'7' is not a duration such as 90m"), (duration_type, "0d", "not a duration"),
+    (duration_type, "-1d", "not a duration"),
     (duration_type, "99999w", "not a duration"), (duration_type, "\u0663d", "not a duration")])
 def test_what_cannot_be_meant_is_refused(convert: Callable[[str], object], text: str, complaint: str) -> None:
     with pytest.raises(click.BadParameter, match=complaint):

@@ -73,7 +73,8 @@ def test_a_relative_path_is_loaded_as_an_absolute_one(house: Path, monkeypatch: 
 def test_the_shipped_file_shows_every_shared_key() -> None:
     """Those of the collectors are in tests/collectors/test_shipped_files.py."""
     text = config.DEFAULT_PATH.read_text(encoding="utf-8")
-    names = [name for kind in (config.Collection, config.Retry, config.Storage, config.Logging) for name in vars(kind())]
+    kinds = (config.Collection, config.Retry, config.Storage, config.Logging)
+    names = [name for kind in kinds for name in vars(kind())]
     assert [name for name in names if f"\n  {name}: " not in text] == []
 
 

@@ -40,7 +40,8 @@ def test_other_entries_are_left_out(text: str, house: Path) -> None:
 
 @pytest.mark.parametrize("value", ["''", "'  '", "null", "7", "true", "[Larder]", "{a: b}"])
 def test_an_invalid_name_is_none(value: str, house: Path) -> None:
-    assert devices(house, f"'hue:1': {{name: {value}, location: Cellar}}") == [NamedDevice("hue:1", None, None, "Cellar")]
+    text = f"'hue:1': {{name: {value}, location: Cellar}}"
+    assert devices(house, text) == [NamedDevice("hue:1", None, None, "Cellar")]
 
 
 @pytest.mark.parametrize("text", ["a: b: c\n", "- a\n", "'hue:1': {}\n'hue:1': {}\n", "a: &x {}\n"])
