@@ -5,7 +5,6 @@ import gc
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any, NoReturn
 
 from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, exit_code, option_parser, prints_text
@@ -26,7 +25,7 @@ STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorru
 def main(module: Any) -> NoReturn:
     """Run one cycle, then end the process."""
     gc.disable()  # the process is too short-lived for it to find anything
-    startup.leave(run(module))
+    startup.exit_fast(run(module))
 
 
 @interruptible()
@@ -80,7 +79,7 @@ class _CollectorRun(Job):
         if self.options.discover:  # ask again instead
             self.state.pop("monitors", None)
         from runtime.http_client import HttpClient
-        retry = partial(self.retry, listener=self._recorder.record)
+        retry = self.retry.using(listener=self._recorder.record)
         with HttpClient(self.end.earlier(RESERVED_SECONDS), retry, self.redact.learn) as http, catch_all() as caught:
             self._tally = http.tally
             secrets = self.secrets.sections.get(self.name)

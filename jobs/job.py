@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Self
 import config
 from runtime import VERSION, plugins
 from runtime import log as log_file
-from runtime.deadline import Deadline, Stopwatch
+from runtime.deadline import Deadline, Stopwatch, Watchdog, watching
 from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, StorageError, describe
 from runtime.files import locked
 from runtime.redaction import Redactor, escaped
 from runtime.retry import retry_policy
 from runtime.streams import is_terminal, show_progress, write_line
-from runtime.watchdog import Watchdog, watching
 from storage.state import State
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ class Job:
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
         log_file.set_up(None if self.is_dry_run else configuration.logging, self.name, self.redact,
-                        retry=partial(self.retry, deadline=self.end.earlier(RESERVED_SECONDS)),
+                        retry=self.retry.using(deadline=self.end.earlier(RESERVED_SECONDS)),
                         stderr=self.options.verbose)
         for warning in configuration.warnings + self.secrets.warnings:
             log.warning("%s", warning)

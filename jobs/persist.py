@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import config
 from jobs.retries import RetryRecorder
@@ -19,6 +19,7 @@ from runtime import files
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import Busy, StorageError, Unusable, describe
 from runtime.formats import format_time, pluralize
+from runtime.retry import RetryPolicy
 from storage import lost_database, manager, spool
 from storage.reading import Cycle, Reading
 from storage.registry import Device
@@ -47,7 +48,7 @@ class Persisted(NamedTuple):
 class Persister:
     """Stores one cycle. `alarm` reports what no later run can report; `progress` shows a migration's steps."""
 
-    def __init__(self, configuration: config.Configuration, *, now: datetime, retry: Callable[..., Any],
+    def __init__(self, configuration: config.Configuration, *, now: datetime, retry: RetryPolicy,
                  deadline: Deadline, stopwatch: Stopwatch, recorder: RetryRecorder, alarm: Callable[[str], None],
                  progress: Callable[[str, int, int], None]) -> None:
         self.is_spooled = False

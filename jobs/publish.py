@@ -31,12 +31,12 @@ PUBLISHED_AT = "published_at"  # in the publisher's state: when its last success
 def main(module: Any) -> NoReturn:
     """Run one publisher, then end the process."""
     gc.disable()
-    startup.leave(run(module))
+    startup.exit_fast(run(module))
 
 
 def main_all() -> NoReturn:
     """Run all enabled publishers, then end the process."""
-    startup.leave(run_all(sys.argv[1:]))
+    startup.exit_fast(run_all(sys.argv[1:]))
 
 
 @interruptible()

@@ -90,7 +90,7 @@ def test_a_log_that_has_grown_for_too_long_costs_a_line_on_stderr_and_no_reading
     fill(both, SMALLEST + GRACE)
     ended = run_pair(both, simulator, START)
     assert [each.code for each in ended] == [0, 0] and len(both.rows()) == 6
-    assert all(each.err.count("\n") == 1 and "loses lines (it has grown enough" in each.err for each in ended)
+    assert all(each.err.count("\n") == 1 and "loses lines (it cannot be rotated" in each.err for each in ended)
     assert both.log_file.stat().st_size == SMALLEST + GRACE
 
 
