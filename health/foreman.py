@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import notifiers
 from health.crew import STORAGE, Crew, confine, end_by
-from runtime import startup
 from runtime.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ class Foreman:
     def _prepare(self) -> "Findings":
         """Read what the human wrote, and plan what is to be asked."""
         yield "reading config.yaml and secrets.yaml"
-        with startup.sparing():
-            import config
+        import config
         from health import plan as checkup
         from runtime.redaction import Redactor
         modules, faults = self._import_collectors()

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 from health.crew import STORAGE, Crew, confine, end_by
-from runtime import startup
 from runtime.deadline import Deadline
 
 
@@ -18,8 +17,7 @@ def keep(crew: Crew, brief: int) -> None:
 
 
 def _examine(crew: Crew, pipe: int) -> None:
-    with startup.sparing(["traceback"]):
-        from health import storing
+    from health import storing
     from runtime import files
     from runtime.redaction import Redactor
     with os.fdopen(pipe) as stream:
