@@ -213,9 +213,8 @@ class _Bench:
         trial = read._replace(root=folder, storage=replace(
             read.storage, database_path=folder / "data" / "readings.db"))
         cycle = Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings)
-        error = Persister(trial, collector=self.name, now=now, retry=retry, deadline=end, stopwatch=watch,
-                          recorder=self._report, alarm=self._report.alarm, progress=self._report.progress,
-                          ).store(cycle).error
+        error = Persister(trial, now=now, retry=retry, deadline=end, stopwatch=watch, recorder=self._report,
+                          alarm=self._report.alarm, progress=self._report.progress).store(cycle).error
         if error is not None:
             raise error
         return watch.elapsed_ms(), http.tally.payload_bytes, len(readings)

@@ -147,9 +147,8 @@ class _Run:
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
         self.store = Persister(
-            configuration, collector=name, now=now, retry=self.retry,
-            deadline=self.deadline.earlier(alerts.SENDING_SECONDS), stopwatch=watch, recorder=report,
-            alarm=report.alarm, progress=self._progress)
+            configuration, now=now, retry=self.retry, deadline=self.deadline.earlier(alerts.SENDING_SECONDS),
+            stopwatch=watch, recorder=report, alarm=report.alarm, progress=self._progress)
         self.memory = State(configuration.data / f"{name}.session.json")
         self.found: list[Reading | Sighting] = []
         self.harvest: Cycle | None = None
