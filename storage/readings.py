@@ -43,7 +43,7 @@ def newest(connection: sqlite3.Connection, device_id: str) -> Newest | None:
     return None if row is None else Newest(*row)
 
 
-def told_of(connection: sqlite3.Connection) -> list[str]:
+def device_ids(connection: sqlite3.Connection) -> list[str]:
     """Return the devices with readings. DISTINCT would scan all rows; this looks one up per device."""
     return [device_id for device_id, in connection.execute("""
         WITH RECURSIVE device (device_id) AS (

@@ -69,7 +69,7 @@ UPDATE_CHOSEN = """
 """
 
 
-def sight(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
+def record_sightings(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
           now: datetime) -> dict[str, Device]:
     """Register and activate the devices that a source listed; return them by id, at their configured places."""
     by_id, moment = {sighting.device_id: sighting for sighting in sightings}, format_time(now)
@@ -117,11 +117,11 @@ def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str,
     return devices
 
 
-def known(connection: sqlite3.Connection) -> list[Device]:
+def all_devices(connection: sqlite3.Connection) -> list[Device]:
     """Return all devices, by id; unregistered ones as in their newest reading, and inactive."""
     registered = [device_id for device_id, in connection.execute("SELECT device_id FROM device_registry")]
     from storage import readings  # no cycle needs it
-    unregistered = set(readings.told_of(connection)).difference(registered)
+    unregistered = set(readings.device_ids(connection)).difference(registered)
     devices = [*find(connection, registered).values(),
                *(_unregistered(connection, device_id) for device_id in unregistered)]
     return sorted(devices, key=lambda device: device.device_id)
@@ -143,7 +143,7 @@ def _unregistered(connection: sqlite3.Connection, device_id: str) -> Device:
                   location=newest.location, is_active=False)
 
 
-def retire(connection: sqlite3.Connection, collector: str, now: datetime) -> int:
+def deactivate_absent(connection: sqlite3.Connection, collector: str, now: datetime) -> int:
     """Deactivate devices that their source has not listed for 7 days; return how many.
 
     Only if it answered a cycle after the device's last sighting and at least a week ago: a silent source proves nothing.

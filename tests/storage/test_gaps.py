@@ -259,10 +259,10 @@ def test_a_predecessors_rows_count_as_readings_of_the_utc_that_they_name(databas
         for minutes in range(0, 20, 5):
             connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', ?, 'ok')",
                                (format_time(start + timedelta(minutes=minutes)),))
-        registry.sight(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
-        known = registry.known(connection)
-        coverage, = gaps.report(connection, known, Window(start, start + timedelta(minutes=20), 300, 90))
-        later = gaps.report(connection, known, Window(start, start + timedelta(minutes=90), 300, 90))
+        registry.record_sightings(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
+        devices = registry.all_devices(connection)
+        coverage, = gaps.report(connection, devices, Window(start, start + timedelta(minutes=20), 300, 90))
+        later = gaps.report(connection, devices, Window(start, start + timedelta(minutes=90), 300, 90))
     assert [(span.start, span.cycles) for span in coverage.spans] == [(start + timedelta(minutes=15), 1)]
     assert coverage.stored == 3
     assert [(coverage.device.device_id, coverage.stored, coverage.note) for coverage in later if coverage.note] == [
