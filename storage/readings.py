@@ -60,10 +60,10 @@ def device_ids(connection: sqlite3.Connection) -> list[str]:
     """)]
 
 
-def seconds(timestamp: str) -> int | None:
+def seconds(timestamp: str | None) -> int | None:
     """Return a stored time in seconds since 1970, None for an invalid one, which an earlier program may have left."""
     try:
-        return int(parse_time(timestamp).timestamp())
+        return None if timestamp is None else int(parse_time(timestamp).timestamp())
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -45,28 +45,13 @@ class Device(NamedTuple):
 COLUMNS = Device._fields
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM device_registry WHERE device_id = ?"
 INSERT = f"INSERT INTO device_registry ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-UPDATE_SIGHTED = """
-    ON CONFLICT (device_id) DO UPDATE SET
-        device_type = excluded.device_type,
-        device_name = excluded.device_name,
-        location = excluded.location,
-        model_info = excluded.model_info,
-        first_seen = excluded.first_seen,
-        last_seen = excluded.last_seen,
-        is_active = excluded.is_active,
-        name_source = excluded.name_source,
-        location_source = excluded.location_source,
-        collector = excluded.collector
-"""
-UPDATE_CHOSEN = """
-    ON CONFLICT (device_id) DO UPDATE SET
-        device_name = excluded.device_name,
-        location = excluded.location,
-        is_active = excluded.is_active,
-        name_source = excluded.name_source,
-        location_source = excluded.location_source,
-        temperature_offset = excluded.temperature_offset
-"""
+UPDATE = "ON CONFLICT (device_id) DO UPDATE SET"
+SIGHTED = ("device_type", "device_name", "location", "model_info", "first_seen", "last_seen", "is_active", "name_source",
+           "location_source", "collector")
+CHOSEN = ("device_name", "location", "is_active", "name_source", "location_source", "temperature_offset")
+INSERT_SIGHTED, INSERT_CHOSEN = (
+    f"{INSERT} {UPDATE} {', '.join(f'{column} = excluded.{column}' for column in columns)}"
+    for columns in (SIGHTED, CHOSEN))
 
 
 def record_sightings(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
@@ -78,7 +63,7 @@ def record_sightings(connection: sqlite3.Connection, sightings: Iterable[Sightin
         device = _updated(registered.get(device_id), sighting, collector, moment)
         updated.append(device)
         placed[device_id] = device._replace(location=sighting.location) if _is_configured(sighting) else device
-    connection.executemany(INSERT + UPDATE_SIGHTED, updated)
+    connection.executemany(INSERT_SIGHTED, updated)
     return placed
 
 
@@ -130,7 +115,7 @@ def all_devices(connection: sqlite3.Connection) -> list[Device]:
 def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Device], Device]) -> Device:
     """Apply a person's decision to a device, which may be one not seen yet; return it as it is now."""
     device = alter(find(connection, [device_id]).get(device_id) or _unregistered(connection, device_id))
-    connection.execute(INSERT + UPDATE_CHOSEN, device)
+    connection.execute(INSERT_CHOSEN, device)
     return device
 
 
