@@ -155,18 +155,14 @@ def test_a_device_retires_when_its_source_answered_for_a_week_without_it(connect
 
 
 def test_a_silent_source_retires_no_device(connection: manager.Writer) -> None:
+    """Nor does another source."""
     seen(connection)
     answered(connection, at(minutes=5), outcome="unreachable")
     answered(connection, at(minutes=5), collector="amazon_aqm")
     answered(connection, at(days=8))
     assert registry.deactivate_absent(connection, "hue", at(days=9)) == 0
-    assert registry.find(connection, ["hue:k"])["hue:k"].is_active
-
-
-def test_another_source_retires_no_device_of_this_one(connection: manager.Writer) -> None:
-    seen(connection)
-    answered(connection, at(minutes=5), collector="amazon_aqm")
     assert registry.deactivate_absent(connection, "amazon_aqm", at(days=30)) == 0
+    assert registry.find(connection, ["hue:k"])["hue:k"].is_active
 
 
 def test_a_cycle_retires_and_a_sighting_brings_back(connection: manager.Writer) -> None:
