@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import notifiers
 from health.crew import STORAGE, Crew, confine, end_by
 from runtime import startup
 from runtime.deadline import Deadline
@@ -101,7 +102,8 @@ class Foreman:
             files.drop_to_owner(owned)
             read, error = config.survey(path, kinds)
         sections = {name: module.Secrets for name, module in modules.items()} | dict.fromkeys(faults)
-        told, secrets_error = config.survey_secrets(read.secrets_path, sections)
+        told, secrets_error = config.survey_secrets(
+            read.secrets_path, sections, {"email": lambda: notifiers.load("email").Settings})
         return House(modules, read, error, told, secrets_error, faults)
 
     def _import_what_root_may_read(self) -> None:

@@ -25,7 +25,7 @@ def source(name: str, module: Any, read: config.Configuration, told: config.Secr
     memory = State(read.data / f"{name}.session.json")
     again = f"python healthcheck.py --only {name}"
     try:
-        standing = None if is_asked_for else cooldown.standing(memory, now, told.path, read.path)
+        standing = None if is_asked_for else cooldown.active(memory, now, told.path, read.path)
         if standing is not None:
             raise standing
         yield f"asking {name}"

@@ -14,29 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import config
+from jobs.retries import RetryRecorder
 from runtime import files
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import Busy, StorageError, Unusable, describe
 from runtime.formats import format_time, pluralize
 from storage import lost_database, manager, spool
-from storage.reading import Cycle, Reading, Retry
+from storage.reading import Cycle, Reading
 from storage.registry import Device
 from storage.spool import SpooledCycle
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    from runtime.retry import Attempt
     from storage.cycles import Stored
-
-    class Recorder(Protocol):
-        """Keeps failed attempts in `retries`; `short` makes a text fit for the database."""
-
-        retries: list[Retry]
-
-        def record(self, attempt: Attempt) -> None: ...
-
-        def short(self, text: str) -> str: ...
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +48,7 @@ class Persister:
     """Stores one cycle. `alarm` reports what no later run can report; `progress` shows a migration's steps."""
 
     def __init__(self, configuration: config.Configuration, *, now: datetime, retry: Callable[..., Any],
-                 deadline: Deadline, stopwatch: Stopwatch, recorder: "Recorder", alarm: Callable[[str], None],
+                 deadline: Deadline, stopwatch: Stopwatch, recorder: RetryRecorder, alarm: Callable[[str], None],
                  progress: Callable[[str, int, int], None]) -> None:
         self.is_spooled = False
         self._settings, self._folder = configuration.storage, configuration.data
