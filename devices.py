@@ -95,7 +95,7 @@ def accept_new_database(command: CommandContext) -> None:
     try:
         with locked(manager.lock_path(database), storage.busy_timeout_ms / 1000):
             is_gone, had_data = lost_database.is_gone(database), command.marker.exists()
-            moved = lost_database.accept(database, command.marker, f"{command.now:%Y%m%dT%H%M%SZ}",
+            moved = lost_database.set_aside(database, command.marker, f"{command.now:%Y%m%dT%H%M%SZ}",
                                          lambda: manager.examine(database))
     except OSError as error:
         raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
@@ -106,7 +106,7 @@ def accept_new_database(command: CommandContext) -> None:
         return
     click.echo("The next cycle makes a new database and stores the readings that wait in the spool.")
     if moved or had_data:
-        _explain_losses(command, [lost_database.asking(copy) for copy in lost_database.kept(database)])
+        _explain_losses(command, [lost_database.registry_query(copy) for copy in lost_database.older_databases(database)])
 
 
 def _explain_losses(command: CommandContext, queries: list[str]) -> None:
@@ -130,7 +130,7 @@ def show(command: CommandContext, device_type: str | None, as_json: bool) -> Non
     from cli import listing, table
     from storage import readings, registry
     with command.reading() as connection:
-        devices = listing.by_room(registry.known(connection), command.places)
+        devices = listing.by_room(registry.all_devices(connection), command.places)
         listed = [device for device in devices if device_type in (None, device.device_type)]
         newest = [readings.newest(connection, device.device_id) for device in listed]
     items = listing.items(zip(listed, newest), command.now)
@@ -257,7 +257,7 @@ def gaps(command: CommandContext, since: timedelta, as_json: bool) -> None:
                     settings.storage.keep_cycles_days, stopped)
     pending = command.pending_cycles()  # before the database: what is stored in between counts once, not never
     with command.reading() as connection:
-        devices = listing.by_room(registry.known(connection), command.places)
+        devices = listing.by_room(registry.all_devices(connection), command.places)
         coverages = gap_report.report(connection, devices, window, pending)
     if as_json:
         click.echo(json.dumps(listing.gap_items(coverages, window.now), indent=2))

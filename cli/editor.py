@@ -100,7 +100,7 @@ class DeviceEditor:
 
     def _devices(self) -> list[Device]:
         with self._reading() as connection:
-            return registry.known(connection)
+            return registry.all_devices(connection)
 
     def _batches(self, work: Work) -> Iterator[int]:
         """Yield the size of each finished batch; sizes adapt to the disk and the load."""

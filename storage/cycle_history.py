@@ -112,29 +112,17 @@ def complete_since(connection: sqlite3.Connection, collector: str, window: Windo
 
 
 def _oldest(connection: sqlite3.Connection, collector: str) -> int | None:
-    row = connection.execute("""
-        SELECT started_at
-        FROM collection_cycles
-        WHERE collector = ?
-        ORDER BY started_at
-        LIMIT 1
-    """, (collector,)).fetchone()
-    return None if row is None else seconds(row[0])
+    oldest, = connection.execute("SELECT MIN(started_at) FROM collection_cycles WHERE collector = ?",
+                                 (collector,)).fetchone()
+    return seconds(oldest)
 
 
 def newest_before(connection: sqlite3.Connection, collector: str, at: int, waiting: Iterable[Cycle]) -> int | None:
     """Return when the collector's last cycle before a time started."""
-    row = connection.execute("""
-        SELECT started_at
-        FROM collection_cycles
-        WHERE collector = ?
-            AND started_at < ?
-        ORDER BY started_at DESC
-        LIMIT 1
-    """, (collector, format_time(moment(at)))).fetchone()
-    stored = None if row is None else seconds(row[0])
-    times = [_epoch(cycle.started_at) for cycle in waiting if cycle.collector == collector]
-    return max((time for time in (stored, *times) if time is not None and time < at), default=None)
+    newest, = connection.execute("SELECT MAX(started_at) FROM collection_cycles WHERE collector = ? AND started_at < ?",
+                                 (collector, format_time(moment(at)))).fetchone()
+    times = [seconds(newest), *(_epoch(cycle.started_at) for cycle in waiting if cycle.collector == collector)]
+    return max((time for time in times if time is not None and time < at), default=None)
 
 
 def reading_times(connection: sqlite3.Connection, device: Device, since: int, now: int) -> "array[int]":

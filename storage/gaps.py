@@ -112,12 +112,12 @@ class GapAnalysis:
         self._expected = tuple(sorted((cycle for cycle in ran + not_run if cycle.at <= end), key=BY_TIME))
 
     def timeline(self, device: Device, stored: Sequence[int]) -> DeviceTimeline:
-        first_seen = seconds(device.first_seen or "")
+        first_seen = seconds(device.first_seen)
         if not self._collector or first_seen is None:
             return DeviceTimeline(device, None, (), stored, set(), "not seen by any collector yet")
         since, until = max(self._since, first_seen), self.now
         if not device.is_active:
-            until = seconds(device.last_seen or "") or 0
+            until = seconds(device.last_seen) or 0
         stored = stored[bisect_left(stored, since):]
         if until < since:
             return DeviceTimeline(device, None, (), stored, set(), self._note(device, since))

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from runtime.errors import Unusable
 from runtime.formats import pluralize
 
+Progress = Callable[[str, int, int], None]  # step, done, total
+
 BATCH = 5_000
 SUFFIX = "_of_the_predecessor"
 OLD_READINGS, REJECTED = f"readings{SUFFIX}", "readings_not_migrated"
@@ -26,14 +28,14 @@ DEVICE_COLUMNS = ("device_type", "device_name", "location", "model_info", "first
 VOC_INDEX = "CASE WHEN device_type IN ('alexa_aqm', 'amazon_aqm') THEN voc_ppb END"
 
 
-class SetAside(NamedTuple):
+class RenamedTables(NamedTuple):
     """The renamed tables, and the statements that recreate people's own triggers on them."""
 
     tables: tuple[str, ...]
     triggers: tuple[str, ...]
 
 
-def check(connection: sqlite3.Connection, path: Path, complete: bool) -> None:
+def ensure_ours(connection: sqlite3.Connection, path: Path, complete: bool) -> None:
     """Raise Unusable if a table is another program's, or is missing from a `complete` database."""
     for table, required in REQUIRED.items():
         kind, = connection.execute("""
@@ -49,7 +51,7 @@ def check(connection: sqlite3.Connection, path: Path, complete: bool) -> None:
                            "set storage.database_path in config.yaml to a file of its own")
 
 
-def set_aside(connection: sqlite3.Connection) -> SetAside:
+def rename_tables(connection: sqlite3.Connection) -> RenamedTables:
     tables = tuple(table for table in REQUIRED if _columns(connection, table))
     triggers = connection.execute("""
         SELECT sql
@@ -62,10 +64,10 @@ def set_aside(connection: sqlite3.Connection) -> SetAside:
     for table in tables:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}{SUFFIX}")
     connection.execute("PRAGMA legacy_alter_table = OFF")
-    return SetAside(tables, tuple(sql for sql, in triggers))
+    return RenamedTables(tables, tuple(sql for sql, in triggers))
 
 
-def bring_over(connection: sqlite3.Connection, old: SetAside, progress: Callable[[str, int, int], None]) -> list[str]:
+def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: Progress) -> list[str]:
     """Fill the new tables from the old ones, and drop these; return the messages for people."""
     rejected = _copy_readings(connection, progress) if "readings" in old.tables else 0
     if "device_registry" in old.tables:
@@ -78,7 +80,7 @@ def bring_over(connection: sqlite3.Connection, old: SetAside, progress: Callable
             f"time, or the same id; the table {REJECTED} keeps them as they are"] if rejected else []
 
 
-def _copy_readings(connection: sqlite3.Connection, progress: Callable[[str, int, int], None]) -> int:
+def _copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:
     """Copy the readings, first the ones with a complete key; return how many were rejected."""
     expressions = _expressions(connection)
     insert = f"""

@@ -25,7 +25,7 @@ If you want a new one: {ACCEPT}
 SUFFIXES = ("", "-wal", "-shm")
 
 
-def mark(marker: Path) -> None:
+def mark_has_data(marker: Path) -> None:
     """Record that readings have been stored. On a full disk the file stays empty: its name is enough."""
     try:
         if marker.exists():
@@ -38,7 +38,7 @@ def mark(marker: Path) -> None:
             log.error("cannot record that readings were stored: %s", error)
 
 
-def check(database: Path, marker: Path) -> None:
+def ensure_present(database: Path, marker: Path) -> None:
     """Raise Unusable if readings were stored but the database is gone or empty."""
     try:
         were_stored = marker.exists()
@@ -58,7 +58,7 @@ def is_gone(database: Path) -> bool:
         return False
 
 
-def accept(database: Path, marker: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
+def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
     """Set aside a database for which `examine` raises Damaged, under the caller's lock; return its new paths."""
     try:
         if not is_gone(database):
@@ -74,12 +74,12 @@ def accept(database: Path, marker: Path, stamp: str, examine: Callable[[], None]
     return [Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in existing]
 
 
-def kept(database: Path) -> list[Path]:
+def older_databases(database: Path) -> list[Path]:
     name = glob.escape(database.name)
     paths = [path for kind in ("set-aside", "before-v") for path in database.parent.glob(f"{name}.{kind}*")]
     return sorted((path for path in paths if not path.name.endswith(SUFFIXES[1:])), key=os.path.getmtime, reverse=True)
 
 
-def asking(database: Path) -> str:
+def registry_query(database: Path) -> str:
     """Return the command that lists the devices in any program's database."""
     return f'sqlite3 -readonly -header {shlex.quote(str(database))} "SELECT * FROM device_registry"'

@@ -43,7 +43,7 @@ def newest(connection: sqlite3.Connection, device_id: str) -> Newest | None:
     return None if row is None else Newest(*row)
 
 
-def told_of(connection: sqlite3.Connection) -> list[str]:
+def device_ids(connection: sqlite3.Connection) -> list[str]:
     """Return the devices with readings. DISTINCT would scan all rows; this looks one up per device."""
     return [device_id for device_id, in connection.execute("""
         WITH RECURSIVE device (device_id) AS (
@@ -60,10 +60,10 @@ def told_of(connection: sqlite3.Connection) -> list[str]:
     """)]
 
 
-def seconds(timestamp: str) -> int | None:
+def seconds(timestamp: str | None) -> int | None:
     """Return a stored time in seconds since 1970, None for an invalid one, which an earlier program may have left."""
     try:
-        return int(parse_time(timestamp).timestamp())
+        return None if timestamp is None else int(parse_time(timestamp).timestamp())
     except (TypeError, ValueError, OverflowError):
         return None
 

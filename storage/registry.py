@@ -45,31 +45,16 @@ class Device(NamedTuple):
 COLUMNS = Device._fields
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM device_registry WHERE device_id = ?"
 INSERT = f"INSERT INTO device_registry ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-UPDATE_SIGHTED = """
-    ON CONFLICT (device_id) DO UPDATE SET
-        device_type = excluded.device_type,
-        device_name = excluded.device_name,
-        location = excluded.location,
-        model_info = excluded.model_info,
-        first_seen = excluded.first_seen,
-        last_seen = excluded.last_seen,
-        is_active = excluded.is_active,
-        name_source = excluded.name_source,
-        location_source = excluded.location_source,
-        collector = excluded.collector
-"""
-UPDATE_CHOSEN = """
-    ON CONFLICT (device_id) DO UPDATE SET
-        device_name = excluded.device_name,
-        location = excluded.location,
-        is_active = excluded.is_active,
-        name_source = excluded.name_source,
-        location_source = excluded.location_source,
-        temperature_offset = excluded.temperature_offset
-"""
+UPDATE = "ON CONFLICT (device_id) DO UPDATE SET"
+SIGHTED = ("device_type", "device_name", "location", "model_info", "first_seen", "last_seen", "is_active", "name_source",
+           "location_source", "collector")
+CHOSEN = ("device_name", "location", "is_active", "name_source", "location_source", "temperature_offset")
+INSERT_SIGHTED, INSERT_CHOSEN = (
+    f"{INSERT} {UPDATE} {', '.join(f'{column} = excluded.{column}' for column in columns)}"
+    for columns in (SIGHTED, CHOSEN))
 
 
-def sight(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
+def record_sightings(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
           now: datetime) -> dict[str, Device]:
     """Register and activate the devices that a source listed; return them by id, at their configured places."""
     by_id, moment = {sighting.device_id: sighting for sighting in sightings}, format_time(now)
@@ -78,7 +63,7 @@ def sight(connection: sqlite3.Connection, sightings: Iterable[Sighting], collect
         device = _updated(registered.get(device_id), sighting, collector, moment)
         updated.append(device)
         placed[device_id] = device._replace(location=sighting.location) if _is_configured(sighting) else device
-    connection.executemany(INSERT + UPDATE_SIGHTED, updated)
+    connection.executemany(INSERT_SIGHTED, updated)
     return placed
 
 
@@ -117,11 +102,11 @@ def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str,
     return devices
 
 
-def known(connection: sqlite3.Connection) -> list[Device]:
+def all_devices(connection: sqlite3.Connection) -> list[Device]:
     """Return all devices, by id; unregistered ones as in their newest reading, and inactive."""
     registered = [device_id for device_id, in connection.execute("SELECT device_id FROM device_registry")]
     from storage import readings  # no cycle needs it
-    unregistered = set(readings.told_of(connection)).difference(registered)
+    unregistered = set(readings.device_ids(connection)).difference(registered)
     devices = [*find(connection, registered).values(),
                *(_unregistered(connection, device_id) for device_id in unregistered)]
     return sorted(devices, key=lambda device: device.device_id)
@@ -130,7 +115,7 @@ def known(connection: sqlite3.Connection) -> list[Device]:
 def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Device], Device]) -> Device:
     """Apply a person's decision to a device, which may be one not seen yet; return it as it is now."""
     device = alter(find(connection, [device_id]).get(device_id) or _unregistered(connection, device_id))
-    connection.execute(INSERT + UPDATE_CHOSEN, device)
+    connection.execute(INSERT_CHOSEN, device)
     return device
 
 
@@ -143,7 +128,7 @@ def _unregistered(connection: sqlite3.Connection, device_id: str) -> Device:
                   location=newest.location, is_active=False)
 
 
-def retire(connection: sqlite3.Connection, collector: str, now: datetime) -> int:
+def deactivate_absent(connection: sqlite3.Connection, collector: str, now: datetime) -> int:
     """Deactivate devices that their source has not listed for 7 days; return how many.
 
     Only if it answered a cycle after the device's last sighting and at least a week ago: a silent source proves nothing.

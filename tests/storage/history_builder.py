@@ -39,7 +39,7 @@ class History:
             """, ((at, device_id, at) for device_id in ids for at in times))
             sightings = [Sighting(device_id=device_id, device_type="hue_sensor") for device_id in ids]
             for moment in (begin, (end or self.now) - self.every):
-                registry.sight(connection, sightings, collector, moment)
+                registry.record_sightings(connection, sightings, collector, moment)
 
     def silent(self, device_id: str, start: datetime, end: datetime) -> None:
         """Remove a device's readings as if it had no fresh value."""
@@ -89,7 +89,7 @@ class History:
         window = Window(since or self.start, now or self.now, int(self.every.total_seconds()), keep_days,
                         list(stopped))
         with manager.reading(self.path) as connection:
-            coverages = gaps.report(connection, registry.known(connection), window, waiting)
+            coverages = gaps.report(connection, registry.all_devices(connection), window, waiting)
         return {coverage.device.device_id: coverage for coverage in coverages}
 
     def gaps(self, device_id: str = "hue:a") -> Gaps:

@@ -188,22 +188,19 @@ def test_a_name_given_beforehand_expects_nothing(day: History) -> None:
     assert (coverage.since, coverage.expected, coverage.note) == (None, 0, "not seen by any collector yet")
 
 
-def test_a_computer_that_is_still_off_shows_until_now(day: History) -> None:
-    spans = day.report(now=at(days=1, hours=1))["hue:a"].spans
-    assert [(span.start, span.end, span.cycles) for span in spans] == [(at(days=1), at(days=1, minutes=55), 12)]
+@pytest.mark.parametrize(("since", "now", "start", "cycles"), [
+    (at(), at(days=1, hours=1), at(days=1), 12), (at(days=2), at(days=3), at(days=2), 288)])
+def test_a_computer_that_is_still_off_shows_until_now(
+        day: History, since: datetime, now: datetime, start: datetime, cycles: int) -> None:
+    """Also where no cycle ran in the whole window."""
+    span, = day.report(since=since, now=now)["hue:a"].spans
+    assert (span.start, span.end, span.cycles, span.reason) == (start, now - EVERY, cycles, "computer_off")
 
 
 def test_a_window_that_begins_in_a_gap_shows_the_part_within(day: History) -> None:
     day.off(at(hours=3), at(hours=5))
-    spans = day.report(since=at(hours=4))["hue:a"].spans
-    assert [(span.start, span.end, span.cycles) for span in spans] == [
-        (at(hours=4), at(hours=4, minutes=55), 12)]
-
-
-def test_a_window_without_any_cycle_is_one_gap(day: History) -> None:
-    """The computer was switched off before it began, and is so still."""
-    span, = day.report(since=at(days=2), now=at(days=3))["hue:a"].spans
-    assert (span.cycles, span.reason) == (288, "computer_off")
+    span, = day.report(since=at(hours=4))["hue:a"].spans
+    assert (span.start, span.end, span.cycles) == (at(hours=4), at(hours=4, minutes=55), 12)
 
 
 def test_where_no_cycle_is_on_record_any_more_nothing_is_invented(day: History) -> None:
@@ -259,10 +256,10 @@ def test_a_predecessors_rows_count_as_readings_of_the_utc_that_they_name(databas
         for minutes in range(0, 20, 5):
             connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', ?, 'ok')",
                                (format_time(start + timedelta(minutes=minutes)),))
-        registry.sight(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
-        known = registry.known(connection)
-        coverage, = gaps.report(connection, known, Window(start, start + timedelta(minutes=20), 300, 90))
-        later = gaps.report(connection, known, Window(start, start + timedelta(minutes=90), 300, 90))
+        registry.record_sightings(connection, [Sighting(device_id=device, device_type="hue_sensor")], "hue", start)
+        devices = registry.all_devices(connection)
+        coverage, = gaps.report(connection, devices, Window(start, start + timedelta(minutes=20), 300, 90))
+        later = gaps.report(connection, devices, Window(start, start + timedelta(minutes=90), 300, 90))
     assert [(span.start, span.cycles) for span in coverage.spans] == [(start + timedelta(minutes=15), 1)]
     assert coverage.stored == 3
     assert [(coverage.device.device_id, coverage.stored, coverage.note) for coverage in later if coverage.note] == [

@@ -35,9 +35,9 @@ def test_the_newest_reading_is_the_latest_one(connection: manager.Writer) -> Non
 
 
 def test_every_device_with_readings_is_listed_once(connection: manager.Writer) -> None:
-    assert readings.told_of(connection) == sorted(DEVICES)
+    assert readings.device_ids(connection) == sorted(DEVICES)
     connection.execute("DELETE FROM readings")
-    assert readings.told_of(connection) == []
+    assert readings.device_ids(connection) == []
 
 
 def test_no_query_scans_all_readings(connection: manager.Writer) -> None:
@@ -45,7 +45,7 @@ def test_no_query_scans_all_readings(connection: manager.Writer) -> None:
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
     readings.newest(connection, "hue:a")
-    readings.told_of(connection)
+    readings.device_ids(connection)
     for work in (Rewriting("hue:a", "name", "Larder"), Deletion("hue:a", format_time(NOW))):
         work.count(connection)
         work.after(connection, "", 3)

@@ -23,7 +23,7 @@ def connection(database: Path) -> Iterator[manager.Writer]:
 def seen(connection: manager.Writer, now: datetime = NOW, collector: str = "hue", **values: Any) -> Device:
     """Record a sighting of the kitchen's sensor; return its row."""
     sighting = Sighting(**{"device_id": "hue:k", "device_type": "hue_sensor", "name": "Kitchen sensor", **values})
-    registry.sight(connection, [sighting], collector, now)
+    registry.record_sightings(connection, [sighting], collector, now)
     return registry.find(connection, ["hue:k"])["hue:k"]
 
 
@@ -89,7 +89,7 @@ def test_readings_have_the_configured_place_and_the_registry_keeps_the_users_one
     seen(connection)
     choose(connection, location="Cellar", location_source="user")
     configured = Sighting(device_id="hue:k", device_type="hue_sensor", location="Utility", location_source="config")
-    assert registry.sight(connection, [configured], "hue", NOW)["hue:k"].location == "Utility"
+    assert registry.record_sightings(connection, [configured], "hue", NOW)["hue:k"].location == "Utility"
     for device in (registry.find(connection, ["hue:k"])["hue:k"], seen(connection, location="Ground floor")):
         assert (device.location, device.location_source) == ("Cellar", "user")
 
@@ -102,7 +102,7 @@ def test_names_full_of_sql_are_names(connection: manager.Writer) -> None:
 
 def test_a_name_chosen_before_the_first_sighting_is_kept_by_it(connection: manager.Writer) -> None:
     registry.change(connection, "hue:k", lambda device: device.named("Larder"))
-    assert registry.known(connection) == [Device(
+    assert registry.all_devices(connection) == [Device(
         device_id="hue:k", unique_id="hue:k", device_name="Larder", location="Larder", name_source="user")]
     device = seen(connection)
     assert (device.device_name, device.location, device.name_source) == ("Larder", "Larder", "user")
@@ -139,7 +139,7 @@ def test_devices_with_readings_only_have_their_newest_names(connection: manager.
         add(connection, a_cycle(a_reading("hue:k", at(minutes=minutes), name=name), at=at(minutes=minutes)))
     seen(connection, device_id="hue:other")
     connection.execute("DELETE FROM device_registry WHERE device_id = 'hue:k'")
-    device, other = registry.known(connection)
+    device, other = registry.all_devices(connection)
     assert device == Device(device_id="hue:k", unique_id="hue:k", device_type="hue_sensor", device_name="New",
                             location="New", is_active=False)
     assert other.device_id == "hue:other"
@@ -149,24 +149,20 @@ def test_devices_with_readings_only_have_their_newest_names(connection: manager.
 def test_a_device_retires_when_its_source_answered_for_a_week_without_it(connection: manager.Writer) -> None:
     seen(connection)
     answered(connection, at(minutes=5))
-    assert registry.retire(connection, "hue", at(days=7, minutes=4)) == 0
-    assert registry.retire(connection, "hue", at(days=7, minutes=5)) == 1
+    assert registry.deactivate_absent(connection, "hue", at(days=7, minutes=4)) == 0
+    assert registry.deactivate_absent(connection, "hue", at(days=7, minutes=5)) == 1
     assert registry.find(connection, ["hue:k"])["hue:k"].is_active is False
 
 
 def test_a_silent_source_retires_no_device(connection: manager.Writer) -> None:
+    """Nor does another source."""
     seen(connection)
     answered(connection, at(minutes=5), outcome="unreachable")
     answered(connection, at(minutes=5), collector="amazon_aqm")
     answered(connection, at(days=8))
-    assert registry.retire(connection, "hue", at(days=9)) == 0
+    assert registry.deactivate_absent(connection, "hue", at(days=9)) == 0
+    assert registry.deactivate_absent(connection, "amazon_aqm", at(days=30)) == 0
     assert registry.find(connection, ["hue:k"])["hue:k"].is_active
-
-
-def test_another_source_retires_no_device_of_this_one(connection: manager.Writer) -> None:
-    seen(connection)
-    answered(connection, at(minutes=5), collector="amazon_aqm")
-    assert registry.retire(connection, "amazon_aqm", at(days=30)) == 0
 
 
 def test_a_cycle_retires_and_a_sighting_brings_back(connection: manager.Writer) -> None:
