@@ -1,36 +1,36 @@
-"""One call of devices.py: what all of its commands need."""
+"""One call of devices.py: configuration, log, and how it talks to the person."""
 
 import logging
-import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from sqlite3 import Connection
+from typing import TYPE_CHECKING
 
 import click
 
 import collectors
 import config
-from cli.registry import Registry
-from config import legacy_devices
 from jobs.problems import Problems
-from jobs.retries import RetryRecorder
 from runtime import log as log_file
-from runtime.deadline import Stopwatch
 from runtime.files import drop_to_owner
 from runtime.formats import pluralize
 from runtime.log import Redactor, escape_unprintable
 from runtime.retry import retry_policy
-from storage import lost_database, spool
-from storage.reading import Cycle
-from storage.readings import Work
-from storage.registry import Device
+from storage import manager
+from storage.lost_database import MARKER
+
+if TYPE_CHECKING:
+    from cli.editor import DeviceEditor
+    from storage.reading import Cycle
 
 log = logging.getLogger(__name__)
 
 
 class CommandContext:
-    """One call of devices.py: with which configuration, at what time, and how the person is spoken to."""
+    """What every command needs. `problems` prints on stderr."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
         self.path, self.clock, self.now = path, clock, clock()
@@ -38,83 +38,64 @@ class CommandContext:
         self.speak_as("devices")
 
     def speak_as(self, source: str) -> None:
-        """Print problems under that name from now on."""
         self.problems = Problems(source, self.now, self.redact, always=True)
 
     @cached_property
     def configuration(self) -> config.Configuration:
-        """What config.yaml says, the collectors' sections included, for people place devices there."""
+        """config.yaml with the sections of all collectors, which hold places."""
         return config.load(self.path, {name: collectors.load(name).Settings for name in collectors.names()})
-
-    def registry(self, changing: bool = True) -> Registry:
-        """Return the devices in the database; whoever changes nothing leaves no line in the log either."""
-        settings = self.configuration
-        drop_to_owner(settings.storage.database_path.parent)
-        log_file.set_up(settings.logging if changing else None, "devices", self.redact,
-                        retry=retry_policy(settings.retry))
-        return Registry(settings, self.problems, RetryRecorder("devices", self.now, Stopwatch(), self.redact))
-
-    def devices(self, registry: Registry) -> list[Device]:
-        """Return all devices in the order of their rooms, where config.yaml has them if it does; the inactive last."""
-        placed = (each._replace(location=self.places.get(each.device_id) or each.location)
-                  for each in registry.devices())
-        return sorted(placed, key=lambda each: (not each.is_active, (each.location or "").casefold(),
-                                                (each.device_name or "").casefold(), each.device_id))
-
-    def waiting(self) -> list[Cycle]:
-        """Return the cycles that wait in the spool, and tell of them; one that may be in hand is left out."""
-        try:
-            cycles = spool.pending_cycles(self.configuration.data)
-        except OSError as error:
-            self.hint(f"{error.filename} cannot be read ({error.strerror}): what waits there is shown as if nothing "
-                      "had run. Remedy: ask as the account that runs the collectors")
-            return []
-        if count := sum(len(each.readings) for each in cycles):
-            self.hint(f"{pluralize(count, 'reading')} {'waits' if count == 1 else 'wait'} in the spool for the next "
-                      "cycle that can write the database; python healthcheck.py tells what is in its way.")
-        longest = timedelta(seconds=self.configuration.collection.cycle_deadline_seconds)
-        return [each for each in cycles if self.now - each.started_at >= longest]
-
-    @property
-    def marker(self) -> Path:
-        """The file that says that readings were stored."""
-        return self.configuration.data / lost_database.MARKER
-
-    def tell_what_is_lost(self, kept: list[Path]) -> None:
-        """Tell what a new database does not know, what is known without it, and what is kept of older ones."""
-        click.echo("Names, places and offsets that were set with devices.py stood in the old one: set them anew.")
-        if self.places:
-            click.echo(f"Places that stand in {self.path} hold as before.")
-        if (names := self.path.with_name(legacy_devices.FILE_NAME)).exists():
-            click.echo(f"Names and places that stand in {names} are taken over again.")
-        for each in kept:
-            click.echo(f"They may still be found here: {lost_database.asking(each)}")
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """The places that config.yaml tells, by device id; they go before those that are chosen here."""
+        """The places in config.yaml, by device id; they take precedence over the registry's."""
         return {device_id: place for section in self.configuration.collectors.values()
                 for device_id, place in section.places.items()}
 
-    def work_through(self, registry: Registry, work: Work, what: str) -> int:
-        """Do something to many readings, with a bar that shows the way; return how many they were."""
-        if sys.stderr.isatty():  # on a slow disk the looking alone may take minutes
-            click.echo("Looking through its past ...", err=True)
-        total = registry.count(work)
+    @property
+    def marker(self) -> Path:
+        """The file that shows that readings were stored."""
+        return self.configuration.data / MARKER
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open the database for reading only; nothing is logged."""
+        self._set_up(with_log=False)
+        return self._open()
+
+    def editor(self) -> "DeviceEditor":
+        """Set up the log, and return what changes the database."""
+        from cli.editor import DeviceEditor
+        from jobs.retries import RetryRecorder
+        from runtime.deadline import Stopwatch
+        self._set_up(with_log=True)
+        recorder = RetryRecorder("devices", self.now, Stopwatch(), self.redact)
+        return DeviceEditor(self.configuration, self._open, self.problems, recorder)
+
+    def pending_cycles(self) -> "list[Cycle]":
+        """Mention the cycles that wait in the spool, and return those that cannot be running any more."""
+        from storage import spool
         try:
-            with click.progressbar(length=total, label=what, file=sys.stderr) as bar:
-                for count in registry.batches(work):
-                    bar.update(count)
-        except SystemExit:
-            click.echo("\nInterrupted; the same command, given again, completes it.", err=True)
-            raise
-        return total
+            cycles = spool.pending_cycles(self.configuration.data)
+        except OSError as error:
+            self.say(f"{error.filename} cannot be read ({error.strerror}); the readings in it are shown as missing. "
+                     "Remedy: run this as the account that runs the collectors", is_answer=False)
+            return []
+        if count := sum(len(cycle.readings) for cycle in cycles):
+            self.say(f"{pluralize(count, 'reading')} {'waits' if count == 1 else 'wait'} in the spool for the next "
+                     "cycle that can write the database; python healthcheck.py shows the cause.", is_answer=False)
+        longest = timedelta(seconds=self.configuration.collection.cycle_deadline_seconds)
+        return [cycle for cycle in cycles if self.now - cycle.started_at >= longest]
 
-    def hint(self, text: str) -> None:
-        """Tell the person, on stderr, what is no part of the answer."""
-        click.echo(escape_unprintable(self.redact(text)), err=True)
-
-    def say(self, text: str, err: bool = False) -> None:
-        """Tell the person, and the log, what was done."""
+    def say(self, text: str, is_answer: bool = True) -> None:
+        """Log and print a text, on stderr if it is not part of the answer."""
         log.info("%s", text)
-        click.echo(escape_unprintable(self.redact(text)), err=err)
+        click.echo(escape_unprintable(self.redact(text)), err=not is_answer)
+
+    def _set_up(self, with_log: bool) -> None:
+        settings = self.configuration
+        drop_to_owner(settings.storage.database_path.parent)
+        log_file.set_up(settings.logging if with_log else None, "devices", self.redact,
+                        retry=retry_policy(settings.retry))
+
+    def _open(self) -> AbstractContextManager[Connection]:
+        storage = self.configuration.storage
+        return manager.reading(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms, marker=self.marker)

@@ -1,36 +1,44 @@
-"""What is told of devices, and of what is missing of them: rows and lines for people, plain values for programs.
+"""Devices and gaps as rows and lines for people, and as plain values for programs.
 
-All times are UTC, as they are stored: in local time one hour of each year would be two.
+All times are UTC, as stored: in local time, one hour of each year would occur twice.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.formats import format_time, parse_time, pluralize
 from runtime.tables import aligned
-from storage import gaps
-from storage.cycle_history import Window
-from storage.gaps import Coverage, Span
 from storage.readings import Newest
 from storage.registry import Device
 
+if TYPE_CHECKING:
+    from storage.cycle_history import Window
+    from storage.gaps import Coverage, Span
+
 HEADINGS = ("id", "name", "location", "type", "last reading (UTC)", "age", "battery", "offset", "active")
-# Where the terminal is not wide enough for all: 80 columns do for both sources, called as they call themselves.
+# Shown below the row on a narrow terminal; 80 columns are then enough for both sources with their usual names.
 BELOW = tuple(map(HEADINGS.index, ("id", "type", "last reading (UTC)")))
-LENGTHS = (("d", 86_400), ("h", 3_600), ("min", 60))
-# What people are told of a reason, where its name alone would say more than is known.
+AGE_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+# What people read where the reason's own name would claim more than is certain (names: storage/gaps.py).
 REASONS = {
-    gaps.NOTHING_RAN: "computer off, or the run was killed: no collector left a trace",
-    gaps.OTHERS_RAN: "not started, or killed: others left a trace",
-    gaps.DELETED: "deleted since: the cycle had stored it",
-    gaps.NOT_KNOWN: "not known: some readings of the cycle were deleted since",
+    "computer_off": "computer off, or the run was killed: no collector left a trace",
+    "collector_not_run": "not started, or killed: others left a trace",
+    "deleted_since": "deleted since: the cycle had stored it",
+    "not_known": "not known: some readings of the cycle were deleted since",
 }
 Item = dict[str, Any]
 
 
+def by_room(devices: Iterable[Device], places: Mapping[str, str]) -> list[Device]:
+    """Sort devices by place (the configured one, if any) and name, inactive ones last."""
+    placed = (device._replace(location=places.get(device.device_id) or device.location) for device in devices)
+    return sorted(placed, key=lambda device: (not device.is_active, (device.location or "").casefold(),
+                                              (device.device_name or "").casefold(), device.device_id))
+
+
 def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> list[Item]:
-    """Return what programs are told of each device, given with its newest reading."""
+    """Return the list for programs."""
     return [{
         "device_id": device.device_id,
         "name": device.device_name,
@@ -45,77 +53,73 @@ def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> lis
 
 
 def rows(listed: Iterable[Item]) -> list[tuple[str, ...]]:
-    """Return the same as a table for people, with its headings."""
+    """Return the list for people, headings first."""
     return [HEADINGS, *((
-        each["device_id"], each["name"] or "-", each["location"] or "-", each["device_type"] or "-",
-        _shown(each["last_reading"]), age(each["age_seconds"]),
-        "-" if each["battery_level"] is None else f"{each['battery_level']}%",
-        offset(each["temperature_offset"]), "yes" if each["active"] else "no") for each in listed)]
-
-
-def offset(kelvin: float) -> str:
-    """Return a correction with its sign."""
-    return f"{kelvin:+g}" if kelvin else "-"
+        item["device_id"], item["name"] or "-", item["location"] or "-", item["device_type"] or "-",
+        _last_reading(item["last_reading"]), age(item["age_seconds"]),
+        "-" if item["battery_level"] is None else f"{item['battery_level']}%",
+        f"{item['temperature_offset']:+g}" if item["temperature_offset"] else "-",
+        "yes" if item["active"] else "no") for item in listed)]
 
 
 def age(seconds: int | None) -> str:
-    """Return how long ago something was, as people say it: `3 min`. What is yet to come has a minus."""
+    """Return an age in its largest unit, `3 min`; negative for the future."""
     if seconds is None:
         return "-"
-    unit, length = next((each for each in LENGTHS if abs(seconds) >= each[1]), ("s", 1))
+    unit, length = next((unit for unit in AGE_UNITS if abs(seconds) >= unit[1]), AGE_UNITS[-1])
     return f"{'-' * (seconds < 0)}{abs(seconds) // length} {unit}"
 
 
-def gap_items(coverages: Iterable[Coverage], until: datetime) -> list[Item]:
-    """Return what programs are told of the gaps."""
+def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
+    """Return the gaps for programs."""
     return [{
-        "device_id": each.device.device_id,
-        "name": each.device.device_name,
-        "location": each.device.location,
-        "since": format_time(each.since) if each.since else None,
+        "device_id": coverage.device.device_id,
+        "name": coverage.device.device_name,
+        "location": coverage.device.location,
+        "since": format_time(coverage.since) if coverage.since else None,
         "until": format_time(until),
-        "expected": each.expected,
-        "stored": each.stored,
-        "missing": each.missing,
-        "spans": [{"from": format_time(span.start), "to": format_time(span.end), "cycles": span.cycles, "reason": span.reason,
-                   "error": span.error} for span in each.spans],
-        "note": each.note,
-    } for each in coverages]
+        "expected": coverage.expected,
+        "stored": coverage.stored,
+        "missing": coverage.missing,
+        "spans": [{"from": format_time(span.start), "to": format_time(span.end), "cycles": span.cycles,
+                   "reason": span.reason, "error": span.error} for span in coverage.spans],
+        "note": coverage.note,
+    } for coverage in coverages]
 
 
-def gap_lines(coverages: Iterable[Coverage], window: Window) -> Iterator[str]:
-    """Yield the same as lines for people."""
-    yield f"From {_moment(window.since)} to {_moment(window.now)} UTC, with a cycle every {window.interval_seconds} s:"
-    for each in coverages:
+def gap_lines(coverages: "Iterable[Coverage]", window: "Window") -> Iterator[str]:
+    """Yield the gaps for people."""
+    yield f"From {_minute(window.since)} to {_minute(window.now)} UTC, with a cycle every {window.interval_seconds} s:"
+    for coverage in coverages:
+        device = coverage.device
         yield ""
-        device = each.device
         yield f"{device.device_name or device.device_id} ({device.device_id})"
-        if each.since is not None:
-            missing = f"{each.missing} missing" if each.missing else "no gaps"
-            since = f"since {_moment(each.since)}: " if each.since > window.since else ""
-            yield f"    {since}{each.expected} expected, {each.stored} stored, {missing}"
-        if each.note:
-            yield f"    {each.note}"
-        for line in aligned([_span(span) for span in each.spans]):
+        if coverage.since is not None:
+            missing = f"{coverage.missing} missing" if coverage.missing else "no gaps"
+            since = f"since {_minute(coverage.since)}: " if coverage.since > window.since else ""
+            yield f"    {since}{coverage.expected} expected, {coverage.stored} stored, {missing}"
+        if coverage.note:
+            yield f"    {coverage.note}"
+        for line in aligned([_span(span) for span in coverage.spans]):
             yield f"    {line}"
 
 
-def _span(span: Span) -> tuple[str, ...]:
-    end = f" to {_moment(span.end)}" if span.cycles > 1 else ""
+def _span(span: "Span") -> tuple[str, ...]:
+    end = f" to {_minute(span.end)}" if span.cycles > 1 else ""
     reason = REASONS.get(span.reason) or span.reason.replace("_", " ")
-    told = f"{reason}: {span.error}" if span.error else reason
-    return f"{_moment(span.start)}{end}", pluralize(span.cycles, "cycle"), told
+    return (f"{_minute(span.start)}{end}", pluralize(span.cycles, "cycle"),
+            f"{reason}: {span.error}" if span.error else reason)
 
 
-def _moment(moment: datetime) -> str:
+def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _shown(timestamp: str | None) -> str:
-    """Return a stored time to the minute; as it is where an earlier program stored what is no time."""
+def _last_reading(timestamp: str | None) -> str:
+    """Return a stored time to the minute; unchanged if an earlier program stored something else."""
     if timestamp is None:
         return "never"
     try:
-        return _moment(parse_time(timestamp))
+        return _minute(parse_time(timestamp))
     except ValueError:
         return timestamp

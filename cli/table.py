@@ -1,4 +1,4 @@
-"""How a table is shown on terminals of any width, in any script."""
+"""Tables that fit the terminal."""
 
 import shutil
 import sys
@@ -13,17 +13,16 @@ Rows = Sequence[Sequence[str]]
 
 
 def show(rows: Rows, below: Sequence[int] = ()) -> None:
-    """Print a table, its headings first, in as many columns as the terminal has; see `fitted`."""
+    """Print a table, headings first, within the terminal's width."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in fitted([[escape_unprintable(cell) for cell in row] for row in rows], width, below):
         click.echo(line)
 
 
 def fitted(rows: Rows, width: int | None, below: Sequence[int] = ()) -> list[str]:
-    """Return a table as lines of at most that many columns, if that can be done at all; None sets no limit.
+    """Return a table as lines of at most `width` columns if possible; None sets no limit.
 
-    Where it is too wide, the cells of the columns `below` stand below their row; where that does not help, each row
-    becomes a paragraph.
+    If needed, the columns `below` move to a second line per row; failing that, each row becomes a paragraph.
     """
     for lines in (aligned(rows), _folded(rows, below)):
         if width is None or max(map(columns, lines)) <= width:

@@ -1,8 +1,7 @@
-"""What people write, config.yaml and secrets.yaml: read once at the start and validated into frozen types.
+"""config.yaml and secrets.yaml: read once at the start and validated into frozen types.
 
-Callers pass the sections of the plug-ins: a name and that plug-in's own `Settings` or `Secrets`, or None if its section
-is not to be checked now. Nothing here knows a plug-in, writes a file or uses the network. All problems of a file come
-together, in one ConfigurationError.
+Callers pass the plug-ins' sections: a name and its `Settings` or `Secrets`, or None for a section that is not to be
+checked now. All problems of a file come together in one ConfigurationError.
 """
 
 import os
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from config.legacy_devices import NamedDevice
 
 __all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
-           "Secrets", "Sections", "Storage", "find", "known_devices", "load", "load_secrets", "survey", "survey_secrets"]
+           "Secrets", "Sections", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
+           "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
@@ -37,22 +37,16 @@ def find(argument: str | None) -> Path:
 
 
 def load(path: Path, collectors: Sections, publishers: Sections | None = None) -> Configuration:
-    """Given the path of config.yaml, return it validated. Without `publishers` their sections are not looked at.
-
-    Raise ConfigurationError.
-    """
+    """Return config.yaml, validated; without `publishers` their sections are ignored. Raise ConfigurationError."""
     configuration, error = survey(path, collectors, publishers)
-    if error is not None:
-        raise error
-    return configuration
+    if error is None:
+        return configuration
+    raise error
 
 
 def survey(path: Path, collectors: Sections,
            publishers: Sections | None = None) -> tuple[Configuration, ConfigurationError | None]:
-    """Return the configuration, with defaults for everything that is wrong in it, and the error.
-
-    If the file cannot be read, there are no collectors and no publishers.
-    """
+    """Return config.yaml, with defaults for whatever is wrong, and the error. An unreadable file has no plug-ins."""
     path = _absolute(path)
     remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
     validator = Validator(path.parent.parent)
@@ -74,28 +68,27 @@ def survey(path: Path, collectors: Sections,
 
 
 def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = None) -> Secrets:
-    """Given the path of secrets.yaml, return it validated; a missing file counts as an empty one.
+    """Return secrets.yaml, validated; a missing file counts as empty. Raise ConfigurationError without any value of it.
 
-    `notifiers` maps a name to a function that returns its `Settings`, called only if the file has such a section;
-    without it these sections are not looked at. Raise ConfigurationError, which never holds a value of the file.
+    `notifiers` maps names to functions that return `Settings`, called only for sections in the file; without it these
+    sections are ignored.
     """
     secrets, error = survey_secrets(path, sections, notifiers)
-    if error is not None:
-        raise error
-    return secrets
+    if error is None:
+        return secrets
+    raise error
 
 
 def survey_secrets(path: Path, sections: Sections,
                    notifiers: Notifiers | None = None) -> tuple[Secrets, ConfigurationError | None]:
-    """Return the secrets, with defaults for everything that is wrong in them, and the error."""
+    """Return secrets.yaml, with defaults for whatever is wrong, and the error."""
     path = _absolute(path)
     remedy = f"correct {path}; the config/secrets.yaml.example of the project shows its form"
-    error: ConfigurationError | None = None
-    document: dict[object, object] | None = {}
+    document: dict[object, object] | None
     try:
-        document = read(path, remedy, PRIVATE)
+        document, error = read(path, remedy, PRIVATE), None
     except ConfigurationError as unreadable:
-        error = unreadable
+        document, error = {}, unreadable
     given = document or {}
     validator = Validator(path.parent.parent, PRIVATE)
     validator.note_unknown(given, ("email", "notify", *sections, *LEGACY_SECRETS))
@@ -109,10 +102,7 @@ def survey_secrets(path: Path, sections: Sections,
 
 
 def known_devices(path: Path) -> "list[NamedDevice]":
-    """Given the path of config.yaml, return the devices that the predecessor's device_registry.yaml names.
-
-    Raise ConfigurationError for a file that cannot be read.
-    """
+    """Return the devices in the predecessor's file beside config.yaml, given its path. Raise ConfigurationError."""
     from config import legacy_devices
     return legacy_devices.known_devices(path)
 
@@ -129,18 +119,18 @@ def _configuration(path: Path, document: dict[object, object], validator: Valida
 
 def _notifiers(document: dict[object, object], validator: Validator,
                notifiers: Notifiers) -> dict[str, tuple[Any, ...]]:
-    """Return the settings of each notifier; under `notify` a section may also be a list of them."""
+    """Return the settings of each notifier; a section under `notify` may also be a list."""
     given = validator.mapping(document.get("notify"), "notify")
     validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
     settings: dict[str, tuple[Any, ...]] = {}
     for name, kind in notifiers.items():
-        section, where = (document.get(name), name) if name == "email" else (given.get(name), f"notify.{name}")
+        where = name if name == "email" else f"notify.{name}"
+        section = document.get(name) if name == "email" else given.get(name)
         if isinstance(section, list) and name != "email":
-            sections = [(item, f"{where}[{number}]") for number, item in enumerate(section, 1)]
-        else:
-            sections = [] if section is None else [(section, where)]
-        if sections:
-            settings[name] = tuple(validator.section(kind(), item, place) for item, place in sections)
+            settings[name] = tuple(validator.section(kind(), item, f"{where}[{number}]")
+                                   for number, item in enumerate(section, 1))
+        elif section is not None:
+            settings[name] = (validator.section(kind(), section, where),)
     return settings
 
 

@@ -1,8 +1,8 @@
-"""Reads one YAML file strictly: what people would not expect of YAML is refused, or not done.
+"""Reads one YAML file strictly, without the surprises of YAML.
 
 Repeated keys are refused (YAML keeps the last one silently), and so are anchors, aliases and tags (a few lines of them
-can fill the memory), several documents, deep nesting and large files. `010` and `5:00` stay text, which YAML 1.1 would
-turn into 8 and 300; dates stay text as well. This module does not know what the keys mean.
+can fill the memory), several documents, deep nesting and large files. `010` and `5:00`, which YAML 1.1 reads as 8 and
+300, stay text, and so do dates.
 """
 
 import os
@@ -29,14 +29,18 @@ MISLEADING_NUMBER = r"[-+]?(0[0-9_]+|.*:.*)"
 
 
 class Refused(Exception):
-    """What is wrong with a text, whatever file it is from. The arguments are the problems."""
+    """A text is not acceptable. The arguments are the problems."""
 
 
 class Quoting:
-    """How a file's contents are quoted in messages, which reach logs, terminals and e-mails: on one line, shortened."""
+    """How messages, which reach logs, terminals and e-mails, quote a file: shortened, and nothing of a private one."""
+
+    def __init__(self, is_private: bool = False) -> None:
+        self._is_private = is_private
 
     def value(self, value: object) -> str:
-        """Return a value as it stands in the file."""
+        if self._is_private:
+            return "the value"
         if isinstance(value, dict | list):
             return "a list" if isinstance(value, list) else "a mapping"
         if value is None or isinstance(value, bool):
@@ -47,39 +51,22 @@ class Quoting:
         return _shorten(repr(value))
 
     def key(self, key: object) -> str:
-        """Return a key without quotation marks if it is an ordinary word."""
         text = key if isinstance(key, str) else self.value(key)
+        if self._is_private:
+            return text if re.fullmatch(r"[a-z][a-z_-]{0,30}", text) else "(a key not shown here)"
         return text if re.fullmatch(r"[\w.:-]{1,60}", text) else _shorten(repr(text))
 
     def parser_message(self, message: str) -> str:
-        """Return PyYAML's message, which may quote the file."""
-        return message
+        return "this is not valid YAML" if self._is_private else message  # PyYAML's may quote the file
 
 
-class PrivateQuoting(Quoting):
-    """For files of secrets: nothing is quoted, since a value in the wrong place may be a key or a password."""
-
-    def value(self, value: object) -> str:
-        """Return a substitute for the value."""
-        return "the value"
-
-    def key(self, key: object) -> str:
-        """Return a key only if it cannot be a secret itself."""
-        is_harmless = isinstance(key, str) and re.fullmatch(r"[a-z][a-z_-]{0,30}", key)
-        return str(key) if is_harmless else "(a key not shown here)"
-
-    def parser_message(self, message: str) -> str:
-        """Return a substitute for PyYAML's message."""
-        return "this is not valid YAML"
-
-
-PUBLIC, PRIVATE = Quoting(), PrivateQuoting()
+PUBLIC, PRIVATE = Quoting(), Quoting(is_private=True)
 
 
 def read(path: Path, remedy: str, quoting: Quoting = PUBLIC) -> dict[object, object] | None:
-    """Return the file's mapping (empty for an empty file), or None if there is no such file.
+    """Return the file's mapping, empty for an empty file, or None if there is no such file. Raise ConfigurationError.
 
-    Raise ConfigurationError for everything else, with this remedy unless the file cannot be opened.
+    The remedy is this one unless the file cannot be opened.
     """
     try:
         content = _content(path)
@@ -91,7 +78,7 @@ def read(path: Path, remedy: str, quoting: Quoting = PUBLIC) -> dict[object, obj
 
 
 def parse(text: str, quoting: Quoting = PUBLIC) -> dict[object, object]:
-    """Return the mapping that a file with this text holds. Raise Refused."""
+    """Return the mapping in a text. Raise Refused."""
     try:
         builder = _Builder(text, quoting)
         document = builder.document()
@@ -150,7 +137,7 @@ def _located(error: yaml.YAMLError, text: str, quoting: Quoting) -> str:
 
 
 class _Builder:
-    """Builds plain values from the parser's events. `problems` are those after which reading can go on."""
+    """Builds plain values from the parser's events. `problems` do not end the reading."""
 
     def __init__(self, text: str, quoting: Quoting) -> None:
         self.problems: list[str] = []
@@ -161,7 +148,6 @@ class _Builder:
         self._constructor = SafeConstructor()
 
     def document(self) -> object:
-        """Return the value of the only document, None if it is empty."""
         value, documents = None, 0
         for event in self._events:
             documents += isinstance(event, yaml.DocumentStartEvent)

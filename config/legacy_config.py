@@ -1,13 +1,11 @@
-"""The predecessor's keys: accepted, so that a file written for it keeps working.
+"""The predecessor's keys: moved if they still mean the same, dropped silently if they mean nothing any more."""
 
-A key that means the same today is carried to its new place; one whose meaning is gone is taken out in silence. What
-stands here is only ever about names: values are checked where they arrive.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
 from dataclasses import fields
+from typing import Any
 
-# What it called the retries, in either section that had some.
+# The predecessor's names for the retries, in either of two sections.
 RETRIED = ("collection", "storage")
 RETRIES = {
     "retry_attempts": "max_attempts",
@@ -17,7 +15,7 @@ RETRIES = {
     "retry_multiplier": "multiplier",
     "retry_max_delay": "max_delay_seconds",
 }
-# Where a value was written and where it belongs; an earlier line wins over a later one, the new key over both.
+# Old path and new path; an earlier line wins over a later one, the new key over both.
 HONOURED = (
     *((f"{section}.{old}", f"retry.{new}") for section in RETRIED for old, new in RETRIES.items()),
     ("collection.collection_interval", "collection.interval_seconds"),
@@ -33,53 +31,40 @@ GONE_FROM_COLLECTORS = frozenset({
 })
 GONE_COLLECTORS = ("general", "nest", "weather")
 GONE_SECTIONS = ("nest", "validation", "weather")
-# Its secrets.yaml holds these, whichever of their sources this version reads.
-SECRETS = ("hue", "amazon_aqm", "nest", "weather")
 
 Document = dict[object, object]
 
 
-def translate(document: Document, collectors: Mapping[str, type | None]) -> tuple[Document, dict[str, str]]:
-    """Return the document in today's keys, and for each value that was carried: its new path to the one written."""
-    current = _without(document, GONE_SECTIONS)
-    for name, section in current.items():
-        current[name] = _without(section, GONE.get(str(name), ())) if isinstance(section, dict) else section
+def translate(document: Document, collectors: Mapping[str, type[Any] | None]) -> tuple[Document, dict[str, str]]:
+    """Return the document with today's keys, and for each value that was moved: its new path to its old one."""
+    current = deepcopy(document)
+    for name in GONE_SECTIONS:
+        current.pop(name, None)
+    written = _move(current)
+    for name, gone in GONE.items():
+        _drop(current.get(name), lambda key: key in gone or name in RETRIED and key.startswith("retry_"))
     sections = current.get("collectors")
     if isinstance(sections, dict):
-        current["collectors"] = _collectors(sections, collectors)
-    written = _carry(current)
-    for name in RETRIED:
-        section = current.get(name)
-        if isinstance(section, dict):
-            current[name] = _without(section, (key for key in section if str(key).startswith("retry_")))
+        _drop(sections, lambda name: name in GONE_COLLECTORS and name not in collectors)
+        for name, kind in collectors.items():
+            if kind is not None and isinstance(sections.get(name), dict):
+                _translate_collector(sections[name], {field.name for field in fields(kind)})
     return current, written
 
 
-def _without(section: Document, gone: Iterable[object]) -> Document:
-    dropped = set(gone)
-    return {key: value for key, value in section.items() if key not in dropped}
+def _drop(section: object, is_gone: Callable[[str], bool]) -> None:
+    if isinstance(section, dict):
+        for key in [key for key in section if isinstance(key, str) and is_gone(key)]:
+            del section[key]
 
 
-def _collectors(sections: Document, collectors: Mapping[str, type | None]) -> Document:
-    current = _without(sections, set(GONE_COLLECTORS) - set(collectors))
-    for name, kind in collectors.items():
-        section = current.get(name)
-        if kind is not None and isinstance(section, dict):
-            current[name] = _collector(section, kind)
-    return current
+def _translate_collector(section: Document, names: Collection[str]) -> None:
+    if section.get("auto_discover") is False and "discovery_url" in names:
+        section.setdefault("discovery_url", None)
+    _drop(section, lambda key: key not in names and (key in GONE_FROM_COLLECTORS or key.startswith("collect_")))
 
 
-def _collector(section: Document, kind: type) -> Document:
-    own = {each.name for each in fields(kind)}
-    gone = [key for key in section if key not in own
-            and (key in GONE_FROM_COLLECTORS or isinstance(key, str) and key.startswith("collect_"))]
-    current = _without(section, gone)
-    if section.get("auto_discover") is False and "discovery_url" in own:
-        current.setdefault("discovery_url", None)
-    return current
-
-
-def _carry(current: Document) -> dict[str, str]:
+def _move(current: Document) -> dict[str, str]:
     written: dict[str, str] = {}
     for old, new in HONOURED:
         (old_section, old_key), (section, key) = old.split("."), new.split(".")

@@ -1,7 +1,7 @@
-"""What the two files hold once they are validated: the sections that all scripts share, and the whole of each file.
+"""The validated files, and the sections that all scripts share, with their defaults and ranges.
 
-This is the only place of the defaults and ranges. A plug-in describes its section in the same way, by its own
-`Settings`. These dataclasses have no `repr` and no `eq`: nobody reads or compares them, and every cycle would pay.
+A plug-in describes its section in the same way, in its own `Settings`. These dataclasses have no `repr` and no `eq`,
+because every cycle would pay for generating them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,9 @@ NOT_SECRET = frozenset({
 
 
 class SharedSection:
-    """A section that is not a plug-in's."""
+    """A section in which every combination of values is allowed."""
 
     def problems(self) -> tuple[()]:
-        """Find no combination of values wrong."""
         return ()
 
 
@@ -88,17 +87,16 @@ class Configuration(NamedTuple):
 
     @property
     def data(self) -> Path:
-        """Where the program writes, wherever the database is."""
+        """The folder that the program writes to, wherever the database is."""
         return self.root / "data"
 
     @property
     def secrets_path(self) -> Path:
-        """Beside config.yaml, whether it exists or not."""
         return self.path.with_name("secrets.yaml")
 
 
 class Secrets(NamedTuple):
-    """secrets.yaml, validated. `values` and `logins` must be masked wherever text leaves the program."""
+    """secrets.yaml, validated. `values` and `logins` have to be redacted."""
 
     path: Path
     found: bool
@@ -113,32 +111,21 @@ class Secrets(NamedTuple):
 
 
 def secret_texts(document: Mapping[object, object]) -> tuple[str, ...]:
-    """Return every secret text of every section, known or not: the longest first, for one may contain another."""
-    texts = {text for section in document.values() for text in _texts(section)}
+    """Return the secret texts of all sections, known or not, longest first: one may contain another."""
+    texts = {node for node in _walk(list(document.values())) if isinstance(node, str) and len(node) >= SHORTEST_SECRET}
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
 
 
-def login_pairs(document: object) -> tuple[tuple[str, str], ...]:
-    """Return each username with its password: they travel together as one base64 text."""
-    return tuple(_pairs(document))
+def login_pairs(document: Mapping[object, object]) -> tuple[tuple[str, str], ...]:
+    """Return each username with its password, which are sent together as one base64 text."""
+    pairs = ((node.get("username"), node.get("password")) for node in _walk(list(document.values()))
+             if isinstance(node, dict))
+    return tuple((name, password) for name, password in pairs if isinstance(name, str) and isinstance(password, str))
 
 
-def _texts(value: object) -> Iterator[str]:
+def _walk(value: object) -> Iterator[object]:
+    yield value
     if isinstance(value, dict):
         value = [content for key, content in value.items() if key not in NOT_SECRET]
-    if isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-        yield value
-
-
-def _pairs(value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        username, password = value.get("username"), value.get("password")
-        if isinstance(username, str) and isinstance(password, str):
-            yield username, password
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _pairs(item)
+    for item in value if isinstance(value, list) else ():
+        yield from _walk(item)

@@ -1,15 +1,14 @@
-"""Turns a mapping into a frozen dataclass, collecting everything that is wrong instead of stopping at the first problem.
+"""Turns a mapping into a frozen dataclass and collects all problems.
 
-The dataclass describes its section: a field's type (a Path is relative to the folder above the one of config.yaml), its
-default (used where the file has no value, or null), and in its metadata `range` (lowest, highest), `choices` and `key`
-(its name in the file, where Python could not use that). An empty text counts as no value where None is allowed.
-Nothing is guessed: a number in quotes is text, true is no number, 3.0 is no whole number.
+The dataclass describes its section: each field's type (a Path counts from the folder above config.yaml's), default (for
+a missing key or null), and in its metadata `range` (lowest, highest), `choices` and `key` (its name in the file, if
+Python cannot use that). An empty text means None where None is allowed. Nothing is converted: "3" and 3.0 are not 3.
 """
 
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Any, Protocol, get_args, get_origin
@@ -20,10 +19,12 @@ from runtime.errors import ConfigurationError
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 MISSING = dataclasses.MISSING
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+WRONG_TYPE = {bool: "is neither true nor false", int: "is not a whole number", float: "is not a number",
+              str: "is not text"}
 
 
 class Section(Protocol):
-    """What a section's dataclass offers besides its fields."""
+    """A dataclass for a section."""
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield fields that are wrong although each value alone is allowed, with a sentence each."""
@@ -33,7 +34,7 @@ Sections = Mapping[str, type[Section] | None]
 
 
 class Unfit(Exception):
-    """Why a value is not allowed: the rest of a sentence that begins with the value."""
+    """A value is not allowed. The message is the rest of a sentence that begins with the value."""
 
 
 class Validator:
@@ -45,14 +46,14 @@ class Validator:
         self._root, self._quoting, self._written = root, quoting, written
 
     def group(self, kinds: Sections, given: object, where: str) -> dict[str, Any]:
-        """Return the sections of the plug-ins, without those whose type is None: they are not checked."""
+        """Return the sections of plug-ins whose type is not None."""
         mapping = self.mapping(given, where)
         self.note_unknown(mapping, kinds, f"{where}.")
         return {name: self.section(kind, mapping.get(name), f"{where}.{name}")
                 for name, kind in kinds.items() if kind is not None}
 
     def section(self, kind: type[Section], given: object, where: str) -> Any:
-        """Return an instance of the dataclass, with defaults for what is wrong; None if there is no default."""
+        """Return an instance of the dataclass, with defaults for wrong values; None without a default."""
         problem_count = len(self.problems)
         fields: tuple[dataclasses.Field[Any], ...] = (
             dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ())  # none: a section without keys
@@ -74,18 +75,17 @@ class Validator:
         return section
 
     def mapping(self, given: object, where: str) -> dict[object, object]:
-        """Return the mapping; null counts as an empty one, and anything else is a problem."""
+        """Return a mapping; null counts as an empty one."""
         if given is None or isinstance(given, dict):
             return given or {}
         self._report(where, f"{self._quoting.value(given)} is not a mapping of keys to values")
         return {}
 
     def note_unknown(self, mapping: Iterable[object], known: Collection[str], prefix: str = "") -> None:
-        """Note the keys that are not among the known ones."""
         self.unknown.extend((prefix, key, known) for key in mapping if key not in known)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return a sentence for each unknown key, with the nearest known one."""
+        """Return a sentence for each unknown key."""
         sentences = []
         for prefix, key, known in self.unknown:
             from difflib import get_close_matches  # slow to import, and rarely needed
@@ -95,7 +95,7 @@ class Validator:
         return tuple(sentences)
 
     def error(self, path: Path, remedy: str) -> ConfigurationError | None:
-        """Return all problems as one error, None if there is none."""
+        """Return all problems as one error."""
         return ConfigurationError(path, self.problems, remedy) if self.problems else None
 
     def _report(self, where: str, sentence: str) -> None:
@@ -119,7 +119,7 @@ class Validator:
         return self._root / default if isinstance(default, Path) else default
 
     def _value(self, kind: object, given: object, rules: Mapping[str, Any], where: str) -> object:
-        """Return the value as the field's type, MISSING if it is wrong."""
+        """Return the value in the field's type, or report it and return MISSING."""
         if get_origin(kind) is dict:
             return self._texts(given, where)
         if get_origin(kind) is tuple:
@@ -143,15 +143,15 @@ class Validator:
 
 def _unwrap(kind: object) -> tuple[object, bool]:
     """Given `X | None` or `X`, return X and whether None is allowed."""
-    if kind in CONVERTERS:
+    if kind in WRONG_TYPE:
         return kind, False
     kinds = [argument for argument in get_args(kind) if argument is not NoneType]
     is_optional = NoneType in get_args(kind)
     return (kinds[0] if is_optional else kind), is_optional
 
 
-def _convert(kind: object, given: object, rules: Mapping[str, Any]) -> object:
-    value = CONVERTERS[kind](given)
+def _convert(kind: Any, given: object, rules: Mapping[str, Any]) -> object:
+    value = _plain(kind, given)
     if "choices" in rules:
         return _choice(value, rules["choices"])
     lowest, highest = rules.get("range", (value, value))
@@ -160,49 +160,31 @@ def _convert(kind: object, given: object, rules: Mapping[str, Any]) -> object:
     return value
 
 
+def _plain(kind: Any, given: Any) -> Any:
+    if isinstance(given, bool) and kind is not bool or not isinstance(given, (int, float) if kind is float else kind):
+        is_plain = kind is str and isinstance(given, bool | int | float)
+        raise Unfit(WRONG_TYPE[kind] + ("; put it in quotes" if is_plain else ""))
+    if isinstance(given, str) and not given.isprintable() and re.search(CONTROL_CHARACTERS, given):
+        raise Unfit("contains a line break or another control character")
+    if kind is not float:
+        return given
+    try:
+        if math.isfinite(given):
+            return float(given)
+    except OverflowError:
+        pass
+    raise Unfit("is not a finite number")
+
+
 def _allowed(rules: Mapping[str, Any]) -> str:
-    """Return the end of a problem's sentence: the range or the choices, if there are any."""
+    """Return the end of a problem's sentence."""
     if "range" in rules:
         return "; allowed is {} to {}".format(*(f"{limit:f}".rstrip("0").rstrip(".") for limit in rules["range"]))
     return "; allowed is " + ", ".join(map(str, rules["choices"])) if "choices" in rules else ""
 
 
-def _truth(given: object) -> bool:
-    if not isinstance(given, bool):
-        raise Unfit("is neither true nor false")
-    return given
-
-
-def _whole(given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise Unfit("is not a whole number")
-    return given
-
-
-def _number(given: object) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise Unfit("is not a number")
-    try:
-        number = float(given)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise Unfit("is not a finite number")
-    return number
-
-
-def _text(given: object) -> str:
-    if isinstance(given, bool | int | float):
-        raise Unfit("is not text; put it in quotes")
-    if not isinstance(given, str):
-        raise Unfit("is not text")
-    if not given.isprintable() and re.search(CONTROL_CHARACTERS, given):
-        raise Unfit("contains a line break or another control character")
-    return given
-
-
 def _path(given: object) -> str:
-    text = _text(given)
+    text: str = _plain(str, given)
     if not text.strip():
         raise Unfit("is not the name of a file")
     # Cron, root and a shell must all find the same file.
@@ -216,6 +198,3 @@ def _choice(value: object, choices: tuple[object, ...]) -> object:
         if str(choice).casefold() == str(value).casefold():
             return choice
     raise Unfit("is not one of the choices")
-
-
-CONVERTERS: Mapping[object, Callable[[object], Any]] = {bool: _truth, int: _whole, float: _number, str: _text}

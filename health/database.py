@@ -101,7 +101,7 @@ def write(path: Path, marker: Path, is_late: Callable[[], bool],
 def missing(path: Path, marker: Path) -> Finding | None:
     """Tell that there is no database, and whether there should be one; None if there is one, whatever it is worth."""
     try:
-        lost_database.check(path, marker)
+        lost_database.ensure_present(path, marker)
         if not lost_database.is_gone(path):
             return _folder(path)
         folder = next(each for each in path.parents if each.exists())

@@ -1,13 +1,14 @@
-"""What is on record of the cycles that ran: when, how they ended, which readings are there, how far back it goes.
+"""The record of cycles: when they ran, how they ended, which readings are stored, and how far back the record goes.
 
-A cycle that waits in the spool is on record as much as one in the database.
+A cycle that waits in the spool counts like one in the database.
 """
 
 import sqlite3
-from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
 from runtime.formats import format_time
 from storage.reading import Cycle
@@ -26,14 +27,12 @@ REASONS = ANSWERED | {
 INTERRUPTED = "interrupted"
 # Until 2026-11 an interrupted cycle was recorded as `partial` or `unreachable` with this type of error.
 OLD_INTERRUPTED = "Interrupted"
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Window:
-    """What is asked about: from `since` to `now`, a cycle being due every so many seconds.
-
-    Cycles older than `keep_days` may have been deleted. The collectors in `stopped` are not expected to run any more.
-    """
+    """The time to analyse. Cycles older than `keep_days` may be deleted; the collectors in `stopped` are disabled."""
 
     since: datetime
     now: datetime
@@ -42,22 +41,21 @@ class Window:
     stopped: Collection[str] = ()
 
 
-@dataclass(frozen=True)
-class Due:
-    """A moment at which readings were due, in seconds since 1970. `reason` is why one is missing, if it is.
+class ExpectedReading(NamedTuple):
+    """A time in seconds since 1970 when a reading was due, and the `reason` if it is missing.
 
-    `stored` is how many readings its cycle stored; `has_told` says that the source told something.
+    `stored` is how many readings the cycle stored.
     """
 
     at: int
     reason: str
     error: str | None = None
     stored: int = 0
-    has_told: bool = False
+    answered: bool = False
 
 
-def ran(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cycle]) -> dict[str, list[Due]]:
-    """Return the cycles of each collector within the window, in the order of time, one for each second."""
+def cycles(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cycle]) -> dict[str, list[ExpectedReading]]:
+    """Return each collector's cycles in the window, in the order of time, one per second."""
     rows = connection.execute("""
         SELECT
             collector,
@@ -70,89 +68,87 @@ def ran(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cycle]
         WHERE started_at >= ?
         ORDER BY started_at
     """, (format_time(window.since),)).fetchall()
-    rows += ((each.collector, format_time(each.started_at), each.outcome, each.error_type, each.error, 0) for each in waiting)
-    found: dict[str, dict[int, Due]] = {}
-    for collector, started_at, *told in rows:
+    rows += ((cycle.collector, format_time(cycle.started_at), cycle.outcome, cycle.error_type, cycle.error, 0)
+             for cycle in waiting)
+    ran: dict[str, dict[int, ExpectedReading]] = {}
+    for collector, started_at, *result in rows:
         at = seconds(started_at)
         if at is not None and window.since.timestamp() <= at <= window.now.timestamp():
-            due, theirs = _due(at, *told), found.setdefault(collector, {})
-            if at not in theirs or due.has_told > theirs[at].has_told:
-                theirs[at] = due
-    return {collector: sorted(theirs.values(), key=lambda due: due.at) for collector, theirs in found.items()}
+            cycle, by_second = _expected(at, *result), ran.setdefault(collector, {})
+            if at not in by_second or cycle.answered > by_second[at].answered:
+                by_second[at] = cycle
+    return {collector: [by_second[at] for at in sorted(by_second)] for collector, by_second in ran.items()}
 
 
-def _due(at: int, outcome: str, error_type: str | None, error: str | None, stored: int | None) -> Due:
+def _expected(at: int, outcome: str, error_type: str | None, error: str | None, stored: int | None) -> ExpectedReading:
     if error_type == OLD_INTERRUPTED:
         outcome = INTERRUPTED
-    return Due(at, REASONS.get(outcome, outcome), error, stored or 0, outcome in (*ANSWERED, INTERRUPTED))
+    return ExpectedReading(at, REASONS.get(outcome, outcome), error, stored or 0, outcome in (*ANSWERED, INTERRUPTED))
 
 
-def held(waiting: Iterable[Cycle]) -> dict[str, set[int]]:
-    """Return for each device when it has readings that wait."""
-    found: dict[str, set[int]] = {}
+def spooled(waiting: Iterable[Cycle]) -> dict[str, set[int]]:
+    """Return by device id when it has readings in the spool."""
+    times: dict[str, set[int]] = {}
     for cycle in waiting:
         for reading in cycle.readings:
-            found.setdefault(reading.device_id, set()).add(_second(cycle))
-    return found
+            times.setdefault(reading.device_id, set()).add(_epoch(cycle.started_at))
+    return times
 
 
-def _second(cycle: Cycle) -> int:
-    return int(cycle.started_at.timestamp())
+def complete_since(connection: sqlite3.Connection, collector: str, window: Window, devices: Iterable[Device]) -> int:
+    """Return since when the record of a collector's cycles is complete.
+
+    That is after `keep_days`, or later where its devices have readings older than its oldest cycle.
+    """
+    since, now = _epoch(window.since), _epoch(window.now)
+    if not collector:
+        return since
+    kept_since, oldest = _epoch(window.now - timedelta(days=window.keep_days)), _oldest(connection, collector)
+    begin = max(since, kept_since if oldest is None else min(kept_since, oldest))
+    first_cycle = now if oldest is None else oldest
+    has_older = any(begin <= at < first_cycle
+                    for device in devices for at in _times(connection, device, begin, first_cycle))
+    return first_cycle if has_older else begin
 
 
-def stored(connection: sqlite3.Connection, device: Device, window: Window) -> list[int]:
-    """Return when the device has readings within the window; the index alone answers this."""
+def _oldest(connection: sqlite3.Connection, collector: str) -> int | None:
+    oldest, = connection.execute("SELECT MIN(started_at) FROM collection_cycles WHERE collector = ?",
+                                 (collector,)).fetchone()
+    return seconds(oldest)
+
+
+def newest_before(connection: sqlite3.Connection, collector: str, at: int, waiting: Iterable[Cycle]) -> int | None:
+    """Return when the collector's last cycle before a time started."""
+    newest, = connection.execute("SELECT MAX(started_at) FROM collection_cycles WHERE collector = ? AND started_at < ?",
+                                 (collector, format_time(moment(at)))).fetchone()
+    times = [seconds(newest), *(_epoch(cycle.started_at) for cycle in waiting if cycle.collector == collector)]
+    return max((time for time in times if time is not None and time < at), default=None)
+
+
+def reading_times(connection: sqlite3.Connection, device: Device, since: int, now: int) -> "array[int]":
+    return array("q", sorted(at for at in _times(connection, device, since, now) if since <= at <= now))
+
+
+def _times(connection: sqlite3.Connection, device: Device, since: int, until: int) -> Iterator[int]:
+    """Yield the times of readings, also some outside the limits; SQLite needs nothing but the index for it."""
     rows = connection.execute("""
         SELECT timestamp
         FROM readings
         WHERE device_id = ?
             AND timestamp >= ?
-    """, (device.device_id, _day(window.since)))
-    times = (seconds(timestamp) for timestamp, in rows)
-    first, last = window.since.timestamp(), window.now.timestamp()
-    return sorted(at for at in times if at is not None and first <= at <= last)
+            AND timestamp < ?
+    """, (device.device_id, _day(since), _day(until + DAY_SECONDS)))
+    return (at for timestamp, in rows if (at := seconds(timestamp)) is not None)
 
 
-def _day(time: datetime) -> str:
-    """Return the day as text that sorts before all of that day's times, in whichever form they were stored."""
-    return format_time(time)[:10]
+def _day(at: int) -> str:
+    """Return the day, which as text sorts before all of that day's times in any of their stored forms."""
+    return format_time(moment(at))[:10]
 
 
-def whole_from(connection: sqlite3.Connection, collector: str, window: Window, readings: Iterable[list[int]]) -> int:
-    """Return from when on the collector's record of cycles is whole: where readings are older than it, it is not."""
-    kept = int((window.now - timedelta(days=window.keep_days)).timestamp())
-    now, first = int(window.now.timestamp()), _oldest(connection, collector)
-    begin = max(int(window.since.timestamp()), kept if first is None else min(kept, first))
-    start = now if first is None else first
-    return start if any(bisect_left(each, begin) < bisect_left(each, start) for each in readings) else begin
-
-
-def _oldest(connection: sqlite3.Connection, collector: str) -> int | None:
-    row = connection.execute("""
-        SELECT started_at
-        FROM collection_cycles
-        WHERE collector = ?
-        ORDER BY started_at
-        LIMIT 1
-    """, (collector,)).fetchone()
-    return None if row is None else seconds(row[0])
-
-
-def newest_before(connection: sqlite3.Connection, collector: str, at: int, waiting: Iterable[Cycle]) -> int | None:
-    """Return when the collector's last cycle before a moment started, None where there was none."""
-    row = connection.execute("""
-        SELECT started_at
-        FROM collection_cycles
-        WHERE collector = ?
-            AND started_at < ?
-        ORDER BY started_at DESC
-        LIMIT 1
-    """, (collector, format_time(moment(at)))).fetchone()
-    found = [None if row is None else seconds(row[0]),
-             *(_second(each) for each in waiting if each.collector == collector and _second(each) < at)]
-    return max((each for each in found if each is not None), default=None)
+def _epoch(time: datetime) -> int:
+    return int(time.timestamp())
 
 
 def moment(at: int) -> datetime:
-    """Return a time given in seconds since 1970."""
     return datetime.fromtimestamp(at, timezone.utc)

@@ -1,6 +1,4 @@
-"""The command where human and devices meet: what it says to those who use it wrongly. Pairing itself is tested with
-each source, in tests/collectors/.
-"""
+"""devices.py pair, used wrongly or in trouble. Pairing itself is tested with each source, in tests/collectors/."""
 
 import os
 import shutil
@@ -21,9 +19,9 @@ def test_help_lists_the_commands(home: Home) -> None:
     assert run.code == 0 and "pair" in run.out
 
 
-def test_a_source_that_cannot_be_paired_is_told_with_those_that_can(home: Home) -> None:
+def test_an_unknown_source_is_refused_with_a_list_of_known_ones(home: Home) -> None:
     run = home.devices("pair", "toaster")
-    assert run.code == 2 and "'toaster' cannot be paired; what can is: " in run.err and "hue" in run.err
+    assert run.code == 2 and "'toaster' cannot be paired; these can: " in run.err and "hue" in run.err
 
 
 def test_pairing_without_a_configuration_needs_a_human(home: Home) -> None:
@@ -31,7 +29,7 @@ def test_pairing_without_a_configuration_needs_a_human(home: Home) -> None:
     assert run.code == 2 and str(home.config) in run.err and "Remedy: " in run.err and "Traceback" not in run.err
 
 
-def test_a_bridge_that_is_away_is_told_with_exit_code_1(home: Home) -> None:
+def test_an_unreachable_bridge_is_exit_code_1(home: Home) -> None:
     """The same exit codes as the collectors': the next attempt may succeed."""
     home.write_config()
     run = home.devices("pair", "hue", "--bridge", "https://127.0.0.1:9")
@@ -39,15 +37,13 @@ def test_a_bridge_that_is_away_is_told_with_exit_code_1(home: Home) -> None:
     assert not home.secrets.exists()
 
 
-def test_nobody_at_the_terminal_is_asked_in_vain(home: Home) -> None:
-    """Without a bridge to be found and without an answer it ends, with the remedy, instead of waiting for ever."""
+def test_without_an_answer_it_ends_with_the_remedy(home: Home) -> None:
     home.configure_hue(discovery_url=None)
     run = home.devices("pair", "hue")
     assert run.code == 1 and "no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS" in run.err
 
 
-def test_a_person_who_ends_the_input_at_the_terminal_gets_a_sentence(home: Home) -> None:
-    """Control-D at the question is an empty answer, no traceback."""
+def test_control_d_at_the_question_is_an_empty_answer(home: Home) -> None:
     home.configure_hue(discovery_url=None)
     ours, theirs = os.openpty()
     command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "pair", "hue"]
@@ -59,7 +55,7 @@ def test_a_person_who_ends_the_input_at_the_terminal_gets_a_sentence(home: Home)
     assert process.returncode == 1 and "no bridge was found" in err and "Traceback" not in err
 
 
-def test_secrets_that_cannot_be_read_are_told_before_the_button_is_asked_for(home: Home, simulator: Simulator) -> None:
+def test_unreadable_secrets_are_reported_before_the_button_is_asked_for(home: Home, simulator: Simulator) -> None:
     """A key that could not be kept is not asked for."""
     home.configure_hue(timeout_seconds=2)
     home.secrets.mkdir()
@@ -68,42 +64,34 @@ def test_secrets_that_cannot_be_read_are_told_before_the_button_is_asked_for(hom
     assert simulator.requests == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_run_as_root_it_becomes_the_owner_of_the_data() -> None:
-    """A key and a memory of root's would lock out the account that cron uses."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_run_as_root_it_becomes_the_owner_of_the_data(is_writable: bool) -> None:
+    """A key or a state file that root owns would lock out the account that cron uses.
+
+    If that account cannot write config/, this is reported before the button is asked for.
+    """
     folder = Path(tempfile.mkdtemp(prefix="home-"))
     try:
         home = Home(folder / "home")
         home.configure_hue(discovery_url=None, timeout_seconds=2)
         folder.chmod(0o755)
-        for each in (folder, home.folder, home.config.parent, home.config, home.data):
-            os.chown(each, 54321, 54321)
+        for path in (home.data, *((folder, home.folder, home.config.parent, home.config) if is_writable else ())):
+            os.chown(path, 54321, 54321)
         with Simulator() as simulator:
             simulator.press_link_button()
             run = home.devices("pair", "hue", "--bridge", simulator.https_url)
-        assert run.code == 0, run.err
-        assert home.secrets.stat().st_uid == 54321 and home.secrets.stat().st_mode & 0o777 == 0o600
-    finally:
-        shutil.rmtree(folder)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_folder_that_cannot_be_written_is_told_before_the_button_is_asked_for() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="home-"))
-    try:
-        home = Home(folder / "home")
-        home.configure_hue(discovery_url=None, timeout_seconds=2)
-        folder.chmod(0o755)
-        os.chown(home.data, 54321, 54321)
-        with Simulator() as simulator:
-            run = home.devices("pair", "hue", "--bridge", simulator.https_url)
+        if is_writable:
+            assert run.code == 0, run.err
+            assert home.secrets.stat().st_uid == 54321 and home.secrets.stat().st_mode & 0o777 == 0o600
+        else:
             assert run.code == 2 and "secrets.yaml cannot be written. Remedy: sudo chown " in run.err
             assert simulator.requests == []
     finally:
         shutil.rmtree(folder)
 
 
-def test_what_amazon_gives_us_is_kept_before_anything_else_is_tried(home: Home) -> None:
+def test_amazons_token_is_kept_before_anything_else_is_tried(home: Home) -> None:
     """A registration cannot be had twice: whatever fails afterwards, the token is in secrets.yaml."""
     with Simulator() as simulator:
         home.settings["collectors"] = {"amazon_aqm": {
@@ -115,7 +103,7 @@ def test_what_amazon_gives_us_is_kept_before_anything_else_is_tried(home: Home) 
         assert "refresh_token: \"Atnr|" in home.secrets.read_text()
 
 
-def test_a_monitor_without_a_temperature_is_shown_all_the_same(home: Home) -> None:
+def test_a_monitor_without_a_temperature_is_shown(home: Home) -> None:
     with Simulator() as simulator:
         home.settings["collectors"] = {"amazon_aqm": {
             "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url, "timeout_seconds": 2}}
@@ -131,9 +119,9 @@ def pair_with_amazon(home: Home, simulator: Simulator) -> Outcome:
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert process.stdin and process.stderr
-    told = ""
-    while "/ap/signin" not in told:
-        told = process.stderr.readline()
-        assert told, "it ended before it showed an address"
-    out, err = process.communicate(simulator.alexa.sign_in(told.strip()) + "\n", timeout=60)
+    line = ""
+    while "/ap/signin" not in line:
+        line = process.stderr.readline()
+        assert line, "it ended before it showed an address"
+    out, err = process.communicate(simulator.alexa.sign_in(line.strip()) + "\n", timeout=60)
     return Outcome(process.returncode, out, err)

@@ -1,4 +1,4 @@
-"""Shells complete the commands of devices.py by the very lines that README.md tells, pressed at a real prompt."""
+"""Shells complete the commands of devices.py with the lines in README.md, tried at a real prompt."""
 
 import os
 import pty
@@ -19,7 +19,7 @@ from tests.home import unmeasured
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 BASH, = re.findall(r'^    (eval "\$\(_DEVICES_COMPLETE=bash_source devices\)")$', README, re.MULTILINE)
 FISH, = re.findall(r"In fish: `(.*?)`", README)
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 
 @pytest.fixture
@@ -34,15 +34,15 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(tmp_path), "TERM": "dumb", "PS1": "ready> "}
 
 
-def at_a_prompt(shell: list[str], environment: dict[str, str], told: str, pressed: str, wanted: str) -> str:
-    """Tell an interactive shell a line, then press keys; return what appears after them, up to what is wanted."""
+def at_a_prompt(shell: list[str], environment: dict[str, str], line: str, pressed: str, wanted: str) -> str:
+    """Give an interactive shell a line, then press keys; return what appears after them, up to what is wanted."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(shell, stdin=theirs, stdout=theirs, stderr=theirs, env=environment,
                                start_new_session=True, close_fds=True)
     os.close(theirs)
     try:
         until(ours, "ready> ")
-        os.write(ours, f"{told}\necho it is d''one\n".encode())
+        os.write(ours, f"{line}\necho it is d''one\n".encode())
         until(ours, "it is done.*ready> ")
         os.write(ours, pressed.encode())
         return until(ours, wanted)
@@ -53,8 +53,8 @@ def at_a_prompt(shell: list[str], environment: dict[str, str], told: str, presse
 
 
 def until(terminal: int, wanted: str) -> str:
-    """Return what appears on the terminal until a pattern is there, or until patience ends."""
-    seen, end = "", monotonic() + PATIENCE_SECONDS
+    """Return what appears on the terminal until a pattern is there, or time is over."""
+    seen, end = "", monotonic() + TIMEOUT_SECONDS
     while not re.search(wanted, seen, re.DOTALL) and _is_readable(terminal, end - monotonic()):
         with suppress(UnicodeDecodeError):
             seen += os.read(terminal, 65536).decode()
@@ -73,23 +73,23 @@ def needs(shell: str) -> pytest.MarkDecorator:
 @pytest.mark.parametrize(("pressed", "wanted"), [
     ("devices am\t", "devices amend-name "), ("devices amend-name --rec\t", "amend-name --recursive "),
     ("devices ga\t", "devices gaps ")])
-def test_bash_completes_what_was_begun(environment: dict[str, str], pressed: str, wanted: str) -> None:
+def test_bash_completes(environment: dict[str, str], pressed: str, wanted: str) -> None:
     seen = at_a_prompt(["bash", "--norc", "--noprofile", "-i"], environment, BASH, pressed, wanted)
     assert wanted in seen
 
 
 @needs("bash")
-def test_bash_shows_what_there_is_to_choose_from(environment: dict[str, str]) -> None:
+def test_bash_lists_the_choices(environment: dict[str, str]) -> None:
     seen = at_a_prompt(["bash", "--norc", "--noprofile", "-i"], environment, BASH, "devices set-\t\t", "set-offset")
     assert {"set-location", "set-name", "set-offset"} <= set(seen.split())
 
 
 @needs("zsh")
-def test_zsh_completes_what_was_begun(environment: dict[str, str]) -> None:
-    told = BASH.replace("bash_source", "zsh_source")
+def test_zsh_completes(environment: dict[str, str]) -> None:
+    line_for_zsh = BASH.replace("bash_source", "zsh_source")
     line = re.search(r"`(autoload [^`]*compinit)`", README)
     assert line is not None
-    seen = at_a_prompt(["zsh", "-f", "-i"], environment, f"{line[1]} -u; {told}", "devices am\t", "amend-name ")
+    seen = at_a_prompt(["zsh", "-f", "-i"], environment, f"{line[1]} -u; {line_for_zsh}", "devices am\t", "amend-name ")
     assert "amend-name " in seen
 
 
@@ -97,7 +97,7 @@ def test_zsh_completes_what_was_begun(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize(("typed", "found"), [
     ("devices am", ["amend-name"]), ("devices amend-name --rec", ["--recursive"]),
     ("devices set-", ["set-location", "set-name", "set-offset"])])
-def test_fish_completes_what_was_begun(environment: dict[str, str], typed: str, found: list[str]) -> None:
+def test_fish_completes(environment: dict[str, str], typed: str, found: list[str]) -> None:
     done = subprocess.run(["fish", "-c", f"{FISH}; complete -C '{typed}'"], env=environment, capture_output=True,
                           text=True, timeout=60)
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == found, done.stderr

@@ -1,4 +1,4 @@
-"""The gap report on what real cycles left: both collectors, by a clock that is moved, in a house of many troubles."""
+"""The gap report after real cycles of both collectors, by a clock that the tests move, with all kinds of trouble."""
 
 import json
 import os
@@ -26,7 +26,7 @@ UTILITY = "hue:00:17:88:01:cc:75:00:01-02-0402"
 
 
 class House:
-    """A home whose collectors come by every five minutes of a clock of its own."""
+    """A home whose collectors run every five minutes of a simulated clock."""
 
     def __init__(self, home: Home, simulator: Simulator, moment: datetime) -> None:
         self.home, self.simulator, self.moment = home, simulator, moment
@@ -38,7 +38,7 @@ class House:
                             "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
 
     def live(self, cycles: int, *faults: str, ran: bool = True, **options: Any) -> tuple[datetime, datetime]:
-        """Let so many cycles pass; return when the first and the last of them were due."""
+        """Let that many cycles pass; return when the first and the last of them were due."""
         first = self.moment
         for fault in faults:
             self.simulator.faults.add(fault, **options)
@@ -51,16 +51,16 @@ class House:
         self.simulator.faults.clear()
         return first, self.moment - EVERY
 
-    def come_by(self) -> None:
+    def run_hue(self) -> None:
         """Run one cycle of the Hue collector."""
         self.home.run()
 
     def be_killed(self, number: int, others_run: bool) -> None:
-        """Let a cycle pass whose Hue run is ended while the bridge is silent; the other collector runs, or is none."""
+        """Let a cycle pass whose Hue run is killed while the bridge is silent; the other collector runs or not."""
         asked = len(self.simulator.requests)
         self.simulator.faults.add("silence")
         with freeze_time(self.moment, tick=True):
-            process = start(self.come_by)
+            process = start(self.run_hue)
             while len(self.simulator.requests) == asked:
                 assert process.is_alive()
             os.kill(process.pid or 0, number)
@@ -79,14 +79,14 @@ class House:
         return run
 
     def gaps(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """Return what programs are told of the gaps, by the devices' names."""
-        return {each["name"]: each for each in json.loads(self.ask("gaps", "--json", *arguments).out)}
+        """Return the gap report for programs, by the devices' names."""
+        return {item["name"]: item for item in json.loads(self.ask("gaps", "--json", *arguments).out)}
 
 
 @pytest.fixture(params=STARTS, ids=["back", "forward"])
 def house(home: Home, simulator: Simulator, request: pytest.FixtureRequest,
           monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A house in Berlin, in the night in which clocks are changed, on UTC as its readings are."""
+    """A house in Berlin in the nights in which clocks change, which readings in UTC do not notice."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     tzset()
     yield House(home, simulator, request.param)
@@ -94,7 +94,7 @@ def house(home: Home, simulator: Simulator, request: pytest.FixtureRequest,
     tzset()
 
 
-def test_everything_that_can_go_wrong_is_found_to_the_cycle_with_its_reason(house: House) -> None:
+def test_every_kind_of_gap_is_reported_to_the_cycle_with_its_reason(house: House) -> None:
     spans: list[tuple[str, tuple[datetime, datetime]]] = []
     house.live(3)
     spans.append(("source_unreachable", house.live(3, "reset")))
@@ -119,7 +119,7 @@ def test_everything_that_can_go_wrong_is_found_to_the_cycle_with_its_reason(hous
     assert "refuse" in refused["error"] and house.simulator.key not in json.dumps(found)
 
 
-def test_what_went_well_is_told_so(house: House) -> None:
+def test_without_gaps_the_report_says_so(house: House) -> None:
     house.live(6)
     lines = house.ask("gaps", "--since", "1h").out.splitlines()
     assert lines[0].startswith("From ") and lines[0].endswith(" UTC, with a cycle every 300 s:")
@@ -145,7 +145,7 @@ def test_for_people_each_gap_is_a_line(house: House) -> None:
 @pytest.mark.parametrize(("others_run", "reason", "words"), [
     (True, "collector_not_run", "not started, or killed: others left a trace"),
     (False, "computer_off", "computer off, or the run was killed: no collector left a trace")])
-def test_of_a_run_that_was_ended_before_it_read_anything_no_more_is_said_than_is_known(
+def test_a_run_that_was_killed_early_is_one_of_two_possible_reasons(
         house: House, number: int, others_run: bool, reason: str, words: str) -> None:
     house.live(2)
     killed = house.moment
@@ -156,8 +156,7 @@ def test_of_a_run_that_was_ended_before_it_read_anything_no_more_is_said_than_is
     assert f"{killed:%Y-%m-%d %H:%M}  1 cycle  {words}" in house.ask("gaps").out
 
 
-def test_what_waits_for_a_database_that_others_hold_is_neither_missed_nor_called_off(house: House) -> None:
-    """The same that the next cycle stores, and the gap is gone."""
+def test_spooled_readings_are_a_gap_until_they_are_stored(house: House) -> None:
     house.live(2)
     house.home.write_config(storage={"busy_timeout_ms": 0}, retry={"max_attempts": 1})
     first = house.moment
@@ -171,7 +170,7 @@ def test_what_waits_for_a_database_that_others_hold_is_neither_missed_nor_called
     assert [each["spans"] for each in house.gaps().values()] == [[]] * 6
 
 
-def test_what_somebody_deleted_is_not_put_down_to_the_device(house: House) -> None:
+def test_deleted_readings_are_not_blamed_on_the_device(house: House) -> None:
     start, end = house.live(4)
     assert house.ask("forget", "utility", "--delete-history", answer=f"{UTILITY}\n").code == 0
     house.live(1)
@@ -179,14 +178,14 @@ def test_what_somebody_deleted_is_not_put_down_to_the_device(house: House) -> No
         (start.isoformat(), end.isoformat(), "deleted_since")]
 
 
-def test_a_window_shows_what_lies_within(house: House) -> None:
+def test_the_report_is_limited_to_its_window(house: House) -> None:
     house.live(2, "stale", sensor="Utility")
     house.live(6)
     assert [each["spans"] for each in house.gaps("--since", "20m").values()] == [[]] * 6
     assert len(house.gaps("--since", "2h")["Utility"]["spans"]) == 1
 
 
-def test_a_disabled_collector_is_not_expected_any_more(house: House) -> None:
+def test_a_disabled_collector_is_not_expected_to_run(house: House) -> None:
     house.live(2)
     house.home.configure_hue(enabled=False)
     house.live(4)

@@ -1,4 +1,4 @@
-"""A device's whole past is rewritten while both collectors run every second, and they hardly notice.
+"""A device's whole history is rewritten while both collectors run every second, without delaying them.
 
 With HISTORY=whole in the environment (`make history`) the device has a million readings.
 """
@@ -38,7 +38,7 @@ BEGINNING = datetime(2015, 1, 1, tzinfo=timezone.utc)
 
 @pytest.fixture
 def old(home: Home, simulator: Simulator) -> Home:
-    """A home whose utility room has been measured for years; everything the collectors need is imported already."""
+    """A home with years of readings of the utility room; everything the collectors need is imported already."""
     home.settings["collectors"]["amazon_aqm"] = {
         "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
     home.point_at(simulator)
@@ -56,7 +56,7 @@ def old(home: Home, simulator: Simulator) -> Home:
     return home
 
 
-def come_by_every_second(home: Home, collector: ModuleType, over: Event) -> None:
+def run_every_second(home: Home, collector: ModuleType, over: Event) -> None:
     """Run cycles until it is over."""
     while not over.wait(1.01 - time() % 1):
         home.run(collector=collector)
@@ -66,7 +66,7 @@ def come_by_every_second(home: Home, collector: ModuleType, over: Event) -> None
 def collecting(home: Home) -> Iterator[None]:
     """Let both collectors run beside the test; what they left is in the database afterwards."""
     over = FORK.Event()
-    running = [start(come_by_every_second, home, collector, over) for collector in (hue, amazon_aqm)]
+    running = [start(run_every_second, home, collector, over) for collector in (hue, amazon_aqm)]
     try:
         yield
     finally:
@@ -89,9 +89,9 @@ def longest_ms(home: Home, first: int) -> dict[str, float]:
 
 
 def undisturbed(home: Home) -> tuple[int, float]:
-    """Let some seconds pass; return how many cycles there are then, and the most that one took beside its requests.
+    """Let some seconds pass; return the number of cycles, and the longest time of one without its requests.
 
-    A machine that is busy with other things makes them wait, too, and that is not what is tested.
+    A machine that is busy with other things delays cycles too, which is not tested here.
     """
     sleep(3)
     return len(home.cycles()), max(longest_ms(home, 2).values())
@@ -109,12 +109,12 @@ def checksum(path: Path, last: int) -> tuple[int, str]:
     return count, digest.hexdigest()
 
 
-def pluralize(home: Home, name: str) -> int:
+def count_named(home: Home, name: str) -> int:
     rows = home.rows(f"SELECT COUNT(*) AS count FROM readings WHERE device_id = '{UTILITY}' AND name = '{name}'")
     return int(rows[0]["count"])
 
 
-def begun(home: Home, *arguments: str) -> tuple["subprocess.Popen[bytes]", int]:
+def start_on_terminal(home: Home, *arguments: str) -> tuple["subprocess.Popen[bytes]", int]:
     """Start the command on a terminal; return the process, and our end of the terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), *arguments]
@@ -124,34 +124,34 @@ def begun(home: Home, *arguments: str) -> tuple["subprocess.Popen[bytes]", int]:
 
 
 def shown(terminal: int) -> str:
-    """Return all that appears on the terminal until nobody writes there any more."""
+    """Return everything that appears on the terminal until it is closed."""
     text = b""
     while True:
         try:
             text += os.read(terminal, 65536)
-        except OSError:  # what Linux says of a terminal that nobody holds any more
+        except OSError:  # Linux raises this once the terminal is closed
             os.close(terminal)
             return text.decode()
 
 
-def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) -> None:
+def test_a_history_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) -> None:
     """No cycle waits long, nothing but the name changes, and a second run completes what the first was killed in."""
     last = old.rows("SELECT MAX(id) AS id FROM readings")[0]["id"]
     before = checksum(old.database, last)
     rename = "amend-name", "--recursive", UTILITY, "Larder"
     with collecting(old):
         count, usual_ms = undisturbed(old)
-        first, terminal = begun(old, *rename)
-        while pluralize(old, "Larder") < ROWS * 0.3:
+        first, terminal = start_on_terminal(old, *rename)
+        while count_named(old, "Larder") < ROWS * 0.3:
             assert first.poll() is None
             sleep(0.1)
         first.send_signal(signal.SIGKILL)
         first.wait()
-        assert "Rewriting its past" in shown(terminal)
-        done = pluralize(old, "Larder")
+        assert "Rewriting its history" in shown(terminal)
+        done = count_named(old, "Larder")
         assert ROWS * 0.3 <= done < ROWS
         begin = monotonic()
-        second, terminal = begun(old, *rename)
+        second, terminal = start_on_terminal(old, *rename)
         text = shown(terminal)
         assert second.wait() == 0, text
         seconds = monotonic() - begin
@@ -160,23 +160,23 @@ def test_a_past_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) 
     print(f"{ROWS} rows, the last {ROWS - done} in {seconds:.1f} s; beside its requests a cycle took at most "
           f"{usual_ms:.0f} ms before, and then {found} in {len(old.cycles()) - count} cycles")
     assert max(found.values()) <= usual_ms + LONGEST_WAIT_MS
-    assert "Looking through its past ..." in text
+    assert "Looking through its history ..." in text
     percents = [int(each) for each in re.findall(r"(\d+)%", text)]
     assert percents == sorted(percents) and percents[-1] == 100 and len(set(percents)) > 5
     assert checksum(old.database, last) == before
-    assert pluralize(old, "Utility") == 0 and pluralize(old, "Larder") >= ROWS
+    assert count_named(old, "Utility") == 0 and count_named(old, "Larder") >= ROWS
     assert old.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
 
 
-def test_a_past_is_deleted_beside_both_collectors(old: Home) -> None:
-    """All that there was is gone, and what was measured meanwhile is there."""
+def test_a_history_is_deleted_beside_both_collectors(old: Home) -> None:
+    """The old readings are gone, and those taken during the deletion are kept."""
     with collecting(old):
         count, usual_ms = undisturbed(old)
         run = old.devices("forget", "utility", "--delete-history", answer=f"{UTILITY}\n")
         assert run.code == 0, run.err
         sleep(1)
     assert max(longest_ms(old, count).values()) <= usual_ms + LONGEST_WAIT_MS
-    decided = next(line[:19] for line in old.log().splitlines() if f"{UTILITY} (Utility) is inactive" in line)
+    decided = next(line[:19] for line in old.log().splitlines() if f"{UTILITY} (Utility) is now inactive" in line)
     kept = [row["timestamp"] for row in old.rows() if row["device_id"] == UTILITY]
     cycles = [row["started_at"] for row in old.cycles() if row["collector"] == "hue"]
     assert kept and kept == cycles[-len(kept):] and {each for each in cycles if each[:19] > decided} <= set(kept)

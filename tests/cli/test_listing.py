@@ -1,4 +1,4 @@
-"""What the list and the gap report say, to people and to programs, of devices in all states."""
+"""The list and the gap report, for people and for programs, with devices in all states."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -17,27 +17,27 @@ KITCHEN = Device(device_id="hue:k", device_type="hue_sensor", device_name="Kitch
 @pytest.mark.parametrize(("seconds", "words"), [
     (0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (86_399, "23 h"), (86_400, "1 d"),
     (86_400 * 400, "400 d"), (-90, "-1 min"), (None, "-")])
-def test_an_age_is_told_in_its_largest_unit(seconds: int | None, words: str) -> None:
+def test_an_age_is_shown_in_its_largest_unit(seconds: int | None, words: str) -> None:
     assert listing.age(seconds) == words
 
 
 @pytest.mark.parametrize(("timestamp", "words"), [
     ("2026-11-22T00:50:00+00:00", "2026-11-22 00:50"), ("2025-11-18 14:40:00.123", "2025-11-18 14:40"),
     ("2025-11-18T14:50:00+01:00", "2025-11-18 13:50"), ("soon", "soon")])
-def test_a_stored_time_is_told_in_utc_and_as_it_is_where_it_is_none(timestamp: str, words: str) -> None:
+def test_a_stored_time_is_shown_in_utc_and_anything_else_unchanged(timestamp: str, words: str) -> None:
     items = listing.items([(KITCHEN, Newest(timestamp, "hue_sensor", None, None, 55))], NOW)
     assert listing.rows(items)[1][:5] == ("hue:k", "Kitchen", "Ground floor", "hue_sensor", words)
     assert listing.rows(items)[1][6:] == ("55%", "-", "yes")
     assert (items[0]["last_reading"], items[0]["age_seconds"] is None) == (timestamp, timestamp == "soon")
 
 
-def test_a_device_that_nobody_has_seen_has_dashes() -> None:
+def test_a_device_that_was_never_seen_has_dashes() -> None:
     items = listing.items([(Device(device_id="hue:k", is_active=False, temperature_offset=2.0), None)], NOW)
     assert listing.rows(items)[1] == ("hue:k", "-", "-", "-", "never", "-", "-", "+2", "no")
     assert [items[0][name] for name in ("last_reading", "age_seconds", "battery_level")] == [None] * 3
 
 
-def test_the_gap_report_tells_of_every_kind_of_device() -> None:
+def test_the_gap_report_covers_every_kind_of_device() -> None:
     window = Window(NOW - timedelta(days=1), NOW, 300, 90)
     hour = timedelta(hours=1)
     spans = (Span(NOW - 3 * hour, NOW - 2 * hour, 13, "source_unreachable", "no answer"),

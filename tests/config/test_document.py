@@ -1,4 +1,4 @@
-"""What a YAML file may do to a program or to its reader, and what is said about it instead of a traceback."""
+"""Files that are no proper YAML, or too much of it, become one sentence instead of a traceback."""
 
 import os
 import subprocess
@@ -30,9 +30,9 @@ HOSTILE = {
     "a Python object": ("a: 1\nb: !!python/object/apply:os.system [ls]\n", "line 2: tags are not allowed"),
     "a harmless tag": ("a: !!str 5\n", "line 1: tags are not allowed"),
     "a second document": ("a: 1\n---\nb: 2\n", "line 2: a second document begins"),
-    "nesting in brackets": ("a: " + "[" * 60, "line 1: nested more than 50 levels deep"),
+    "nesting in brackets": ("a: " + "[" * 60, "line 1"),
     "nesting far beyond the stack": ("[" * 60_000, "line 1"),
-    "nesting in lines": ("".join(f"{' ' * depth}a:\n" for depth in range(60)), "line 51: nested more than 50 levels"),
+    "nesting in lines": ("".join(f"{' ' * depth}a:\n" for depth in range(60)), "line "),
     "a tab for indentation": ("retry:\n\tjitter: 0\n", "line 2, column 1: YAML does not allow a tab here, only spaces"),
     "two colons": ("retry:\n  jitter: 0: 1\n", "line 2, column 12: "),
     "an open bracket": ("a: 1\nb: [1,\n", "line 3, column 1: "),
@@ -47,18 +47,20 @@ HOSTILE = {
 
 
 @pytest.mark.usefixtures("loader")
-@pytest.mark.parametrize(("text", "said"), HOSTILE.values(), ids=list(HOSTILE))
-def test_hostile_yaml_is_one_clear_sentence(text: str, said: str, problems: Problems) -> None:
-    told = problems(text)
-    assert len(told) == 1
-    assert said in told[0]
-    assert "\n" not in told[0]
+@pytest.mark.parametrize(("text", "sentence"), HOSTILE.values(), ids=list(HOSTILE))
+def test_hostile_yaml_is_one_sentence(
+        text: str, sentence: str, problems: Problems, secret_problems: Problems) -> None:
+    problem, = problems(text)
+    assert sentence in problem and "\n" not in problem
+    assert len(secret_problems(text)) == 1
 
 
 @pytest.mark.usefixtures("loader")
-@pytest.mark.parametrize("text", [text for text, _ in HOSTILE.values()], ids=list(HOSTILE))
-def test_hostile_yaml_is_refused_among_the_secrets_too(text: str, secret_problems: Problems) -> None:
-    assert len(secret_problems(text)) == 1
+def test_nesting_is_refused_after_50_levels() -> None:
+    """By us or by PyYAML, which since 6.0.4 has a limit as well."""
+    assert document.parse("a: " + "[" * 49 + "]" * 49)
+    with pytest.raises(document.Refused):
+        document.parse("a: " + "[" * 50 + "]" * 50)
 
 
 @pytest.mark.usefixtures("loader")
@@ -86,11 +88,11 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(load: Load) -> None:
 @pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize("written", ["5:00", "010", "-0777", "1:30.5", "2026-11-22", "2026-99-99", "=", "1e3",
                                      "9" * 5000])
-def test_what_yaml_would_make_a_number_or_a_date_behind_ones_back_stays_text(written: str, load: Load) -> None:
+def test_what_yaml_would_silently_make_a_number_or_a_date_stays_text(written: str, load: Load) -> None:
     assert load(f"collectors: {{hue: {{bridge_ip: {written}}}}}").collectors["hue"].bridge_ip == written
 
 
-def test_the_plain_values_are_read_as_everybody_expects(load: Load) -> None:
+def test_plain_values_are_read_as_expected(load: Load) -> None:
     hue = load("collectors: {hue: {enabled: off, temperature_min: -3.5, stale_after_seconds: 1_000,"
                " bridge_ip: \"10.0.0.2\", timeout_seconds: 7}}").collectors["hue"]
     assert (hue.enabled, hue.temperature_min, hue.stale_after_seconds) == (False, -3.5, 1000)
@@ -105,20 +107,20 @@ def test_a_file_of_64_kib_is_read_and_a_byte_more_is_refused(load: Load, problem
     assert problems(full + "x") == ("the file is larger than 64 KiB",)
 
 
-@pytest.mark.parametrize(("content", "said"), [
+@pytest.mark.parametrize(("content", "sentence"), [
     ("a: 1\nb: Küche\n".encode("latin-1"), "line 2: the file is not encoded as UTF-8"),
     ("a: 1\n".encode("utf-16"), "line 1: the file is not encoded as UTF-8"),
     ("a: 1\n".encode("utf-16-le"), "line 1: a control character is not allowed here; is this a UTF-8 text file?"),
 ])
-def test_another_encoding_is_named_as_such(content: bytes, said: str, house: Path) -> None:
+def test_another_encoding_is_refused(content: bytes, sentence: str, house: Path) -> None:
     path = house / "config" / "config.yaml"
     path.write_bytes(content)
     with pytest.raises(config.ConfigurationError) as caught:
         config.load(path, {})
-    assert caught.value.problems == (said,)
+    assert caught.value.problems == (sentence,)
 
 
-def test_a_missing_configuration_is_told_with_the_way_out(house: Path) -> None:
+def test_a_missing_configuration_has_two_remedies(house: Path) -> None:
     path = house / "config" / "config.yaml"
     with pytest.raises(config.ConfigurationError) as caught:
         config.load(path, {})
@@ -126,21 +128,19 @@ def test_a_missing_configuration_is_told_with_the_way_out(house: Path) -> None:
     assert "--config" in caught.value.remedy and str(path) in caught.value.remedy
 
 
-def test_a_directory_in_the_files_place_is_told(house: Path) -> None:
-    with pytest.raises(config.ConfigurationError, match="this is a directory, not a file"):
-        config.load(house / "config", {})
-    with pytest.raises(config.ConfigurationError, match="this is a directory, not a file"):
-        config.load_secrets(house / "config", {})
-
-
-def test_a_pipe_in_the_files_place_does_not_make_the_program_wait(house: Path) -> None:
+def test_a_directory_or_a_pipe_in_place_of_a_file_is_refused(house: Path) -> None:
+    """Without waiting for someone to write into the pipe."""
     os.mkfifo(house / "config" / "config.yaml")
-    with pytest.raises(config.ConfigurationError, match="this is not an ordinary file"):
-        config.load(house / "config" / "config.yaml", {})
+    for path, sentence in ((house / "config", "this is a directory, not a file"),
+                           (house / "config" / "config.yaml", "this is not an ordinary file")):
+        with pytest.raises(config.ConfigurationError, match=sentence):
+            config.load(path, {})
+        with pytest.raises(config.ConfigurationError, match=sentence):
+            config.load_secrets(path, {})
 
 
 @pytest.mark.parametrize("name", ["circle", "file/config.yaml", "x" * 300])
-def test_a_file_that_cannot_be_opened_is_told_with_the_reason(name: str, house: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_an_error_with_the_reason(name: str, house: Path) -> None:
     (house / "circle").symlink_to(house / "circle")
     (house / "file").touch()
     with pytest.raises(config.ConfigurationError, match="cannot be read: .+") as caught:
@@ -150,16 +150,15 @@ def test_a_file_that_cannot_be_opened_is_told_with_the_reason(name: str, house: 
         config.load_secrets(house / name, {})
 
 
-def test_yamls_own_words_about_a_secret_file_are_kept_back(load_secrets: LoadSecrets) -> None:
-    """Its messages quote names, and its marks whole lines."""
+def test_pyyamls_message_about_a_private_file_is_not_printed(load_secrets: LoadSecrets) -> None:
+    """It may quote names, and its marks quote whole lines."""
     with pytest.raises(config.ConfigurationError) as caught:
         load_secrets("hue:\n  api_key: Canary1234: x\n")
     assert caught.value.problems == ("line 2, column 22: this is not valid YAML",)
     assert caught.value.__suppress_context__
 
 
-def test_a_yaml_package_without_its_c_library_serves_as_well() -> None:
-    """As one has it that was built where libyaml was not installed."""
+def test_pyyaml_works_without_libyaml() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import sys\nsys.modules['yaml._yaml'] = None\nfrom config import document\n"
          "print(document.LOADER.__name__, document.parse('retry: {max_attempts: 5}'))"],

@@ -9,7 +9,7 @@ from config import known_devices
 from config.legacy_devices import NamedDevice
 
 
-def told(house: Path, text: str) -> list[NamedDevice]:
+def devices(house: Path, text: str) -> list[NamedDevice]:
     """Write the text as device_registry.yaml and return the devices it names."""
     (house / "config" / "device_registry.yaml").write_text(text, encoding="utf-8")
     return known_devices(house / "config" / "config.yaml")
@@ -21,7 +21,7 @@ def test_names_and_places_are_read_by_id_with_or_without_a_heading(head: str, ho
     text = head + "".join(indent + line + "\n" for line in (
         'hue:00:17:88:01:02:03:04:05-02-0402: {name: Larder, location: Cellar, device_type: hue_sensor}',
         '"alexa:G123": {location: Küche}'))
-    assert told(house, text) == [
+    assert devices(house, text) == [
         NamedDevice("hue:00:17:88:01:02:03:04:05-02-0402", "hue_sensor", "Larder", "Cellar"),
         NamedDevice("alexa:G123", None, None, "Küche")]
 
@@ -34,24 +34,25 @@ def test_no_file_names_no_device(house: Path) -> None:
                                   "a: {name: B}\n", "00:17:88:01:02:03:04:05-02-0402: {name: B}\n",
                                   "ec:b5:fa:01: {name: B}\n", "':x': {name: B}\n", "'hue:': {name: B}\n",
                                   "'hue:1': text\n", "'hue:1': [name, B]\n", "'hue:1':\n"])
-def test_what_is_no_device_is_left_out(text: str, house: Path) -> None:
-    assert told(house, text) == []
+def test_other_entries_are_left_out(text: str, house: Path) -> None:
+    assert devices(house, text) == []
 
 
 @pytest.mark.parametrize("value", ["''", "'  '", "null", "7", "true", "[Larder]", "{a: b}"])
-def test_a_name_that_is_none_is_none(value: str, house: Path) -> None:
-    assert told(house, f"'hue:1': {{name: {value}, location: Cellar}}") == [NamedDevice("hue:1", None, None, "Cellar")]
+def test_an_invalid_name_is_none(value: str, house: Path) -> None:
+    text = f"'hue:1': {{name: {value}, location: Cellar}}"
+    assert devices(house, text) == [NamedDevice("hue:1", None, None, "Cellar")]
 
 
 @pytest.mark.parametrize("text", ["a: b: c\n", "- a\n", "'hue:1': {}\n'hue:1': {}\n", "a: &x {}\n"])
-def test_a_file_that_cannot_be_read_is_told_with_the_way_out(text: str, house: Path) -> None:
+def test_an_unreadable_file_is_an_error_with_two_remedies(text: str, house: Path) -> None:
     with pytest.raises(config.ConfigurationError) as caught:
-        told(house, text)
+        devices(house, text)
     assert "device_registry.yaml" in str(caught.value)
-    assert "or remove it to go on without the names in it" in caught.value.remedy
+    assert "or remove it" in caught.value.remedy
 
 
 def test_the_file_is_left_as_it_is(house: Path) -> None:
     text = "'hue:1': {name: Larder}  # ours\n"
-    told(house, text)
+    devices(house, text)
     assert (house / "config" / "device_registry.yaml").read_text(encoding="utf-8") == text

@@ -1,4 +1,4 @@
-"""Values, ranges and unknown keys: what is taken, what is refused, and in which words."""
+"""Values, ranges and unknown keys: which are accepted, and the messages about all others."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,17 +44,17 @@ def held(loaded: config.Configuration, path: str) -> object:
 
 
 @pytest.mark.parametrize(("path", "lowest", "highest", "step"), RANGES)
-def test_both_ends_of_a_range_are_taken_and_the_next_values_refused(
+def test_a_range_includes_both_ends(
         path: str, lowest: float, highest: float, step: float, load: Load, problems: Problems) -> None:
-    expected = 1000 if path == "storage.wal_checkpoint_interval" else lowest
+    expected = 1000 if path == "storage.wal_checkpoint_interval" else lowest  # to SQLite 0 would mean never
     assert held(load(line(path, lowest)), path) == expected
     assert held(load(line(path, highest)), path) == highest
     for outside in (lowest - step, highest + step):
-        said = f"{path}: {outside} is out of range; allowed is {lowest} to {highest}"
-        assert problems(line(path, outside)) == (said,)
+        assert problems(line(path, outside)) == (
+            f"{path}: {outside} is out of range; allowed is {lowest} to {highest}",)
 
 
-@pytest.mark.parametrize(("path", "written", "said"), [
+@pytest.mark.parametrize(("path", "written", "sentence"), [
     ("collectors.hue.timeout_seconds", "ten", "'ten' is not a number; allowed is 0.1 to 300"),
     ("collectors.hue.timeout_seconds", "'10'", "'10' is not a number; allowed is 0.1 to 300"),
     ("collectors.hue.timeout_seconds", "yes", "true is not a number; allowed is 0.1 to 300"),
@@ -85,17 +85,17 @@ def test_both_ends_of_a_range_are_taken_and_the_next_values_refused(
     ("collectors", "[hue]", "a list is not a mapping of keys to values"),
     ("collectors.hue", "on", "true is not a mapping of keys to values"),
 ])
-def test_a_wrong_value_is_told_with_its_path_and_what_is_allowed(
-        path: str, written: str, said: str, problems: Problems) -> None:
-    assert problems(line(path, written)) == (f"{path}: {said}",)
+def test_a_wrong_value_is_reported_with_its_path(
+        path: str, written: str, sentence: str, problems: Problems) -> None:
+    assert problems(line(path, written)) == (f"{path}: {sentence}",)
 
 
-def test_a_long_wrong_value_is_not_told_at_length(problems: Problems) -> None:
-    (told,) = problems(line("retry.jitter", "'" + "long " * 1000 + "'"))
-    assert told.startswith("retry.jitter: 'long long") and len(told) < 150
+def test_a_long_value_is_shortened(problems: Problems) -> None:
+    problem, = problems(line("retry.jitter", "'" + "long " * 1000 + "'"))
+    assert problem.startswith("retry.jitter: 'long long") and len(problem) < 150
 
 
-def test_everything_wrong_in_a_file_is_told_at_once(load: Load, house: Path) -> None:
+def test_all_problems_of_a_file_come_together(load: Load, house: Path) -> None:
     with pytest.raises(config.ConfigurationError) as caught:
         load("""
 collection: {interval_seconds: 5, cycle_deadline_seconds: soon}
@@ -108,7 +108,7 @@ collectors:
     sensor_locations: {7: hall, "00:17": 8, "two words": null}
   amazon_aqm: {offset: 6}
 """)
-    assert [told.split(": ")[0] for told in caught.value.problems] == [
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == [
         "collection.interval_seconds", "collection.cycle_deadline_seconds", "retry", "storage.busy_timeout_ms",
         "logging.level", "collectors.hue.timeout_seconds", "collectors.hue.sensor_locations",
         "collectors.hue.sensor_locations.00:17", "collectors.hue.sensor_locations.'two words'",
@@ -125,7 +125,7 @@ def test_a_choice_may_be_written_in_any_case(written: str, load: Load) -> None:
     assert load(line("logging.level", written)).logging.level == "WARNING"
 
 
-def test_null_means_none_where_there_may_be_none_and_the_default_elsewhere(load: Load) -> None:
+def test_null_means_none_if_allowed_else_the_default(load: Load) -> None:
     loaded = load("{retry: {max_attempts: null}, storage: null, collectors: {hue: {discovery_url: null,"
                   " timeout_seconds: ~, sensor_locations: null, ca_file: null}}}")
     assert vars(loaded.retry) == vars(config.Retry())
@@ -134,7 +134,7 @@ def test_null_means_none_where_there_may_be_none_and_the_default_elsewhere(load:
     assert hue.ca_file == loaded.root / "config" / "hue-bridge-ca.pem"
 
 
-def test_an_empty_text_stands_for_none_where_there_may_be_none(load: Load) -> None:
+def test_an_empty_text_means_none_if_allowed(load: Load) -> None:
     loaded = load("collectors: {hue: {bridge_ip: ''}, amazon_aqm: {session: '', offset: ''}}")
     assert (loaded.collectors["hue"].bridge_ip, loaded.collectors["amazon_aqm"].session) == (None, None)
     assert loaded.collectors["amazon_aqm"].offset is None
@@ -145,13 +145,13 @@ def test_rooms_are_kept_by_their_sensors(load: Load) -> None:
     assert hue.sensor_locations == {"00:17:88:01-02-0402": "Küche", "": ""}
 
 
-def test_fields_that_do_not_go_together_are_told_among_the_others(problems: Problems) -> None:
+def test_a_wrong_combination_is_reported_with_the_other_problems(problems: Problems) -> None:
     assert problems("{retry: {jitter: 2}, collectors: {hue: {temperature_min: 30, temperature_max: 20}}}") == (
         "retry.jitter: 2 is out of range; allowed is 0 to 1",
         "collectors.hue.temperature_min: is not below temperature_max")
 
 
-def test_fields_are_compared_only_once_each_is_right_by_itself(problems: Problems) -> None:
+def test_combinations_are_checked_only_among_valid_values(problems: Problems) -> None:
     assert problems("collectors: {hue: {temperature_min: cold}}") == (
         "collectors.hue.temperature_min: 'cold' is not a number",)
 
@@ -172,19 +172,14 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(text: str, warni
     assert load(text).warnings == (warning,)
 
 
-def test_a_file_may_be_right_and_have_unknown_keys_everywhere(load: Load) -> None:
+def test_unknown_keys_do_not_invalidate_a_file(load: Load) -> None:
     loaded = load("{extra: 1, retry: {extra: 1, max_attempts: 5}, collectors: {extra: 1, hue: {extra: 1}}}")
     assert loaded.retry.max_attempts == 5
     assert [warning.split(":")[0] for warning in loaded.warnings] == [
         "extra", "retry.extra", "collectors.extra", "collectors.hue.extra"]
 
 
-def test_a_checkpoint_interval_of_0_counts_as_1000(load: Load) -> None:
-    """To SQLite it would mean never."""
-    assert load(line("storage.wal_checkpoint_interval", 0)).storage.wal_checkpoint_interval == 1000
-
-
-def test_a_collectors_type_may_require_a_key_rename_one_and_compare_them(house: Path) -> None:
+def test_a_type_may_require_a_key_rename_one_and_compare_them(house: Path) -> None:
     @dataclass(frozen=True)
     class Source:
         address: str
@@ -195,17 +190,17 @@ def test_a_collectors_type_may_require_a_key_rename_one_and_compare_them(house: 
                 yield "origin", "is the address itself"
 
     path = house / "config" / "config.yaml"
-    for text, said in (("{}", "collectors.source.address: is missing, and there is no default"),
+    for text, sentence in (("{}", "collectors.source.address: is missing, and there is no default"),
                        ("{address: a, from: a}", "collectors.source.from: is the address itself")):
         path.write_text(f"collectors: {{source: {text}}}")
         with pytest.raises(config.ConfigurationError) as caught:
             config.load(path, {"source": Source})
-        assert caught.value.problems == (said,)
+        assert caught.value.problems == (sentence,)
     path.write_text("collectors: {source: {address: a, from: b}}")
     assert config.load(path, {"source": Source}).collectors["source"] == Source("a", "b")
 
 
-def test_what_is_loaded_cannot_be_changed(load: Load) -> None:
+def test_settings_cannot_be_changed(load: Load) -> None:
     loaded = load("")
     with pytest.raises(AttributeError):
         loaded.retry.max_attempts = 9  # type: ignore[misc]  # The very thing that must fail.

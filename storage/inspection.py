@@ -1,0 +1,148 @@
+"""The health check's questions to the database, which leave no trace in it; health/ judges the answers.
+
+The last connection to close an SQLite database moves the -wal into it, unless it is read-only: so a reader stays open
+until the writer has closed. SQLite's own -wal and -shm may remain, empty.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime import files
+from runtime.errors import Damaged, StorageError, Unavailable, Unusable
+from storage import manager, schema
+from storage.backup import read_only
+
+if TYPE_CHECKING:
+    import threading
+
+BUSY_SECONDS = 1.0  # to wait for another connection
+POLL_SECONDS = 0.005
+FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")  # a full disk has no room for the -shm, an I/O error to SQLite
+TRIAL = """
+    INSERT INTO readings (timestamp, device_id, device_type, created_at)
+    VALUES ('', 'healthcheck', 'healthcheck', '')
+"""
+ACTIVE_DEVICES = """
+    SELECT
+        coalesce(location, device_name, device_id),
+        device_id,
+        collector,
+        coalesce((SELECT MAX(timestamp) FROM readings WHERE readings.device_id = device_registry.device_id), first_seen)
+    FROM device_registry
+    WHERE is_active = 1
+    ORDER BY device_id
+"""
+
+DeviceReading = tuple[str, str, str | None, str | None]
+
+
+def journal_mode(path: Path) -> str:
+    with _open(path) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def wal_bytes(path: Path) -> int:
+    try:
+        return os.stat(f"{path}-wal").st_size
+    except OSError:  # the last writer has just removed it
+        return 0
+
+
+def owners(path: Path) -> str:
+    paths = [path.parent, *(Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm"))]
+    return ", ".join(files.owner(item) for item in paths if item.exists())
+
+
+def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
+    """Insert a row under the writers' lock and roll it back; return whether the schema is up to date.
+
+    Raise Busy after waiting for the lock. In an older schema only the header is written.
+    """
+    with _open(path) as reader:
+        is_current = not schema.pending(reader, path)
+        for query in schema.FORM if is_current else ():
+            reader.execute(query)
+        with files.locked(manager.lock_path(path), wait_seconds), _open(path, "rw") as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                writer.execute(TRIAL if is_current else "PRAGMA user_version = 0")
+            finally:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+    return is_current
+
+
+def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
+    """Raise Damaged if the file is; return a sentence if `is_late` ended the search, else None."""
+    with _open(path) as connection, _interrupting(connection, is_late) as interrupted:
+        try:
+            result, = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+            result = ""
+    if result == "ok":
+        return None
+    if interrupted.is_set():  # SQLite may report pages as damaged that it had no time to read
+        return "no damage found in the time available"
+    raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)",
+                  manager.REPLACE)
+
+
+def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
+    """Return (label, id, collector, newest reading or first sighting) of active devices, and the newest timestamp."""
+    try:
+        with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+            devices: list[DeviceReading] = connection.execute(ACTIVE_DEVICES).fetchall()
+            newest, = connection.execute("SELECT MAX(timestamp) FROM readings").fetchone()
+    except sqlite3.OperationalError as error:  # Python's own, for text that is not UTF-8
+        raise Unavailable(f"the newest readings in {path} cannot be read: {error}") from error
+    return devices, newest
+
+
+@contextmanager
+def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
+    """Open the database, never create one."""
+    address = f"{read_only(path).removesuffix('ro')}{mode}"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+            # Holds the reader's place, and fails if the file is not a database.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            yield connection
+    except sqlite3.Error as error:
+        raise _translated(error, path) from error
+
+
+def _translated(error: sqlite3.Error, path: Path) -> StorageError:
+    if error.sqlite_errorname in FULL:
+        return Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent))
+    return manager.translate(error, path)
+
+
+@contextmanager
+def _interrupting(connection: sqlite3.Connection, is_late: Callable[[], bool]) -> "Iterator[threading.Event]":
+    """Interrupt the connection once `is_late`, and set the event.
+
+    From a thread: SQLite calls no progress handler while it checks the pages of a table, which takes seconds for 10
+    million rows and minutes on an SD card (3.40, 2026), but it does notice an interrupt.
+    """
+    import threading
+    done, interrupted = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(POLL_SECONDS):
+            if is_late():
+                interrupted.set()
+                connection.interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield interrupted
+    finally:
+        done.set()
+        watcher.join()
