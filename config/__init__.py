@@ -1,32 +1,35 @@
-"""What the human writes, config.yaml and secrets.yaml, read once at the door and checked into frozen types.
+"""What people write, config.yaml and secrets.yaml: read once at the start and validated into frozen types.
 
-Callers hand in the sections that are not ours: a collector's name and its own `Settings`, or None where its section is
-not to be checked now. Nothing here knows a collector, writes a file or asks the network; a wrong file is told of as a
-whole, all of its problems in one ConfigurationError.
+Callers pass the sections of the plug-ins: a name and that plug-in's own `Settings` or `Secrets`, or None if its section
+is not to be checked now. Nothing here knows a plug-in, writes a file or uses the network. All problems of a file come
+together, in one ConfigurationError.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from config import legacy_config, secrets_file
-from config.document import read
-from config.problems import ConfigurationError
-from config.secrets_file import Email, Secrets
-from config.settings import Collection, Configuration, Logging, Retry, Storage
-from config.validation import Inspection
+from config.document import PRIVATE, read
+from config.secrets_file import Email
+from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
+from config.validation import Section, Sections, Validator
+from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from config.legacy_devices import NamedDevice
 
 __all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Email", "Logging", "Retry",
-           "Secrets", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
-           "survey_secrets"]
+           "Secrets", "Sections", "Storage", "find", "known_devices", "load", "load_secrets", "survey", "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
-SECTIONS = {"collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging}
+SHARED: Mapping[str, type[Section]] = {
+    "collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging}
+# The predecessor's secrets.yaml holds these, whichever of their sources this version reads.
+LEGACY_SECRETS = ("hue", "amazon_aqm", "nest", "weather")
+
+Notifiers = Mapping[str, Callable[[], type[Section]]]
 
 
 def find(argument: str | None) -> Path:
@@ -34,70 +37,80 @@ def find(argument: str | None) -> Path:
     return _absolute(argument or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_PATH)
 
 
-def load(path: Path, collectors: Mapping[str, type | None]) -> Configuration:
-    """Given config.yaml and the known collectors' settings types, return it checked. Raise ConfigurationError."""
-    configuration, error = survey(path, collectors)
+def load(path: Path, collectors: Sections, publishers: Sections | None = None) -> Configuration:
+    """Given the path of config.yaml, return it validated. Without `publishers` their sections are not looked at.
+
+    Raise ConfigurationError.
+    """
+    configuration, error = survey(path, collectors, publishers)
     if error is not None:
         raise error
     return configuration
 
 
-def survey(path: Path, collectors: Mapping[str, type | None]) -> tuple[Configuration, ConfigurationError | None]:
-    """Return the configuration, with defaults for all that is wrong in it, and all that is wrong.
+def survey(path: Path, collectors: Sections,
+           publishers: Sections | None = None) -> tuple[Configuration, ConfigurationError | None]:
+    """Return the configuration, with defaults for everything that is wrong in it, and the error.
 
-    Of a file that cannot be read nothing is known, and `collectors` is empty then.
+    If the file cannot be read, there are no collectors and no publishers.
     """
     path = _absolute(path)
     remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
-    error, document = _read(path, remedy)
-    if error is not None:
-        collectors = {}
-    current, written = legacy_config.translate(document, collectors)
-    inspection = Inspection(path.parent.parent, written)
-    inspection.note_unknown(current, (*SECTIONS, "collectors"))
-    shared = {name: inspection.section(kind, current.get(name), name) for name, kind in SECTIONS.items()}
-    own = inspection.mapping(current.get("collectors"), "collectors")
-    inspection.note_unknown(own, collectors, "collectors.")
-    settings = {name: inspection.section(kind, own.get(name), f"collectors.{name}")
-                for name, kind in collectors.items() if kind is not None}
-    return Configuration(path=path, root=path.parent.parent, collectors=settings, warnings=tuple(inspection.warnings),
-                         **shared), error or inspection.verdict(path, remedy)
+    validator = Validator(path.parent.parent)
+    try:
+        document = read(path, remedy)
+        if document is None:
+            raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
+                                     f"HOME_MONITOR_CONFIG, or copy the config/config.yaml of the project to {path}")
+    except ConfigurationError as error:
+        return _configuration(path, {}, validator, {}, {}), error
+    configuration = _configuration(path, document, validator, collectors, publishers)
+    if validator.unknown:  # perhaps the predecessor's
+        from config import legacy_config
+        current, written = legacy_config.translate(document, collectors)
+        validator = Validator(path.parent.parent, written=written)
+        configuration = _configuration(path, current, validator, collectors, publishers)
+        configuration = configuration._replace(warnings=validator.warnings())
+    return configuration, validator.error(path, remedy)
 
 
-def load_secrets(path: Path, sections: Mapping[str, type | None]) -> Secrets:
-    """Given secrets.yaml and the known sections' types, return it checked; none at all counts as an empty one.
+def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = None) -> Secrets:
+    """Given the path of secrets.yaml, return it validated; a missing file counts as an empty one.
 
-    Raise ConfigurationError, which never holds a value of the file.
+    `notifiers` maps a name to a function that returns its `Settings`, called only if the file has such a section;
+    without it these sections are not looked at. Raise ConfigurationError, which never holds a value of the file.
     """
-    secrets, error = survey_secrets(path, sections)
+    secrets, error = survey_secrets(path, sections, notifiers)
     if error is not None:
         raise error
     return secrets
 
 
-def survey_secrets(path: Path, sections: Mapping[str, type | None]) -> tuple[Secrets, ConfigurationError | None]:
-    """Return the secrets, with defaults for all that is wrong in them, and all that is wrong."""
+def survey_secrets(path: Path, sections: Sections,
+                   notifiers: Notifiers | None = None) -> tuple[Secrets, ConfigurationError | None]:
+    """Return the secrets, with defaults for everything that is wrong in them, and the error."""
     path = _absolute(path)
     remedy = f"correct {path}; the config/secrets.yaml.example of the project shows its form"
     error: ConfigurationError | None = None
     document: dict[object, object] | None = {}
     try:
-        document = read(path, remedy, private=True)
-    except ConfigurationError as trouble:
-        error = trouble
+        document = read(path, remedy, PRIVATE)
+    except ConfigurationError as unreadable:
+        error = unreadable
     given = document or {}
-    inspection = Inspection(path.parent.parent, private=True)
-    inspection.note_unknown(given, ("email", *sections, *legacy_config.SECRETS))
-    checked = {name: inspection.section(kind, given.get(name), name)
-               for name, kind in sections.items() if kind is not None}
-    email = None if given.get("email") is None else inspection.section(Email, given["email"], "email")
-    return Secrets(path=path, found=document is not None, sections=checked, values=secrets_file.values(given),
-                   logins=secrets_file.logins(given), email=email,
-                   warnings=tuple(inspection.warnings)), error or inspection.verdict(path, remedy)
+    validator = Validator(path.parent.parent, PRIVATE)
+    validator.note_unknown(given, ("email", "notify", *sections, *LEGACY_SECRETS))
+    secrets = Secrets(
+        path=path, found=document is not None,
+        sections={name: validator.section(kind, given.get(name), name)
+                  for name, kind in sections.items() if kind is not None},
+        notifiers={} if notifiers is None else _notifiers(given, validator, notifiers),
+        values=secret_texts(given), logins=login_pairs(given), warnings=validator.warnings())
+    return secrets, error or validator.error(path, remedy)
 
 
 def known_devices(path: Path) -> "list[NamedDevice]":
-    """Given config.yaml's path, return the devices that people named before there was a database (`config.legacy_devices`).
+    """Given the path of config.yaml, return the devices that the predecessor's device_registry.yaml names.
 
     Raise ConfigurationError for a file that cannot be read.
     """
@@ -105,17 +118,33 @@ def known_devices(path: Path) -> "list[NamedDevice]":
     return legacy_devices.known_devices(path)
 
 
-def _read(path: Path, remedy: str) -> tuple[ConfigurationError | None, dict[object, object]]:
-    try:
-        document = read(path, remedy)
-    except ConfigurationError as error:
-        return error, {}
-    if document is None:
-        return ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
-                                  f"HOME_MONITOR_CONFIG, or copy the config/config.yaml of the project to {path}"), {}
-    return None, document
+def _configuration(path: Path, document: dict[object, object], validator: Validator, collectors: Sections,
+                   publishers: Sections | None) -> Configuration:
+    validator.note_unknown(document, (*SHARED, "collectors", "publishers"))
+    shared: dict[str, Any] = {
+        name: validator.section(kind, document.get(name), name) for name, kind in SHARED.items()}
+    for name, kinds in (("collectors", collectors), ("publishers", publishers)):
+        shared[name] = {} if kinds is None else validator.group(kinds, document.get(name), name)
+    return Configuration(path=path, root=path.parent.parent, **shared)
+
+
+def _notifiers(document: dict[object, object], validator: Validator,
+               notifiers: Notifiers) -> dict[str, tuple[Any, ...]]:
+    """Return the settings of each notifier; under `notify` a section may also be a list of them."""
+    given = validator.mapping(document.get("notify"), "notify")
+    validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
+    settings: dict[str, tuple[Any, ...]] = {}
+    for name, kind in notifiers.items():
+        section, where = (document.get(name), name) if name == "email" else (given.get(name), f"notify.{name}")
+        if isinstance(section, list) and name != "email":
+            sections = [(item, f"{where}[{number}]") for number, item in enumerate(section, 1)]
+        else:
+            sections = [] if section is None else [(section, where)]
+        if sections:
+            settings[name] = tuple(validator.section(kind(), item, place) for item, place in sections)
+    return settings
 
 
 def _absolute(path: str | Path) -> Path:
-    # Not resolve(): a config.yaml that is a link into another folder still belongs where it was found.
+    # Not resolve(): a config.yaml that is a link into another folder still belongs to the folder of the link.
     return Path(os.path.abspath(path))

@@ -1,55 +1,102 @@
-"""Reads one YAML file strictly: what a human would not expect YAML to do is refused, or not done.
+"""Reads one YAML file strictly: what people would not expect of YAML is refused, or not done.
 
-Repeated keys are refused (YAML keeps the last in silence), and so are anchors, aliases and tags (a few lines of them
+Repeated keys are refused (YAML keeps the last one silently), and so are anchors, aliases and tags (a few lines of them
 can fill the memory), several documents, deep nesting and large files. `010` and `5:00` stay text, which YAML 1.1 would
-make 8 and 300; dates stay text as well. It knows nothing of what the keys mean.
+turn into 8 and 300; dates stay text as well. This module does not know what the keys mean.
 """
 
 import os
 import re
 import shlex
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
-from config.problems import ConfigurationError, named
+from runtime.errors import ConfigurationError
 
 SIZE_LIMIT = 64 * 1024
 DEPTH_LIMIT = 50
-LOADER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LENGTH_LIMIT = 60
+Event = Any  # the types of PyYAML's stubs do not have all attributes
+LOADER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 FORBIDDEN: re.Pattern[str] = yaml.reader.Reader.NON_PRINTABLE  # https://yaml.org/spec/1.1/#c-printable
-MISLEADING_NUMBER = re.compile(r"[-+]?(0[0-9_]+|.*:.*)")
+MISLEADING_NUMBER = r"[-+]?(0[0-9_]+|.*:.*)"
 
 
 class Refused(Exception):
-    """What is wrong with a text, known before anybody asks whose file it is; the arguments are the problems."""
+    """What is wrong with a text, whatever file it is from. The arguments are the problems."""
 
 
-def read(path: Path, remedy: str, private: bool = False) -> dict[object, object] | None:
-    """Given a file, return its mapping (empty for an empty file), or None where there is no such file.
+class Quoting:
+    """How a file's contents are quoted in messages, which reach logs, terminals and e-mails: on one line, shortened."""
 
-    Raise ConfigurationError with the given remedy for anything else. Of a private file nothing is quoted.
+    def value(self, value: object) -> str:
+        """Return a value as it stands in the file."""
+        if isinstance(value, dict | list):
+            return "a list" if isinstance(value, list) else "a mapping"
+        if value is None or isinstance(value, bool):
+            return {None: "null", True: "true", False: "false"}[value]
+        # Python refuses to print integers of more than 4,300 digits, and a hexadecimal one may be that long.
+        if isinstance(value, int) and abs(value) > 10 ** LENGTH_LIMIT:
+            return "a very large number"
+        return _shorten(repr(value))
+
+    def key(self, key: object) -> str:
+        """Return a key without quotation marks if it is an ordinary word."""
+        text = key if isinstance(key, str) else self.value(key)
+        return text if re.fullmatch(r"[\w.:-]{1,60}", text) else _shorten(repr(text))
+
+    def parser_message(self, message: str) -> str:
+        """Return PyYAML's message, which may quote the file."""
+        return message
+
+
+class PrivateQuoting(Quoting):
+    """For files of secrets: nothing is quoted, since a value in the wrong place may be a key or a password."""
+
+    def value(self, value: object) -> str:
+        """Return a substitute for the value."""
+        return "the value"
+
+    def key(self, key: object) -> str:
+        """Return a key only if it cannot be a secret itself."""
+        is_harmless = isinstance(key, str) and re.fullmatch(r"[a-z][a-z_-]{0,30}", key)
+        return str(key) if is_harmless else "(a key not shown here)"
+
+    def parser_message(self, message: str) -> str:
+        """Return a substitute for PyYAML's message."""
+        return "this is not valid YAML"
+
+
+PUBLIC, PRIVATE = Quoting(), PrivateQuoting()
+
+
+def read(path: Path, remedy: str, quoting: Quoting = PUBLIC) -> dict[object, object] | None:
+    """Return the file's mapping (empty for an empty file), or None if there is no such file.
+
+    Raise ConfigurationError for everything else, with this remedy unless the file cannot be opened.
     """
     try:
         content = _content(path)
-        return None if content is None else parse(_text(content), private)
+        return None if content is None else parse(_text(content), quoting)
     except OSError as error:
         raise ConfigurationError(path, [f"cannot be read: {error.strerror}"], _make_readable(error, path)) from error
     except Refused as refused:
         raise ConfigurationError(path, refused.args, remedy) from None
 
 
-def parse(text: str, private: bool = False) -> dict[object, object]:
-    """Given the text of a file, return its mapping. Raise Refused."""
+def parse(text: str, quoting: Quoting = PUBLIC) -> dict[object, object]:
+    """Return the mapping that a file with this text holds. Raise Refused."""
     try:
-        _survey(text)
-        root = yaml.compose(text, Loader=LOADER)
+        builder = _Builder(text, quoting)
+        document = builder.document()
     except yaml.YAMLError as error:
-        raise Refused(_located(error, text, private)) from None
-    builder = _Builder(private)
-    document = builder.value(root) if root else None
+        raise Refused(_located(error, text, quoting)) from None
     if builder.problems:
         raise Refused(*builder.problems)
     if not isinstance(document, dict | None):
@@ -57,17 +104,9 @@ def parse(text: str, private: bool = False) -> dict[object, object]:
     return document or {}
 
 
-def _make_readable(error: OSError, path: Path) -> str:
-    if not isinstance(error, PermissionError):
-        return f"make {path} readable for the account that runs this program"
-    is_folder = not os.access(path.parent, os.X_OK)
-    quoted = shlex.quote(str(path.parent if is_folder else path))
-    return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+r{'wx' if is_folder else 'w'} {quoted}"
-
-
 def _content(path: Path) -> bytes | None:
     try:
-        # Opening a pipe would wait for ever for somebody to write into it.
+        # Opening a pipe would wait forever for a writer.
         if not stat.S_ISREG(path.stat().st_mode):
             raise Refused("this is a directory, not a file" if path.is_dir() else "this is not an ordinary file")
         with path.open("rb") as file:
@@ -85,79 +124,104 @@ def _text(content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Refused(f"line {line}: the file is not encoded as UTF-8") from None
-    # What Python can print YAML can, too; the pattern takes 4 ms to compile.
+    # Whatever Python can print is allowed in YAML too, and this test is much faster than the pattern.
     if not all(map(str.isprintable, text.split("\n"))) and (forbidden := FORBIDDEN.search(text)):
         line = text.count("\n", 0, forbidden.start()) + 1
-        raise Refused(f"line {line}: a control character stands there; is this a UTF-8 text file?")
+        raise Refused(f"line {line}: a control character is not allowed here; is this a UTF-8 text file?")
     return text
 
 
-def _survey(text: str) -> None:
-    """Look at the parser's events before anything is built of them: LibYAML builds nested nodes on the C stack."""
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=LOADER):
-        line = f"line {getattr(event.start_mark, 'line', 0) + 1}: "
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        if getattr(event, "anchor", None) is not None:
-            raise Refused(line + "anchors and aliases are not allowed; put a text beginning with & or * in quotes")
-        if getattr(event, "tag", None) is not None:
-            raise Refused(line + "tags are not allowed; put a text beginning with ! in quotes")
-        if depth > DEPTH_LIMIT:
-            raise Refused(line + f"nested more than {DEPTH_LIMIT} levels deep")
-        if documents > 1:
-            raise Refused(line + "a second document begins; only one is allowed")
+def _make_readable(error: OSError, path: Path) -> str:
+    if not isinstance(error, PermissionError):
+        return f"make {path} readable for the account that runs this program"
+    is_folder = not os.access(path.parent, os.X_OK)
+    quoted = shlex.quote(str(path.parent if is_folder else path))
+    return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+r{'wx' if is_folder else 'w'} {quoted}"
 
 
-def _located(error: yaml.YAMLError, text: str, private: bool) -> str:
-    said = "this is not valid YAML"
+def _located(error: yaml.YAMLError, text: str, quoting: Quoting) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return said
+        return "this is not valid YAML"
     mark = error.problem_mark
     line = "".join(text.split("\n")[mark.line:mark.line + 1])
-    if line[mark.column:mark.column + 1] == "\t":
-        said = "a tab stands where YAML wants spaces"
-    elif error.problem and not private:
-        said = error.problem
-    return f"line {mark.line + 1}, column {mark.column + 1}: {said}"
+    is_tab = line[mark.column:mark.column + 1] == "\t"
+    message = "YAML does not allow a tab here, only spaces" if is_tab else quoting.parser_message(str(error.problem))
+    return f"line {mark.line + 1}, column {mark.column + 1}: {message}"
 
 
 class _Builder:
-    """Makes plain values of YAML's nodes, collecting what is wrong with them."""
+    """Builds plain values from the parser's events. `problems` are those after which reading can go on."""
 
-    def __init__(self, private: bool) -> None:
+    def __init__(self, text: str, quoting: Quoting) -> None:
         self.problems: list[str] = []
-        self._private = private
-        self._scalars = SafeConstructor()
+        self._quoting = quoting
+        self._depth = 0
+        self._events: Iterator[Event] = yaml.parse(text, Loader=LOADER)
+        self._resolver: Any = Resolver()
+        self._constructor = SafeConstructor()
 
-    def value(self, node: yaml.Node) -> object:
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(each) for each in node.value]
-        return self._scalar(node)
+    def document(self) -> object:
+        """Return the value of the only document, None if it is empty."""
+        value, documents = None, 0
+        for event in self._events:
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if documents > 1:
+                raise Refused(f"{_line(event)}a second document begins; only one is allowed")
+            if isinstance(event, yaml.NodeEvent):
+                value = self._value(event)
+        return value
 
-    def _mapping(self, node: yaml.MappingNode) -> dict[object, object]:
-        built: dict[object, object] = {}
+    def _value(self, event: Event) -> object:
+        if event.anchor is not None:
+            raise Refused(f"{_line(event)}anchors and aliases are not allowed; "
+                          "put a text beginning with & or * in quotes")
+        if event.tag is not None:
+            raise Refused(f"{_line(event)}tags are not allowed; put a text beginning with ! in quotes")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if self._depth == DEPTH_LIMIT:
+            raise Refused(f"{_line(event)}nested more than {DEPTH_LIMIT} levels deep")
+        self._depth += 1
+        value = self._mapping() if isinstance(event, yaml.MappingStartEvent) else self._list()
+        self._depth -= 1
+        return value
+
+    def _list(self) -> list[object]:
+        values = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            values.append(self._value(event))
+        return values
+
+    def _mapping(self) -> dict[object, object]:
+        mapping: dict[object, object] = {}
         lines: dict[object, int] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(f"line {line}: a list or a mapping stands where a key is expected")
-                continue
-            key = self._scalar(key_node)
-            if key in built:
-                name = named(key, self._private)
-                self.problems.append(f"line {line}: the key {name} stands here again, first in line {lines[key]}")
-            built[key] = self.value(value_node)
-            lines.setdefault(key, line)
-        return built
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key, is_key = self._value(event), isinstance(event, yaml.ScalarEvent)
+            if not is_key:
+                self.problems.append(f"{_line(event)}a list or a mapping is not allowed as a key")
+            elif key in mapping:
+                self.problems.append(
+                    f"{_line(event)}the key {self._quoting.key(key)} is repeated; it is already in line {lines[key]}")
+            value = self._value(next(self._events))
+            if is_key:
+                mapping[key] = value
+                lines.setdefault(key, event.start_mark.line + 1)
+        return mapping
 
-    def _scalar(self, node: yaml.Node) -> object:
-        kind = node.tag.rpartition(":")[2]
-        if kind not in ("null", "bool", "int", "float") or MISLEADING_NUMBER.fullmatch(node.value):
-            return node.value
+    def _scalar(self, event: Event) -> object:
+        tag: str = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
+        kind = tag.rpartition(":")[2]
+        if kind not in ("null", "bool", "int", "float") or re.fullmatch(MISLEADING_NUMBER, event.value):
+            return str(event.value)
         try:
-            return self._scalars.construct_object(node)
-        except ValueError:  # More than the 4 300 digits that Python reads, or a bare sign: whatever it is, no number.
-            return node.value
+            return self._constructor.construct_object(yaml.ScalarNode(tag, event.value))
+        except ValueError:  # more than the 4,300 digits that Python reads, or only a sign
+            return str(event.value)
+
+
+def _line(event: Event) -> str:
+    return f"line {event.start_mark.line + 1}: "
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= LENGTH_LIMIT else text[:LENGTH_LIMIT] + "…"

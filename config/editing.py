@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from config.document import Refused, parse
+from config.document import PRIVATE, Refused, parse
 
 QUOTED, PLAIN = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""", r"""[^\s#"'](?:(?!\s#).)*"""
 VALUE_AND_COMMENT = re.compile(rf"\s*[\w-]+:(?:\s+(?:{QUOTED}|{PLAIN}))?(\s+#.*)?$")
@@ -22,11 +22,11 @@ def lines(section: str, values: Mapping[str, str]) -> list[str]:
 def with_values(text: str, section: str, values: Mapping[str, str]) -> str | None:
     """Given a file's text, return it with these values in that section; None where its form does not allow that."""
     try:
-        before = parse(text, private=True)
+        before = parse(text, PRIVATE)
         old = before.get(section) or {}
         edited = _edited(text, section, values)
         wanted = {**before, section: {**old, **values}} if isinstance(old, dict) else None
-        return edited if parse(edited, private=True) == wanted else None
+        return edited if parse(edited, PRIVATE) == wanted else None
     except Refused:
         return None
 

@@ -1,16 +1,7 @@
-"""secrets.yaml as frozen types, and which of its texts must never be seen anywhere else."""
+"""The section `email` of secrets.yaml."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-# Shorter texts are too common: masking every "1" or "on" would make logs unreadable and protect nothing.
-SHORTEST_SECRET = 4
-NOT_SECRET = frozenset({
-    "bridge_id", "bridge_ip", "certificate_fingerprint", "domain", "from", "location", "provider", "security",
-    "smtp_host", "smtp_port", "to", "username",
-})
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,48 +27,3 @@ class Email:
             yield "password", "is missing, though there is a username"
         if self.password and not self.username:
             yield "username", "is missing, though there is a password"
-
-
-@dataclass(frozen=True, repr=False)
-class Secrets:
-    """secrets.yaml, checked; `values` and `logins` are what has to be masked wherever text leaves the program."""
-
-    path: Path
-    found: bool
-    sections: Mapping[str, Any] = field(repr=False)
-    values: tuple[str, ...] = field(repr=False)
-    logins: tuple[tuple[str, str], ...] = field(repr=False)
-    email: Email | None = None
-    warnings: tuple[str, ...] = ()
-
-
-def values(document: Mapping[object, object]) -> tuple[str, ...]:
-    """Return every secret text of every section, known or not: the longest first, for one may contain another."""
-    found = {text for section in document.values() for text in _texts(section)}
-    return tuple(sorted(found, key=lambda text: (-len(text), text)))
-
-
-def logins(document: object) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of username and password, which travel together as one base64 text."""
-    return tuple(_pairs(document))
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        value = [each for key, each in value.items() if key not in NOT_SECRET]
-    if isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-        yield value
-
-
-def _pairs(value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        username, password = value.get("username"), value.get("password")
-        if isinstance(username, str) and isinstance(password, str):
-            yield username, password
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            yield from _pairs(each)

@@ -1,117 +1,221 @@
-"""Turns a mapping into a frozen dataclass, collecting everything that is wrong with it instead of stopping.
+"""Turns a mapping into a frozen dataclass, collecting everything that is wrong instead of stopping at the first problem.
 
-The dataclass says it all: a field's type what is taken, its default what holds where the file is silent or says null,
-its metadata what is allowed. An empty text stands for no value where a field may have none.
+The dataclass describes its section: a field's type (a Path is relative to the folder above the one of config.yaml), its
+default (used where the file has no value, or null), and in its metadata `range` (lowest, highest), `choices` and `key`
+(its name in the file, where Python could not use that). An empty text counts as no value where None is allowed.
+Nothing is guessed: a number in quotes is text, true is no number, 3.0 is no whole number.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType
-from typing import Any, get_args, get_origin
+from typing import Any, Protocol, get_args, get_origin
 
-from config.problems import ConfigurationError, named, shown, unknown
-from config.values import Unfit, allowed, convert, is_path
+from config.document import PUBLIC, Quoting
+from runtime.errors import ConfigurationError
 
+CONTROL_CHARACTERS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 MISSING = dataclasses.MISSING
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-class Inspection:
-    """One file's check: its problems and warnings so far, each with the path that the human wrote."""
+class Section(Protocol):
+    """What a section's dataclass offers besides its fields."""
 
-    def __init__(self, root: Path, written: Mapping[str, str] = NOTHING, private: bool = False) -> None:
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Yield fields that are wrong although each value alone is allowed, with a sentence each."""
+
+
+Sections = Mapping[str, type[Section] | None]
+
+
+class Unfit(Exception):
+    """Why a value is not allowed: the rest of a sentence that begins with the value."""
+
+
+class Validator:
+    """Validates one file. `problems` name the keys as they are written in it."""
+
+    def __init__(self, root: Path, quoting: Quoting = PUBLIC, written: Mapping[str, str] = NOTHING) -> None:
         self.problems: list[str] = []
-        self.warnings: list[str] = []
-        self._root = root
-        self._written = written
-        self._private = private
+        self.unknown: list[tuple[str, object, Collection[str]]] = []
+        self._root, self._quoting, self._written = root, quoting, written
 
-    def section(self, kind: type[Any], given: object, where: str) -> Any:
-        """Return an instance of the dataclass; what is wrong is among the problems then, and has its default here.
+    def group(self, kinds: Sections, given: object, where: str) -> dict[str, Any]:
+        """Return the sections of the plug-ins, without those whose type is None: they are not checked."""
+        mapping = self.mapping(given, where)
+        self.note_unknown(mapping, kinds, f"{where}.")
+        return {name: self.section(kind, mapping.get(name), f"{where}.{name}")
+                for name, kind in kinds.items() if kind is not None}
 
-        Without a default for it there is no instance: None.
-        """
-        fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()  # a section that has no keys
-        known = {each.metadata.get("key", each.name): each for each in fields}
-        before = len(self.problems)
-        mapping, values = self.mapping(given, where), {}
-        if len(self.problems) == before:
-            self.note_unknown(mapping, known, f"{where}.")
-            values = {each.name: self._field(each, mapping.get(key, MISSING), f"{where}.{key}")
-                      for key, each in known.items()}
-        if len(self.problems) > before:
-            given_up = {each.name: self._default(each) for each in known.values() if values.get(each.name) is None}
-            return None if MISSING in given_up.values() else kind(**values | given_up)
-        made = kind(**values)
-        keys = {each.name: key for key, each in known.items()}
-        for name, sentence in getattr(made, "problems", tuple)():
-            self._report(f"{where}.{keys.get(name, name)}", sentence)
-        return made
+    def section(self, kind: type[Section], given: object, where: str) -> Any:
+        """Return an instance of the dataclass, with defaults for what is wrong; None if there is no default."""
+        problem_count = len(self.problems)
+        fields: tuple[dataclasses.Field[Any], ...] = (
+            dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ())  # none: a section without keys
+        by_key = {field.metadata.get("key", field.name): field for field in fields}
+        mapping = self.mapping(given, where)
+        if len(self.problems) > problem_count:
+            values = {field.name: self._default(field) for field in fields}
+        else:
+            self.note_unknown(mapping, by_key, f"{where}.")
+            values = {field.name: self._field(field, mapping.get(key, MISSING), f"{where}.{key}")
+                      for key, field in by_key.items()}
+        if MISSING in values.values():
+            return None
+        section = kind(**values)
+        if len(self.problems) == problem_count:
+            keys = {field.name: key for key, field in by_key.items()}
+            for name, sentence in section.problems():
+                self._report(f"{where}.{keys.get(name, name)}", sentence)
+        return section
 
     def mapping(self, given: object, where: str) -> dict[object, object]:
-        """Return what should be a mapping as one; nothing at all counts as an empty one."""
+        """Return the mapping; null counts as an empty one, and anything else is a problem."""
         if given is None or isinstance(given, dict):
             return given or {}
-        self._report(where, f"{self._shown(given)} stands where keys and values are expected")
+        self._report(where, f"{self._quoting.value(given)} is not a mapping of keys to values")
         return {}
 
-    def note_unknown(self, mapping: Iterable[object], known: Iterable[str], prefix: str = "") -> None:
-        """Warn of each key that is not among the known ones."""
-        names = tuple(known)
-        for key in mapping:
-            if key not in names:
-                self.warnings.append(f"{prefix}{named(key, self._private)}: {unknown(key, names, self._private)}")
+    def note_unknown(self, mapping: Iterable[object], known: Collection[str], prefix: str = "") -> None:
+        """Note the keys that are not among the known ones."""
+        self.unknown.extend((prefix, key, known) for key in mapping if key not in known)
 
-    def verdict(self, path: Path, remedy: str) -> ConfigurationError | None:
+    def warnings(self) -> tuple[str, ...]:
+        """Return a sentence for each unknown key, with the nearest known one."""
+        sentences = []
+        for prefix, key, known in self.unknown:
+            from difflib import get_close_matches  # slow to import, and rarely needed
+            name = self._quoting.key(key)
+            hint = "".join(f"; did you mean {nearest}?" for nearest in get_close_matches(name, list(known), n=1))
+            sentences.append(f"{prefix}{name}: unknown key, ignored{hint}")
+        return tuple(sentences)
+
+    def error(self, path: Path, remedy: str) -> ConfigurationError | None:
         """Return all problems as one error, None if there is none."""
         return ConfigurationError(path, self.problems, remedy) if self.problems else None
 
     def _report(self, where: str, sentence: str) -> None:
         self.problems.append(f"{self._written.get(where, where)}: {sentence}")
 
-    def _shown(self, value: object) -> str:
-        return "the value" if self._private else shown(value)
-
-    def _field(self, each: "dataclasses.Field[Any]", given: object, where: str) -> object:
-        kind, optional = _unwrapped(each.type)
-        default = self._default(each)
+    def _field(self, field: "dataclasses.Field[Any]", given: object, where: str) -> object:
+        kind, is_optional = _unwrap(field.type)
+        default = self._default(field)
         if default is MISSING and given in (MISSING, None, "", []):
             self._report(where, "is missing, and there is no default")
+            return MISSING
+        if is_optional and (given is None or given == ""):
             return None
-        if optional and (given is None or given == ""):
-            return None
-        if given is not MISSING and given is not None:
-            return self._value(kind, given, each.metadata, where)
-        return default
+        if given is MISSING or given is None:
+            return default
+        value = self._value(kind, given, field.metadata, where)
+        return default if value is MISSING else value
 
-    def _default(self, each: "dataclasses.Field[Any]") -> object:
-        default = each.default if each.default_factory is MISSING else each.default_factory()
-        is_file = is_path(_unwrapped(each.type)[0], each.metadata) and default not in (MISSING, None)
-        return self._root / str(default) if is_file else default
+    def _default(self, field: "dataclasses.Field[Any]") -> object:
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        return self._root / default if isinstance(default, Path) else default
 
     def _value(self, kind: object, given: object, rules: Mapping[str, Any], where: str) -> object:
+        """Return the value as the field's type, MISSING if it is wrong."""
         if get_origin(kind) is dict:
             return self._texts(given, where)
         if get_origin(kind) is tuple:
-            listed = given if isinstance(given, list) else [given]
-            return tuple(self._value(str, each, rules, where) for each in listed)
+            values = [self._value(str, item, rules, where) for item in (given if isinstance(given, list) else [given])]
+            return MISSING if MISSING in values else tuple(values)
         try:
-            return convert(kind, given, rules, self._root)
+            return self._root / _path(given) if kind is Path else _convert(kind, given, rules)
         except Unfit as unfit:
-            self._report(where, f"{self._shown(given)} {unfit}{allowed(rules)}")
-            return None
+            self._report(where, f"{self._quoting.value(given)} {unfit}{_allowed(rules)}")
+            return MISSING
 
     def _texts(self, given: object, where: str) -> dict[object, object]:
-        mapping = self.mapping(given, where)
-        for key in mapping:
+        texts = {}
+        for key, value in self.mapping(given, where).items():
+            name = self._quoting.key(key)
             if not isinstance(key, str):
-                self._report(where, f"the key {named(key, self._private)} is not text; put it in quotes")
-        return {key: self._value(str, value, NOTHING, f"{where}.{named(key, self._private)}")
-                for key, value in mapping.items()}
+                self._report(where, f"the key {name} is not text; put it in quotes")
+            texts[key] = self._value(str, value, NOTHING, f"{where}.{name}")
+        return {key: text for key, text in texts.items() if text is not MISSING}
 
 
-def _unwrapped(kind: object) -> tuple[object, bool]:
-    rest = [each for each in get_args(kind) if each is not NoneType]
-    optional = NoneType in get_args(kind)
-    return (rest[0] if optional else kind), optional
+def _unwrap(kind: object) -> tuple[object, bool]:
+    """Given `X | None` or `X`, return X and whether None is allowed."""
+    if kind in CONVERTERS:
+        return kind, False
+    kinds = [argument for argument in get_args(kind) if argument is not NoneType]
+    is_optional = NoneType in get_args(kind)
+    return (kinds[0] if is_optional else kind), is_optional
+
+
+def _convert(kind: object, given: object, rules: Mapping[str, Any]) -> object:
+    value = CONVERTERS[kind](given)
+    if "choices" in rules:
+        return _choice(value, rules["choices"])
+    lowest, highest = rules.get("range", (value, value))
+    if not lowest <= value <= highest:
+        raise Unfit("is out of range")
+    return value
+
+
+def _allowed(rules: Mapping[str, Any]) -> str:
+    """Return the end of a problem's sentence: the range or the choices, if there are any."""
+    if "range" in rules:
+        return "; allowed is {} to {}".format(*(f"{limit:f}".rstrip("0").rstrip(".") for limit in rules["range"]))
+    return "; allowed is " + ", ".join(map(str, rules["choices"])) if "choices" in rules else ""
+
+
+def _truth(given: object) -> bool:
+    if not isinstance(given, bool):
+        raise Unfit("is neither true nor false")
+    return given
+
+
+def _whole(given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise Unfit("is not a whole number")
+    return given
+
+
+def _number(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise Unfit("is not a number")
+    try:
+        number = float(given)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise Unfit("is not a finite number")
+    return number
+
+
+def _text(given: object) -> str:
+    if isinstance(given, bool | int | float):
+        raise Unfit("is not text; put it in quotes")
+    if not isinstance(given, str):
+        raise Unfit("is not text")
+    if not given.isprintable() and re.search(CONTROL_CHARACTERS, given):
+        raise Unfit("contains a line break or another control character")
+    return given
+
+
+def _path(given: object) -> str:
+    text = _text(given)
+    if not text.strip():
+        raise Unfit("is not the name of a file")
+    # Cron, root and a shell must all find the same file.
+    if text.startswith("~"):
+        raise Unfit("begins with ~, which is another folder for each account; write it out")
+    return text
+
+
+def _choice(value: object, choices: tuple[object, ...]) -> object:
+    for choice in choices:
+        if str(choice).casefold() == str(value).casefold():
+            return choice
+    raise Unfit("is not one of the choices")
+
+
+CONVERTERS: Mapping[object, Callable[[object], Any]] = {bool: _truth, int: _whole, float: _number, str: _text}

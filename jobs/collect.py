@@ -83,7 +83,8 @@ def run(collector: Any, arguments: Sequence[str] | None = None) -> int:
     try:
         configuration = config.load(path, dict.fromkeys(collectors.names()) | {name: collector.Settings})
         journal = configuration.logging
-        secrets = config.load_secrets(configuration.secrets_path, {name: collector.Secrets})
+        secrets = config.load_secrets(configuration.secrets_path, {name: collector.Secrets},
+                                      {"email": lambda: config.Email})
     except config.ConfigurationError as error:
         return _misconfigured(error, report, name, path.parent.parent / "data", None if manner.always else journal)
     report.mask = Redactor(secrets.values, secrets.logins)
@@ -141,7 +142,8 @@ class _Run:
         self.name, self.collector, self.configuration = name, collector, configuration
         self.settings, self.secrets = configuration.collectors[name], secrets.sections.get(name)
         self.alert: tuple[str, str] = self.settings.alert or (f"ALERT_{name.upper()}_NEEDS_YOU.txt", "")
-        self.warnings, self.email = configuration.warnings + secrets.warnings, secrets.email
+        self.warnings = configuration.warnings + secrets.warnings
+        self.email = next(iter(secrets.notifiers.get("email", ())), None)
         self.now, self.watch, self.report = now, watch, report
         self.end = Deadline(configuration.collection.cycle_deadline_seconds)
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)

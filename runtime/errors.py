@@ -15,8 +15,11 @@
     │   │   └── Busy            another process holds the lock: wait and try again
     │   └── Unusable            exit code 2: newer than the program, not permitted, missing, spool full
     │       └── Damaged         not a database, or not one of ours: it has to be replaced
-    └── ConfigurationError      exit code 2: a file that people write is wrong (config/problems.py)
+    └── ConfigurationError      exit code 2: a file that people write is wrong
 """
+
+from collections.abc import Iterable
+from pathlib import Path
 
 
 class HomeMonitorError(Exception):
@@ -131,3 +134,13 @@ class Unusable(StorageError):
 
 class Damaged(Unusable):
     """Not a database, or not in the expected form: it has to be replaced."""
+
+
+class ConfigurationError(HomeMonitorError):
+    """Everything that is wrong with one file, and the remedy."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path, problems: Iterable[str], remedy: str) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{path}: {'; '.join(self.problems)}", remedy)

@@ -4,16 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import config
+from collectors import CollectorSettings, NoSecrets
+
 
 @dataclass(frozen=True)
-class Hue:
+class Hue(CollectorSettings):
     """The keys of the Hue collector's section, and their defaults as the shipped file has them."""
 
     enabled: bool = True
     bridge_ip: str | None = None
     bridge_id: str | None = None
     certificate_fingerprint: str | None = None
-    ca_file: Path = field(default=Path("config/hue-bridge-ca.pem"), metadata={"path": True})
+    ca_file: Path = Path("config/hue-bridge-ca.pem")
     discovery_url: str | None = "https://discovery.meethue.com"
     timeout_seconds: float = field(default=10.0, metadata={"range": (0.1, 300)})
     sensor_locations: dict[str, str] = field(default_factory=dict)
@@ -30,26 +33,26 @@ class Hue:
 
 
 @dataclass(frozen=True)
-class Monitor:
+class Monitor(CollectorSettings):
     """A second collector, with the rarer kinds of field."""
 
     domain: str = field(default="alexa.amazon.com", metadata={"choices": ("alexa.amazon.com", "alexa.amazon.de")})
     iaq_min: int | None = None
     offset: float | None = field(default=None, metadata={"range": (-5, 5)})
-    session: Path | None = field(default=None, metadata={"path": True})
+    session: Path | None = None
 
 
 @dataclass(frozen=True)
-class HueSecrets:
+class HueSecrets(NoSecrets):
     api_key: str | None = None
     bridge_id: str | None = None
 
 
 @dataclass(frozen=True)
-class MonitorSecrets:
+class MonitorSecrets(NoSecrets):
     refresh_token: str | None = None
     cookies: dict[str, str] = field(default_factory=dict)
 
 
-COLLECTORS: dict[str, type | None] = {"hue": Hue, "amazon_aqm": Monitor}
-SECTIONS: dict[str, type | None] = {"hue": HueSecrets, "amazon_aqm": MonitorSecrets}
+COLLECTORS: config.Sections = {"hue": Hue, "amazon_aqm": Monitor}
+SECTIONS: config.Sections = {"hue": HueSecrets, "amazon_aqm": MonitorSecrets}

@@ -16,14 +16,14 @@ def test_a_missing_file_means_no_secrets(house: Path) -> None:
     assert not secrets.found
     assert secrets.path == house / "config" / "secrets.yaml"
     assert secrets.sections == {"hue": HueSecrets(), "amazon_aqm": MonitorSecrets()}
-    assert (secrets.values, secrets.logins, secrets.email, secrets.warnings) == ((), (), None, ())
+    assert (secrets.values, secrets.logins, secrets.notifiers, secrets.warnings) == ((), (), {}, ())
 
 
 @pytest.mark.parametrize("text", ["", "hue:\namazon_aqm:\nemail:\n", "hue: {api_key: '', bridge_id: null}"])
 def test_a_file_without_values_means_no_secrets_either(text: str, load_secrets: LoadSecrets) -> None:
     secrets = load_secrets(text)
     assert secrets.found
-    assert (secrets.sections["hue"], secrets.email, secrets.values) == (HueSecrets(), None, ())
+    assert (secrets.sections["hue"], secrets.notifiers, secrets.values) == (HueSecrets(), {}, ())
 
 
 def test_credentials_are_read_into_their_sections(load_secrets: LoadSecrets) -> None:
@@ -55,14 +55,14 @@ def test_names_and_passwords_are_paired_wherever_they_stand_together(load_secret
 
 
 def test_the_least_email_section_is_three_lines(load_secrets: LoadSecrets) -> None:
-    email = load_secrets(f"email: {{{MAIL}}}").email
+    email, = load_secrets(f"email: {{{MAIL}}}").notifiers["email"]
     assert email == config.Email(smtp_host="mail.example.org", from_address="house@example.org", to=("me@example.org",),
                                  smtp_port=587, security="starttls", username=None, password=None)
 
 
 def test_an_email_section_may_say_everything(load_secrets: LoadSecrets) -> None:
-    email = load_secrets("email: {smtp_host: h, smtp_port: 465, security: TLS, username: u, password: p, from: f,"
-                         " to: [a@example.org, b@example.org]}").email
+    email, = load_secrets("email: {smtp_host: h, smtp_port: 465, security: TLS, username: u, password: p, from: f,"
+                         " to: [a@example.org, b@example.org]}").notifiers["email"]
     assert email == config.Email("h", "f", ("a@example.org", "b@example.org"), 465, "tls", "u", "p")
 
 
@@ -70,14 +70,14 @@ def test_an_email_section_may_say_everything(load_secrets: LoadSecrets) -> None:
     ("security: tls", 465), ("security: TLS, smtp_port: null", 465), ("security: tls, smtp_port: 2465", 2465),
     ("security: starttls", 587), ("security: none", 587), ("security: starttls, smtp_port: 465", 465)])
 def test_the_port_follows_the_security_unless_it_is_named(said: str, port: int, load_secrets: LoadSecrets) -> None:
-    email = load_secrets(f"email: {{{MAIL}, {said}}}").email
-    assert email is not None and email.smtp_port == port
+    email, = load_secrets(f"email: {{{MAIL}, {said}}}").notifiers["email"]
+    assert email.smtp_port == port
 
 
 @pytest.mark.parametrize("port", [1, 65_535])
 def test_every_port_there_is_may_be_named(port: int, load_secrets: LoadSecrets) -> None:
-    email = load_secrets(f"email: {{{MAIL}, smtp_port: {port}}}").email
-    assert email is not None and email.smtp_port == port
+    email, = load_secrets(f"email: {{{MAIL}, smtp_port: {port}}}").notifiers["email"]
+    assert email.smtp_port == port
 
 
 @pytest.mark.parametrize(("section", "said"), [
@@ -90,12 +90,12 @@ def test_every_port_there_is_may_be_named(port: int, load_secrets: LoadSecrets) 
     (f"email: {{{MAIL}, username: hunter}}", "email.password: is missing, though there is a username"),
     (f"email: {{{MAIL}, password: hunter}}", "email.username: is missing, though there is a password"),
     (f"email: {{{MAIL}, username: u, password: 123456}}", "email.password: the value is not text; put it in quotes"),
-    ("email: hunter", "email: the value stands where keys and values are expected"),
-    ("hue: hunter", "hue: the value stands where keys and values are expected"),
+    ("email: hunter", "email: the value is not a mapping of keys to values"),
+    ("hue: hunter", "hue: the value is not a mapping of keys to values"),
     ("hue: {api_key: 123456}", "hue.api_key: the value is not text; put it in quotes"),
     ("hue: {api_key: [hunter]}", "hue.api_key: the value is not text"),
-    ('hue: {api_key: "hunter\\n2"}', "hue.api_key: the value holds a line break or another control character"),
-    ("amazon_aqm: {cookies: hunter}", "amazon_aqm.cookies: the value stands where keys and values are expected"),
+    ('hue: {api_key: "hunter\\n2"}', "hue.api_key: the value contains a line break or another control character"),
+    ("amazon_aqm: {cookies: hunter}", "amazon_aqm.cookies: the value is not a mapping of keys to values"),
     ("amazon_aqm: {cookies: {session-id: 123456}}",
      "amazon_aqm.cookies.session-id: the value is not text; put it in quotes"),
     ("amazon_aqm: {cookies: {123456: x}}",

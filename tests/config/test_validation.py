@@ -67,7 +67,7 @@ def test_both_ends_of_a_range_are_taken_and_the_next_values_refused(
     ("storage.busy_timeout_ms", "0x" + "f" * 9000, "a very large number is out of range; allowed is 0 to 60000"),
     ("storage.enable_wal_mode", "1", "1 is neither true nor false"),
     ("storage.enable_wal_mode", "maybe", "'maybe' is neither true nor false"),
-    ("storage.database_path", "''", "'' names no file"),
+    ("storage.database_path", "''", "'' is not the name of a file"),
     ("storage.database_path", "5", "5 is not text; put it in quotes"),
     ("storage.database_path", "~/x.db",
      "'~/x.db' begins with ~, which is another folder for each account; write it out"),
@@ -75,15 +75,15 @@ def test_both_ends_of_a_range_are_taken_and_the_next_values_refused(
     ("logging.level", "{}", "a mapping is not text; allowed is DEBUG, INFO, WARNING, ERROR, CRITICAL"),
     ("collectors.hue.bridge_id", "1234567890123456", "1234567890123456 is not text; put it in quotes"),
     ("collectors.hue.bridge_ip", "no", "false is not text; put it in quotes"),
-    ("collectors.hue.bridge_ip", '"a\\nb"', "'a\\nb' holds a line break or another control character"),
+    ("collectors.hue.bridge_ip", '"a\\nb"', "'a\\nb' contains a line break or another control character"),
     ("collectors.hue.bridge_ip", "[" + "x" * 9 + "]", "a list is not text"),
-    ("collectors.hue.sensor_locations", "hall", "'hall' stands where keys and values are expected"),
+    ("collectors.hue.sensor_locations", "hall", "'hall' is not a mapping of keys to values"),
     ("collectors.amazon_aqm.domain", "alexa.amazon.xx",
      "'alexa.amazon.xx' is not one of the choices; allowed is alexa.amazon.com, alexa.amazon.de"),
     ("collectors.amazon_aqm.session", "[]", "a list is not text"),
-    ("collection", "5", "5 stands where keys and values are expected"),
-    ("collectors", "[hue]", "a list stands where keys and values are expected"),
-    ("collectors.hue", "on", "true stands where keys and values are expected"),
+    ("collection", "5", "5 is not a mapping of keys to values"),
+    ("collectors", "[hue]", "a list is not a mapping of keys to values"),
+    ("collectors.hue", "on", "true is not a mapping of keys to values"),
 ])
 def test_a_wrong_value_is_told_with_its_path_and_what_is_allowed(
         path: str, written: str, said: str, problems: Problems) -> None:
@@ -128,7 +128,7 @@ def test_a_choice_may_be_written_in_any_case(written: str, load: Load) -> None:
 def test_null_means_none_where_there_may_be_none_and_the_default_elsewhere(load: Load) -> None:
     loaded = load("{retry: {max_attempts: null}, storage: null, collectors: {hue: {discovery_url: null,"
                   " timeout_seconds: ~, sensor_locations: null, ca_file: null}}}")
-    assert loaded.retry == config.Retry()
+    assert vars(loaded.retry) == vars(config.Retry())
     hue = loaded.collectors["hue"]
     assert (hue.discovery_url, hue.timeout_seconds, hue.sensor_locations) == (None, 10.0, {})
     assert hue.ca_file == loaded.root / "config" / "hue-bridge-ca.pem"
