@@ -79,7 +79,8 @@ def read(request: Request) -> Installation:
         files.drop_to_owner(owned)
         configuration, error = config.survey(request.path, kinds)
     sections = {name: module.Secrets for name, module in modules.items()} | dict.fromkeys(faults)
-    secrets, secrets_error = config.survey_secrets(configuration.secrets_path, sections)
+    secrets, secrets_error = config.survey_secrets(configuration.secrets_path, sections,
+                                                    {"email": lambda: config.Email})
     return Installation(request, configuration, error, secrets, secrets_error, modules, faults,
                         Redactor(secrets.values, secrets.logins))
 

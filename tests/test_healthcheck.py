@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checked_home import IS_ROOT, USER, Patient, healthy
+from tests.checked_home import IS_ROOT, USER, CheckedHome, healthy
 from tests.checkout import CHECKOUT
 
 COMPONENTS = ["configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space", "spool",
@@ -24,34 +24,34 @@ LINE = re.compile(r"(?P<name>\w+) +(?P<status>pass|warn|fail|skipped) +(?P<messa
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Patient]:
+def shared() -> Iterator[CheckedHome]:
     """A healthy home that no test changes."""
-    with healthy() as patient:
-        yield patient
+    with healthy() as checked_home:
+        yield checked_home
 
 
-def test_a_database_without_readings_is_a_warning(patient: Patient) -> None:
-    with closing(sqlite3.connect(patient.database)) as connection, connection:
+def test_a_database_without_readings_is_a_warning(checked_home: CheckedHome) -> None:
+    with closing(sqlite3.connect(checked_home.database)) as connection, connection:
         connection.execute("DELETE FROM readings")
-    patient.hand_over()
-    code, found = patient.components("--offline")
+    checked_home.hand_over()
+    code, found = checked_home.components("--offline")
     assert (code, found["freshness"]["status"]) == (0, "warn")
     assert "nothing has been collected yet" in found["freshness"]["message"]
 
 
-def test_the_text_has_a_line_for_each_component_and_a_remedy_below_it(patient: Patient) -> None:
-    patient.secrets.chmod(0o644)
-    run = patient.check()
+def test_the_text_has_a_line_for_each_component_and_a_remedy_below_it(checked_home: CheckedHome) -> None:
+    checked_home.secrets.chmod(0o644)
+    run = checked_home.check()
     lines = [line for line in run.out.splitlines() if not line.startswith(" ")]
     matches = [LINE.fullmatch(line) for line in lines]
     assert [match["name"] for match in matches if match] == COMPONENTS and all(matches)
     assert len({line.index(match["status"]) for line, match in zip(lines, matches) if match}) == 1
     remedy = run.out.splitlines()[run.out.splitlines().index(lines[1]) + 1]
-    assert remedy.strip() == f"Remedy: chmod 600 {patient.secrets}"
+    assert remedy.strip() == f"Remedy: chmod 600 {checked_home.secrets}"
     assert "\x1b" not in run.out
 
 
-def test_colour_is_for_terminals_only(shared: Patient) -> None:
+def test_colour_is_for_terminals_only(shared: CheckedHome) -> None:
     """Unless the person wants none: https://no-color.org."""
     def shown(**environment: str) -> str:
         ours, theirs = pty.openpty()
@@ -64,15 +64,15 @@ def test_colour_is_for_terminals_only(shared: Patient) -> None:
     assert "\x1b[32mpass" in shown() and "\x1b" not in shown(NO_COLOR="1")
 
 
-def test_quiet_prints_only_what_is_not_well(patient: Patient) -> None:
+def test_quiet_prints_only_what_is_not_well(checked_home: CheckedHome) -> None:
     skip = ("--skip", "database_wal", "--skip", "configuration")  # which warn on many machines
-    assert patient.check("--quiet", *skip).out == ""
-    patient.secrets.chmod(0o644)
-    run = patient.check("--quiet", *skip)
+    assert checked_home.check("--quiet", *skip).out == ""
+    checked_home.secrets.chmod(0o644)
+    run = checked_home.check("--quiet", *skip)
     assert run.code == 0 and [line.split()[0] for line in run.out.splitlines()] == ["secrets", "Remedy:"]
 
 
-def test_json_is_one_object(shared: Patient) -> None:
+def test_json_is_one_object(shared: CheckedHome) -> None:
     run = shared.check("--json")
     document = json.loads(run.out)
     assert list(document) == ["status", "exit_code", "checked_at", "duration_ms", "components"]
@@ -81,7 +81,7 @@ def test_json_is_one_object(shared: Patient) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", document["checked_at"])
 
 
-def test_only_and_skip_choose_among_the_components(shared: Patient) -> None:
+def test_only_and_skip_choose_among_the_components(shared: CheckedHome) -> None:
     code, found = shared.components("--only", "hue", "--only", "spool")
     assert (code, list(found)) == (0, ["spool", "hue"])
     _, found = shared.components("--skip", "hue")
@@ -92,9 +92,9 @@ def test_only_and_skip_choose_among_the_components(shared: Patient) -> None:
     assert len(shared.simulator.requests) == before
 
 
-def test_a_configuration_that_cannot_be_read_is_told_whatever_was_asked_for(patient: Patient) -> None:
-    patient.config.write_text("- no\n- mapping\n", encoding="utf-8")
-    code, found = patient.components("--only", "hue")
+def test_a_configuration_that_cannot_be_read_is_told_whatever_was_asked_for(checked_home: CheckedHome) -> None:
+    checked_home.config.write_text("- no\n- mapping\n", encoding="utf-8")
+    code, found = checked_home.components("--only", "hue")
     assert (code, list(found)) == (2, ["configuration", "hue"])
 
 
@@ -102,28 +102,28 @@ def test_a_configuration_that_cannot_be_read_is_told_whatever_was_asked_for(pati
     (["--only", "humidity"], "there is no component 'humidity'; there are: configuration, secrets"),
     (["--timeout", "1"], "argument --timeout: 1 is not between 2 and 3600"), (["--frobnicate"], "--frobnicate"),
     (["--json", "--nagios"], "not allowed with"), (["--timeout", "nan"], "is not between")])
-def test_bad_usage_is_told(arguments: list[str], said: str, shared: Patient) -> None:
+def test_bad_usage_is_told(arguments: list[str], said: str, shared: CheckedHome) -> None:
     run = shared.check(*arguments)
     assert run.code == (3 if "--nagios" in arguments else 2)
     assert said in run.err + run.out and "Traceback" not in run.err
 
 
-def test_bad_usage_is_unknown_to_nagios(shared: Patient) -> None:
+def test_bad_usage_is_unknown_to_nagios(shared: CheckedHome) -> None:
     run = shared.check("--nagios", "--only", "humidity")
     assert (run.code, run.err) == (3, "") and run.out.startswith("HOME MONITOR UNKNOWN: there is no component")
 
 
 @pytest.mark.parametrize(("wound", "code", "word"), [
     ("none", 0, "OK"), ("warn", 1, "WARNING"), ("fail", 2, "CRITICAL"), ("critical", 2, "CRITICAL")])
-def test_nagios_hears_one_line_in_its_own_terms(wound: str, code: int, word: str, patient: Patient) -> None:
+def test_nagios_hears_one_line_in_its_own_terms(wound: str, code: int, word: str, checked_home: CheckedHome) -> None:
     """https://www.monitoring-plugins.org/doc/guidelines.html: text, a bar, 'label'=value[unit];[warn];[critical]."""
     if wound == "warn":
-        patient.secrets.chmod(0o644)
+        checked_home.secrets.chmod(0o644)
     elif wound == "fail":
-        patient.simulator.bridge.keys.clear()
+        checked_home.simulator.bridge.keys.clear()
     elif wound == "critical":
-        patient.secrets.unlink()
-    run = patient.check("--nagios", "--skip", "database_wal", "--skip", "configuration")
+        checked_home.secrets.unlink()
+    run = checked_home.check("--nagios", "--skip", "database_wal", "--skip", "configuration")
     text, _, figures = run.out.partition(" | ")
     assert (run.code, run.err, run.out.count("\n")) == (code, "", 1) and text.startswith(f"HOME MONITOR {word}: ")
     for figure in figures.split():
@@ -133,66 +133,66 @@ def test_nagios_hears_one_line_in_its_own_terms(wound: str, code: int, word: str
 
 
 @pytest.mark.parametrize("alphabet", [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {}])
-def test_it_prints_in_whatever_alphabet(alphabet: dict[str, str], patient: Patient) -> None:
-    patient.write_config(Größe={})
-    run = patient.check(environment={**os.environ, **alphabet})
+def test_it_prints_in_whatever_alphabet(alphabet: dict[str, str], checked_home: CheckedHome) -> None:
+    checked_home.write_config(Größe={})
+    run = checked_home.check(environment={**os.environ, **alphabet})
     assert run.code == 0 and "unknown key" in run.out and "Traceback" not in run.err
 
 
-def test_nobody_listening_changes_nothing(shared: Patient) -> None:
+def test_nobody_listening_changes_nothing(shared: CheckedHome) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(shared.config)],
                               stdout=full, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_both_sources_failing_is_critical_and_one_is_not(patient: Patient) -> None:
-    patient.simulator.bridge.keys.clear()
-    assert patient.components()[0] == patient.components("--only", "hue")[0] == 1
-    patient.configure("amazon_aqm", base_url="http://127.0.0.1:9", auth_url="http://127.0.0.1:9")
-    code, found = patient.components()
+def test_both_sources_failing_is_critical_and_one_is_not(checked_home: CheckedHome) -> None:
+    checked_home.simulator.bridge.keys.clear()
+    assert checked_home.components()[0] == checked_home.components("--only", "hue")[0] == 1
+    checked_home.configure("amazon_aqm", base_url="http://127.0.0.1:9", auth_url="http://127.0.0.1:9")
+    code, found = checked_home.components()
     assert code == 2 and found["hue"]["status"] == found["amazon_aqm"]["status"] == "fail"
-    assert patient.components("--skip", "amazon_aqm")[0] == 1
-    patient.configure("amazon_aqm", enabled=False)
-    assert patient.components()[0] == 2
+    assert checked_home.components("--skip", "amazon_aqm")[0] == 1
+    checked_home.configure("amazon_aqm", enabled=False)
+    assert checked_home.components()[0] == 2
 
 
-def test_a_login_that_is_dead_is_remembered_and_not_asked_again(patient: Patient) -> None:
+def test_a_login_that_is_dead_is_remembered_and_not_asked_again(checked_home: CheckedHome) -> None:
     """Unless a human asks for it by name."""
-    patient.hand_over(os.geteuid())
-    patient.simulator.alexa.revoke()
-    patient.simulator.alexa.expire_cookies()
-    assert [run.code for run in patient.collect("amazon_aqm")] == [2]
-    before = len(patient.simulator.alexa.requests)
-    found = patient.components()[1]["amazon_aqm"]
+    checked_home.hand_over(os.geteuid())
+    checked_home.simulator.alexa.revoke()
+    checked_home.simulator.alexa.expire_cookies()
+    assert [run.code for run in checked_home.collect("amazon_aqm")] == [2]
+    before = len(checked_home.simulator.alexa.requests)
+    found = checked_home.components()[1]["amazon_aqm"]
     assert found["status"] == "fail" and "as it was when last asked" in found["message"]
-    assert "python devices.py pair amazon_aqm" in found["remedy"] and len(patient.simulator.alexa.requests) == before
-    assert "as it was" not in patient.components("--only", "amazon_aqm")[1]["amazon_aqm"]["message"]
-    assert len(patient.simulator.alexa.requests) > before
+    assert "python devices.py pair amazon_aqm" in found["remedy"] and len(checked_home.simulator.alexa.requests) == before
+    assert "as it was" not in checked_home.components("--only", "amazon_aqm")[1]["amazon_aqm"]["message"]
+    assert len(checked_home.simulator.alexa.requests) > before
 
 
-def test_a_pause_is_kept_unless_asked_for_by_name(patient: Patient) -> None:
-    patient.hand_over(os.geteuid())
-    patient.simulator.faults.add("throttled")
-    assert [run.code for run in patient.collect("amazon_aqm")] == [1]
-    patient.simulator.faults.clear()
-    before = len(patient.simulator.alexa.requests)
-    code, found = patient.components()
+def test_a_pause_is_kept_unless_asked_for_by_name(checked_home: CheckedHome) -> None:
+    checked_home.hand_over(os.geteuid())
+    checked_home.simulator.faults.add("throttled")
+    assert [run.code for run in checked_home.collect("amazon_aqm")] == [1]
+    checked_home.simulator.faults.clear()
+    before = len(checked_home.simulator.alexa.requests)
+    code, found = checked_home.components()
     assert (code, found["amazon_aqm"]["status"]) == (0, "warn") and "left alone until" in found["amazon_aqm"]["message"]
-    assert len(patient.simulator.alexa.requests) == before
-    assert patient.components("--only", "amazon_aqm")[1]["amazon_aqm"]["status"] == "pass"
+    assert len(checked_home.simulator.alexa.requests) == before
+    assert checked_home.components("--only", "amazon_aqm")[1]["amazon_aqm"]["status"] == "pass"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--quiet"], ["--nagios"]], ids=" ".join)
-def test_no_secret_shows(arguments: list[str], patient: Patient) -> None:
+def test_no_secret_shows(arguments: list[str], checked_home: CheckedHome) -> None:
     """Not even one that somebody has pasted into config.yaml, or that a hostile bridge repeats."""
-    key, token = patient.simulator.key, patient.simulator.alexa.refresh_token
-    patient.configure("hue", bridge_ip=f"https://127.0.0.1:9/{key}")
-    patient.write_config(retry={"max_attempts": token}, logging={"level": "Canary Smtp Password"}, **{token: 1})
-    patient.keep_secrets(email={"password": "Canary Smtp Password"})
-    patient.simulator.alexa.revoke()
-    patient.hand_over()
-    run = patient.check(*arguments)
+    key, token = checked_home.simulator.key, checked_home.simulator.alexa.refresh_token
+    checked_home.configure("hue", bridge_ip=f"https://127.0.0.1:9/{key}")
+    checked_home.write_config(retry={"max_attempts": token}, logging={"level": "Canary Smtp Password"}, **{token: 1})
+    checked_home.keep_secrets(email={"password": "Canary Smtp Password"})
+    checked_home.simulator.alexa.revoke()
+    checked_home.hand_over()
+    run = checked_home.check(*arguments)
     assert run.code == 2
     assert "***" in run.out
     encoded = b64encode(token.encode()).decode()[:30]
@@ -200,14 +200,14 @@ def test_no_secret_shows(arguments: list[str], patient: Patient) -> None:
         assert secret not in run.out + run.err
 
 
-def test_the_files_owners_and_modes_are_told(shared: Patient) -> None:
+def test_the_files_owners_and_modes_are_told(shared: CheckedHome) -> None:
     told = shared.components("--offline")[1]["database_wal"]["message"]
     owner = str(USER) if IS_ROOT else "[^ ]+"
     assert re.search(f"readings.db {owner} 0644", told)
     assert sqlite3.sqlite_version in told and "checkpoint every 1000 pages" in told
 
 
-def test_outside_a_virtual_environment_it_warns(shared: Patient) -> None:
+def test_outside_a_virtual_environment_it_warns(shared: CheckedHome) -> None:
     packages = sysconfig.get_path("purelib")
     python = Path(sys.base_prefix) / "bin" / "python3"
     if sys.prefix == sys.base_prefix:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.checked_home import Patient, full_pipe, healthy, needs_root, open_folder
+from tests.checked_home import CheckedHome, full_pipe, healthy, needs_root, public_folder
 from tests.checkout import CHECKOUT, ROOMS
 from tests.faults import WHOLE
 from tests.home import Outcome, unmeasured
@@ -35,7 +35,7 @@ LISTEN_ONLY = 0  # places in the queue of a listening socket that accepts nobody
 def checkout() -> Iterator[Path]:
     """A copy of the program with the stuck source in it, where an ordinary user may read it."""
     without = shutil.ignore_patterns("__pycache__", "secrets.yaml")
-    with open_folder() as folder:
+    with public_folder() as folder:
         for room in ROOMS:
             shutil.copytree(CHECKOUT / room, folder / room, ignore=without)
         shutil.copy(CHECKOUT / "healthcheck.py", folder)
@@ -44,16 +44,16 @@ def checkout() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def patient() -> Iterator[Patient]:
+def checked_home() -> Iterator[CheckedHome]:
     """One healthy home for all; each test sets its own source."""
-    with healthy() as patient:
-        yield patient
+    with healthy() as checked_home:
+        yield checked_home
 
 
-def timed(patient: Patient, limit: float, *prefix: str, program: Path = CHECKOUT / "healthcheck.py",
+def timed(checked_home: CheckedHome, limit: float, *prefix: str, program: Path = CHECKOUT / "healthcheck.py",
           arguments: tuple[str, ...] = ("--json",)) -> tuple[float, Outcome]:
     """Return how long the process took from its start to its end, and what it came to."""
-    command = [*prefix, sys.executable, str(program), "--config", str(patient.config), *arguments]
+    command = [*prefix, sys.executable, str(program), "--config", str(checked_home.config), *arguments]
     if limit != DEFAULT:
         command += ["--timeout", f"{limit:g}"]
     started = time.perf_counter()
@@ -77,29 +77,29 @@ def expect_in_time(took: float, run: Outcome, limit: float, name: str, others: s
 
 
 @contextmanager
-def stuck(patient: Patient, how: str, **settings: Any) -> Iterator[None]:
-    patient.settings["collectors"]["stuck"] = {"how": how, **settings}
-    patient.write_config()
+def stuck(checked_home: CheckedHome, how: str, **settings: Any) -> Iterator[None]:
+    checked_home.settings["collectors"]["stuck"] = {"how": how, **settings}
+    checked_home.write_config()
     try:
         yield
     finally:
-        del patient.settings["collectors"]["stuck"]
-        patient.write_config()
+        del checked_home.settings["collectors"]["stuck"]
+        checked_home.write_config()
 
 
 @contextmanager
-def bridge_at(patient: Patient, address: str) -> Iterator[None]:
-    before = dict(patient.settings["collectors"]["hue"])
-    patient.configure("hue", bridge_ip=address, discovery_url=None, timeout_seconds=300)
+def bridge_at(checked_home: CheckedHome, address: str) -> Iterator[None]:
+    before = dict(checked_home.settings["collectors"]["hue"])
+    checked_home.configure("hue", bridge_ip=address, discovery_url=None, timeout_seconds=300)
     try:
         yield
     finally:
-        patient.settings["collectors"]["hue"] = before
-        patient.write_config()
+        checked_home.settings["collectors"]["hue"] = before
+        checked_home.write_config()
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_a_connection_that_nobody_takes(limit: float, patient: Patient) -> None:
+def test_a_connection_that_nobody_takes(limit: float, checked_home: CheckedHome) -> None:
     """The queue of the listening socket is full, so that the kernel answers no further SYN."""
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
@@ -109,27 +109,27 @@ def test_a_connection_that_nobody_takes(limit: float, patient: Patient) -> None:
         for each in waiting:
             each.setblocking(False)
             each.connect_ex(address)
-        with bridge_at(patient, f"http://127.0.0.1:{address[1]}"):
-            found = expect_in_time(*timed(patient, limit), limit, "hue")
+        with bridge_at(checked_home, f"http://127.0.0.1:{address[1]}"):
+            found = expect_in_time(*timed(checked_home, limit), limit, "hue")
         for each in waiting:
             each.close()
     assert "did not answer within" in found["message"]
 
 
 @pytest.mark.parametrize("limit", [3.0, DEFAULT])
-def test_a_body_that_drips(limit: float, patient: Patient) -> None:
-    patient.simulator.faults.add("drip-body", pause=0.3, chunk=1)
+def test_a_body_that_drips(limit: float, checked_home: CheckedHome) -> None:
+    checked_home.simulator.faults.add("drip-body", pause=0.3, chunk=1)
     try:
-        with bridge_at(patient, patient.simulator.http_url):
-            found = expect_in_time(*timed(patient, limit), limit, "hue")
+        with bridge_at(checked_home, checked_home.simulator.http_url):
+            found = expect_in_time(*timed(checked_home, limit), limit, "hue")
     finally:
-        patient.simulator.faults.clear()
+        checked_home.simulator.faults.clear()
     assert "did not finish its answer within" in found["message"]
 
 
 @needs_root
 @pytest.mark.parametrize("limit", LIMITS)
-def test_a_name_server_that_does_not_answer(limit: float, patient: Patient, tmp_path: Path) -> None:
+def test_a_name_server_that_does_not_answer(limit: float, checked_home: CheckedHome, tmp_path: Path) -> None:
     """In a mount namespace of its own the machine's name server is a socket that hears and says nothing."""
     resolv = tmp_path / "resolv.conf"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
@@ -141,46 +141,46 @@ def test_a_name_server_that_does_not_answer(limit: float, patient: Patient, tmp_
         prefix = ("unshare", "--mount", "sh", "-c", f'mount --bind "{resolv}" /etc/resolv.conf && exec "$@"', "sh")
         if subprocess.run([*prefix, "true"], capture_output=True).returncode:
             pytest.skip("a mount namespace was refused")
-        with bridge_at(patient, "http://bridge.example.org"):
-            found = expect_in_time(*timed(patient, limit, *prefix), limit, "hue")
+        with bridge_at(checked_home, "http://bridge.example.org"):
+            found = expect_in_time(*timed(checked_home, limit, *prefix), limit, "hue")
     assert found["message"].startswith("timed out after") and "(asking hue)" in found["message"]
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("how", ["gil", "lock", "swallow"])
-def test_a_probe_that_never_ends(how: str, limit: float, patient: Patient, checkout: Path) -> None:
+def test_a_probe_that_never_ends(how: str, limit: float, checked_home: CheckedHome, checkout: Path) -> None:
     """C code that keeps Python's lock, a lock file of somebody else's, and what swallows every exception."""
     lock = checkout.with_name("lock")
     lock.touch(mode=0o666)
-    with lock.open() as held, stuck(patient, how, path=str(lock)):
+    with lock.open() as held, stuck(checked_home, how, path=str(lock)):
         fcntl.flock(held, fcntl.LOCK_EX)
-        found = expect_in_time(*timed(patient, limit, program=checkout), limit, "stuck")
+        found = expect_in_time(*timed(checked_home, limit, program=checkout), limit, "stuck")
     assert found["message"].startswith("timed out after") and "(asking stuck)" in found["message"]
     assert found["remedy"].startswith("python healthcheck.py --only stuck --timeout 60")
 
 
-def test_nothing_goes_on_after_the_end(patient: Patient, checkout: Path) -> None:
+def test_nothing_goes_on_after_the_end(checked_home: CheckedHome, checkout: Path) -> None:
     """Not even what hangs: its process is gone."""
-    with stuck(patient, "gil"):
-        timed(patient, 2.0, program=checkout)
+    with stuck(checked_home, "gil"):
+        timed(checked_home, 2.0, program=checkout)
     alive = subprocess.run(["pgrep", "-f", str(checkout)], capture_output=True, text=True)
     assert alive.stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--frobnicate",), ("--nagios", "--only", "humidity")])
 def test_a_command_line_that_asks_nothing_leaves_nobody_waiting(
-        arguments: tuple[str, ...], patient: Patient, checkout: Path) -> None:
+        arguments: tuple[str, ...], checked_home: CheckedHome, checkout: Path) -> None:
     """The foreman has begun already, and ends with its children, saying nothing."""
-    run = patient.check(*arguments, program=checkout)
+    run = checked_home.check(*arguments, program=checkout)
     assert "Traceback" not in run.err
     alive = subprocess.run(["pgrep", "-f", str(checkout)], capture_output=True, text=True)
     assert alive.stdout == ""
 
 
-def test_the_writers_lock_is_waited_for_one_second_at_most(patient: Patient) -> None:
-    with (patient.data / "readings.db.lock").open() as held:
+def test_the_writers_lock_is_waited_for_one_second_at_most(checked_home: CheckedHome) -> None:
+    with (checked_home.data / "readings.db.lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        took, run = timed(patient, 15.0, arguments=("--json", "--offline"))
+        took, run = timed(checked_home, 15.0, arguments=("--json", "--offline"))
     found = told(run)["database_write"]
     assert (found["status"], run.code) == ("fail", 1) and "another process holds" in found["message"]
     assert 1.0 < took < 2.5 and "fuser -v" in found["remedy"]
@@ -192,39 +192,39 @@ def test_the_writers_lock_is_waited_for_one_second_at_most(patient: Patient) -> 
     ("exit", "ended unanswered (asking stuck)"),
     ("raise", "a fault in the program, please report it: RuntimeError: it is \\x1b[31mbroken\\nhere"),
 ])
-def test_one_that_fails_takes_no_other_along(how: str, said: str, patient: Patient, checkout: Path) -> None:
-    with stuck(patient, how):
-        took, run = timed(patient, 15.0, program=checkout)
+def test_one_that_fails_takes_no_other_along(how: str, said: str, checked_home: CheckedHome, checkout: Path) -> None:
+    with stuck(checked_home, how):
+        took, run = timed(checked_home, 15.0, program=checkout)
         assert said in expect_in_time(took, run, 8.0, "stuck")["message"] and run.code == 1
 
 
-def test_a_source_that_cannot_be_imported_takes_no_other_along(patient: Patient, checkout: Path) -> None:
+def test_a_source_that_cannot_be_imported_takes_no_other_along(checked_home: CheckedHome, checkout: Path) -> None:
     (checkout.parent / "collectors" / "stuck.py").write_text("import nowhere_to_be_found", encoding="utf-8")
-    found = expect_in_time(*timed(patient, 15.0, program=checkout), 5.0, "stuck")
+    found = expect_in_time(*timed(checked_home, 15.0, program=checkout), 5.0, "stuck")
     assert "ModuleNotFoundError: No module named 'nowhere_to_be_found'" in found["message"]
 
 
-def test_its_own_time_out_is_unknown_to_nagios(patient: Patient, checkout: Path) -> None:
-    with stuck(patient, "gil"):
-        _, run = timed(patient, 3.0, program=checkout, arguments=(
+def test_its_own_time_out_is_unknown_to_nagios(checked_home: CheckedHome, checkout: Path) -> None:
+    with stuck(checked_home, "gil"):
+        _, run = timed(checked_home, 3.0, program=checkout, arguments=(
             "--nagios", "--skip", "hue", "--skip", "amazon_aqm"))
     assert run.code == 3 and run.out.startswith("HOME MONITOR UNKNOWN: ") and "stuck: timed out after" in run.out
 
 
-def test_a_terminal_that_takes_nothing_does_not_hold_it(patient: Patient) -> None:
+def test_a_terminal_that_takes_nothing_does_not_hold_it(checked_home: CheckedHome) -> None:
     """Its output goes into a pipe that is full already."""
     started = time.perf_counter()
     with full_pipe() as pipe:
-        done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config),
+        done = subprocess.run([sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(checked_home.config),
                                "--offline", "--timeout", "2"], stdout=pipe, stderr=subprocess.PIPE, timeout=20, cwd="/",
                               env={**unmeasured(), "PYTHONPATH": str(CHECKOUT)})
     assert time.perf_counter() - started <= 2.2 and done.returncode == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_it_can_be_interrupted(number: int, code: int, patient: Patient, checkout: Path) -> None:
-    with stuck(patient, "gil"):
-        with subprocess.Popen([sys.executable, str(checkout), "--config", str(patient.config)], cwd="/",
+def test_it_can_be_interrupted(number: int, code: int, checked_home: CheckedHome, checkout: Path) -> None:
+    with stuck(checked_home, "gil"):
+        with subprocess.Popen([sys.executable, str(checkout), "--config", str(checked_home.config)], cwd="/",
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env={**os.environ, "PYTHONPATH": str(checkout.parent)}) as process:
             threading.Timer(1.5, process.send_signal, [number]).start()

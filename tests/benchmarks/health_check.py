@@ -30,9 +30,9 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
     subprocess.run([sys.executable, "-m", "compileall", "-q", *map(str, (
         CHECKOUT / name for name in (*ROOMS, "healthcheck.py")))], check=True)
-    with healthy() as patient:
-        patient.hand_over(os.geteuid())  # as its owner, who need not become somebody else first
-        check = [str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config)]
+    with healthy() as checked_home:
+        checked_home.hand_over(os.geteuid())  # as its owner, who need not become somebody else first
+        check = [str(CHECKOUT / "healthcheck.py"), "--config", str(checked_home.config)]
         times = [(milliseconds(["-c", "import yaml, sqlite3"]), milliseconds([*check, "--offline"]),
                   milliseconds(check)) for _ in range(runs)]
     bare, offline, whole = (statistics.median(each) for each in zip(*times))
