@@ -6,7 +6,6 @@ Exit codes: 0 all is well, warnings allowed · 1 something failed · 2 the confi
 failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 unknown.
 """
 
-import gc
 import os
 from datetime import datetime, timezone
 
@@ -20,7 +19,6 @@ PRINTING_SECONDS = 1.0  # of the time limit
 
 def main() -> int:
     """Run the checks that the command line asks for, print their results, and return the exit code."""
-    gc.disable()  # nothing here lives long enough
     runner.normalise()
     chosen = options.parse()
     watch, deadline = Stopwatch(), Deadline.since_start(chosen.timeout)

@@ -16,11 +16,11 @@ DEFAULT_CHECKPOINT_PAGES = 1000
 
 def check(installation: Installation) -> Findings:
     """Yield what is right and wrong with the write-ahead log."""
-    yield library()
     path = database.locate(installation)
     if isinstance(path, Finding):
         yield path
         return
+    yield library()
     yield f"opening {path}"
     try:
         mode = inspection.journal_mode(path)

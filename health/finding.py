@@ -3,7 +3,7 @@
 A check never stops at the first problem, and prints nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runtime.errors import HomeMonitorError
@@ -34,6 +34,31 @@ class Component(Protocol):
 
     def check(self, installation: "Installation") -> Findings:
         """Yield stages and findings. Leave no trace behind."""
+
+
+class Result:
+    """What a component answered, at first nothing."""
+
+    level = ""
+    message = ""
+    remedy = ""
+    duration_ms = 0.0
+    figures: Sequence[str] = ()
+    stage = "starting"
+    is_late = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def status(self) -> str:
+        """The level as it is printed."""
+        return "fail" if self.level == "critical" else self.level
+
+    @property
+    def code(self) -> int:
+        """What it means for the exit code."""
+        return {"fail": 1, "critical": 2}.get(self.level, 0)
 
 
 def failure(level: str, error: HomeMonitorError, remedy: str = "") -> Finding:

@@ -74,8 +74,8 @@ def read(request: Request) -> Installation:
     configuration, error = config.survey(request.path, kinds)
     folders = (configuration.storage.database_path.parent, configuration.data)
     owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
+    _import_checks(request.is_offline)
     if files.owned_by_other(owned):
-        _import_all(request.is_offline)
         files.drop_to_owner(owned)
         configuration, error = config.survey(request.path, kinds)
     sections = {name: module.Secrets for name, module in modules.items()} | dict.fromkeys(faults)
@@ -85,8 +85,8 @@ def read(request: Request) -> Installation:
                         Redactor(secrets.values, secrets.logins))
 
 
-def _import_all(is_offline: bool) -> None:
-    """Import what the checks import later: Python itself may be readable for root alone."""
+def _import_checks(is_offline: bool) -> None:
+    """Import the checks once for all their processes, and before root is given up: Python may be readable for it alone."""
     for name in ("encodings.unicode_escape", *(f"health.{name}" for name in COMPONENTS),
                  *(() if is_offline else ("health.source",))):
-        attempt(lambda: import_module(name))  # its own check reports it
+        attempt(lambda: import_module(name))  # the check's own process will report it

@@ -14,7 +14,7 @@ from runtime.deadline import Deadline
 if TYPE_CHECKING:
     import argparse
 
-    from health.runner import Result
+    from health.finding import Result
 
 PRINTING_SECONDS = 0.1  # that printing always has
 COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skipped": "2"}

@@ -38,10 +38,10 @@ def _waiting(status: spool.Look, now: datetime, collect_command: str) -> Finding
     if status.oldest is None:
         return Finding("pass", f"no readings wait, {status.used:.0%} of the spool is in use", figures=figures)
     hours = (now - status.oldest).total_seconds() / 3600
-    amount = f"{pluralize(status.readings, 'reading')} of {pluralize(status.cycles, 'cycle')}"
     return Finding(
-        "warn", f"{amount} {'waits' if status.readings == 1 else 'wait'} for the database, the oldest since "
-        f"{format_time(status.oldest)} ({hours:.1f} h); {status.used:.0%} of the spool is in use",
+        "warn", f"waiting for the database: {pluralize(status.readings, 'reading')} of "
+        f"{pluralize(status.cycles, 'cycle')}, the oldest since {format_time(status.oldest)} ({hours:.1f} h); "
+        f"{status.used:.0%} of the spool is in use",
         "see why: python healthcheck.py --only database_write; after that is solved, the next cycle stores them: "
         f"{collect_command}", figures)
 
