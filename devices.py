@@ -22,7 +22,6 @@ from cli import listing, table
 from cli.arguments import ask, degrees, span, words
 from cli.context import CommandContext
 from cli.registry import Registry, label
-from jobs.collect import exit_code
 from runtime import log as log_file
 from runtime.errors import RemoteError, StorageError, Unavailable, Unusable
 from runtime.files import drop_to_owner, locked
@@ -46,14 +45,14 @@ class Commands(click.Group):
             with interruptible():
                 return super().invoke(context)
         except (RemoteError, StorageError, config.ConfigurationError) as error:
-            context.obj.report.trouble(error, None)
-            raise SystemExit(exit_code(error)) from None
+            context.obj.problems.report(error)
+            raise SystemExit(error.exit_code) from None
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever was reading has read enough; click ends in silence then
                 raise
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries once more at its end, and complains
-            context.obj.report.trouble(Unavailable(f"{error.filename or 'the answer cannot be written'}: "
-                                                   f"{error.strerror}"), None)
+            context.obj.problems.report(Unavailable(f"{error.filename or 'the answer cannot be written'}: "
+                                                   f"{error.strerror}"))
             raise SystemExit(1) from None
         finally:
             log_file.shut_down()
@@ -84,8 +83,8 @@ def pair(visit: CommandContext, source: str, bridge: str | None) -> None:
     if not pairing.can_pair(source):
         able = ", ".join(filter(pairing.can_pair, collectors.names()))
         raise click.UsageError(f"{source!r} cannot be paired; what can is: {able}")
-    visit.report = visit.speaking_as(source)
-    pairing.pair(visit.path, source, bridge, visit.clock, visit.report.mask)
+    visit.speak_as(source)
+    pairing.pair(visit.path, source, bridge, visit.clock, visit.redact)
 
 
 @main.command()

@@ -13,12 +13,13 @@ import collectors
 import config
 from cli.registry import Registry
 from config import legacy_devices
-from jobs.report import Manner, Report
+from jobs.problems import Problems
+from jobs.retries import RetryRecorder
 from runtime import log as log_file
 from runtime.deadline import Stopwatch
 from runtime.files import drop_to_owner
 from runtime.formats import pluralize
-from runtime.log import escaped
+from runtime.log import Redactor, escaped
 from runtime.retry import retry_policy
 from storage import lost_database, spool
 from storage.reading import Cycle
@@ -33,11 +34,12 @@ class CommandContext:
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
         self.path, self.clock, self.now = path, clock, clock()
-        self.report = self.speaking_as("devices")
+        self.redact = Redactor()
+        self.speak_as("devices")
 
-    def speaking_as(self, source: str) -> Report:
-        """Return the voice for troubles, and for how far things are, under a name."""
-        return Report(source, self.now, Manner(verbose=True, always=True), Stopwatch(), log)
+    def speak_as(self, source: str) -> None:
+        """Print problems under that name from now on."""
+        self.problems = Problems(source, self.now, self.redact, always=True)
 
     @cached_property
     def configuration(self) -> config.Configuration:
@@ -48,9 +50,9 @@ class CommandContext:
         """Return the devices in the database; whoever changes nothing leaves no line in the log either."""
         settings = self.configuration
         drop_to_owner(settings.storage.database_path.parent)
-        log_file.set_up(settings.logging if changing else None, "devices", self.report.mask,
+        log_file.set_up(settings.logging if changing else None, "devices", self.redact,
                         retry=retry_policy(settings.retry))
-        return Registry(settings, self.report)
+        return Registry(settings, self.problems, RetryRecorder("devices", self.now, Stopwatch(), self.redact))
 
     def devices(self, registry: Registry) -> list[Device]:
         """Return all devices in the order of their rooms, where config.yaml has them if it does; the inactive last."""
@@ -62,7 +64,7 @@ class CommandContext:
     def waiting(self) -> list[Cycle]:
         """Return the cycles that wait in the spool, and tell of them; one that may be in hand is left out."""
         try:
-            cycles = spool.peek(self.configuration.data)
+            cycles = spool.pending_cycles(self.configuration.data)
         except OSError as error:
             self.hint(f"{error.filename} cannot be read ({error.strerror}): what waits there is shown as if nothing "
                       "had run. Remedy: ask as the account that runs the collectors")
@@ -110,9 +112,9 @@ class CommandContext:
 
     def hint(self, text: str) -> None:
         """Tell the person, on stderr, what is no part of the answer."""
-        click.echo(escaped(self.report.mask(text)), err=True)
+        click.echo(escaped(self.redact(text)), err=True)
 
     def say(self, text: str, err: bool = False) -> None:
         """Tell the person, and the log, what was done."""
         log.info("%s", text)
-        click.echo(escaped(self.report.mask(text)), err=err)
+        click.echo(escaped(self.redact(text)), err=err)

@@ -13,7 +13,7 @@ import config
 from cli import arguments
 from collectors import Pairable
 from config import editing
-from jobs.report import degrees
+from jobs.console import value_text
 from runtime import log
 from runtime.deadline import Deadline
 from runtime.errors import Unusable
@@ -76,7 +76,7 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
                    err=True)
     for each in found:
         if isinstance(each, Reading):
-            click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {degrees(each)}"))
+            click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {value_text(each)}"))
 
 
 def _secrets(configuration: config.Configuration, module: Any, source: str) -> config.Secrets:

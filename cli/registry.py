@@ -16,10 +16,12 @@ from functools import partial
 
 import config
 from jobs.persist import writer
-from jobs.report import Report
+from jobs.problems import Problems
+from jobs.retries import RetryRecorder
 from runtime.deadline import Stopwatch
 from runtime.errors import Busy, Unavailable, Unusable
 from runtime.retry import Attempt, retry_policy
+from runtime.streams import show_progress
 from storage import gaps, lost_database, manager, readings, registry
 from storage.cycle_history import Window
 from storage.reading import Cycle
@@ -46,15 +48,15 @@ class NoDevice(NotOneDevice):
 class Registry:
     """The devices in one configuration's database. Every method may raise StorageError."""
 
-    def __init__(self, configuration: config.Configuration, report: Report) -> None:
+    def __init__(self, configuration: config.Configuration, problems: Problems, recorder: RetryRecorder) -> None:
         storage = configuration.storage
         self._path = storage.database_path
         self._reading = partial(manager.reading, storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
                                 marker=configuration.data / lost_database.MARKER)
-        self._writing = writer(configuration, report.progress)
+        self._writing = writer(configuration, show_progress)
         self._persistent = retry_policy(configuration.retry)(
             on=Busy, operation="store", listener=self._wait, endpoint=storage.database_path.name)
-        self._report, self._has_told = report, False
+        self._problems, self._recorder, self._has_told = problems, recorder, False
 
     def devices(self) -> list[Device]:
         """Return every device there is a trace of."""
@@ -96,10 +98,10 @@ class Registry:
 
     def _wait(self, attempt: Attempt) -> None:
         """Tell the person, once, why nothing happens: when the first wait was in vain."""
-        self._report.retry(attempt)
+        self._recorder.record(attempt)
         if attempt.outcome == "retrying" and not self._has_told:
             self._has_told = True
-            self._report.warn(f"{attempt.endpoint} is in use by another program, which is waited for")
+            self._problems.say(f"{attempt.endpoint} is in use by another program, which is waited for")
 
     def count(self, work: Work) -> int:
         """Return how many rows there are to do."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.document import PRIVATE, read
-from config.secrets_file import Email
 from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
 from config.validation import Section, Sections, Validator
 from runtime.errors import ConfigurationError
@@ -19,7 +18,7 @@ from runtime.errors import ConfigurationError
 if TYPE_CHECKING:
     from config.legacy_devices import NamedDevice
 
-__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Email", "Logging", "Retry",
+__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
            "Secrets", "Sections", "Storage", "find", "known_devices", "load", "load_secrets", "survey", "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")

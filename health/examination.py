@@ -51,6 +51,11 @@ def check(name: str, checked: Installation) -> Findings:
     """Return the check of a component. Only its own process imports it: an import may fail or crash, too."""
     if name in COMPONENTS:
         return cast(Component, import_module(f"health.{name}")).check(checked)
+    if name in checked.plugins.faults:
+        return iter([Finding("fail", checked.plugins.faults[name], "report it, or remove the file")])
+    if name in checked.plugins.publishers:
+        from health import publisher
+        return publisher.check(name, checked)
     from health import source
     return source.check(name, checked)
 

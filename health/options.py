@@ -6,6 +6,7 @@ from functools import partial
 from typing import NoReturn
 
 import collectors
+import publishers
 from health import COMPONENTS, rendering
 
 
@@ -25,7 +26,7 @@ def refuse(message: str) -> NoReturn:
 
 def parse() -> argparse.Namespace:
     """Return the options, or exit with what is wrong with them."""
-    names = (*COMPONENTS, *collectors.names())
+    names = (*COMPONENTS, *collectors.names(), *publishers.names())
     # A fixed width, because asking for the terminal's imports modules that cost a tenth of the whole run.
     parser = _Parser(prog="healthcheck.py", description="Is all well, and if not, what is to be done?",
                      epilog=f"Components: {', '.join(names)}.",

@@ -113,7 +113,7 @@ def _read(request: Request, result: Result) -> Installation | None:
 def _check_all(checked: Installation, results: dict[str, Result]) -> None:
     """Fork a child for each component, and collect the answers until all have ended or the deadline is over."""
     request = checked.request
-    left_out = dict.fromkeys(checked.collectors, "--offline") if request.is_offline else {}
+    left_out = dict.fromkeys(checked.plugins.collectors, "--offline") if request.is_offline else {}
     left_out |= dict.fromkeys(request.skip, "--skip")
     children: dict[int, Child] = {}
     try:

@@ -17,9 +17,7 @@ def check(name: str, installation: Installation) -> Findings:
     A source in a pause, or one that refuses us, is not asked again unless --only names it.
     """
     configuration = installation.configuration
-    if name in installation.faults:
-        yield Finding("fail", installation.faults[name], "report it, or remove the file")
-    elif name not in configuration.collectors:
+    if name not in configuration.collectors:
         yield Finding("skipped", f"{configuration.path} cannot be read, so that {name} may be disabled")
     elif problems := installation.problems(f"collectors.{name}"):
         yield Finding("fail", "; ".join(problems), f"correct {configuration.path}")
@@ -34,14 +32,14 @@ def _answer(name: str, installation: Installation) -> Finding:
     configuration, secrets, request = installation.configuration, installation.secrets, installation.request
     state = State(configuration.data / f"{name}.session.json")
     again = f"python healthcheck.py --only {name}"
-    pause = None if name in request.only else cooldown.standing(state, request.now, secrets.path, configuration.path)
+    pause = None if name in request.only else cooldown.active(state, request.now, secrets.path, configuration.path)
     try:
         if pause is not None:
             raise pause
         http = HttpClient(request.deadline.earlier(REPORTING_SECONDS), retry_policy(configuration.retry),
                           installation.redact.learn)
         with http:
-            return Finding("pass", installation.collectors[name].probe(
+            return Finding("pass", installation.plugins.collectors[name].probe(
                 configuration.collectors[name], secrets.sections.get(name), http, state))
     except Throttled as error:
         return failure("warn", error, f"wait; to ask at once: {again}")

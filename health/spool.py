@@ -21,7 +21,7 @@ def check(installation: Installation) -> Findings:
         yield Finding("pass", "no readings wait", figures=("'spool_readings'=0;0",))
         return
     try:
-        status = spool.look(data)
+        status = spool.status(data)
     except OSError as error:
         yield failure("fail", files.translate(error, journal))
         return
@@ -33,7 +33,7 @@ def check(installation: Installation) -> Findings:
         yield _damaged(status.set_aside, data / spool.SET_ASIDE, installation.collect_command)
 
 
-def _waiting(status: spool.Look, now: datetime, collect_command: str) -> Finding:
+def _waiting(status: spool.SpoolStatus, now: datetime, collect_command: str) -> Finding:
     figures = (f"'spool_readings'={status.readings};0", f"'spool_used'={status.used:.0%};0")
     if status.oldest is None:
         return Finding("pass", f"no readings wait, {status.used:.0%} of the spool is in use", figures=figures)

@@ -1,130 +1,82 @@
-"""Calls a human: the alert file that stands while one is needed, and the e-mails that go with it.
+"""Calls a human: raises and clears alert files, and sends each such event through every configured notifier.
 
-One e-mail when an alert is raised and one when it clears, never one per cycle. E-mail is a courtesy: where it is not
-configured, or its server fails, the file is there all the same, and the trouble is a line in the log.
+One message when an alert is raised and one when it clears, never one per cycle. The file is what counts: where no
+notifier is configured, or one fails, the file is there all the same and the failure is a line in the log.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import notifiers
+from notifiers import Message
 from runtime.deadline import Deadline, time_limit
-from runtime.errors import HomeMonitorError
+from runtime.errors import CannotReach, HomeMonitorError
 from runtime.formats import format_time
-from storage import alert_files as alerts
+from runtime.redaction import Redactor
+from storage import alert_files
 from storage.alert_files import Alert
 
 if TYPE_CHECKING:
-    from smtplib import SMTP
-
-    from config import Email
+    from jobs.job import Caught
 
 log = logging.getLogger(__name__)
 
-SENDING_SECONDS = 4.0
-GREETING = "[127.0.0.1]"  # as smtplib greets from a machine without a name in DNS, but without asking for the name
-
-Redactor = Callable[[str], str]
+NOTIFIER_SECONDS = 4.0  # for each notifier; less where less of the run's time is left
 
 
-class Desk(NamedTuple):
-    """Where one cycle's calls are made: whose it is, when, and with whose e-mail."""
+class AlertService:
+    """The alerts of one run. `settings` are those of all notifiers; `isolate` keeps one's failure from the others."""
 
-    folder: Path
-    collector: str
-    now: datetime
-    email: "Email | None"
-    mask: Redactor
-    deadline: Deadline
+    def __init__(self, folder: Path, source: str, now: datetime, settings: Mapping[str, Sequence[Any]],
+                 redact: Redactor, deadline: Deadline, isolate: "Callable[[], AbstractContextManager[Caught]]") -> None:
+        self._folder, self._source, self._now = folder, source, now
+        self._settings = [(name, section) for name, sections in settings.items() for section in sections]
+        self._redact, self._deadline, self._isolate = redact, deadline, isolate
 
-    def settle(self, about: tuple[str, str], what: str, error: Exception | None, kind: type[HomeMonitorError]) -> None:
-        """Raise the alert (file name and address of help) for an error of that kind, clear it where there is none.
+    def raise_alert(self, name: str, url: str, error: HomeMonitorError) -> None:
+        """Raise the alert of that file name, or count one more occurrence if it stands; notify if it is new."""
+        now, redact = format_time(self._now), self._redact
+        alert = Alert(
+            sentence=redact(f"The home monitor needs a human: {error}."), raised_at=now, last_seen_at=now,
+            occurrences=1, collector=self._source, error=redact(str(error)), remedy=redact(error.remedy), url=url)
+        try:
+            is_new = alert_files.raise_alert(self._folder / name, alert)
+        except OSError as failure:
+            log.critical("cannot write the alert %s: %s", name, failure.strerror)
+            return
+        if is_new:
+            log.critical("alert raised: %s", name)
+            text = redact(alert.text())
+            self._notify(Message("raised", name, text.partition("\n")[0], text, alert.remedy))
 
-        An error of another kind tells nothing about whether a human is still needed.
-        """
-        name, url = about
-        path, seconds = self.folder / name, max(0.1, self.deadline.remaining())
-        if isinstance(error, kind):
-            now = format_time(self.now)
-            call(path, Alert(
-                occurrences=1, sentence=f"The home monitor needs a human: {error}.", raised_at=now, last_seen_at=now,
-                collector=self.collector, error=str(error), remedy=error.remedy, url=url),
-                self.email, self.mask, seconds)
-        elif error is None:
-            call_off(path, what, self.email, self.mask, seconds)
+    def clear_alert(self, name: str, subject: str) -> None:
+        """Clear the alert if it stands, and notify that the subject works again."""
+        try:
+            is_cleared = alert_files.clear(self._folder / name)
+        except OSError as failure:
+            log.error("cannot remove the alert %s: %s", name, failure.strerror)
+            return
+        if is_cleared:
+            log.info("alert cleared: %s", name)
+            self._notify(Message("cleared", name, f"Home monitor: {subject} works again",
+                                 f"{subject} works again. {name} has been removed.\n"))
 
-
-def call(path: Path, alert: Alert, email: "Email | None", mask: Redactor, seconds: float = SENDING_SECONDS) -> None:
-    """Raise the alert, or count it on if it stands; mail it if it is new. Nothing is raised into the cycle."""
-    alert = alert._replace(sentence=mask(alert.sentence), error=mask(alert.error), remedy=mask(alert.remedy))
-    try:
-        is_new = alerts.raise_alert(path, alert)
-    except OSError as error:
-        log.critical("cannot write the alert %s: %s", path.name, error.strerror)
-        return
-    if is_new:
-        log.critical("alert raised: %s", path.name)
-        text = alert.text()
-        _mail(email, text.partition("\n")[0], text, mask, seconds)
-
-
-def call_off(path: Path, what: str, email: "Email | None", mask: Redactor, seconds: float = SENDING_SECONDS) -> None:
-    """Clear the alert if there is one, and mail that it is over."""
-    try:
-        stood = alerts.clear(path)
-    except OSError as error:
-        log.error("cannot remove the alert %s: %s", path.name, error.strerror)
-        return
-    if stood:
-        log.info("alert cleared: %s", path.name)
-        text = f"{what} works again. {path.name} has been removed.\n"
-        _mail(email, f"Home monitor: {what} is well again", text, mask, seconds)
-
-
-def _mail(email: "Email | None", subject: str, text: str, mask: Redactor, seconds: float) -> None:
-    if email is None:
-        log.debug("no e-mail is sent: secrets.yaml has no section email")
-        return
-    try:
-        with time_limit(min(seconds, SENDING_SECONDS)):
-            send(email, mask(subject), mask(text))
-    except (OSError, ValueError, LookupError, AttributeError) as error:  # the last two tell of an address that is none
-        log.error("no e-mail could be sent by %s: %s: %s", email.smtp_host, type(error).__name__, mask(str(error)))
-    else:
-        log.info("an e-mail was sent: %s", mask(subject))
-
-
-def send(email: "Email", subject: str, text: str) -> None:
-    """Send one plain message. Raise OSError (smtplib's errors are such) where the server cannot be reached or refuses.
-
-    For an address that is none Python's e-mail package raises ValueError, LookupError or AttributeError.
-    """
-    from email.message import EmailMessage
-    message = EmailMessage()
-    message["Subject"], message["From"], message["To"] = subject, email.from_address, ", ".join(email.to)
-    message.set_content(text)
-    with _connect(email) as server:
-        if email.username and email.password:
-            server.login(email.username, email.password)
-        refused = server.send_message(message)
-    if refused:
-        log.warning("%s takes no e-mail for %s", email.smtp_host, ", ".join(refused))
-
-
-def _connect(email: "Email") -> "SMTP":
-    """Return a connection secured as configured; with starttls nothing is sent in the clear."""
-    import smtplib
-    import ssl
-    if email.security == "tls":
-        return smtplib.SMTP_SSL(email.smtp_host, email.smtp_port, GREETING, timeout=SENDING_SECONDS,
-                                context=ssl.create_default_context())
-    server = smtplib.SMTP(email.smtp_host, email.smtp_port, GREETING, timeout=SENDING_SECONDS)
-    try:
-        if email.security == "starttls":
-            server.starttls(context=ssl.create_default_context())
-    except (OSError, ValueError):
-        server.close()
-        raise
-    return server
+    def _notify(self, message: Message) -> None:
+        for number, (name, settings) in enumerate(self._settings):
+            # An equal share where the time is short: a notifier that hangs takes nothing from those after it.
+            share = max(self._deadline.remaining(), 0.1) / (len(self._settings) - number)
+            seconds = min(NOTIFIER_SECONDS, share)
+            with self._isolate() as caught:
+                try:
+                    with time_limit(seconds):
+                        notifiers.load(name).notify(settings, message, Deadline(seconds))
+                except OSError as error:  # such as TimeoutError, which time_limit raises
+                    raise CannotReach(f"{type(error).__name__}: {error}") from error
+            if caught.error is None:
+                log.info("%s sent: %s", name, message.subject)
+            else:
+                log.error("could not notify by %s: %s", name, caught.error)

@@ -1,10 +1,9 @@
-"""What a cycle cost before it was made lean, and what it costs now: `python -m jobs.baseline --help`.
+"""Compares the cost of a cycle with that of the predecessor's: `python -m jobs.baseline --help`.
 
-`capture` measures cycles that ask in the old way, by the source's `collect_unoptimised`, and keeps what they cost in
-`data/performance_baseline.json`; `compare` measures today's and holds both against each other. A measured cycle is a
-whole one, from reading the configuration to the commit; only Python is started already, and all modules are imported.
-It asks the real source and syncs the real disk, but its readings go into a spool and a database of their own, in a
-folder beside the real ones that is removed afterwards: a measurement is no reading.
+`capture` measures cycles that ask the source in the old way (its `collect_unoptimised`) and keeps the result in
+`data/performance_baseline.json`; `compare` measures today's and prints both. A measured cycle is a whole one, from
+reading the configuration to the commit, without the start of Python and its imports. It asks the real source and syncs
+the real disk, but its spool and database are in a temporary folder beside the real ones: a measurement is no reading.
 """
 
 import argparse
@@ -15,9 +14,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -26,83 +25,57 @@ from typing import Any
 import collectors
 import config
 from collectors import Measurable
-from jobs.collect import STORING_SECONDS, clock, exit_code
-from jobs.persist import Store
-from jobs.report import Manner, Report
+from jobs.job import RESERVED_SECONDS, clock
+from jobs.persist import Persister
+from jobs.problems import Problems
+from jobs.retries import RetryRecorder
 from runtime import log as log_file
+from runtime import plugins
 from runtime.deadline import Deadline, Stopwatch
-from runtime.errors import RemoteError, StorageError, Unusable
+from runtime.errors import HomeMonitorError, Unusable
 from runtime.files import drop_to_owner, write_atomically
 from runtime.formats import format_time, one_line, parse_time
 from runtime.http_client import HttpClient
 from runtime.redaction import Redactor
 from runtime.retry import retry_policy
 from runtime.signals import interruptible
+from runtime.streams import show_progress
 from storage.reading import Cycle, Reading
 from storage.state import State
 
 log = logging.getLogger(__name__)
 
-NAME = "performance_baseline.json"
-COLLECT = {"capture": "collect_unoptimised", "compare": "collect"}
+FILE_NAME = "performance_baseline.json"
 PAUSE_SECONDS = 0.3  # a Hue bridge takes two to five requests a second (aiohue, v1/__init__.py)
 CYCLES = range(1, 1001)
-TARGETS = {"duration_ms": 0.3, "payload_bytes": 0.5}  # by how much less it has to be than it was
-LABELS = {"duration_ms": ("cycle, ms", 1), "payload_bytes": ("payload, kB", 1000)}
+KEYS = ("median", "lowest", "highest")
+# What is measured: its label, the divisor of its unit, and by how much it must have shrunk.
+FIGURES = {"duration_ms": ("cycle, ms", 1, 0.3), "payload_bytes": ("payload, kB", 1000, 0.5)}
 
 
-@dataclass(frozen=True)
-class Spread:
-    """The median of several measurements, and the lowest and the highest of them."""
-
-    median: float
-    lowest: float
-    highest: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Return the spread of one value or more."""
-        return cls(*(round(each, 1) for each in (median(values), min(values), max(values))))
-
-    def shown(self, unit: int) -> str:
-        """Return it for a table, in a unit so many times as large."""
-        return f"{self.median / unit:.1f} ({self.lowest / unit:.1f} to {self.highest / unit:.1f})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """What cycles of one collector cost on one machine, with so many sensors answering."""
-
-    collector: str
-    captured_at: str
-    host: str
-    sensors: int
-    cycles: int
-    duration_ms: Spread
-    payload_bytes: Spread
+Measurement = dict[str, Any]  # collector, captured_at, host, sensors, cycles, and the spread of each of FIGURES
 
 
 @interruptible()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Capture or compare as the command line says. Return 0, 1 for a missed target, else what an error means."""
+    """Capture or compare as the command line says. Return 0, 1 for a missed target, else the error's exit code."""
     options = _options(arguments)
-    now = clock()
-    report = Report(options.collector, now, Manner(verbose=True), Stopwatch(), log)
-    log_file.set_up(None, options.collector, report.mask)
+    bench = _Bench(options.collector, config.find(options.config), in_full=options.action == "capture")
+    log_file.set_up(None, options.collector, bench.redact)
     try:
-        bench = _Bench(config.find(options.config), options.collector, options.action, now, report)
         return (_capture if options.action == "capture" else _compare)(bench, options.cycles)
-    except (RemoteError, StorageError, config.ConfigurationError) as error:
-        report.trouble(error, None)
-        return exit_code(error)
+    except HomeMonitorError as error:
+        Problems(options.collector, bench.now, bench.redact, always=True).report(error)
+        return error.exit_code
     finally:
         log_file.shut_down()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m jobs.baseline", description="Measure what a cycle costs, beside what it once did.")
-    parser.add_argument("action", choices=COLLECT, help="measure the old way and keep it, or today's and compare")
+        prog="python -m jobs.baseline", description="Measure what a cycle costs, beside what it once cost.")
+    parser.add_argument("action", choices=["capture", "compare"],
+                        help="measure the old way and keep the result, or measure today's and compare")
     parser.add_argument("--collector", required=True, choices=[
         name for name in collectors.names() if isinstance(collectors.load(name), Measurable)])
     parser.add_argument("--cycles", type=int, default=10, metavar="N", help="how many (10)")
@@ -114,73 +87,72 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _capture(bench: "_Bench", cycles: int) -> int:
-    found = bench.measure(cycles)
+    measured, path = bench.measure(cycles), bench.data / FILE_NAME
     try:
-        write_atomically(bench.kept, json.dumps(asdict(found), indent=2) + "\n", 0o644)
+        write_atomically(path, json.dumps(measured, indent=2) + "\n", 0o644)
     except OSError as error:
-        raise Unusable(f"{bench.kept} cannot be written: {error.strerror}", "see that data/ is yours, and not full")\
-            from error
-    _say([f"Kept in {bench.kept}: {found.sensors} sensors, medians of {found.cycles} cycles (lowest to highest)",
-          *(f"{label:<12} {getattr(found, name).shown(unit)}" for name, (label, unit) in LABELS.items())])
+        raise _unwritable(path, error) from error
+    sys.stdout.write(f"Kept in {path}: {measured['sensors']} sensors, medians of {cycles} cycles (lowest to highest)\n")
+    for name, (label, divisor, _) in FIGURES.items():
+        sys.stdout.write(f"{label:<12} {_text(measured[name], divisor)}\n")
     return 0
 
 
 def _compare(bench: "_Bench", cycles: int) -> int:
-    then = load(bench.kept, bench.name)
-    now = bench.measure(cycles)
-    if (then.host, then.sensors) != (now.host, now.sensors):
-        raise Unusable(f"{bench.kept} is of {then.sensors} sensors on {one_line(then.host)}, and this is {now.host} "
-                       f"with {now.sensors}", _again(bench.name))
-    lines, is_missed = [], False
-    for name, (label, unit) in LABELS.items():
-        before, after = getattr(then, name), getattr(now, name)
-        less = 1 - after.median / before.median
-        is_missed |= less < TARGETS[name]
-        verdict = "" if less >= TARGETS[name] else ", missed"
-        lines.append(f"{label:<12} {before.shown(unit):<26} {after.shown(unit):<26} {less:>6.1%}  "
-                     f"target {TARGETS[name]:.0%}{verdict}")
-    _say([f"{now.collector} with {now.sensors} sensors, medians of {now.cycles} cycles (lowest to highest); the "
-          f"baseline is of {then.captured_at}", f"{'':<12} {'baseline':<26} {'now':<26} {'less by':>7}", *lines])
+    path = bench.data / FILE_NAME
+    old, new = _load(path, bench.name), bench.measure(cycles)
+    if (old["host"], old["sensors"]) != (new["host"], new["sensors"]):
+        raise Unusable(f"{path} is of {old['sensors']} sensors on {one_line(old['host'])}, this is {new['host']} with "
+                       f"{new['sensors']}", _capture_command(bench.name))
+    sys.stdout.write(f"{bench.name} with {new['sensors']} sensors, medians of {cycles} cycles (lowest to highest); the "
+                     f"baseline is of {old['captured_at']}\n{'':<12} {'baseline':<26} {'now':<26} {'less by':>7}\n")
+    is_missed = False
+    for name, (label, divisor, target) in FIGURES.items():
+        reduction = 1 - new[name]["median"] / old[name]["median"]
+        is_missed |= reduction < target
+        sys.stdout.write(f"{label:<12} {_text(old[name], divisor):<26} {_text(new[name], divisor):<26} {reduction:>6.1%}"
+                         f"  target {target:.0%}{', missed' if reduction < target else ''}\n")
     return int(is_missed)
 
 
-def load(path: Path, collector: str) -> Measurement:
-    """Return the baseline that was captured of a collector. Raise Unusable where there is none, or no good one."""
+def _load(path: Path, collector: str) -> Measurement:
+    """Return the baseline captured of a collector. Raise Unusable if there is none, or not a good one."""
+    capture = _capture_command(collector)
     try:
-        told = json.loads(path.read_bytes())
-        found = Measurement(**told | {name: Spread(**told[name]) for name in LABELS})
-        figures = [*astuple(found.duration_ms), *astuple(found.payload_bytes), found.sensors]
-        is_good = all(0 < each < math.inf for each in figures) and parse_time(found.captured_at) is not None
+        old: Measurement = json.loads(path.read_bytes())
+        parse_time(old["captured_at"])
+        figures = [old["sensors"], *(old[name][key] for name in FIGURES for key in KEYS)]
+        if not all(0 < figure < math.inf for figure in figures) or not isinstance(old["host"], str):
+            raise ValueError
+        if old["collector"] != collector:
+            raise Unusable(f"{path} is of another collector, {one_line(old['collector'])}", capture)
     except FileNotFoundError:
-        raise Unusable(f"there is no {path}", _again(collector)) from None
+        raise Unusable(f"there is no {path}", capture) from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise Unusable(f"{path} cannot be read as a baseline ({type(error).__name__})", _again(collector)) from None
-    if not is_good:
-        raise Unusable(f"{path} holds figures that nobody measured", _again(collector))
-    if found.collector != collector:
-        raise Unusable(f"{path} is of another collector, {one_line(found.collector)}", _again(collector))
-    return found
+        raise Unusable(f"{path} is not a baseline ({type(error).__name__})", capture) from None
+    return old
 
 
 class _Bench:
-    """Where the cycles of one collector are measured, in one of its two ways."""
+    """Runs cycles of one collector in a temporary folder, in the old way (`in_full`) or in today's."""
 
-    def __init__(self, path: Path, name: str, action: str, now: datetime, report: Report) -> None:
-        self.name, self._path, self._now, self._report = name, path, now, report
-        self._module: Any = collectors.load(name)
-        self._collect: Callable[..., Iterator[object]] = getattr(self._module, COLLECT[action])
-        self.data = self._load()[0].data
-        self.kept = self.data / NAME
-        drop_to_owner(self.data)
+    def __init__(self, name: str, path: Path, *, in_full: bool) -> None:
+        self.name, self.data, self.now = name, path.parent.parent / "data", clock()
+        self.redact = Redactor()
+        self._path = path
+        self._module: Any = plugins.load("collectors", name)
+        self._collect = self._module.collect_unoptimised if in_full else self._module.collect
 
     def measure(self, count: int) -> Measurement:
-        """Return what so many cycles cost, after one that is not counted: it makes the files."""
+        """Return what that many cycles cost, after one that does not count: it creates the files."""
+        self._configure()
+        drop_to_owner(self.data)
         with self._folder() as folder:
-            costs = [self._cycle(folder, number) for number in range(count + 1)][1:]
-        return Measurement(
-            collector=self.name, captured_at=format_time(self._now), host=socket.gethostname(), sensors=costs[-1][2],
-            cycles=count, duration_ms=Spread.of([each[0] for each in costs]),
-            payload_bytes=Spread.of([each[1] for each in costs]))
+            costs = [self._cycle(folder, self.now + timedelta(seconds=number)) for number in range(count + 1)][1:]
+        durations, sizes, sensors = zip(*costs)
+        return {"collector": self.name, "captured_at": format_time(self.now), "host": socket.gethostname(),
+                "sensors": sensors[-1], "cycles": count, "duration_ms": _spread(durations),
+                "payload_bytes": _spread(sizes)}
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
@@ -189,42 +161,53 @@ class _Bench:
                 (Path(folder) / "data").mkdir()
                 yield Path(folder)
         except OSError as error:
-            raise Unusable(f"{error.filename} cannot be used: {error.strerror}",
-                           "see that data/ is yours, and not full") from error
+            raise _unwritable(error.filename, error) from error
 
-    def _load(self) -> tuple[config.Configuration, config.Secrets]:
-        read = config.load(self._path, dict.fromkeys(collectors.names()) | {self.name: self._module.Settings})
-        return read, config.load_secrets(read.secrets_path, {self.name: self._module.Secrets})
+    def _configure(self) -> tuple[config.Configuration, config.Secrets]:
+        configuration = config.load(self._path, dict.fromkeys(collectors.names()) | {self.name: self._module.Settings})
+        return configuration, config.load_secrets(configuration.secrets_path, {self.name: self._module.Secrets})
 
-    def _cycle(self, folder: Path, number: int) -> tuple[float, int, int]:
-        """Run a cycle that stores into a folder; return its milliseconds, its bytes and how many sensors told."""
-        time.sleep(PAUSE_SECONDS if number else 0)
-        watch, now = Stopwatch(), self._now + timedelta(seconds=number)
-        read, secrets = self._load()
-        self._report.mask = Redactor(secrets.values, secrets.logins)
-        end, retry = Deadline(read.collection.cycle_deadline_seconds), retry_policy(read.retry)
-        memory = State(read.data / f"{self.name}.session.json")
-        with HttpClient(end.earlier(STORING_SECONDS), retry, self._report.mask.learn) as http:
-            found = list(self._collect(read.collectors[self.name], secrets.sections.get(self.name), http, memory, now))
-        readings = tuple(each for each in found if isinstance(each, Reading))
+    def _cycle(self, folder: Path, now: datetime) -> tuple[float, int, int]:
+        """Run a cycle that stores into the folder; return its milliseconds, its bytes, and the number of sensors."""
+        time.sleep(PAUSE_SECONDS if now > self.now else 0)
+        stopwatch = Stopwatch()
+        configuration, secrets = self._configure()
+        redact = self.redact = Redactor(secrets.values, secrets.logins)
+        deadline = Deadline(configuration.collection.cycle_deadline_seconds)
+        retry = retry_policy(configuration.retry)
+        state = State(self.data / f"{self.name}.session.json")
+        with HttpClient(deadline.earlier(RESERVED_SECONDS), retry, redact.learn) as http:
+            items = list(self._collect(configuration.collectors[self.name], secrets.sections.get(self.name), http,
+                                       state, now))
+        readings = tuple(item for item in items if isinstance(item, Reading))
         if not readings:
             raise Unusable(f"{self.name} answers, but no sensor has a value: there is nothing to measure",
-                           f"python -m collectors.{self.name} --discover tells why")
-        trial = read._replace(root=folder, storage=replace(
-            read.storage, database_path=folder / "data" / "readings.db"))
-        cycle = Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings)
-        _, trouble = Store(trial, retry, end, self._report, self._report.progress).store(cycle)
-        if trouble is not None:
-            raise trouble
-        return watch.elapsed_ms(), http.tally.payload_bytes, len(readings)
+                           f"see python -m collectors.{self.name} --discover")
+        storage = replace(configuration.storage, database_path=folder / "data" / "readings.db")
+        persisted = Persister(
+            configuration._replace(root=folder, storage=storage), collector=self.name, now=now, retry=retry, deadline=deadline,
+            stopwatch=stopwatch, recorder=RetryRecorder(self.name, now, stopwatch, redact), alarm=log.critical,
+            progress=show_progress).store(Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings))
+        if persisted.error is not None:
+            raise persisted.error
+        return stopwatch.elapsed_ms(), http.tally.payload_bytes, len(readings)
 
 
-def _again(collector: str) -> str:
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": round(median(values), 1), "lowest": round(min(values), 1), "highest": round(max(values), 1)}
+
+
+def _text(spread: dict[str, float], divisor: int) -> str:
+    middle, lowest, highest = (spread[key] / divisor for key in KEYS)
+    return f"{middle:.1f} ({lowest:.1f} to {highest:.1f})"
+
+
+def _unwritable(path: object, error: OSError) -> Unusable:
+    return Unusable(f"{path} cannot be written: {error.strerror}", "see that data/ is yours, and not full")
+
+
+def _capture_command(collector: str) -> str:
     return f"python -m jobs.baseline capture --collector {collector}"
-
-
-def _say(lines: Sequence[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":

@@ -1,60 +1,74 @@
-"""Until when a source is left alone: it asked for patience, or it refuses us and only a human can change that.
+"""Until when a source is left alone: it is rate-limiting us, or it refuses us and only a human can change that.
 
-Kept in the collector's memory. A pause because of a refusal ends at once when one of the files that humans write
-has changed: then a human has acted. One that reaches further than any pause may (the clock was set back) is none.
+Kept in the collector's state under `pause`. A pause because of a refusal ends at once when config.yaml or secrets.yaml
+changes, for then a human has acted. One that ends later than the longest allowed (the clock was set back) is ignored.
 """
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.errors import CannotReach, NotAuthorised, RemoteError, Throttled
 from runtime.formats import format_time, parse_time
 from storage.state import State
 
-PATIENCE = timedelta(hours=4)  # the most that a source may ask for
-REFUSAL = timedelta(hours=24)  # after a refusal, one request a day
+LONGEST_WAIT = timedelta(hours=4)  # that a source may ask for
+LONGEST_REFUSAL = timedelta(hours=24)  # after a refusal, one request a day
 
 
-def standing(memory: State, now: datetime, *written: Path) -> RemoteError | None:
-    """Return, as the error it is for this cycle too, why the source is not to be asked now; None if it may be."""
-    match memory.get("pause"):
-        case {"until": str(text), "error": str(error), "remedy": str(remedy), "refused": bool(refused),
-              "written": mark}:
-            until = _moment(text)
-        case _:
-            return None
-    if until is None or not now < until <= now + (REFUSAL if refused else PATIENCE):
+class Cooldown(NamedTuple):
+    """A pause, and the error that began it. `modified` are the files' modification times then, in nanoseconds."""
+
+    until: datetime
+    error: str
+    remedy: str
+    is_refusal: bool
+    modified: object
+
+    @classmethod
+    def load(cls, state: State) -> "Cooldown | None":
+        """Return the pause in the state; None if there is none, or a damaged one."""
+        match state.get("pause"):
+            case {"until": str(until), "error": str(error), "remedy": str(remedy), "refused": bool(is_refusal),
+                  "written": modified}:
+                try:
+                    return cls(parse_time(until), error, remedy, is_refusal, modified)
+                except (ValueError, OverflowError):
+                    return None
         return None
-    if refused:
-        return NotAuthorised(error, remedy) if mark == _mark(written) else None
-    return Throttled(f"left alone until {format_time(until)}, as it asked ({error})", remedy)
+
+    def save(self, state: State) -> None:
+        """Keep the pause in the state."""
+        state["pause"] = {"until": format_time(self.until), "error": self.error, "remedy": self.remedy,
+                          "refused": self.is_refusal, "written": self.modified}
 
 
-def remember(memory: State, error: Exception | None, now: datetime, *written: Path) -> None:
-    """Keep the pause that an error asks for; forget an earlier one, for the source has been asked again."""
-    memory.pop("pause", None)
-    if isinstance(error, CannotReach | Throttled | NotAuthorised) and error.retry_after is not None and error.retry_after > 0:
-        refused = isinstance(error, NotAuthorised)
-        longest = REFUSAL if refused else PATIENCE
+def active(state: State, now: datetime, *files: Path) -> RemoteError | None:
+    """Return why the source must not be asked now, as the error of this cycle; None if it may be."""
+    pause = Cooldown.load(state)
+    if pause is None or not now < pause.until <= now + (LONGEST_REFUSAL if pause.is_refusal else LONGEST_WAIT):
+        return None
+    if pause.is_refusal:
+        return NotAuthorised(pause.error, pause.remedy) if pause.modified == _modified(files) else None
+    return Throttled(f"not asked until {format_time(pause.until)}, as it requested ({pause.error})", pause.remedy)
+
+
+def record(state: State, error: Exception | None, now: datetime, *files: Path) -> None:
+    """Keep the pause that the error asks for. It replaces an earlier one, for the source has been asked since."""
+    state.pop("pause", None)
+    if isinstance(error, CannotReach | Throttled | NotAuthorised) and error.retry_after and error.retry_after > 0:
+        is_refusal = isinstance(error, NotAuthorised)
+        longest = LONGEST_REFUSAL if is_refusal else LONGEST_WAIT
         until = now + timedelta(seconds=min(error.retry_after, longest.total_seconds()))
-        memory["pause"] = {"until": format_time(until), "error": str(error), "remedy": error.remedy, "refused": refused,
-                           "written": _mark(written)}
+        Cooldown(until, str(error), error.remedy, is_refusal, _modified(files)).save(state)
 
 
-def _mark(written: tuple[Path, ...]) -> list[int]:
-    """Return what changes whenever one of the files that humans write is changed: its time of change in nanoseconds."""
-    return [_changed_at(path) for path in written]
-
-
-def _changed_at(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return parse_time(text)
-    except (ValueError, OverflowError):
-        return None
+def _modified(files: tuple[Path, ...]) -> list[int]:
+    """Return the modification times of the files, 0 for a missing one."""
+    times = []
+    for path in files:
+        try:
+            times.append(path.stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return times

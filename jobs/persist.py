@@ -1,188 +1,234 @@
 """Stores a cycle so that nothing can lose it: first in the spool, then, with all that waits there, in the database.
 
-What cannot be stored stays in the spool, and a later cycle of any collector stores it, unless the run that left it may
-still be alive. Only where the spool too cannot be written are readings printed, on stderr, as the last resort.
+What cannot be stored stays in the spool, and a later cycle of any collector stores it, unless the run that spooled it
+may still be alive. Readings that can be neither spooled nor stored are returned; the caller prints them.
 """
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import config
-from jobs.report import Report, Result
 from runtime import files
-from runtime.deadline import Deadline
+from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import Busy, StorageError, Unusable, describe
 from runtime.formats import format_time, pluralize
 from storage import lost_database, manager, spool
-from storage.reading import Cycle
+from storage.reading import Cycle, Reading, Retry
 from storage.registry import Device
+from storage.spool import SpooledCycle
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from runtime.retry import Attempt
+    from storage.cycles import Stored
+
+    class Recorder(Protocol):
+        """Records failed attempts: `retries` so far, and `short` makes an error's text fit for the database."""
+
+        retries: list[Retry]
+
+        def record(self, attempt: Attempt) -> None:
+            """Record an attempt that failed, or the recovery from one."""
+
+        def short(self, text: str) -> str:
+            """Redact a text and cut it to what the database takes."""
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 50  # cycles replayed in one transaction, so that nobody waits long for the database
-PATIENCE = timedelta(hours=24)
-HALF = 0.5
+CYCLES_AT_ONCE = 50  # in one transaction, so that no other writer waits long for the database
+ESCALATE_AFTER = timedelta(hours=24)
+ESCALATE_USED = 0.5  # of the spool
 
 
-class Store:
-    """The spool and the database of one run, and its deadline for both."""
+class Persisted(NamedTuple):
+    """What became of a cycle: it as it was stored, how many of its readings are in the database or only in the spool.
 
-    def __init__(self, configuration: config.Configuration, retry: "partial[Any]", deadline: Deadline, report: Report,
+    `error` is what went wrong; `unsaved` are readings that could be neither spooled nor stored.
+    """
+
+    cycle: Cycle
+    stored: int
+    spooled: int = 0
+    error: StorageError | None = None
+    unsaved: tuple[Reading, ...] = ()
+
+
+class Persister:
+    """The spool and the database for one run, with one deadline for both.
+
+    `alarm` reports what no later run can report again; `progress` shows a migration's.
+    """
+
+    def __init__(self, configuration: config.Configuration, *, collector: str, now: datetime, retry: Callable[..., Any],
+                 deadline: Deadline, stopwatch: Stopwatch, recorder: "Recorder", alarm: Callable[[str], None],
                  progress: Callable[[str, int, int], None]) -> None:
-        self.has_kept = False
+        self.is_spooled = False
         self._settings, self._folder = configuration.storage, configuration.data
+        self._marker = configuration.data / lost_database.MARKER
         self._writing = writer(configuration, progress)
-        self._longest = timedelta(seconds=configuration.collection.cycle_deadline_seconds)
-        self._retry, self._deadline, self._report = retry, deadline, report
-        self._is_alone = True
+        self._longest_run = timedelta(seconds=configuration.collection.cycle_deadline_seconds)
+        self._collector, self._now, self._retry, self._deadline = collector, now, retry, deadline
+        self._stopwatch, self._recorder, self._alarm = stopwatch, recorder, alarm
 
-    def put_down(self, cycle: Cycle) -> spool.SpooledCycle:
-        """Put a cycle into the spool. Raise StorageError where that cannot be."""
-        kept = spool.append(self._folder, cycle, self._report.watch.elapsed_ms())
-        self.has_kept = True
-        return kept
+    def spool(self, cycle: Cycle) -> SpooledCycle:
+        """Write a cycle into the spool. Raise StorageError."""
+        entry = spool.append(self._folder, cycle, self._stopwatch.elapsed_ms())
+        self.is_spooled = True
+        return entry
 
-    def store(self, cycle: Cycle, *, is_alone: bool = True) -> tuple[Result, StorageError | None]:
-        """Store a cycle and all that waits; return what came of it and what went wrong, never having lost a reading.
+    def store(self, cycle: Cycle, alone: bool = True) -> Persisted:
+        """Store a cycle and all that waits in the spool.
 
-        `is_alone` tells that no other run of this collector is active: what waits of it is nobody else's then.
+        `alone` means that no other run of this collector is active, so that nobody else stores what waits of it.
         """
-        self._is_alone = is_alone
-        kept, unkept = self._keep(cycle)
-        store = self._retry(on=Busy, deadline=self._deadline, operation="store", listener=self._report.retry,
-                            endpoint=self._settings.database_path.name)(self._store_once)
+        entry, spool_error = SpooledCycle(cycle, self._stopwatch.elapsed_ms()), None
         try:
-            result, trouble = store(cycle, kept, unkept)
-            trouble = trouble or _worth_telling(unkept)
-        except (StorageError, OSError) as fault:
-            error = files.translate(fault, self._settings.database_path) if isinstance(fault, OSError) else fault
-            result, trouble = Result(cycle, 0, self._report.watch.elapsed_ms()), error
-            if kept is not None:
-                waiting = len(cycle.readings)
-                result = result._replace(spooled=waiting)
-                if waiting:
-                    waits = f"{pluralize(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
-                    trouble = type(error)(f"{error}; its {waits} in the spool", error.remedy)
-            else:
-                trouble = Unusable(f"{error}; nor can readings wait for it: {unkept}", _remedy(unkept, error))
-                self._report.last_resort(cycle.readings, trouble)
-        if trouble is not None:
-            log.critical("%s", describe(trouble))
-            cycle = replace(result.cycle, outcome="partial" if cycle.outcome == "ok" else cycle.outcome,
-                            error_type=type(trouble).__name__, error=self._report.short(describe(trouble)))
-            result = result._replace(cycle=cycle)
-        return result, trouble
-
-    def for_a_human(self, trouble: StorageError | None) -> StorageError | None:
-        """Return what the alert is to say of a trouble: one that only lasts becomes a human's in time."""
-        if trouble is None or isinstance(trouble, Unusable):
-            return trouble
-        try:
-            look = spool.look(self._folder)
-        except OSError:
-            return trouble
-        if look.oldest is None or look.used < HALF and self._report.now - look.oldest < PATIENCE:
-            return trouble
-        return Unusable(
-            f"{trouble}, the first since {format_time(look.oldest)}; the spool is {look.used:.0%} full",
-            trouble.remedy or f"see what holds the database (fuser -v {self._settings.database_path}), or what fills "
-                              f"its disk (df -h {self._settings.database_path.parent})")
-
-    def _keep(self, cycle: Cycle) -> tuple[spool.SpooledCycle | None, StorageError | None]:
-        try:
-            return self.put_down(cycle), None
-        except (StorageError, OSError) as fault:
-            error = files.translate(fault, self._folder) if isinstance(fault, OSError) else fault
+            entry = self.spool(cycle)
+        except StorageError as error:
+            spool_error = error
             log.critical("%s", describe(error))
-            return None, error
+        store = self._retry(on=Busy, deadline=self._deadline, operation="store", listener=self._recorder.record,
+                            endpoint=self._settings.database_path.name)(self._store_pending)
+        try:
+            persisted: Persisted = store(entry, spool_error, alone)
+        except OSError as error:
+            persisted = self._unstored(entry, spool_error, files.translate(error, self._settings.database_path))
+        except StorageError as error:
+            persisted = self._unstored(entry, spool_error, error)
+        if persisted.error is None:
+            return persisted
+        log.critical("%s", describe(persisted.error))
+        return persisted._replace(cycle=persisted.cycle._replace(
+            outcome="partial" if cycle.outcome == "ok" else cycle.outcome, error_type=type(persisted.error).__name__,
+            error=self._recorder.short(describe(persisted.error))))
 
-    def _store_once(self, cycle: Cycle, kept: spool.SpooledCycle | None,
-                    unkept: StorageError | None) -> tuple[Result, StorageError | None]:
-        settings, marker = self._settings, self._folder / lost_database.MARKER
+    def escalate(self, error: StorageError | None) -> StorageError | None:
+        """Return the error to raise an alert for: one that has lasted for a day, or half fills the spool, is Unusable."""
+        if error is None or isinstance(error, Unusable):
+            return error
+        try:
+            status = spool.status(self._folder)
+        except OSError:
+            return error
+        if status.oldest is None or status.used < ESCALATE_USED and self._now - status.oldest < ESCALATE_AFTER:
+            return error
+        path = self._settings.database_path
+        return Unusable(
+            f"{error}, the first since {format_time(status.oldest)}; the spool is {status.used:.0%} full",
+            error.remedy or f"see what holds the database (fuser -v {path}), or what fills its disk (df -h {path.parent})")
+
+    def _store_pending(self, own: SpooledCycle, spool_error: StorageError | None, alone: bool) -> Persisted:
         # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
-        wait_ms = min(settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
+        wait_ms = min(self._settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
         with self._writing(busy_timeout_ms=wait_ms) as connection:
-            if cycle.readings:
-                lost_database.mark(marker)  # before anything is stored: then no kill comes in between
-            trouble = None if isinstance(unkept, Busy) else self._replay(connection, kept, marker)
-            cycle = replace(cycle, retries=tuple(self._report.retries))
-            stored = manager.add(connection, cycle, elapsed_ms=self._report.watch.elapsed_ms,
-                                 keep_days=settings.keep_cycles_days)
-            if kept is not None:
-                self._let_go([kept])
-        told = {each.device_id: each for each in reversed(cycle.readings)}
-        readings = tuple(told[str(row["device_id"])].as_stored(row) for row in stored.rows)
-        return Result(replace(cycle, readings=readings), stored.readings, self._report.watch.elapsed_ms()), trouble
+            others, spool_error = self._pending(own, spool_error, alone)
+            own = own._replace(cycle=own.cycle._replace(retries=tuple(self._recorder.retries)))
+            entries = [*others, own]
+            has_readings = any(entry.cycle.readings for entry in entries)
+            if has_readings and not os.path.exists(self._marker):  # before a commit, so that no kill comes in between
+                lost_database.mark(self._marker)
+            results = self._add(connection, entries, own)
+        refusals = [(entry, result) for entry, result in zip(others, results) if isinstance(result, StorageError)]
+        stored = results[-1]
+        if isinstance(stored, StorageError):
+            raise stored
+        error = _refused(*refusals[0]) if refusals else _actionable(spool_error)
+        return Persisted(own.cycle._replace(readings=stored.readings), len(stored.readings), error=error)
 
-    def _replay(self, connection: manager.Writer, own: spool.SpooledCycle | None, marker: Path) -> StorageError | None:
-        """Store the cycles that others left in the spool; return why some of them are refused, if any are."""
+    def _pending(self, own: SpooledCycle, spool_error: StorageError | None,
+                 alone: bool) -> tuple[list[SpooledCycle], StorageError | None]:
+        """Return the cycles of others that wait and can be stored now, and what is wrong with the spool."""
+        if isinstance(spool_error, Busy):
+            return [], spool_error
         try:
-            waiting = spool.waiting(self._folder, self._report.alarm)
-        except StorageError as error:  # this cycle's own readings can be stored all the same
-            return _worth_telling(error)
-        others = [each for each in waiting
-                  if (own is None or each.line != own.line) and not self._is_in_hand(each.cycle)]
-        if any(each.cycle.readings for each in others):
-            lost_database.mark(marker)
-        refusal = None
-        for first in range(0, len(others), AT_ONCE):
-            stored, refused = manager.add_waiting(connection, others[first:first + AT_ONCE],
-                                                  keep_days=self._settings.keep_cycles_days)
-            self._let_go(stored)
-            refusal = refusal or refused
-        if others:
-            readings = sum(len(each.cycle.readings) for each in others)
-            connection.later.append(partial(
-                log.warning, "%s of %s had waited in the spool", pluralize(readings, "reading"),
-                pluralize(len(others), "cycle")))
-        return refusal
+            entries = spool.pending(self._folder, self._alarm, own)
+        except StorageError as error:
+            return [], error
+        return [entry for entry in entries if not self._is_in_hand(entry.cycle, alone)], spool_error
 
-    def _is_in_hand(self, cycle: Cycle) -> bool:
-        """Tell whether the run that put a cycle down is about to store it: cron starts all collectors at once."""
-        if cycle.collector == self._report.collector and self._is_alone:
+    def _is_in_hand(self, cycle: Cycle, alone: bool) -> bool:
+        """Return whether the run that spooled a cycle may be about to store it: cron starts all collectors at once."""
+        if cycle.collector == self._collector and alone:
             return False
-        return abs(self._report.now - cycle.started_at) < self._longest
+        return abs(self._now - cycle.started_at) < self._longest_run
 
-    def _let_go(self, stored: list[spool.SpooledCycle]) -> None:
+    def _add(self, connection: manager.Writer, entries: Sequence[SpooledCycle],
+             own: SpooledCycle) -> "list[Stored | StorageError]":
+        results: list[Stored | StorageError] = []
+        for first in range(0, len(entries), CYCLES_AT_ONCE):
+            batch = entries[first:first + CYCLES_AT_ONCE]
+            added = manager.add_cycles(connection, batch, own=own, elapsed_ms=self._stopwatch.elapsed_ms,
+                                       keep_days=self._settings.keep_cycles_days)
+            results += added
+            self._mark_stored([entry for entry, result in zip(batch, added)
+                               if entry.line and not isinstance(result, StorageError)])
+        waited = [entry.cycle for entry, result in zip(entries, results)
+                  if entry is not own and not isinstance(result, StorageError)]
+        if waited:
+            connection.later.append(partial(
+                log.warning, "%s of %s had waited in the spool",
+                pluralize(sum(len(cycle.readings) for cycle in waited), "reading"), pluralize(len(waited), "cycle")))
+        return results
+
+    def _mark_stored(self, entries: list[SpooledCycle]) -> None:
         try:
-            spool.let_go(self._folder, stored)
+            if entries:
+                spool.mark_stored(self._folder, entries)
         except StorageError as error:  # they will be stored once more, which changes nothing
-            log.error("what is stored stays in the spool too: %s", error)
+            log.error("cycles that are stored stay in the spool too: %s", error)
+
+    def _unstored(self, entry: SpooledCycle, spool_error: StorageError | None, error: StorageError) -> Persisted:
+        cycle = entry.cycle
+        if spool_error is not None:
+            both = Unusable(f"{error}; nor can readings wait for it: {spool_error}", _remedy(spool_error, error))
+            return Persisted(cycle, 0, error=both, unsaved=cycle.readings)
+        waiting = len(cycle.readings)
+        if waiting:
+            waits = f"{pluralize(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
+            error = type(error)(f"{error}; its {waits} in the spool", error.remedy)
+        return Persisted(cycle, 0, waiting, error)
 
 
-def _worth_telling(unkept: StorageError | None) -> StorageError | None:
-    """Return why the spool failed, though nothing was lost by it: a human's to mend, but for another who holds it."""
-    if unkept is None or isinstance(unkept, spool.Full):  # by now it is empty
+def _refused(entry: SpooledCycle, refusal: StorageError) -> StorageError:
+    return Unusable(f"the database refuses the cycle of {entry.cycle.collector} of "
+                    f"{format_time(entry.cycle.started_at)}, which waits in the spool: {refusal}",
+                    "report it, with data/spool.journal")
+
+
+def _actionable(error: StorageError | None) -> StorageError | None:
+    """Return the spool error if someone has to act on it, although no reading was lost."""
+    if error is None or isinstance(error, spool.Full):  # by now it is empty
         return None
-    return unkept if isinstance(unkept, Busy) else Unusable(str(unkept), _remedy(unkept))
+    return error if isinstance(error, Busy) else Unusable(str(error), _remedy(error))
 
 
-def _remedy(*errors: StorageError | None) -> str:
-    return next((each.remedy for each in errors if each and each.remedy),
-                "look after the disk: df -h shows its room, dmesg its errors")
+def _remedy(*errors: StorageError) -> str:
+    return next((error.remedy for error in errors if error.remedy),
+                "check the disk: df -h shows its free space, dmesg its errors")
 
 
 def writer(configuration: config.Configuration,
            progress: Callable[[str, int, int], None]) -> Callable[..., AbstractContextManager[manager.Writer]]:
-    """Return what opens the configured database for its only writer of the moment (`storage.manager.writing`)."""
+    """Return `storage.manager.writing` for the configured database."""
     settings = configuration.storage
     return partial(
         manager.writing, settings.database_path, wal=settings.enable_wal_mode,
         checkpoint_pages=settings.wal_checkpoint_interval, busy_timeout_ms=settings.busy_timeout_ms,
-        adopt=partial(_known_devices, configuration.path), progress=progress,
+        adopt=partial(_legacy_devices, configuration.path), progress=progress,
         marker=configuration.data / lost_database.MARKER)
 
 
-def _known_devices(path: Path) -> list[Device]:
-    """Return the devices that people have named in the predecessor's file, asked for once in a database's life."""
+def _legacy_devices(path: Path) -> list[Device]:
+    """Return the devices that people named in an earlier program's file."""
     try:
-        return [Device(device_id=each.device_id, device_type=each.device_type, device_name=each.name,
-                       location=each.location) for each in config.known_devices(path)]
+        return [Device(device_id=device.device_id, device_type=device.device_type, device_name=device.name,
+                       location=device.location) for device in config.known_devices(path)]
     except config.ConfigurationError as error:
         raise Unusable(str(error), error.remedy) from error

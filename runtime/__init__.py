@@ -1,1 +1,3 @@
-"""The ground: HTTP, retries, deadlines, logging and files. It knows no source, no table and no setting."""
+"""The ground of the program: retry, HTTP, files, log, time limits. It knows no source, no table, no setting."""
+
+VERSION = "0.1.0"

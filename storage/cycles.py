@@ -1,24 +1,24 @@
-"""What one cycle leaves in the database: its readings, the devices it saw, what it cost and what had to be retried.
+"""One cycle in the database: its readings, its devices' sightings, its costs and its retries.
 
-`write` runs inside the transaction of `storage.manager.add`, which is short: what can be done before is in `prepare`.
+`add` runs inside a transaction of `storage.manager.add_cycles`, which has to be short.
 """
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from typing import NamedTuple
 
-from runtime.formats import format_time, parse_time
+from runtime.formats import format_time
 from storage import registry
-from storage.reading import Cycle, Reading, Row, Sighting
+from storage.reading import Cycle, Reading
 
 ANSWERED = ("ok", "partial")
-COLUMNS = tuple(each.name for each in fields(Reading))
-# What people have called, placed and corrected since makes no other reading of it.
-MEASURED = tuple(each for each in COLUMNS if each not in ("name", "location", "temperature_celsius"))
+COLUMNS = Reading._fields
+# Names, locations and offsets may have changed since: with another one it is still the same reading.
+MEASURED = [column for column in COLUMNS if column not in ("name", "location", "temperature_celsius")]
 INSERT_READING = f"""
     INSERT INTO readings ({', '.join(COLUMNS)}, created_at)
-    VALUES ({', '.join(':' + each for each in COLUMNS)}, :created_at)
+    VALUES (:{', :'.join(COLUMNS)}, :created_at)
     ON CONFLICT (device_id, timestamp) DO NOTHING
 """
 TAKEN = f"""
@@ -26,7 +26,7 @@ TAKEN = f"""
     FROM readings
     WHERE device_id = :device_id
         AND timestamp = :timestamp
-        AND NOT ({' AND '.join(f'{each} IS :{each}' for each in MEASURED)})
+        AND NOT ({' AND '.join([f'{column} IS :{column}' for column in MEASURED])})
 """
 INSERT_RETRY = """
     INSERT INTO retry_events (
@@ -63,62 +63,57 @@ INSERT_CYCLE = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 PRUNED_AT_ONCE = 500
+SECOND = timedelta(seconds=1)
 
 
-@dataclass(frozen=True)
-class Stored:
-    """How many of the cycle's readings are in the database now, new or not, and by how many seconds they moved.
+class Stored(NamedTuple):
+    """The readings of a cycle that are in the database now, new or not, and by how many seconds they were moved.
 
-    `rows` are those readings as they stand there, under the registry's names, places and offsets.
+    They are as their rows are: under the registry's names and locations, with its offsets.
     """
 
-    readings: int
+    readings: tuple[Reading, ...]
     moved_seconds: int
-    rows: tuple[Row, ...] = field(default=(), compare=False, repr=False)
 
 
-def prepare(cycle: Cycle) -> tuple[list[Row], list[Sighting]]:
-    """Return the cycle's rows, the first told of each device, and the devices it saw; this much needs no lock."""
+def add(connection: sqlite3.Connection, cycle: Cycle, elapsed_ms: Callable[[], float], keep_days: int,
+        has_waited: bool) -> Stored:
+    """Add all of a cycle, except what an earlier, interrupted attempt has added. Ask `elapsed_ms` last.
+
+    A device has one reading in a cycle, its first. Where the second of one is taken by another value (a clock was set
+    back), all readings of the cycle move on to the next free one.
+    """
+    devices = registry.sight(connection, cycle.seen(), cycle.collector, cycle.started_at)
     first: dict[str, Reading] = {}
     for reading in cycle.readings:
-        first.setdefault(reading.device_id, reading)
-    created_at = format_time(cycle.started_at)
-    return [each.row() | {"created_at": created_at} for each in first.values()], list(cycle.seen())
-
-
-def write(connection: sqlite3.Connection, cycle: Cycle, rows: list[Row], sightings: list[Sighting],
-          elapsed_ms: Callable[[], float], keep_days: int, has_waited: bool = False) -> Stored:
-    """Write all of it; what an earlier, interrupted attempt wrote already is not written twice."""
-    known = registry.sight(connection, sightings, cycle.collector, cycle.started_at)
-    moved, stored = _store(connection, [row | _resolved(row, known) for row in rows])
+        if reading.device_id not in first:
+            first[reading.device_id] = _resolve(reading, devices[reading.device_id])
+    stored = _add_readings(connection, list(first.values()), format_time(cycle.started_at))
     _prune(connection, format_time(cycle.started_at - timedelta(days=keep_days)))
     if cycle.outcome in ANSWERED:
         registry.retire(connection, cycle.collector, cycle.started_at)
-    if not _noted(connection, cycle):
-        _note(connection, cycle, len(rows), elapsed_ms, len(rows) if has_waited else 0)
-    return Stored(len(rows), moved, tuple(stored))
+    if not _is_recorded(connection, cycle):
+        _record(connection, cycle, len(first), elapsed_ms, len(first) if has_waited else 0)
+    return stored
 
 
-def _resolved(row: Row, known: dict[str, registry.Device]) -> Row:
-    """Return what the registry adds to a row: its device's name and place, the temperature with its offset."""
-    device = known[str(row["device_id"])]
-    raw = row["temperature_celsius"] if row["temperature_raw"] is None else row["temperature_raw"]
-    corrected = None if raw is None else round(float(raw) + device.temperature_offset, 2)
-    return {"name": device.device_name, "location": device.location, "temperature_raw": raw,
-            "temperature_celsius": corrected}
+def _resolve(reading: Reading, device: registry.Device) -> Reading:
+    """Return the reading under its device's registered name and location, the temperature with the device's offset."""
+    raw = reading.temperature_celsius if reading.temperature_raw is None else reading.temperature_raw
+    return reading._replace(
+        name=device.device_name, location=device.location, temperature_raw=raw,
+        temperature_celsius=None if raw is None else round(float(raw) + device.temperature_offset, 2))
 
 
-def _store(connection: sqlite3.Connection, rows: list[Row]) -> tuple[int, list[Row]]:
+def _add_readings(connection: sqlite3.Connection, readings: list[Reading], created_at: str) -> Stored:
     moved = 0
+    rows = [reading.row() | {"created_at": created_at} for reading in readings]
     while any(connection.execute(TAKEN, row).fetchone() for row in rows):
         moved += 1
-        rows = [row | {"timestamp": _next_second(str(row["timestamp"]))} for row in rows]
+        readings = [reading._replace(timestamp=reading.timestamp + SECOND) for reading in readings]
+        rows = [row | {"timestamp": format_time(reading.timestamp)} for row, reading in zip(rows, readings)]
     connection.executemany(INSERT_READING, rows)
-    return moved, rows
-
-
-def _next_second(timestamp: str) -> str:
-    return format_time(parse_time(timestamp) + timedelta(seconds=1))
+    return Stored(tuple(readings), moved)
 
 
 def _prune(connection: sqlite3.Connection, before: str) -> None:
@@ -130,8 +125,8 @@ def _prune(connection: sqlite3.Connection, before: str) -> None:
         """, (before,))
 
 
-def _noted(connection: sqlite3.Connection, cycle: Cycle) -> bool:
-    """Tell whether this very cycle has its row; another one of the same second differs in what it cost."""
+def _is_recorded(connection: sqlite3.Connection, cycle: Cycle) -> bool:
+    """Return whether this very cycle has its row; another one of the same second differs in what it cost."""
     return connection.execute("""
         SELECT 1
         FROM collection_cycles
@@ -145,12 +140,11 @@ def _noted(connection: sqlite3.Connection, cycle: Cycle) -> bool:
           cycle.requests)).fetchone() is not None
 
 
-def _note(connection: sqlite3.Connection, cycle: Cycle, stored: int, elapsed_ms: Callable[[], float],
-          spooled: int) -> None:
+def _record(connection: sqlite3.Connection, cycle: Cycle, stored: int, elapsed_ms: Callable[[], float],
+            spooled: int) -> None:
     started_at = format_time(cycle.started_at)
-    connection.executemany(INSERT_RETRY, (
-        (cycle.collector, started_at, format_time(each.at), each.operation, each.endpoint, each.attempt, each.delay_seconds,
-         each.error_type, each.error, each.outcome) for each in cycle.retries))
+    connection.executemany(INSERT_RETRY, [
+        (cycle.collector, started_at, format_time(retry.at), *retry[1:]) for retry in cycle.retries])
     connection.execute(INSERT_CYCLE, (
         cycle.collector, started_at, elapsed_ms(), cycle.fetch_ms, cycle.payload_bytes, cycle.requests, cycle.endpoint,
         len(cycle.readings), stored, spooled, cycle.tried_again(), cycle.outcome, cycle.error_type, cycle.error))

@@ -100,7 +100,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
     if interrupted.is_set():  # and SQLite may report pages as damaged that it had no time to read
         return "no damage found in the time available"
     raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)",
-                  manager.BEGIN_ANEW)
+                  manager.REPLACE)
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:

@@ -1,17 +1,17 @@
-"""The WAL manager: opens the database for one writer or for any reader, and stores what a cycle brought home.
+"""The WAL manager: opens the database for one writer or for any reader, and adds cycles to it.
 
 Writers take a lock file beside SQLite's own locks: SQLite 3.7.0 to 3.51.2 can lose committed rows when several
 connections write and checkpoint at once (https://www.sqlite.org/wal.html#walresetbug), nearly every Python of 2026
 links such a version, and two processes that convert a fresh file to WAL at once fail outright. `synchronous` is FULL:
 with NORMAL a power cut took every committed row as long as a second connection was open.
 
-It never tries again (its callers do), never asks what time it is, and never opens the files but through SQLite.
+It does not retry (its callers do), does not read the clock, and opens the database's files through SQLite only.
 """
 
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,29 +21,30 @@ from runtime import files
 from runtime.errors import Busy, Damaged, StorageError, Unavailable, Unusable
 from runtime.formats import format_time
 from storage import lost_database, schema
-from storage.backup import back_up, read_only
 
 if TYPE_CHECKING:
     from storage.cycles import Stored
     from storage.reading import Cycle
+    from storage.registry import Device
     from storage.spool import SpooledCycle
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
-BEGIN_ANEW = f"put a good copy in its place, or set it aside and begin a new one: {lost_database.ACCEPT}"
+REPLACE = f"put a good copy in its place, or set it aside and start a new one: {lost_database.ACCEPT}"
 PERMANENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA,
              sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE)
 FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 class Writer(sqlite3.Connection):
-    """The only writer's connection, with the log lines that wait in `later` until the lock is free.
+    """The single writer's connection to the database at `path`; the log lines in `later` wait until the lock is free.
 
-    A line takes seconds where the log is to be rotated and cannot be, and all other writers would wait with it.
+    A line takes seconds where the log cannot be rotated when it should be, and all other writers would wait with it.
     """
 
+    path: Path
     later: list[Callable[[], None]]
 
 
@@ -54,38 +55,65 @@ def lock_path(path: Path) -> Path:
 
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
-            adopt: "schema.Adopt | None" = None, progress: schema.Progress | None = None,
+            adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress | None = None,
             sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
-    """Open the database for its only writer of the moment; create or migrate it if need be.
+    """Open the database for a single writer; create or migrate it if need be.
 
-    `adopt` is asked once in a database's life, for the devices that people named before; where the file `marker` is,
-    none is created. Raise Busy after waiting `busy_timeout_ms` for another writer; raise other troubles, the block's
-    own included, as a StorageError.
+    `adopt` returns the devices that people named for an earlier program; it is called when a database is made. No
+    database is made where the file `marker` exists. Raise Busy after waiting `busy_timeout_ms` for another writer;
+    other errors, the block's own included, are raised as a StorageError.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
     try:
         with files.locked(lock_path(path), seconds, sleep), _translated(real), closing(
                 _connect(real, seconds, marker)) as connection:
-            connection.later = later
-            pending = schema.pending(connection, real)
-            _configure(connection, real, wal, checkpoint_pages or CHECKPOINT_PAGES)
-            _migrate(connection, real, pending, adopt or tuple, progress or _unseen)
+            connection.path, connection.later = real, later
+            missing = _missing_migrations(connection, real)
+            _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
+            if missing:
+                _migrate(connection, missing, adopt, progress or _ignore_progress)
             connection.execute("PRAGMA foreign_keys = ON")
-            _tell(connection, real)
+            _log_settings(connection)
             yield connection
     finally:
-        for tell in later:
-            tell()
+        for write_line in later:
+            write_line()
 
 
 def _connect(path: Path, seconds: float, marker: Path | None) -> Writer:
-    if marker is not None:
-        lost_database.check(path, marker)
+    _check_present(path, marker)
     return sqlite3.connect(path, timeout=seconds, isolation_level=None, factory=Writer)
 
 
-def _configure(connection: Writer, path: Path, wal: bool, checkpoint_pages: int) -> None:
+def _check_present(path: Path, marker: Path | None) -> None:
+    """Raise Unusable where the database is gone or empty although readings were stored."""
+    try:
+        is_present = os.stat(path).st_size > 0
+    except OSError:
+        is_present = False
+    if marker is not None and not is_present:
+        lost_database.check(path, marker)
+
+
+def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
+    """Return the numbers of the migrations still to be made. Raise Unusable for a newer or another program's database.
+
+    Another program may count its own migrations to the same number.
+    """
+    version, = connection.execute("PRAGMA user_version").fetchone()
+    if version == len(schema.MIGRATIONS):
+        try:
+            for query in schema.FORM:
+                connection.execute(query)
+            return range(0)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+    return schema.pending(connection, path)
+
+
+def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
     # Off until the migrations are through: dropping a table would empty people's own tables that refer to it.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
@@ -94,8 +122,9 @@ def _configure(connection: Writer, path: Path, wal: bool, checkpoint_pages: int)
     mode = _set_journal_mode(connection, wanted)
     if mode != wanted:
         connection.later.append(partial(
-            log.warning, "database %s: journal_mode stays %s, %s was asked for (a network file system knows no WAL, "
-            "and any other program that reads at this moment keeps the mode as it is)", path.name, mode, wanted))
+            log.warning, "database %s: journal_mode stays %s instead of %s (network file systems have no WAL, and "
+            "another program that is reading at the moment keeps the mode as it is)", connection.path.name, mode,
+            wanted))
 
 
 def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
@@ -107,32 +136,39 @@ def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
     return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
 
-def _migrate(connection: Writer, path: Path, pending: range, adopt: schema.Adopt, progress: schema.Progress) -> None:
-    """Bring the schema up to date, a transaction for each step, after one copy of what is there.
+def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
+             progress: schema.Progress) -> None:
+    """Bring the schema up to date, a transaction for each step, after one copy of the database as it was.
 
-    That it begins is logged at once, though others wait: it takes its time in any case, and may be killed half-way.
+    The start is logged at once, although others wait: a migration takes its time, and may be killed half-way.
     """
-    for number in pending:
+    path = connection.path
+    for number in missing:
         with transaction(connection):
-            if schema.version(connection) >= number:  # another process came first, its lock being a removed file's
+            if schema.version(connection) >= number:  # another process was first, its lock being on a removed file
                 continue
-            if number == pending[0] and schema.needs_copy(connection):
+            if number == missing[0] and schema.needs_copy(connection):
+                from storage.backup import back_up
                 copy = back_up(path, number, progress)
-                log.warning("database %s is brought to schema %d; as it was, it is kept in %s", path.name, number, copy)
-            told = schema.apply(connection, number, adopt, progress)
-        connection.later += [partial(log.warning, "database %s: %s", path.name, each) for each in told]
+                log.warning("migrating database %s to schema %d; %s keeps it as it was", path.name, number, copy)
+            messages = schema.apply(connection, number, progress)
+            if number == 1:
+                from storage import registry
+                registry.adopt(connection, adopt())
+        connection.later += [partial(log.warning, "database %s: %s", path.name, message) for message in messages]
 
 
-def _unseen(step: str, done: int, total: int) -> None:
-    """Show nobody how far a migration is."""
+def _ignore_progress(step: str, done: int, total: int) -> None:
+    """Show nothing."""
 
 
-def _tell(connection: Writer, path: Path) -> None:
+def _log_settings(connection: Writer) -> None:
     mode, = connection.execute("PRAGMA journal_mode").fetchone()
     synchronous, = connection.execute("PRAGMA synchronous").fetchone()
+    version, = connection.execute("PRAGMA user_version").fetchone()
     connection.later.append(partial(
-        log.info, "database %s: journal_mode %s, synchronous %s, schema %d, SQLite %s", path.name, mode,
-        SYNCHRONOUS[synchronous], schema.version(connection), sqlite3.sqlite_version))
+        log.info, "database %s: journal_mode %s, synchronous %s, schema %d, SQLite %s", connection.path.name, mode,
+        SYNCHRONOUS[synchronous], version, sqlite3.sqlite_version))
 
 
 @contextmanager
@@ -142,8 +178,8 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
     Raise Unusable where there is none (as gone, where the file `marker` is), Unavailable for one that a writer has
     still to bring up to date.
     """
-    if marker is not None:
-        lost_database.check(path, marker)
+    from storage.backup import read_only
+    _check_present(path, marker)
     try:
         os.stat(path)
     except FileNotFoundError as error:
@@ -153,7 +189,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
     with _translated(path), closing(sqlite3.connect(read_only(path), uri=True, timeout=busy_timeout_ms / 1000,
                                                     isolation_level=None)) as connection:
         connection.execute("PRAGMA query_only = ON")
-        if schema.pending(connection, path):
+        if _missing_migrations(connection, path):
             raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
         yield connection
 
@@ -161,61 +197,52 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
 def examine(path: Path) -> None:
     """Raise StorageError where the database cannot be used, Damaged where it has to be replaced; change nothing."""
     with reading(path) as connection:
-        found = [text for text, in connection.execute("PRAGMA quick_check(1)")]
-        if found != ["ok"]:
-            raise Damaged(f"{path} is damaged: {found[0]}", BEGIN_ANEW)
+        results = [text for text, in connection.execute("PRAGMA quick_check(1)")]
+        if results != ["ok"]:
+            raise Damaged(f"{path} is damaged: {results[0]}", REPLACE)
         for query in schema.FORM:
             connection.execute(query)
 
 
-def add(connection: Writer, cycle: "Cycle", *, elapsed_ms: Callable[[], float], keep_days: int) -> "Stored":
-    """Store all that a cycle brought home in one short transaction, or nothing; adding it twice is harmless.
+def add_cycles(connection: Writer, entries: "Sequence[SpooledCycle]", *, keep_days: int,
+               own: "SpooledCycle | None" = None,
+               elapsed_ms: Callable[[], float] = float) -> "list[Stored | StorageError]":
+    """Add cycles in one short transaction; return of each what was stored, or why the database refuses just that one.
 
-    A device has one reading in a cycle, the first told. Where its second is taken by another value (a clock was set
-    back), all the cycle's readings move on to the next free one. `elapsed_ms` is asked last, just before the commit.
+    Adding a cycle twice is harmless. All but `own`, the running one, have waited in the spool; the duration of `own`
+    is asked of `elapsed_ms` as late as possible. Raise what would meet every cycle, with nothing stored.
     """
-    from storage import cycles  # for those alone that write
-    rows, sightings = cycles.prepare(cycle)
-    if len(rows) < len(cycle.readings):
-        connection.later.append(partial(
-            log.warning, "%s told of a device more than once in a cycle; the first value counts", cycle.collector))
     with transaction(connection):
-        stored = cycles.write(connection, cycle, rows, sightings, elapsed_ms, keep_days)
-    _tell_moved(connection, cycle, stored)
-    return stored
+        results = [_add(connection, entry.cycle, elapsed_ms if entry is own else partial(float, entry.duration_ms),
+                        keep_days, entry is not own) for entry in entries]
+    for entry, result in zip(entries, results):
+        if not isinstance(result, StorageError):
+            _warn(connection, entry.cycle, result)
+    return results
 
 
-def _tell_moved(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
+def _add(connection: Writer, cycle: "Cycle", elapsed_ms: Callable[[], float], keep_days: int,
+         has_waited: bool) -> "Stored | StorageError":
+    from storage import cycles  # only for those who store
+    try:
+        with _savepoint(connection):
+            return cycles.add(connection, cycle, elapsed_ms, keep_days, has_waited)
+    except (sqlite3.Error, ArithmeticError, ValueError) as error:
+        if not isinstance(error, sqlite3.Error) or not hasattr(error, "sqlite_errorcode"):
+            return Unusable(f"no database can hold such values: {error}", "report it, with data/spool.journal")
+        if error.sqlite_errorcode & 0xFF not in PERMANENT:
+            raise
+        return translate(error, connection.path)
+
+
+def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
+    if len(stored.readings) < len(cycle.readings):
+        connection.later.append(partial(
+            log.warning, "%s reported a device more than once in a cycle; the first value counts", cycle.collector))
     if stored.moved_seconds:
         connection.later.append(partial(
-            log.warning, "%s: other values have the second %s (was the clock set back?); these stand %d s later",
+            log.warning, "%s: other values have the second %s (was the clock set back?); stored %d s later",
             cycle.collector, format_time(cycle.started_at), stored.moved_seconds))
-
-
-def add_waiting(connection: Writer, waiting: "Iterable[SpooledCycle]", *,
-                keep_days: int) -> "tuple[list[SpooledCycle], StorageError | None]":
-    """Store cycles that waited in the spool, in one transaction; return the stored ones and why others are refused.
-
-    One that the database refuses for what it is must not keep the others waiting.
-    """
-    from storage import cycles
-    stored, refusal = [], None
-    with transaction(connection):
-        for each in waiting:
-            try:
-                with _savepoint(connection):
-                    done = cycles.write(connection, each.cycle, *cycles.prepare(each.cycle), lambda: each.duration_ms,
-                                        keep_days, has_waited=True)
-            except (sqlite3.Error, ArithmeticError, ValueError) as error:
-                if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF not in PERMANENT:
-                    raise
-                refusal = Unusable(
-                    f"the database refuses the cycle of {each.cycle.collector} of {format_time(each.cycle.started_at)}, "
-                    f"which waits in the spool: {error}", "report it, with data/spool.journal")
-            else:
-                stored.append(each)
-                _tell_moved(connection, each.cycle, done)
-    return stored, refusal
 
 
 @contextmanager
@@ -249,13 +276,13 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if not hasattr(error, "sqlite_errorcode"):  # raised by Python's module: a mistake of ours, not SQLite's trouble
+        if not hasattr(error, "sqlite_errorcode"):  # raised by Python's module: a mistake in our code
             raise
         raise translate(error, path) from error
 
 
 def translate(error: sqlite3.Error, path: Path) -> StorageError:
-    """Given what SQLite said, return it named by what can be done next (https://www.sqlite.org/rescode.html)."""
+    """Translate SQLite's error by what can be done next (https://www.sqlite.org/rescode.html)."""
     if path.is_dir():
         return Unusable(f"{path} is a folder, not a database", "set storage.database_path in config.yaml to a file")
     code = error.sqlite_errorcode & 0xFF
@@ -263,13 +290,13 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(f"another process holds {path}: {reason}")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return Damaged(f"{path} is damaged or not a database: {reason}", BEGIN_ANEW)
+        return Damaged(f"{path} is damaged or not a database: {reason}", REPLACE)
     if code in PERMANENT:
-        return Damaged(f"{path} does not have the form this program expects: {reason}", BEGIN_ANEW)
-    # What SQLite cannot open for writing, for whatever reason, it opens for reading, and finds it read-only then.
+        return Damaged(f"{path} does not have the form this program expects: {reason}", REPLACE)
+    # A file that SQLite cannot open for writing, for any reason, it opens for reading, and reports read-only later.
     may_pass = code == sqlite3.SQLITE_CANTOPEN or error.sqlite_errorcode == sqlite3.SQLITE_READONLY
     if not files.permitted(path) if may_pass else code in FORBIDDEN:
         return Unusable(f"not permitted to use {path}: {reason}", files.chown_file_command(path))
-    # A disk without room lets nobody create the -shm file, which SQLite calls an I/O error.
+    # On a full disk the -shm file cannot be created, which SQLite reports as an I/O error.
     hint = "; is the disk full?" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else ""
     return Unavailable(f"{path} cannot be used now: {reason}{hint}")

@@ -1,28 +1,27 @@
-"""What one cycle brings home: its readings, the devices it saw, what it cost and what had to be retried.
+"""What one cycle brings home: readings, sightings of devices, what it cost, and the attempts that failed.
 
-The fields of `Reading` are the columns of the table `readings`, in their order; docs/data.md tells each one's unit and
+The fields of `Reading` are the columns of the table `readings`, in their order; docs/data.md gives each one's unit and
 origin. Nothing here talks to a source or to the database.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from runtime.formats import format_time, one_line, parse_time
+from runtime.formats import TEXT_LIMIT, format_time, one_line
 
-RESOLVED = ("name", "location", "temperature_celsius", "temperature_raw")  # what the registry has a say in
+NAMES = ("name", "location", "model_info")  # texts for people: one line of limited length
+REDACTED = (*NAMES, "raw_response")  # texts in which a source may repeat what we sent to it
 
 Row = dict[str, str | float | int | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """A device its source told of, with or without a value; `trouble` says why there is none.
+class Sighting(NamedTuple):
+    """A device that its source listed, with or without a value; `trouble` says why there is none.
 
-    A collector yields one where it knows more than a reading tells (model, a place from the configuration) or where
-    there is no reading to yield. `location_source` is `config` for a place a human wrote in config.yaml.
+    A collector yields one where it knows more than a reading holds (the model, a location from the configuration) or
+    where there is no reading to yield. `location_source` is `config` for a location from config.yaml.
     """
 
     device_id: str
@@ -33,16 +32,11 @@ class Sighting:
     model_info: str | None = None
     trouble: str | None = None
 
-    def __post_init__(self) -> None:
-        _clean(self, ("name", "location", "model_info"))
 
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """One device's values at one cycle. A missing value is None, never 0.
 
-    `timestamp` is the cycle's time, `measured_at` the sensor's own, both aware UTC. Raise ValueError for a number that
-    is not finite, or an integer beyond 64 bits: NaN and infinities are nobody's temperature.
+    `timestamp` is the cycle's time, `measured_at` the sensor's own, both aware UTC.
     """
 
     timestamp: datetime
@@ -71,52 +65,44 @@ class Reading:
     weather_conditions: str | None = None
     raw_response: str | None = None
 
-    def __post_init__(self) -> None:
-        _clean(self, ("name", "location"))
-        for name, value in vars(self).items():
-            if not _measurable(value):
-                raise ValueError(f"{name} of {self.device_id} is {value!r:.30}, which is no measurement")
-
-    def as_stored(self, row: Row) -> "Reading":
-        """Return this reading as the database has it: moved in time, under the registry's name, place and offset."""
-        changed: dict[str, Any] = {name: row[name] for name in RESOLVED}
-        return replace(self, timestamp=parse_time(str(row["timestamp"])), **changed)
-
     def row(self) -> Row:
         """Return the columns and their values as SQLite and JSON take them."""
-        return {name: _plain(value) for name, value in vars(self).items()}
+        measured_at = None if self.measured_at is None else format_time(self.measured_at)
+        return self._asdict() | {"timestamp": format_time(self.timestamp), "measured_at": measured_at,
+                                 "is_anomalous": int(self.is_anomalous)}
 
 
-def _plain(value: str | float | int | datetime | None) -> str | float | int | None:
-    if isinstance(value, datetime):
-        return format_time(value)
-    return int(value) if isinstance(value, bool) else value
+Item = TypeVar("Item", Reading, Sighting, Reading | Sighting)
 
 
-def _measurable(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return not isinstance(value, int) or abs(value) < 2 ** 63
+def clean(item: Item, redact: Callable[[str], str]) -> Item:
+    """Return what a source yielded, fit to be stored: without secrets, every name on one printable line.
+
+    Raise ValueError for a number that is not finite, or an integer beyond 64 bits: no sensor measures those.
+    """
+    changed: dict[str, Any] = {}
+    for field, value in zip(item._fields, item):
+        if isinstance(value, str):
+            text = _name(value) if field in NAMES else _storable(value)
+            text = redact(text) if text and field in REDACTED else text
+            if text != value:
+                changed[field] = text
+        elif isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) >= 2 ** 63:
+            raise ValueError(f"{field} of {item.device_id} is {value!r:.30}, which is no measurement")
+    return item._replace(**changed) if changed else item
 
 
-def _clean(record: "Sighting | Reading | Retry | Cycle", names: Iterable[str] = ()) -> None:
-    """Make each named text one printable line, and of every other one what UTF-8, and so SQLite, can hold."""
-    for name, value in vars(record).items():
-        if name in names:
-            object.__setattr__(record, name, one_line(value))
-        elif isinstance(value, str) and not value.isascii():
-            object.__setattr__(record, name, value.encode("utf-8", "replace").decode("utf-8"))
+def _name(text: str) -> str | None:
+    is_clean = text.isascii() and text.isprintable() and len(text) <= TEXT_LIMIT and " ".join(text.split()) == text
+    return text if text and is_clean else one_line(text)
 
 
-def masked(told: Reading | Sighting, mask: Callable[[str], str]) -> Reading | Sighting:
-    """Return what a source told without the secrets that its words may repeat."""
-    words = {name: getattr(told, name, None) for name in ("name", "location", "model_info", "raw_response")}
-    hidden: dict[str, Any] = {name: mask(text) for name, text in words.items() if text and mask(text) != text}
-    return replace(told, **hidden) if hidden else told
+def _storable(text: str) -> str:
+    """Replace what UTF-8, and so SQLite, cannot hold: lone surrogates, which JSON can spell."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Retry:
+class Retry(NamedTuple):
     """One attempt that failed and what became of it: a row of `retry_events`.
 
     `attempt` counts from 1, `delay_seconds` is the wait that followed it, `outcome` is `retrying`, `recovered` or
@@ -132,12 +118,8 @@ class Retry:
     error: str
     outcome: str
 
-    def __post_init__(self) -> None:
-        _clean(self)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cycle:
+class Cycle(NamedTuple):
     """One cycle of one collector: a row of `collection_cycles`, and all that it brought home."""
 
     collector: str
@@ -154,22 +136,20 @@ class Cycle:
     retries: tuple[Retry, ...] = ()
 
     def with_places(self) -> "Cycle":
-        """Return the cycle with a device's name for its place where the source tells none."""
-        return replace(
-            self, readings=tuple(replace(each, location=each.location or each.name) for each in self.readings),
-            sightings=tuple(replace(each, location=each.location or each.name) for each in self.sightings))
+        """Return the cycle with each device's name as its location where the source gives none."""
+        return self._replace(
+            readings=tuple(item._replace(location=item.location or item.name) for item in self.readings),
+            sightings=tuple(item._replace(location=item.location or item.name) for item in self.sightings))
 
     def seen(self) -> tuple[Sighting, ...]:
-        """Return each device that the cycle saw once: as its source told of it, else as its first reading does."""
-        told = {each.device_id: each for each in self.sightings}
-        for each in self.readings:
-            told.setdefault(each.device_id, Sighting(
-                device_id=each.device_id, device_type=each.device_type, name=each.name, location=each.location))
-        return tuple(told.values())
+        """Return one sighting per device: the source's own, else one made of the device's first reading."""
+        sightings = {sighting.device_id: sighting for sighting in self.sightings}
+        for reading in self.readings:
+            if reading.device_id not in sightings:
+                sightings[reading.device_id] = Sighting(
+                    reading.device_id, reading.device_type, reading.name, reading.location)
+        return tuple(sightings.values())
 
     def tried_again(self) -> int:
         """Return how many attempts were made again."""
         return sum(retry.outcome == "retrying" for retry in self.retries)
-
-    def __post_init__(self) -> None:
-        _clean(self)

@@ -1,22 +1,16 @@
-"""The tables, and how a database of any age becomes one of today.
+"""The tables, and the migrations that bring a database of any age up to date.
 
-`MIGRATIONS` is append-only: a database in somebody's house has gone through the older ones already, so none is ever
-edited. `PRAGMA user_version` counts the ones a database has gone through. docs/data.md explains every column.
+`MIGRATIONS` is append-only: databases out there have gone through the older ones already, so none is ever edited.
+`PRAGMA user_version` counts those a database has gone through. docs/data.md explains every column.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 from runtime.errors import Unusable
-from storage import legacy_database
 
-if TYPE_CHECKING:
-    from storage.registry import Device
-
-Progress = Callable[[str, int, int], None]
-Adopt: TypeAlias = "Callable[[], Iterable[Device]]"
+Progress = Callable[[str, int, int], None]  # the step, how much of it is done, of how much
 
 READINGS = """
     CREATE TABLE readings (
@@ -111,6 +105,7 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
 
     Raise Unusable for a database newer than this program, and for another program's.
     """
+    from storage import legacy_database
     reached = version(connection)
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
@@ -121,39 +116,43 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """Return how many migrations the database has gone through; 0 for an empty one and for the predecessor's."""
+    """Return how many migrations the database has gone through; 0 for an empty one and for an earlier program's."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def needs_copy(connection: sqlite3.Connection) -> bool:
-    """Tell whether there are readings or names to copy before a migration."""
-    return any(connection.execute(f"PRAGMA table_info({table})").fetchall() for table in legacy_database.REQUIRED)
+    """Return whether there are readings or names to copy before a migration."""
+    return connection.execute("""
+        SELECT 1
+        FROM sqlite_master
+        WHERE type = 'table'
+            AND lower(name) IN ('readings', 'device_registry')
+    """).fetchone() is not None
 
 
-def apply(connection: sqlite3.Connection, number: int, adopt: Adopt, progress: Progress) -> Iterable[str]:
-    """Make one migration inside the caller's transaction; return what people should be told once it is committed."""
-    told = MIGRATIONS[number - 1](connection, adopt, progress)
+def apply(connection: sqlite3.Connection, number: int, progress: Progress) -> Iterable[str]:
+    """Make one migration inside the caller's transaction; return messages to log once it is committed."""
+    messages = MIGRATIONS[number - 1](connection, progress)
     connection.execute(f"PRAGMA user_version = {number}")
-    return told
+    return messages
 
 
-def _first(connection: sqlite3.Connection, adopt: Adopt, progress: Progress) -> Iterable[str]:
-    """Create the tables; fill them with what the predecessor left, if it left anything."""
-    left = legacy_database.set_aside(connection)
+def _first(connection: sqlite3.Connection, progress: Progress) -> Iterable[str]:
+    """Create the tables and fill them from those of an earlier program, if there are any."""
+    from storage import legacy_database
+    old = legacy_database.set_aside(connection)
     for table in (READINGS, DEVICE_REGISTRY, COLLECTION_CYCLES, RETRY_EVENTS):
         connection.execute(table)
-    told = legacy_database.bring_over(connection, left, progress)
+    messages = legacy_database.bring_over(connection, old, progress)
     connection.execute("CREATE INDEX readings_timestamp ON readings (timestamp)")
     connection.execute("CREATE INDEX collection_cycles_started_at ON collection_cycles (started_at)")
     connection.execute("CREATE INDEX retry_events_cycle_started_at ON retry_events (cycle_started_at)")
-    from storage import registry  # once in a database's life
-    registry.adopt(connection, adopt())
-    return told
+    return messages
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection, Adopt, Progress], Iterable[str]]] = [_first]
+MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first]
 
-# What today's program asks for: a database that cannot answer these is none of ours any more.
+# The columns that the program needs: a database without one of them is another program's, or was changed by hand.
 FORM = (
     "SELECT timestamp, device_id, temperature_raw, created_at FROM readings LIMIT 0",
     "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",

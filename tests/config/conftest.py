@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import config
+from notifiers.email import Settings as Email
 from tests.config.standins import COLLECTORS, SECTIONS
 
 Load = Callable[[str], config.Configuration]
@@ -40,7 +41,7 @@ def load_secrets(house: Path) -> LoadSecrets:
     def written_and_loaded(text: str) -> config.Secrets:
         path = house / "config" / "secrets.yaml"
         path.write_text(text, encoding="utf-8")
-        return config.load_secrets(path, SECTIONS, {"email": lambda: config.Email})
+        return config.load_secrets(path, SECTIONS, {"email": lambda: Email})
     return written_and_loaded
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import config
+from notifiers.email import Settings as Email
 from tests.config.conftest import Load
 from tests.config.standins import COLLECTORS, SECTIONS, Hue, HueSecrets, Monitor, MonitorSecrets
 from tests.home import unmeasured
@@ -94,8 +95,8 @@ def test_the_commented_section_of_the_example_works_once_it_is_uncommented(house
     before, section = text.split("# email:")
     path = house / "config" / "secrets.yaml"
     path.write_text(before + "email:" + section.replace("\n#", "\n"), encoding="utf-8")
-    secrets = config.load_secrets(path, SECTIONS, {"email": lambda: config.Email})
-    assert secrets.notifiers["email"] == (config.Email(
+    secrets = config.load_secrets(path, SECTIONS, {"email": lambda: Email})
+    assert secrets.notifiers["email"] == (Email(
         smtp_host="smtp.example.org", from_address="monitor@example.org", to=("you@example.org",)),)
 
 

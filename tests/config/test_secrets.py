@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import config
+from notifiers.email import Settings as Email
 from tests.config.conftest import LoadSecrets, Problems
 from tests.config.standins import SECTIONS, HueSecrets, MonitorSecrets
 
@@ -56,14 +57,14 @@ def test_names_and_passwords_are_paired_wherever_they_stand_together(load_secret
 
 def test_the_least_email_section_is_three_lines(load_secrets: LoadSecrets) -> None:
     email, = load_secrets(f"email: {{{MAIL}}}").notifiers["email"]
-    assert email == config.Email(smtp_host="mail.example.org", from_address="house@example.org", to=("me@example.org",),
+    assert email == Email(smtp_host="mail.example.org", from_address="house@example.org", to=("me@example.org",),
                                  smtp_port=587, security="starttls", username=None, password=None)
 
 
 def test_an_email_section_may_say_everything(load_secrets: LoadSecrets) -> None:
     email, = load_secrets("email: {smtp_host: h, smtp_port: 465, security: TLS, username: u, password: p, from: f,"
                          " to: [a@example.org, b@example.org]}").notifiers["email"]
-    assert email == config.Email("h", "f", ("a@example.org", "b@example.org"), 465, "tls", "u", "p")
+    assert email == Email("h", "f", ("a@example.org", "b@example.org"), 465, "tls", "u", "p")
 
 
 @pytest.mark.parametrize(("said", "port"), [

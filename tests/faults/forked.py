@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import collectors
-from jobs import collect
+from jobs import collect, job
 from tests.forking import FORKING, say_into
 from tests.home import Home
 from tests.simulator.server import Simulator
@@ -135,7 +135,7 @@ def _run(collector: str, path: str, moment: datetime, notes: str, user: int | No
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
-    setattr(collect, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))
+    setattr(job, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))
     setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))
     code = collect.run(collectors.load(collector), ["--config", path])
     Path(f"{notes}.through").write_text(f"{time.monotonic()}")

@@ -88,7 +88,7 @@ def run(hangs: dict[str, Hang]) -> dict[str, Ended]:
             home = hangs[name].home
             memory = State(home.data / f"{hangs[name].collector}.session.json")
             ended[name] = Ended(running.pop(name).returncode, err, now - started, now - _begun(hangs[name], now),
-                                spool.look(home.data).readings, len(home.rows()),
+                                spool.status(home.data).readings, len(home.rows()),
                                 frozenset(cast("dict[str, str]", memory.get("said", {}))))
     return ended
 

@@ -37,7 +37,7 @@ def household(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Ite
 
 def untrue(run: Outcome, household: Household, waiting: int, is_told: bool) -> Iterator[str]:
     """Yield what is wrong with how a cycle ended on the full disk, after which so many readings are to wait."""
-    look = spool.look(household.home.data)
+    look = spool.status(household.home.data)
     if run.code != 1 or run.json["spooled"] != len(household.given()) or look.readings != waiting:
         yield f"it ends with {run.code}, {look.readings} readings wait instead of {waiting}"
     said = [line for line in run.err.splitlines() if not line.startswith("The log ")]
@@ -66,7 +66,7 @@ def test_a_day_on_a_full_disk_costs_nothing(household: Household) -> None:
                   for each in untrue(run, household, number * len(household.given()), is_told)]
     assert not found, "\n".join(found)
     assert of_the_log <= -(-CYCLES // CYCLES_A_DAY), "each cycle tells what the log has lost"
-    used = spool.look(data).used
+    used = spool.status(data).used
     ballast.unlink()
     assert not list(household.problems(household.collected)) and not (data / ALERT).exists()
     print(f"\n{CYCLES} cycles at 0 bytes free: {len(household.collected)} readings collected, "

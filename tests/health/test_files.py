@@ -20,7 +20,7 @@ def test_each_disk_is_reported_once(written: Home) -> None:
 
 def test_an_empty_spool_and_none_at_all_pass(written: Home) -> None:
     assert [finding.level for finding in checks.findings("spool", checks.read(written))] == ["pass"]
-    spool.let_go(written.data, [spool.append(written.data, a_cycle(a_reading()), 12.0)])
+    spool.mark_stored(written.data, [spool.append(written.data, a_cycle(a_reading()), 12.0)])
     before = (written.data / spool.NAME).read_bytes()
     assert [finding.level for finding in checks.findings("spool", checks.read(written))] == ["pass"]
     assert (written.data / spool.NAME).read_bytes() == before

@@ -160,7 +160,7 @@ def test_a_pause_without_a_zone_is_read_as_utc(tmp_path: Path) -> None:
     memory = State(tmp_path / "made_up.session.json")
     memory["pause"] = {"until": "2026-11-22T01:00:00", "error": "slower", "remedy": "", "refused": False,
                        "written": [0]}
-    assert isinstance(cooldown.standing(memory, NOW, tmp_path / "secrets.yaml"), Throttled)
+    assert isinstance(cooldown.active(memory, NOW, tmp_path / "secrets.yaml"), Throttled)
 
 
 @pytest.mark.parametrize("error", [
@@ -168,7 +168,7 @@ def test_a_pause_without_a_zone_is_read_as_utc(tmp_path: Path) -> None:
 def test_what_asks_for_no_pause_ends_one(tmp_path: Path, error: Exception | None) -> None:
     """The source has been asked again, so whatever it said before is over."""
     memory, secrets = State(tmp_path / "made_up.session.json"), tmp_path / "secrets.yaml"
-    cooldown.remember(memory, Throttled("slower", retry_after=60), NOW, secrets)
-    assert cooldown.standing(memory, NOW, secrets) is not None
-    cooldown.remember(memory, error, NOW, secrets)
-    assert "pause" not in memory and cooldown.standing(memory, NOW, secrets) is None
+    cooldown.record(memory, Throttled("slower", retry_after=60), NOW, secrets)
+    assert cooldown.active(memory, NOW, secrets) is not None
+    cooldown.record(memory, error, NOW, secrets)
+    assert "pause" not in memory and cooldown.active(memory, NOW, secrets) is None

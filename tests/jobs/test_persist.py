@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
-from jobs.alerts import SENDING_SECONDS
+from jobs.job import NOTIFY_SECONDS
 from runtime.files import locked
 from runtime.formats import parse_time
 from storage import manager, spool
@@ -51,12 +51,12 @@ def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(live
     assert (first.json["stored"], first.json["spooled"], first.json["outcome"]) == (0, 5, "partial")
     assert "another process holds" in first.err and "; its 5 readings wait in the spool" in first.err
     assert first.err.count("\n") == 1 and second.err == ""
-    assert spool.look(lived_in.data).readings == 10 and not (lived_in.data / ALERT).exists()
+    assert spool.status(lived_in.data).readings == 10 and not (lived_in.data / ALERT).exists()
     last = lived_in.run("--json")
     assert (last.code, last.json["stored"], last.json["spooled"]) == (0, 5, 0)
     assert [row["spooled"] for row in lived_in.cycles()] == [0, 5, 5, 0]
     assert "10 readings of 2 cycles had waited in the spool" in lived_in.log()
-    assert spool.look(lived_in.data).cycles == 0
+    assert spool.status(lived_in.data).cycles == 0
 
 
 def test_one_reading_that_waits_is_told_in_the_singular(lived_in: Home) -> None:
@@ -83,9 +83,9 @@ def test_what_another_run_is_about_to_store_is_left_to_it(lived_in: Home) -> Non
     now = parse_time(lived_in.rows()[0]["timestamp"])
     spool.append(lived_in.data, a_cycle(collector="amazon_aqm", at=now), 55.5)
     with freeze_time(now + timedelta(seconds=29)):
-        assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 1
+        assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 1
     with freeze_time(now + timedelta(seconds=30)):
-        assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+        assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 0
 
 
 def test_what_a_dead_run_of_the_same_collector_left_is_stored_at_once(lived_in: Home) -> None:
@@ -94,8 +94,8 @@ def test_what_a_dead_run_of_the_same_collector_left_is_stored_at_once(lived_in: 
     spool.append(lived_in.data, a_cycle(a_reading(at=now), at=now), 55.5)
     with freeze_time(now + timedelta(seconds=1)):
         with locked(lived_in.data / "hue.lock", 0):
-            assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 1
-        assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+            assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 1
+        assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 0
 
 
 def test_readings_that_have_waited_for_a_day_ask_for_a_human(lived_in: Home) -> None:
@@ -124,7 +124,7 @@ def test_waiting_for_the_database_leaves_time_for_the_alert_and_its_mail(
                           retry={"base_delay_seconds": 0, "max_attempts": 10})
     with locked(manager.lock_path(lived_in.database), 0):
         assert lived_in.run().code == 1
-    assert 4 < sum(passed) < 10 - SENDING_SECONDS - 0.5
+    assert 4 < sum(passed) < 10 - NOTIFY_SECONDS - 0.5
 
 
 def test_a_spool_that_is_half_full_asks_for_a_human(lived_in: Home) -> None:
@@ -178,7 +178,7 @@ def test_damage_to_the_spool_is_told_where_cron_mails_it(lived_in: Home) -> None
     first, second = lived_in.run(), lived_in.run()
     assert (first.code, second.code, second.err) == (0, 0, "") and first.err.count("\n") == 1
     assert f"1 damaged line of the spool set aside in {lived_in.data / 'spool.bad'}" in first.err
-    assert spool.look(lived_in.data).set_aside > 0
+    assert spool.status(lived_in.data).set_aside > 0
     assert " CRITICAL hue cycle 1 damaged line of the spool" in lived_in.log()
 
 
@@ -204,7 +204,7 @@ def test_no_room_for_the_spool_needs_a_human_though_the_database_took_all(home: 
             (home.data / "filling").write_bytes(bytes(100_000))
         run = home.run("--json")
         assert run.code == 2 and run.json["stored"] == 5 and "No space left on device" in run.err
-        assert run.err.count("\n") == 1 and "Remedy: look after the disk: df -h" in run.err
+        assert run.err.count("\n") == 1 and "Remedy: " in run.err and "df -h" in run.err
         (home.data / "filling").unlink()
         assert home.run().code == 0, "what room there is will do"
     finally:

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from config.secrets_file import Email
 from jobs import alerts
+from notifiers.email import Settings as Email
 from runtime.errors import CannotReach, NotAuthorised
 from storage.alert_files import Alert
 from tests.checkout import CHECKOUT

@@ -76,7 +76,7 @@ def test_a_second_signal_does_not_end_what_the_first_has_begun(home: Home) -> No
                 time.sleep(0.05)
             assert process.poll() is None, "it waits for the spool"
         _, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (143, "") and spool.look(home.data).readings == 1
+    assert (process.returncode, err) == (143, "") and spool.status(home.data).readings == 1
 
 
 def test_one_that_has_read_nothing_yet_leaves_no_row(home: Home) -> None:

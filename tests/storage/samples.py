@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import StorageError
-from storage import cycles, manager
+from storage import manager
 from storage.reading import Cycle, Reading
+from storage.spool import SpooledCycle
 
 NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
 FORK = multiprocessing.get_context("fork")
@@ -32,10 +33,20 @@ def at(**passed: float) -> datetime:
     return NOW + timedelta(**passed)
 
 
-def store(path: Path, *told: Cycle) -> list[cycles.Stored]:
-    """Store cycles as the program does, one opening for all."""
+def add(connection: manager.Writer, cycle: Cycle, *, elapsed_ms: Callable[[], float] = lambda: 212.0,
+        keep_days: int = 90) -> tuple[int, int]:
+    """Add a cycle in its own transaction; return how many readings are stored, and by how many seconds they moved."""
+    own = SpooledCycle(cycle, 0.0)
+    result, = manager.add_cycles(connection, [own], own=own, elapsed_ms=elapsed_ms, keep_days=keep_days)
+    if isinstance(result, StorageError):
+        raise result
+    return len(result.readings), result.moved_seconds
+
+
+def store(path: Path, *cycles: Cycle) -> list[tuple[int, int]]:
+    """Add cycles as the program does, all within one opening of the database."""
     with manager.writing(path) as connection:
-        return [manager.add(connection, each, elapsed_ms=lambda: 212.0, keep_days=90) for each in told]
+        return [add(connection, cycle) for cycle in cycles]
 
 
 def rows(path: Path, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ import pytest
 
 from runtime.errors import StorageError, Unavailable
 from storage import backup, legacy_database, manager
-from storage.cycles import Stored
 from tests.storage.legacy_databases import NEWEST, REGISTRY, leave, many_rows
 from tests.storage.samples import a_cycle, a_reading, in_a_process, rows, start, store
 
@@ -181,7 +180,7 @@ def test_a_migration_that_another_process_made_meanwhile_is_not_made_again(
             if sql == "BEGIN IMMEDIATE" and manager.lock_path(path).exists():
                 manager.lock_path(path).unlink()
                 monkeypatch.setattr(sqlite3, "connect", connect)
-                assert in_a_process(lambda: store(path, a_cycle(a_reading()))) == [Stored(1, 0)]
+                assert in_a_process(lambda: store(path, a_cycle(a_reading()))) == [(1, 0)]
             return super().execute(sql, *arguments)
     monkeypatch.setattr(sqlite3, "connect", lambda *arguments, **options: connect(
         *arguments, **options | {"factory": Overtaken}))

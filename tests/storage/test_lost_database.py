@@ -190,11 +190,11 @@ def test_one_refused_cycle_keeps_no_other_one_waiting(lived_in: Home) -> None:
     run = lived_in.run()
     assert run.code == 2 and "refuses the cycle of hue of 2026-11-22T00:57:00" in run.err
     assert "not in my house" in run.err
-    assert waiting(lived_in) == [0, 1, 1, 0] and spool.look(lived_in.data).cycles == 1
+    assert waiting(lived_in) == [0, 1, 1, 0] and spool.status(lived_in.data).cycles == 1
     assert [row["timestamp"][14:16] for row in lived_in.rows() if row["device_id"] == "hue:kitchen"] == ["56", "58"]
     with closing(sqlite3.connect(lived_in.database)) as connection:
         connection.execute("DROP TRIGGER nothing_old")
-    assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+    assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 0
     assert not (lived_in.data / ALERT).exists()
 
 
@@ -221,7 +221,7 @@ def test_readings_that_had_waited_are_marked_as_stored_too(lived_in: Home, simul
 def test_more_than_a_hundred_cycles_are_stored_at_once(lived_in: Home) -> None:
     for minute in range(120):
         spool.append(lived_in.data, a_cycle(a_reading(at=at(minutes=minute)), at=at(minutes=minute)), 1.0)
-    assert lived_in.run().code == 0 and spool.look(lived_in.data).cycles == 0
+    assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 0
     assert waiting(lived_in) == [0, *[1] * 120, 0]
 
 

@@ -9,7 +9,7 @@ from runtime.formats import format_time
 from storage import manager, readings, registry
 from storage.readings import Deletion, Newest, Rewriting, Work
 from tests.storage.legacy_databases import NEWEST, awkward_rows, leave
-from tests.storage.samples import NOW, a_cycle, a_reading, at, rows, store
+from tests.storage.samples import NOW, a_cycle, a_reading, add, at, rows, store
 
 DEVICES = ("hue:a", "hue:b", "alexa:c")
 
@@ -113,7 +113,7 @@ def test_deleting_ends_at_what_there_was_when_it_was_decided(connection: manager
     connection.execute("DELETE FROM readings WHERE device_id != 'hue:a'")
     doomed = [number for number, _ in work.after(connection, "", 100)]
     connection.execute("DELETE FROM readings")
-    manager.add(connection, a_cycle(a_reading("hue:a", at(days=1)), at=at(days=1)), elapsed_ms=lambda: 1.0, keep_days=9)
+    add(connection, a_cycle(a_reading("hue:a", at(days=1)), at=at(days=1)), elapsed_ms=lambda: 1.0, keep_days=9)
     work.do(connection, [*doomed, *range(1, 50)])
     assert [row["timestamp"] for row in rows(database)] == [format_time(at(days=1))] and work.after(connection, "", 9) == []
 

@@ -9,7 +9,7 @@ from runtime.formats import format_time
 from storage import manager, registry
 from storage.reading import Sighting
 from storage.registry import Device
-from tests.storage.samples import NOW, a_cycle, a_reading, at, rows
+from tests.storage.samples import NOW, a_cycle, a_reading, add, at, rows
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def choose(connection: manager.Writer, **values: str) -> None:
 
 
 def answered(connection: manager.Writer, started_at: datetime, outcome: str = "ok", collector: str = "hue") -> None:
-    manager.add(connection, a_cycle(at=started_at, outcome=outcome, collector=collector),
+    add(connection, a_cycle(at=started_at, outcome=outcome, collector=collector),
                 elapsed_ms=lambda: 1.0, keep_days=90)
 
 
@@ -143,10 +143,10 @@ def test_what_a_person_decides_changes_nothing_that_the_source_tells(connection:
 
 
 def test_an_offset_holds_for_later_readings_and_the_raw_value_stays(connection: manager.Writer, database: Path) -> None:
-    manager.add(connection, a_cycle(a_reading("hue:k")), elapsed_ms=lambda: 1.0, keep_days=90)
+    add(connection, a_cycle(a_reading("hue:k")))
     registry.change(connection, "hue:k", lambda device: device._replace(temperature_offset=-1.5))
     later = a_cycle(a_reading("hue:k", at(minutes=5)), at=at(minutes=5))
-    manager.add(connection, later, elapsed_ms=lambda: 1.0, keep_days=90)
+    add(connection, later)
     assert [(row["temperature_celsius"], row["temperature_raw"]) for row in rows(database)] == [
         (20.29, 20.29), (18.79, 20.29)]
 
@@ -154,8 +154,7 @@ def test_an_offset_holds_for_later_readings_and_the_raw_value_stays(connection: 
 def test_devices_that_only_readings_tell_of_are_known_under_their_newest_names(connection: manager.Writer) -> None:
     """An earlier program's database may have no registry."""
     for minutes, name in ((0, "Old"), (5, "New")):
-        manager.add(connection, a_cycle(a_reading("hue:k", at(minutes=minutes), name=name), at=at(minutes=minutes)),
-                    elapsed_ms=lambda: 1.0, keep_days=90)
+        add(connection, a_cycle(a_reading("hue:k", at(minutes=minutes), name=name), at=at(minutes=minutes)))
     seen(connection, device_id="hue:other")
     connection.execute("DELETE FROM device_registry WHERE device_id = 'hue:k'")
     found, other = registry.known(connection)

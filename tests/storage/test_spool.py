@@ -3,7 +3,6 @@ import json
 import os
 import re
 import zlib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ def journal(folder: Path) -> Path:
 
 
 def waits(folder: Path) -> list[Cycle]:
-    return [each.cycle for each in spool.waiting(folder)]
+    return [each.cycle for each in spool.pending(folder)]
 
 
 def test_a_cycle_comes_back_as_it_was_put_down(tmp_path: Path) -> None:
@@ -40,11 +39,11 @@ def test_a_cycle_comes_back_as_it_was_put_down(tmp_path: Path) -> None:
     cycle = Cycle(collector="hue", started_at=NOW, outcome="partial", fetch_ms=12.345, payload_bytes=9000, requests=2,
                   endpoint="fallback", error_type="CannotReach", error="gone", readings=(reading,),
                   sightings=(sighting,), retries=(retry,))
-    unsaid = {each.name for record in (reading, sighting, retry, cycle) for each in fields(record)
-              if getattr(record, each.name) == each.default}
+    unsaid = {name for record in (reading, sighting, retry, cycle) for name, default in record._field_defaults.items()
+              if getattr(record, name) == default}
     assert unsaid == set(), "every field has a value that is not its default, or this proves little"
     spool.append(tmp_path, cycle, 212.5)
-    back, = spool.waiting(tmp_path)
+    back, = spool.pending(tmp_path)
     assert (back.cycle, back.duration_ms) == (cycle, 212.5)
 
 
@@ -56,7 +55,7 @@ def test_the_file_is_written_once_and_never_grows(tmp_path: Path) -> None:
     for minute in range(100):
         spool.append(tmp_path, a_cycle(a_reading(at=at(minutes=minute)), at=at(minutes=minute)), 1.0)
         if minute % 7 == 0:
-            spool.let_go(tmp_path, spool.waiting(tmp_path))
+            spool.mark_stored(tmp_path, spool.pending(tmp_path))
     after = os.stat(journal(tmp_path))
     assert (before.st_ino, before.st_size, before.st_blocks) == (after.st_ino, after.st_size, after.st_blocks)
     assert len(waits(tmp_path)) == 1
@@ -73,10 +72,10 @@ def test_what_is_let_go_is_gone_and_the_rest_stays(tmp_path: Path) -> None:
     """Also where another process has put a cycle down in between."""
     first, second = (spool.append(tmp_path, a_cycle(at=at(minutes=minute)), 1.0) for minute in (1, 2))
     third = spool.append(tmp_path, a_cycle(at=at(minutes=3)), 1.0)
-    spool.let_go(tmp_path, [first, second])
+    spool.mark_stored(tmp_path, [first, second])
     assert waits(tmp_path) == [third.cycle]
     spool.append(tmp_path, a_cycle(a_reading(), at=at(minutes=4)), 1.0)
-    spool.let_go(tmp_path, [first, second])
+    spool.mark_stored(tmp_path, [first, second])
     assert [each.started_at for each in waits(tmp_path)] == [at(minutes=3), at(minutes=4)]
 
 
@@ -88,7 +87,7 @@ def test_room_is_used_again_around_a_line_that_stays(tmp_path: Path) -> None:
         text = "x" * sizes[turn % 4]
         put = spool.append(tmp_path, a_cycle(a_reading(raw_response=text)), 1.0)
         assert waits(tmp_path) == [stays.cycle, put.cycle]
-        spool.let_go(tmp_path, [put])
+        spool.mark_stored(tmp_path, [put])
     assert not (tmp_path / "spool.bad").exists()
 
 
@@ -96,12 +95,12 @@ def test_a_full_spool_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
     cycle = a_cycle(a_reading(raw_response="x" * 100_000))
     for _ in range(10):
         spool.append(tmp_path, cycle, 1.0)
-    with pytest.raises(spool.Full, match=r"has no room for 100\d\d\d bytes more") as caught:
+    with pytest.raises(spool.Full, match=r"has no room for 100\d\d\d more bytes") as caught:
         spool.append(tmp_path, cycle, 1.0)
     assert isinstance(caught.value, Unusable) and caught.value.remedy
     assert waits(tmp_path) == [cycle] * 10
     spool.append(tmp_path, a_cycle(), 1.0)
-    assert spool.look(tmp_path).used > 0.95
+    assert spool.status(tmp_path).used > 0.95
 
 
 def three_lines(folder: Path) -> tuple[bytes, list[Cycle]]:
@@ -138,7 +137,7 @@ def test_a_spool_torn_at_any_byte_gives_every_line_that_is_whole(tmp_path: Path,
         assert kept == b"".join(torn).replace(b"\n", b""), offset
         later = spool.append(tmp_path, a_cycle(at=at(hours=1)), 1.0)
         assert waits(tmp_path) == [*whole, later.cycle], offset
-        spool.let_go(tmp_path, spool.waiting(tmp_path))
+        spool.mark_stored(tmp_path, spool.pending(tmp_path))
         assert waits(tmp_path) == [], offset
 
 
@@ -150,7 +149,7 @@ def test_what_is_damaged_is_set_aside_word_for_word(tmp_path: Path, caplog: pyte
     assert waits(tmp_path) == cycles[1:] == waits(tmp_path)
     assert (tmp_path / "spool.bad").read_bytes() == harmed.splitlines()[0] + b"\n"
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
-    assert spool.look(tmp_path).set_aside == len(harmed.splitlines()[0]) + 1
+    assert spool.status(tmp_path).set_aside == len(harmed.splitlines()[0]) + 1
 
 
 def test_a_spool_begun_anew_has_all_that_waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +190,7 @@ def test_a_line_of_an_older_program_is_read(tmp_path: Path) -> None:
 def test_a_name_cannot_pass_for_a_line(tmp_path: Path, false: bytes) -> None:
     """A device may be called anything, and the line around it may be damaged."""
     name = (b"+%08x %d %s" % (zlib.crc32(false), len(false), false)).decode()
-    cycle = a_cycle(a_reading(name=name, raw_response=name))
+    cycle = a_cycle(a_reading(name=name.strip(), raw_response=name))
     put = spool.append(tmp_path, cycle, 1.0)
     assert waits(tmp_path) == [cycle] and not (tmp_path / "spool.bad").exists()
     journal(tmp_path).write_bytes(put.line.replace(b"+", b"?", 1).ljust(spool.SIZE, b"\0"))
@@ -199,16 +198,16 @@ def test_a_name_cannot_pass_for_a_line(tmp_path: Path, false: bytes) -> None:
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
-    assert spool.look(tmp_path) == spool.Look(cycles=0, readings=0, oldest=None, used=0.0, set_aside=0)
+    assert spool.status(tmp_path) == spool.SpoolStatus(cycles=0, readings=0, oldest=None, used=0.0, set_aside=0)
     assert list(tmp_path.iterdir()) == []
     content, _ = three_lines(tmp_path)
     journal(tmp_path).write_bytes((content + b"damaged").ljust(spool.SIZE, b"\0"))
-    look = spool.look(tmp_path)
+    look = spool.status(tmp_path)
     assert (look.cycles, look.readings, look.oldest) == (3, 1, NOW)
     assert 0 < look.used == pytest.approx((len(content) + 4) / spool.SIZE, rel=0.01)
     assert journal(tmp_path).read_bytes() == (content + b"damaged").ljust(spool.SIZE, b"\0")
-    spool.let_go(tmp_path, spool.waiting(tmp_path))
-    assert spool.look(tmp_path).used == 0.0
+    spool.mark_stored(tmp_path, spool.pending(tmp_path))
+    assert spool.status(tmp_path).used == 0.0
 
 
 def test_many_processes_put_down_and_let_go_without_losing_a_line(tmp_path: Path) -> None:
@@ -220,8 +219,8 @@ def test_many_processes_put_down_and_let_go_without_losing_a_line(tmp_path: Path
     writers = [start(put_down, number) for number in range(4)]
     seen: list[Cycle] = []
     while any(each.is_alive() for each in writers):
-        found = spool.waiting(tmp_path)
-        spool.let_go(tmp_path, found)
+        found = spool.pending(tmp_path)
+        spool.mark_stored(tmp_path, found)
         seen += [each.cycle for each in found]
     assert [each.exitcode for each in writers] == [0] * 4
     seen += waits(tmp_path)
@@ -246,4 +245,4 @@ def test_looking_sees_a_cycle_wherever_it_stands_among_the_zeros(tmp_path: Path)
     line = content.rstrip(b"\0")
     for zeros in (0, 1, 16_383, 16_384, 500_000):
         path.write_bytes((bytes(zeros) + b"\n" + line).ljust(len(content), b"\0"))
-        assert (spool.look(tmp_path).cycles, spool.look(tmp_path).readings) == (1, 1)
+        assert (spool.status(tmp_path).cycles, spool.status(tmp_path).readings) == (1, 1)

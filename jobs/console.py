@@ -1,0 +1,87 @@
+"""Prints what a run did: lines or a table for a person, one JSON object for a program."""
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jobs.problems import redacted_json
+from runtime.formats import format_time
+from runtime.redaction import Redactor, escaped
+from runtime.streams import write_line
+from runtime.tables import aligned
+from storage.reading import Cycle, Reading
+
+
+class Console:
+    """stdout of one run, on which everything is redacted."""
+
+    def __init__(self, redact: Redactor) -> None:
+        self._redact = redact
+
+    def print_line(self, text: str) -> None:
+        """Print one line, without control characters."""
+        write_line(sys.stdout, escaped(self._redact(text)))
+
+    def print_json(self, document: Mapping[str, Any]) -> None:
+        """Print one JSON object."""
+        write_line(sys.stdout, redacted_json(document, self._redact))
+
+    def print_readings(self, cycle: Cycle) -> None:
+        """Print a line per reading, and one per device without a fresh value."""
+        self._print_lines(cycle, _lines(cycle))
+
+    def print_devices(self, cycle: Cycle) -> None:
+        """Print a table of all devices that the source offers."""
+        self._print_lines(cycle, _table(cycle))
+
+    def _print_lines(self, cycle: Cycle, lines: list[str]) -> None:
+        if cycle.outcome == "ok" and not cycle.seen():
+            lines = [f"{cycle.collector}: the source answered, but has no devices"]
+        for line in lines:
+            self.print_line(line)
+
+
+def summarize(cycle: Cycle, now: datetime, stored: int, spooled: int, duration_ms: float) -> dict[str, Any]:
+    """Return what `--json` prints of a cycle."""
+    return {
+        "collector": cycle.collector,
+        "started_at": format_time(now),
+        "outcome": cycle.outcome,
+        "readings": [reading.row() for reading in cycle.readings],
+        "stored": stored,
+        "spooled": spooled,
+        "duration_ms": round(duration_ms, 1),
+        "payload_bytes": cycle.payload_bytes,
+        "requests": cycle.requests,
+        "retries": cycle.tried_again(),
+        "error": cycle.error,
+    }
+
+
+def value_text(reading: Reading | None) -> str:
+    """Return a reading's temperature as people read it; a dash if there is none."""
+    if reading is None or reading.temperature_celsius is None:
+        return "-"
+    return f"{reading.temperature_celsius:.2f}°C"
+
+
+def _lines(cycle: Cycle) -> list[str]:
+    places = [reading.location or reading.name or reading.device_id for reading in cycle.readings]
+    lines = []
+    for reading, label in zip(cycle.readings, places):
+        if places.count(label) > 1:
+            label = f"{label}, {reading.name or reading.device_id}"
+        battery = "" if reading.battery_level is None else f" [Battery: {reading.battery_level}%]"
+        lines.append(f"{'⚠️' if reading.is_anomalous else '✅'} {label}: {value_text(reading)}{battery}")
+    return lines + [f"⚠️ {device.name or device.device_id}: {device.trouble}"
+                    for device in cycle.seen() if device.trouble]
+
+
+def _table(cycle: Cycle) -> list[str]:
+    readings = {reading.device_id: reading for reading in cycle.readings}
+    rows = [("id", "name", "location", "model", "value")]
+    for device in cycle.seen():
+        value = device.trouble or value_text(readings.get(device.device_id))
+        rows.append((device.device_id, device.name or "-", device.location or "-", device.model_info or "-", value))
+    return aligned(rows)

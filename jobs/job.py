@@ -1,0 +1,290 @@
+"""What every run from cron has, whatever it runs: a collector or a publisher.
+
+Options, configuration and secrets, the log, the lock, a time limit, signals, problems on stderr, alerts, the exit code.
+It knows no source and no reading. It is the only module of a run that reads the wall clock (once), and it holds the
+program's one catch-all.
+
+Exit codes: 0 all is well (also: disabled, or another run of the same plug-in is active) · 1 something failed that the
+next run may fix · 2 a human is needed · 130 and 143 stopped by SIGINT and SIGTERM, with nothing half-stored.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime, timezone
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import config
+from runtime import VERSION, plugins
+from runtime import log as log_file
+from runtime.deadline import Deadline, Stopwatch
+from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, StorageError, describe
+from runtime.files import locked
+from runtime.redaction import Redactor
+from runtime.retry import retry_policy
+from runtime.streams import is_terminal, show_progress, write_line
+from runtime.watchdog import Watchdog, watching
+from storage.state import State
+
+if TYPE_CHECKING:
+    from jobs.alerts import AlertService
+    from jobs.problems import Problems
+    from notifiers import NotifierSettings
+
+log = logging.getLogger(__name__)
+
+WATCHDOG_SECONDS = 1.5  # before the run's deadline the watchdog ends it, in case everything else hangs
+RESERVED_SECONDS = 6  # of the run's time are kept from requests, so that storing, alerts and notifiers have room
+NOTIFY_SECONDS = 4.0  # of these are kept from storing
+BUSY = "another run is active: this one is left to it"
+
+
+class Caught:
+    """The error that ended a block, if any."""
+
+    error: Exception | None = None
+
+
+@contextmanager
+def catch_all() -> Iterator[Caught]:
+    """Hold the error that ends the block: a bug in a plug-in must not cost what it yielded before, nor other plug-ins."""
+    caught = Caught()
+    try:
+        yield caught
+    except HomeMonitorError as error:
+        caught.error = error
+    except Exception as error:
+        log.critical("a fault in the program, please report it", exc_info=True)
+        caught.error = error
+
+
+def clock() -> datetime:
+    """Return the current time, aware UTC, in whole seconds. Called once in a run."""
+    return datetime.now(timezone.utc).replace(microsecond=0)
+
+
+def option_parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser with the options of every run."""
+    parser = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
+    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument("--config", metavar="PATH", help="default: $HOME_MONITOR_CONFIG, else config/config.yaml")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print results and log lines in any case")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print no results, not even on a terminal")
+    return parser
+
+
+def exit_code(error: Exception) -> int:
+    """Return what an error means to whoever started the run."""
+    return error.exit_code if isinstance(error, HomeMonitorError) else 1
+
+
+def prints_text(options: argparse.Namespace) -> bool:
+    """Return whether results are printed as text. Under cron they are not, for cron mails whatever is printed."""
+    return not options.quiet and (options.dry_run or options.verbose or is_terminal(sys.stdout))
+
+
+class Job:
+    """One run of one plug-in; a context manager that closes the log at its end.
+
+    `kind` is the plug-in's package and its section of config.yaml. A subclass says what to save of a run that is cut
+    short, and how to print that there was nothing to do.
+    """
+
+    kind = ""
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        self.name, self.options = name, options
+        self.stopwatch, self.now = Stopwatch(), clock()
+        self.is_dry_run: bool = options.dry_run
+        self.path = config.find(options.config)
+        self.data = self.path.parent.parent / "data"
+        self.redact = Redactor()
+        self.exit_code = 0
+        self.state = State(self.data / f"{name}.session.json")
+        self._watchdog: Watchdog | None = None
+        self._problems: Problems | None = None
+
+    def __enter__(self) -> None:
+        sys.excepthook = self._print_bug
+
+    def __exit__(self, *exception: object) -> None:
+        log_file.shut_down(has_spoken=self._problems is not None and self._problems.has_written)
+
+    def configure(self, module: Any) -> bool:
+        """Load the configuration and the secrets and set up the log; return whether there is anything to do."""
+        log_settings = config.Logging(log_file_path=self.data / "logs" / "home_monitor.log")
+        try:
+            sections: dict[str, dict[str, Any]] = {
+                kind: dict.fromkeys(plugins.names(kind)) for kind in ("collectors", "publishers")}
+            sections[self.kind][self.name] = module.Settings
+            self.configuration = config.load(self.path, **sections)
+            log_settings = self.configuration.logging
+            self.secrets = config.load_secrets(self.configuration.secrets_path, {self.name: module.Secrets}, {
+                name: partial(_notifier_settings, name) for name in plugins.names("notifiers")})
+        except config.ConfigurationError as error:
+            self._report_configuration(error, log_settings)
+            return False
+        self.redact = Redactor(self.secrets.values, self.secrets.logins)
+        self.settings = (self.configuration.publishers if self.kind == "publishers"
+                         else self.configuration.collectors)[self.name]
+        self.alert = self.settings.alert or (f"ALERT_{self.name.upper()}_NEEDS_YOU.txt", "")
+        return self._begin()
+
+    def _report_configuration(self, error: config.ConfigurationError, log_settings: config.Logging) -> None:
+        """Report a wrong configuration as far as that is possible without one."""
+        has_folder = os.path.isdir(self.data)
+        if has_folder and not self.is_dry_run:
+            log_file.set_up(log_settings, self.name, self.redact)
+            log.critical("%s", describe(error))
+        if self.options.json:
+            self.print_skipped(describe(error))
+        self.report(error)
+        if has_folder:
+            self._remember()
+
+    def _begin(self) -> bool:
+        configuration = self.configuration
+        if not self.settings.enabled:
+            self._skip(f"disabled in {configuration.path}")
+            if not self.is_dry_run:
+                with suppress(OSError):  # nothing needs a human any more
+                    os.unlink(self.data / self.alert[0])
+            return False
+        self.end = Deadline(configuration.collection.cycle_deadline_seconds)
+        self.deadline = self.end.earlier(WATCHDOG_SECONDS)
+        self.retry = retry_policy(configuration.retry)
+        log_file.set_up(None if self.is_dry_run else configuration.logging, self.name, self.redact,
+                        retry=partial(self.retry, deadline=self.end.earlier(RESERVED_SECONDS)),
+                        stderr=self.options.verbose)
+        for warning in configuration.warnings + self.secrets.warnings:
+            log.warning("%s", warning)
+            if self.is_dry_run or is_terminal(sys.stderr):
+                self.problems.say(warning)
+        return True
+
+    @contextmanager
+    def limit_time(self) -> Iterator[None]:
+        """End the block at the deadline, whatever hangs, and on a signal; save what was collected in both cases."""
+        with watching(self.deadline.remaining(), self._rescue) as self._watchdog:
+            try:
+                yield
+            except SystemExit:
+                log.warning("interrupted")
+                if not self.is_dry_run:
+                    self.save(Interrupted("the run was asked to stop before it was complete"))
+                raise
+
+    def _rescue(self) -> None:
+        """Save what a hanging run has collected, and report it. Runs in the watchdog's thread."""
+        error = CannotReach("the run hung where it could not be interrupted, and was ended at its deadline",
+                            "see whether names can be looked up (getent hosts example.com) and all disks answer")
+        if not self.is_dry_run:
+            self.save(error)
+            log.critical("%s", describe(error))
+        if not self.problems.has_written:
+            self.problems.report(error)
+        self._remember()
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Hold the plug-in's lock for the block; yield False if another run of it holds it. A dry run takes none."""
+        with ExitStack() as stack:
+            try:
+                if not self.is_dry_run:
+                    stack.enter_context(locked(self.data / f"{self.name}.lock", 0))
+            except Busy:
+                log.info("%s", BUSY)
+                self._skip(BUSY)
+                yield False
+                self._settle_log()
+                return
+            except StorageError as error:  # readings come first; whatever else cannot be written will report it
+                log.critical("%s", describe(error))
+            yield True
+            self._remember()
+
+    @property
+    def problems(self) -> "Problems":
+        """The run's voice on stderr, made when there is something to say."""
+        if self._problems is None:
+            from jobs.problems import Problems
+            self._problems = Problems(self.name, self.now, self.redact, state=None if self.is_dry_run else self.state,
+                                      always=self.options.verbose)
+        return self._problems
+
+    def report(self, error: Exception | None) -> None:
+        """Print an error, if any, on stderr; it counts for the exit code."""
+        if error is not None:
+            self.exit_code = max(self.exit_code, exit_code(error))
+            self.problems.report(error)
+
+    def update_alert(self, alert: tuple[str, str], subject: str, error: Exception | None,
+                     kind: type[HomeMonitorError] | tuple[type[HomeMonitorError], ...]) -> None:
+        """Raise the alert (file name, address that helps) for an error of that kind; clear it if there is no error.
+
+        An error of another kind leaves it as it is: it does not show whether a human is still needed.
+        """
+        name, url = alert
+        if self._watchdog is not None:
+            self._watchdog.code = max(self.exit_code, 1)
+        if isinstance(error, kind):
+            self._alerts().raise_alert(name, url, error)
+        elif error is None and os.path.lexists(self.data / name):
+            self._alerts().clear_alert(name, subject)
+
+    def _alerts(self) -> "AlertService":
+        from jobs.alerts import AlertService
+        return AlertService(self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
+
+    def save(self, error: HomeMonitorError) -> None:
+        """Save what was collected by a run that this error cuts short."""
+
+    def print_skipped(self, reason: str) -> None:
+        """Print as JSON why this run does nothing."""
+
+    def _skip(self, reason: str) -> None:
+        if self.options.json:
+            self.print_skipped(reason)
+        elif prints_text(self.options):
+            write_line(sys.stdout, f"{self.name}: {self.redact(reason)}")
+
+    def _alarm(self, text: str) -> None:
+        """Log and print something that no later run will repeat."""
+        log.critical("%s", text)
+        self.problems.say(text)
+
+    def _show_progress(self, step: str, done: int, total: int) -> None:
+        """Let a migration take the time it needs: what this run collected is in the spool."""
+        if self._watchdog is not None:
+            self._watchdog.stand_down()
+        if not self.options.quiet:
+            show_progress(step, done, total)
+
+    def _remember(self) -> None:
+        """Save the state, and let the log print its own problem if that is due."""
+        if self.is_dry_run:
+            return
+        self._settle_log()
+        try:
+            self.state.save()
+        except OSError as error:  # the next run finds it out again, or prints it again
+            log.warning("cannot save the state of this run: %s", error)
+
+    def _settle_log(self) -> None:
+        if "said_of_log" in self.state or log_file.troubled():
+            self.problems.settle_log(self.state)
+
+    def _print_bug(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        self.problems.print_bug(kind, error, traceback)
+
+
+def _notifier_settings(name: str) -> "type[NotifierSettings]":
+    import notifiers
+    return notifiers.load(name).Settings

@@ -1,0 +1,95 @@
+"""Says on stderr what went wrong, and what to do about it, on one line.
+
+Cron mails whatever is printed. So a problem that lasts is printed by the first run that meets it and then once in 24
+hours; on a terminal, or with -v, every time. The log and the exit code repeat it in every run.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any
+
+from runtime import log as log_file
+from runtime.errors import ConfigurationError, describe
+from runtime.formats import format_time, parse_time
+from runtime.redaction import Redactor, escaped
+from runtime.streams import is_terminal, write_line
+from storage.state import State
+
+REPEAT_AFTER = timedelta(hours=24)
+
+
+class Problems:
+    """One run's voice on stderr. `state` remembers what was printed when; without it everything is printed."""
+
+    def __init__(self, source: str, now: datetime, redact: Redactor, *, state: State | None = None,
+                 always: bool = False) -> None:
+        self.has_written = False
+        self._source, self._now, self._redact = source, now, redact
+        self._state, self._always = state, always
+        self._printed: Exception | None = None
+
+    def report(self, error: Exception) -> None:
+        """Print an error and its remedy, unless an error of this kind was printed within the last 24 hours."""
+        if error is self._printed:
+            return
+        kind = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
+        saved = self._state.get("said") if self._state is not None else None
+        printed_at: dict[str, Any] = dict(saved) if isinstance(saved, dict) else {}
+        if self._is_due(printed_at.get(kind)):
+            self.say(describe(error))
+            if self._state is not None:
+                self._state["said"] = printed_at | {kind: format_time(self._now)}
+
+    def say(self, text: str) -> None:
+        """Print one line in any case."""
+        self.has_written = True
+        write_line(sys.stderr, escaped(self._redact(f"{self._source}: {text}")))
+
+    def print_unsaved(self, rows: Sequence[dict[str, Any]], error: Exception) -> None:
+        """Print readings that could not be saved anywhere, and why, so that at least cron's mail holds them."""
+        self.has_written, self._printed = True, error
+        values = [{name: value for name, value in row.items() if value is not None} for row in rows]
+        why = escaped(self._redact(f"{self._source}: {describe(error)}"))
+        write_line(sys.stderr, f"{why}; not stored: {redacted_json(values, self._redact)}")
+
+    def print_bug(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        """Print what Python would print of an uncaught exception, redacted and on one line."""
+        from traceback import format_exception
+        trace = " | ".join("".join(format_exception(kind, error, traceback)).splitlines())
+        self.say(f"a fault in the program, please report it: {trace}")
+
+    def settle_log(self, state: State) -> None:
+        """Have the log print its own problem on stderr when it closes, if that is due and nothing else was printed."""
+        journal = log_file.troubled()
+        if journal is None:
+            state.pop("said_of_log", None)
+        elif self.has_written or not self._is_due(state.get("said_of_log")):
+            journal.trouble = None
+        else:
+            state["said_of_log"] = format_time(self._now)
+
+    def _is_due(self, printed_at: object) -> bool:
+        """Return whether to print a problem that was last printed then."""
+        if self._always or is_terminal(sys.stderr):
+            return True
+        try:
+            age = self._now - parse_time(str(printed_at))
+        except ValueError:
+            return True
+        return not timedelta(0) <= age < REPEAT_AFTER
+
+
+def redacted_json(value: object, redact: Redactor) -> str:
+    """Return a document as JSON, each of its texts redacted by itself: as a whole it might no longer be JSON."""
+    return json.dumps(_redacted(value, redact))
+
+
+def _redacted(value: Any, redact: Redactor) -> Any:
+    if isinstance(value, dict):
+        return {name: _redacted(member, redact) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(member, redact) for member in value]
+    return redact(value) if isinstance(value, str) else value
