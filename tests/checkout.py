@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "runtime", "storage")  # the program's packages
+ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "publishers", "runtime",
+         "storage")  # the program's packages
 
 
 def make_checkout(home: Path) -> None:
