@@ -1,4 +1,4 @@
-"""Is all well with the home temperature monitor, and if not, what is to be done? `python healthcheck.py --help`.
+"""Is all well with the home temperature monitor, and if not, what can you do? `python healthcheck.py --help`.
 
 Runs from anywhere, leaves no trace, and ends within its time limit, whatever hangs. The checks are in `health`.
 

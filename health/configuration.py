@@ -1,4 +1,4 @@
-"""Is config.yaml right, and does the program run with packages of its own?"""
+"""Is config.yaml right, and does the program run in a virtual environment?"""
 
 import sys
 

@@ -15,7 +15,7 @@ DEFAULT_CHECKPOINT_PAGES = 1000
 
 
 def check(installation: Installation) -> Findings:
-    """Yield what is right and wrong with the write-ahead log."""
+    """Yield the state of the write-ahead log."""
     path = database.locate(installation)
     if isinstance(path, Finding):
         yield path

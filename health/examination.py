@@ -1,4 +1,4 @@
-"""Runs one check in a process of its own, and reports it through a pipe.
+"""Runs one check in a forked process, and reports it through a pipe.
 
 Lines of JSON: the stage the check has reached, and at the end what it found.
 """
@@ -86,7 +86,8 @@ def _translating(work: Callable[[], None], findings: list[Finding]) -> None:
 def _confine(deadline: Deadline) -> None:
     """Detach a child from the terminal, cap its memory, disable core dumps, and end it should the parent be gone."""
     for number in ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(nowhere, standard)
@@ -94,4 +95,5 @@ def _confine(deadline: Deadline) -> None:
         allowed, most = resource.getrlimit(kind)
         with suppress(OSError, ValueError):  # macOS knows no RLIMIT_AS
             resource.setrlimit(kind, (wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed), most))
-    faulthandler.dump_traceback_later(max(deadline.remaining(), 0) + GRACE_SECONDS, exit=True, file=2)
+    with suppress(RuntimeError):  # no more threads
+        faulthandler.dump_traceback_later(max(deadline.remaining(), 0) + GRACE_SECONDS, exit=True, file=2)

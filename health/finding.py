@@ -62,7 +62,7 @@ class Result:
 
 
 def failure(level: str, error: HomeMonitorError, remedy: str = "") -> Finding:
-    """Return a finding for an error of ours; `remedy` is for one that has none."""
+    """Return a finding for an error; `remedy` is for one that has none."""
     return Finding(level, str(error), error.remedy or remedy)
 
 

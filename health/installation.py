@@ -1,4 +1,4 @@
-"""The installation to be checked: its configuration, its secrets and its plug-ins, and what is wrong with them."""
+"""The installation to be checked: its configuration, secrets and plug-ins, and the problems in them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
@@ -74,7 +74,7 @@ class Installation(NamedTuple):
         return f"python -m collectors.{name}" if name else "enable a collector in config.yaml"
 
     def problems(self, key: str) -> list[str]:
-        """Return what is wrong with a key or a section of config.yaml."""
+        """Return the problems of a key or a section of config.yaml."""
         problems = self.error.problems if self.error else ()
         return [problem for problem in problems if problem.startswith((f"{key}.", f"{key}:"))]
 

@@ -25,10 +25,10 @@ def refuse(message: str) -> NoReturn:
 
 
 def parse() -> argparse.Namespace:
-    """Return the options, or exit with what is wrong with them."""
+    """Return the options; exit if they are wrong."""
     names = (*COMPONENTS, *collectors.names(), *publishers.names())
     # A fixed width, because asking for the terminal's imports modules that cost a tenth of the whole run.
-    parser = _Parser(prog="healthcheck.py", description="Is all well, and if not, what is to be done?",
+    parser = _Parser(prog="healthcheck.py", description="Is all well, and if not, what can you do?",
                      epilog=f"Components: {', '.join(names)}.",
                      formatter_class=partial(argparse.HelpFormatter, width=100), allow_abbrev=False)
     form = parser.add_mutually_exclusive_group()

@@ -1,11 +1,11 @@
 """Runs the checks side by side: one parent, and one forked process per component.
 
 The parent reads the configuration, forks, and then only waits: it collects the answers until its deadline, and kills
-what is late. A check that hangs, crashes or eats the memory costs no other check its answer.
-
-A child writes lines of JSON into a pipe of its own: the stage it has reached, and at the end its answer.
+what is late. A check that hangs, crashes or eats the memory costs no other check its answer. Every child has its own
+pipe, because macOS keeps only 512 bytes together in a shared one.
 """
 
+import errno
 import faulthandler
 import json
 import os
@@ -13,23 +13,24 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 from health import COMPONENTS, examination, finding, installation
-from health.finding import Result
+from health.finding import Finding, Result
 from health.installation import Installation, Request
 from runtime.deadline import Deadline, Stopwatch
+from runtime.redaction import Redactor
 
-DECISIVE = ("configuration", "secrets", "database_write")  # no answer of theirs is as bad as a bad one
-REAP_ATTEMPTS = 50  # a millisecond apart
+DECISIVE = ("configuration", "secrets", "database_write")  # no answer is as bad as a bad one
+REAP_ATTEMPTS, REAP_SECONDS = 20, 0.001
 CHUNK = 65_536
 
 
 class Child:
-    """A forked process that works for one component."""
+    """A forked process that works for one component, as the parent sees it."""
 
     def __init__(self, result: Result, work: Callable[[int], None]) -> None:
         self.result, self._rest = result, b""
@@ -43,28 +44,29 @@ class Child:
         os.close(writing)
 
     def has_ended(self) -> bool:
-        """Read what has arrived; return whether no more will."""
+        """Read what has arrived; return whether the answer is complete, or will never come."""
         chunk = os.read(self.pipe, CHUNK)
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             vars(self.result).update(json.loads(line))
-        if not chunk and not self.result.level and (number := self._signal()):
+        if not chunk and not self.result.level and (number := self.reap()):
             self.result.stage += f", when signal {number} ended it"
         return not chunk or bool(self.result.level)
 
-    def _signal(self) -> int:
-        """Return the signal that ended the process; 0 for none, or for a process that still has not gone."""
-        for _ in range(REAP_ATTEMPTS):
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            time.sleep(0.001)
-        return 0
-
     def kill(self) -> None:
-        """End the process without waiting for it: it may hang where no signal reaches it."""
+        """Send SIGKILL, which a process may heed late, in a read from a dead disk for instance."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
+
+    def reap(self) -> int:
+        """Return the signal that ended the process; 0 for none, for one already reaped and for one that does not end."""
+        for _ in range(REAP_ATTEMPTS):
+            with suppress(ChildProcessError):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+                time.sleep(REAP_SECONDS)
+        return 0
 
 
 def run(request: Request, watch: Stopwatch) -> list[Result]:
@@ -74,24 +76,26 @@ def run(request: Request, watch: Stopwatch) -> list[Result]:
     """
     results = {name: Result(name) for name in COMPONENTS}
     checked = _read(request, results["configuration"])
-    sources: Iterable[str] = ()
+    sources: Collection[str] = ()
     if checked is not None:
         results |= {name: Result(name) for name in checked.components if name not in results}
         sources = checked.enabled
-        _check_all(checked, results)
+        _check_all(checked, results, watch)
     for result in results.values():
         if not result.level:
             _give_up(result, request.deadline, watch)
-    failed = [results[name] for name in sources if results[name].status == "fail"]
-    if len(failed) == len(list(sources)) and not request.only:
+    asked = {name: result for name, result in results.items() if not request.only or name in request.only}
+    failed = [asked[name] for name in sources if name in asked and asked[name].status == "fail"]
+    if len(failed) == len(sources):
         for result in failed:
             result.level = "critical"
-    return [result for name, result in results.items() if not request.only or name in request.only
-            or name == "configuration" and result.code == 2]
+    if results["configuration"].level == "critical":
+        asked = {"configuration": results["configuration"]} | asked
+    return list(asked.values())
 
 
 def _read(request: Request, result: Result) -> Installation | None:
-    """Read the installation in a thread, which can be left behind: a read from a dead disk heeds no signal."""
+    """Read the installation in a thread, which can be abandoned: no signal but SIGKILL ends a read from a dead disk."""
     installations: list[Installation] = []
     faults: list[str] = []
 
@@ -99,37 +103,45 @@ def _read(request: Request, result: Result) -> Installation | None:
         faults.append(finding.attempt(lambda: installations.append(installation.read(request))))
 
     result.stage = "reading config.yaml and secrets.yaml"
-    # Python code that never lets others run, such as a C extension's import, ends by this.
-    faulthandler.dump_traceback_later(max(request.deadline.remaining(), 0) + examination.GRACE_SECONDS, exit=True, file=2)
+    seconds = max(request.deadline.remaining(), 0)
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(max(request.deadline.remaining(), 0))
-    faulthandler.cancel_dump_traceback_later()  # before a fork: a child would wait for ever for this thread
+    try:
+        # For C code that never releases Python's own lock, such as a plug-in's at its import.
+        faulthandler.dump_traceback_later(seconds + examination.GRACE_SECONDS, exit=True, file=2)
+        thread.start()
+    except RuntimeError as error:  # if there are no more threads, there are no more processes either
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+    thread.join(seconds)
+    faulthandler.cancel_dump_traceback_later()  # its thread must not be running at a fork
     if faults and faults[0]:
-        result.level, result.message = "critical", faults[0]
+        vars(result).update(examination.summary([Finding("critical", faults[0])], Redactor()))
     return installations[0] if installations else None
 
 
-def _check_all(checked: Installation, results: dict[str, Result]) -> None:
+def _check_all(checked: Installation, results: dict[str, Result], watch: Stopwatch) -> None:
     """Fork a child for each component, and collect the answers until all have ended or the deadline is over."""
     request = checked.request
     left_out = dict.fromkeys(checked.plugins.collectors, "--offline") if request.is_offline else {}
     left_out |= dict.fromkeys(request.skip, "--skip")
-    children: dict[int, Child] = {}
+    children: list[Child] = []
     try:
         for name in checked.components:
             if name in left_out:
                 results[name].level, results[name].message = "skipped", f"left out by {left_out[name]}"
             elif not request.only or name in request.only or name == "configuration":
-                child = Child(results[name], lambda pipe: examination.report(name, checked, pipe))
-                children[child.pipe] = child
-        while children and (left := request.deadline.remaining()) > 0:
-            for pipe in select.select(list(children), [], [], left)[0]:
-                if children[pipe].has_ended():
-                    children.pop(pipe).kill()
+                children.append(Child(results[name], lambda pipe: examination.report(name, checked, pipe)))
+        waiting = {child.pipe: child for child in children}
+        while waiting and (left := request.deadline.remaining()) > 0:
+            for pipe in select.select(list(waiting), [], [], left)[0]:
+                if waiting[pipe].has_ended():
+                    child = waiting.pop(pipe)
+                    if not child.result.level:
+                        _give_up(child.result, request.deadline, watch)
     finally:
-        for child in children.values():
+        for child in children:
             child.kill()
+        for child in children:
+            child.reap()
 
 
 def _give_up(result: Result, deadline: Deadline, watch: Stopwatch) -> None:
@@ -145,12 +157,12 @@ def normalise() -> None:
     for standard in range(3):
         try:
             os.fstat(standard)
-        except OSError:  # a pipe of ours would take its place, and be written to
+        except OSError:  # a pipe would take its number, and be printed to
             os.open(os.devnull, os.O_RDWR)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*examination.ENDING_SIGNALS, signal.SIGALRM))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in examination.ENDING_SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, _exit)
 
 

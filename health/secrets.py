@@ -12,7 +12,7 @@ from runtime import files
 
 
 def check(installation: Installation) -> Findings:
-    """Yield what is wrong with the file, and the keys that are missing in it."""
+    """Yield the problems of the file, and the keys that are missing in it."""
     secrets, enabled = installation.secrets, installation.enabled
     missing = {name: key for name in enabled if (key := _missing_key(installation, name))}
     pair = " && ".join(f"python devices.py pair {name}" for name in missing if isinstance(enabled[name], Pairable))

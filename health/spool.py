@@ -13,7 +13,7 @@ from storage import spool
 
 
 def check(installation: Installation) -> Findings:
-    """Yield what waits, what was damaged, and whether the spool can be written."""
+    """Yield how much waits, how much was damaged, and whether the spool can be written."""
     yield "reading the spool"
     data = installation.configuration.data
     journal = data / spool.NAME
