@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from cli.table import aligned
 from runtime.formats import format_time, parse_time, pluralize
+from runtime.tables import aligned
 from storage import gaps
 from storage.cycle_history import Window
 from storage.gaps import Coverage, Span

@@ -2,12 +2,12 @@
 
 import shutil
 import sys
-import unicodedata
 from collections.abc import Sequence
 
 import click
 
 from runtime.log import escaped
+from runtime.tables import aligned, columns
 
 Rows = Sequence[Sequence[str]]
 
@@ -37,16 +37,3 @@ def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
     upper = aligned([[cell for number, cell in enumerate(row) if number not in below] for row in rows])
     lower = [f"    {line}" for line in aligned([[row[number] for number in below] for row in rows])]
     return [line for pair in zip(upper, lower) for line in pair]
-
-
-def aligned(rows: Rows) -> list[str]:
-    """Return the rows as lines, each cell as wide as the widest of its column."""
-    widths = [max(map(columns, column)) for column in zip(*rows)]
-    return ["  ".join(cell + " " * (width - columns(cell)) for cell, width in zip(row, widths)).rstrip()
-            for row in rows]
-
-
-def columns(text: str) -> int:
-    """Return how many columns of a terminal a text takes: marks over a letter take none, wide characters two."""
-    return sum(0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-               for each in text)

@@ -10,8 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
-from runtime import startup  # noqa: F401  # before all others
-
 if TYPE_CHECKING:
     from datetime import datetime
 

@@ -1,7 +1,6 @@
-"""Calls a human: raises and clears alert files, and sends each such event through every configured notifier.
+"""Raises and clears alert files, and sends one message per event through every configured notifier.
 
-One message when an alert is raised and one when it clears, never one per cycle. The file is what counts: where no
-notifier is configured, or one fails, the file is there all the same and the failure is a line in the log.
+A notifier that fails is logged and changes nothing else.
 """
 
 import logging
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOTIFIER_SECONDS = 4.0  # for each notifier; less where less of the run's time is left
+NOTIFIER_SECONDS = 4.0  # for each notifier
 
 
 class AlertService:
-    """The alerts of one run. `settings` are those of all notifiers; `isolate` keeps one's failure from the others."""
+    """The alerts of one run. `settings` holds those of each notifier; `isolate` catches what one raises."""
 
     def __init__(self, folder: Path, source: str, now: datetime, settings: Mapping[str, Sequence[Any]],
                  redact: Redactor, deadline: Deadline, isolate: "Callable[[], AbstractContextManager[Caught]]") -> None:
@@ -38,7 +37,7 @@ class AlertService:
         self._redact, self._deadline, self._isolate = redact, deadline, isolate
 
     def raise_alert(self, name: str, url: str, error: HomeMonitorError) -> None:
-        """Raise the alert of that file name, or count one more occurrence if it stands; notify if it is new."""
+        """Write the alert file, or count one more occurrence; notify if it is new."""
         now, redact = format_time(self._now), self._redact
         alert = Alert(
             sentence=redact(f"The home monitor needs a human: {error}."), raised_at=now, last_seen_at=now,
@@ -54,7 +53,7 @@ class AlertService:
             self._notify(Message("raised", name, text.partition("\n")[0], text, alert.remedy))
 
     def clear_alert(self, name: str, subject: str) -> None:
-        """Clear the alert if it stands, and notify that the subject works again."""
+        """Remove the alert file, if any, and notify that the subject works again."""
         try:
             is_cleared = alert_files.clear(self._folder / name)
         except OSError as failure:
@@ -67,7 +66,7 @@ class AlertService:
 
     def _notify(self, message: Message) -> None:
         for number, (name, settings) in enumerate(self._settings):
-            # An equal share where the time is short: a notifier that hangs takes nothing from those after it.
+            # Where time is short, an equal share: one that hangs takes nothing from the next.
             share = max(self._deadline.remaining(), 0.1) / (len(self._settings) - number)
             seconds = min(NOTIFIER_SECONDS, share)
             with self._isolate() as caught:

@@ -1,9 +1,8 @@
 """Compares the cost of a cycle with that of the predecessor's: `python -m jobs.baseline --help`.
 
-`capture` measures cycles that ask the source in the old way (its `collect_unoptimised`) and keeps the result in
-`data/performance_baseline.json`; `compare` measures today's and prints both. A measured cycle is a whole one, from
-reading the configuration to the commit, without the start of Python and its imports. It asks the real source and syncs
-the real disk, but its spool and database are in a temporary folder beside the real ones: a measurement is no reading.
+`capture` measures cycles that ask the source in the old way (`collect_unoptimised`), `compare` measures today's. A
+measured cycle goes from reading the configuration to the commit, without Python's start and imports. It asks the real
+source and syncs the real disk, but stores into a temporary folder: a measurement is not a reading.
 """
 
 import argparse
@@ -49,7 +48,7 @@ FILE_NAME = "performance_baseline.json"
 PAUSE_SECONDS = 0.3  # a Hue bridge takes two to five requests a second (aiohue, v1/__init__.py)
 CYCLES = range(1, 1001)
 KEYS = ("median", "lowest", "highest")
-# What is measured: its label, the divisor of its unit, and by how much it must have shrunk.
+# A label, the divisor for its unit, and the reduction to reach (SC-005, SC-006).
 FIGURES = {"duration_ms": ("cycle, ms", 1, 0.3), "payload_bytes": ("payload, kB", 1000, 0.5)}
 
 
@@ -58,7 +57,7 @@ Measurement = dict[str, Any]  # collector, captured_at, host, sensors, cycles, a
 
 @interruptible()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Capture or compare as the command line says. Return 0, 1 for a missed target, else the error's exit code."""
+    """Capture or compare. Return 0, 1 for a missed target, or the exit code of an error."""
     options = _options(arguments)
     bench = _Bench(options.collector, config.find(options.config), in_full=options.action == "capture")
     log_file.set_up(None, options.collector, bench.redact)
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m jobs.baseline", description="Measure what a cycle costs, beside what it once cost.")
+        prog="python -m jobs.baseline", description="Measure the cost of a cycle, now and as it once was.")
     parser.add_argument("action", choices=["capture", "compare"],
                         help="measure the old way and keep the result, or measure today's and compare")
     parser.add_argument("--collector", required=True, choices=[
@@ -116,7 +115,7 @@ def _compare(bench: "_Bench", cycles: int) -> int:
 
 
 def _load(path: Path, collector: str) -> Measurement:
-    """Return the baseline captured of a collector. Raise Unusable if there is none, or not a good one."""
+    """Return the baseline of a collector. Raise Unusable without a valid one."""
     capture = _capture_command(collector)
     try:
         old: Measurement = json.loads(path.read_bytes())
@@ -134,7 +133,7 @@ def _load(path: Path, collector: str) -> Measurement:
 
 
 class _Bench:
-    """Runs cycles of one collector in a temporary folder, in the old way (`in_full`) or in today's."""
+    """Runs cycles of one collector in a temporary folder, the old way (`in_full`) or today's."""
 
     def __init__(self, name: str, path: Path, *, in_full: bool) -> None:
         self.name, self.data, self.now = name, path.parent.parent / "data", clock()
@@ -144,7 +143,7 @@ class _Bench:
         self._collect = self._module.collect_unoptimised if in_full else self._module.collect
 
     def measure(self, count: int) -> Measurement:
-        """Return what that many cycles cost, after one that does not count: it creates the files."""
+        """Return the cost of that many cycles, after one that does not count: it creates the files."""
         self._configure()
         drop_to_owner(self.data)
         with self._folder() as folder:
@@ -168,7 +167,7 @@ class _Bench:
         return configuration, config.load_secrets(configuration.secrets_path, {self.name: self._module.Secrets})
 
     def _cycle(self, folder: Path, now: datetime) -> tuple[float, int, int]:
-        """Run a cycle that stores into the folder; return its milliseconds, its bytes, and the number of sensors."""
+        """Run a cycle; return its milliseconds, bytes and number of sensors."""
         time.sleep(PAUSE_SECONDS if now > self.now else 0)
         stopwatch = Stopwatch()
         configuration, secrets = self._configure()
@@ -185,7 +184,7 @@ class _Bench:
                            f"see python -m collectors.{self.name} --discover")
         storage = replace(configuration.storage, database_path=folder / "data" / "readings.db")
         persisted = Persister(
-            configuration._replace(root=folder, storage=storage), collector=self.name, now=now, retry=retry, deadline=deadline,
+            configuration._replace(root=folder, storage=storage), now=now, retry=retry, deadline=deadline,
             stopwatch=stopwatch, recorder=RetryRecorder(self.name, now, stopwatch, redact), alarm=log.critical,
             progress=show_progress).store(Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings))
         if persisted.error is not None:

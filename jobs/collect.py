@@ -1,15 +1,10 @@
-"""One collection cycle of one collector, from the clock to the exit code.
-
-A collector's module ends with `jobs.collect.main(sys.modules[__name__])`. No transaction is open while the network is
-used.
-"""
+"""One collection cycle. A collector's module ends with `jobs.collect.main(sys.modules[__name__])`."""
 
 import argparse
 import gc
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any, NoReturn
 
 from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, exit_code, option_parser, prints_text
@@ -28,30 +23,28 @@ STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorru
 
 
 def main(module: Any) -> NoReturn:
-    """Run one cycle as everything that this process does."""
-    gc.disable()  # nothing lives long enough here for it to find anything
-    startup.leave(run(module))
+    """Run one cycle, then end the process."""
+    gc.disable()  # the process is too short-lived for it to find anything
+    startup.exit_fast(run(module))
 
 
 @interruptible()
 def run(module: Any, arguments: Sequence[str] | None = None) -> int:
-    """Given a collector's module, run one cycle as the command line says. Return the exit code."""
-    cycle = _CollectorRun(module, arguments)                        # 1. read the clock, once
-    with cycle:
-        if not cycle.configure(module):                             # 2. and 3. configuration, secrets, log
-            return cycle.exit_code
-        with cycle.limit_time(), cycle.lock() as is_locked:         # 4. the lock
-            if is_locked:
-                error = cycle.collect()                             # 5. everything the source has, with retries
-                persisted = cycle.persist(error)                    # 6. and 7. into the spool, then the database
-                cycle.report_result(persisted, error)               # 8. one line in the log
-            else:
-                cycle.record_skipped()
-        return cycle.exit_code                                      # 9. leave
+    """Given a collector's module and its command line, run one cycle; return the exit code."""
+    with _CollectorRun(module, arguments) as cycle:                 # 1. read the clock, once
+        if cycle.configure(module):                                 # 2. and 3. configuration, secrets, log
+            with cycle.limit_time(), cycle.lock() as is_locked:     # 4. the lock
+                if is_locked:
+                    error = cycle.collect()                         # 5. everything the source has, with retries
+                    persisted = cycle.persist(error)                # 6. and 7. into the spool, then the database
+                    cycle.report_result(persisted, error)           # 8. one line in the log
+                else:
+                    cycle.record_skipped()
+    return cycle.exit_code                                          # 9. leave
 
 
 class _CollectorRun(Job):
-    """One cycle under way; `items` are what the source has yielded so far."""
+    """One cycle; `items` is what the source has yielded so far."""
 
     kind = "collectors"
 
@@ -66,27 +59,27 @@ class _CollectorRun(Job):
         self._tally = Tally()
 
     def configure(self, module: Any) -> bool:
-        """Configure the run, and what it records and stores with."""
+        """Configure the run and create its recorder and persister."""
         if not super().configure(module):
             return False
         self._recorder = RetryRecorder(self.name, self.now, self.stopwatch, self.redact)
         self._persister = Persister(
-            self.configuration, collector=self.name, now=self.now, retry=self.retry,
+            self.configuration, now=self.now, retry=self.retry,
             deadline=self.deadline.earlier(NOTIFY_SECONDS), stopwatch=self.stopwatch, recorder=self._recorder,
             alarm=self._alarm, progress=self._show_progress)
         return True
 
     def collect(self) -> Exception | None:
-        """Add all that the source has to `items`; return what went wrong, if anything."""
+        """Collect everything from the source into `items`; return the error that ended it, if any."""
         files = self.secrets.path, self.configuration.path
         if "pause" in self.state:
             from jobs import cooldown
             if error := cooldown.active(self.state, self.now, *files):
                 return error
-        if self.options.discover:  # a list from another day is no answer
+        if self.options.discover:  # ask again instead
             self.state.pop("monitors", None)
         from runtime.http_client import HttpClient
-        retry = partial(self.retry, listener=self._recorder.record)
+        retry = self.retry.using(listener=self._recorder.record)
         with HttpClient(self.end.earlier(RESERVED_SECONDS), retry, self.redact.learn) as http, catch_all() as caught:
             self._tally = http.tally
             secrets = self.secrets.sections.get(self.name)
@@ -99,12 +92,12 @@ class _CollectorRun(Job):
         return caught.error
 
     def persist(self, error: Exception | None) -> Persisted:
-        """Store what was collected, and all that waits from earlier cycles."""
+        """Store the collected items, and what waits from earlier cycles."""
         self._cycle = self._summarize(error)
         return Persisted(self._cycle.with_places(), 0) if self.is_dry_run else self._persister.store(self._cycle)
 
     def report_result(self, persisted: Persisted, error: Exception | None) -> None:
-        """Say in the log, on stdout and stderr, and in alerts how the cycle went."""
+        """Report how the cycle went: log, stdout, stderr, alerts."""
         if not self.is_dry_run and (persisted.error is None or error is not None):
             self._log_result(persisted, error)
         self._print_result(persisted)
@@ -120,11 +113,11 @@ class _CollectorRun(Job):
         self.update_alert(STORAGE_ALERT, "storage", self._persister.escalate(persisted.error), Unusable)
 
     def record_skipped(self) -> None:
-        """Store that this cycle was left to another run."""
+        """Store a row for a cycle that was left to another run."""
         self._persister.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"), alone=False)
 
     def save(self, error: HomeMonitorError) -> None:
-        """Spool what was collected, unless it is spooled already; print it as a last resort."""
+        """Spool the collected items, unless they are spooled already; else print them."""
         has_readings = any(isinstance(item, Reading) for item in self.items)
         if self._persister.is_spooled or isinstance(error, Interrupted) and not has_readings:
             return
@@ -136,7 +129,7 @@ class _CollectorRun(Job):
                 self.problems.print_unsaved([reading.row() for reading in cycle.readings], failure)
 
     def print_skipped(self, reason: str) -> None:
-        """Print the object that programs expect of every run."""
+        """Print an empty result."""
         self._print_json(Persisted(
             Cycle(collector=self.name, started_at=self.now, outcome="skipped", error=reason), 0))
 
@@ -184,11 +177,11 @@ class _CollectorRun(Job):
 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = option_parser(f"python -m collectors.{name}", f"Read {name} once and store what it measures.")
-    parser.add_argument("--discover", action="store_true", help="a dry run that lists all that the source offers")
+    parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
     return parser
 
 
 def _stale(cycle: Cycle) -> str:
-    """Return the devices without a fresh value, and why, as the end of a sentence."""
+    """Return the devices without a fresh value, as the end of a sentence."""
     devices = [f"{device.name or device.device_id} ({device.trouble})" for device in cycle.seen() if device.trouble]
     return f"; no fresh value: {', '.join(devices)}" if devices else ""

@@ -1,4 +1,4 @@
-"""Prints what a run did: lines or a table for a person, one JSON object for a program."""
+"""Prints results on stdout: lines or a table for people, one JSON object for programs."""
 
 import sys
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from storage.reading import Cycle, Reading
 
 
 class Console:
-    """stdout of one run, on which everything is redacted."""
+    """stdout of one run; everything is redacted."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
 
     def print_line(self, text: str) -> None:
-        """Print one line, without control characters."""
+        """Print one line."""
         write_line(sys.stdout, escaped(self._redact(text)))
 
     def print_json(self, document: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ class Console:
         self._print_lines(cycle, _lines(cycle))
 
     def print_devices(self, cycle: Cycle) -> None:
-        """Print a table of all devices that the source offers."""
+        """Print a table of all devices."""
         self._print_lines(cycle, _table(cycle))
 
     def _print_lines(self, cycle: Cycle, lines: list[str]) -> None:
@@ -43,7 +43,7 @@ class Console:
 
 
 def summarize(cycle: Cycle, now: datetime, stored: int, spooled: int, duration_ms: float) -> dict[str, Any]:
-    """Return what `--json` prints of a cycle."""
+    """Return the document for `--json`."""
     return {
         "collector": cycle.collector,
         "started_at": format_time(now),
@@ -60,7 +60,7 @@ def summarize(cycle: Cycle, now: datetime, stored: int, spooled: int, duration_m
 
 
 def value_text(reading: Reading | None) -> str:
-    """Return a reading's temperature as people read it; a dash if there is none."""
+    """Return a reading's temperature for people; a dash without one."""
     if reading is None or reading.temperature_celsius is None:
         return "-"
     return f"{reading.temperature_celsius:.2f}°C"

@@ -1,7 +1,7 @@
-"""Until when a source is left alone: it is rate-limiting us, or it refuses us and only a human can change that.
+"""Pauses before a source is asked again, because it is rate-limiting us or refuses us.
 
-Kept in the collector's state under `pause`. A pause because of a refusal ends at once when config.yaml or secrets.yaml
-changes, for then a human has acted. One that ends later than the longest allowed (the clock was set back) is ignored.
+A refusal's pause ends at once when config.yaml or secrets.yaml changes: a human has acted. A pause that ends too far in
+the future is ignored: the clock was set back.
 """
 
 from datetime import datetime, timedelta
@@ -12,12 +12,12 @@ from runtime.errors import CannotReach, NotAuthorised, RemoteError, Throttled
 from runtime.formats import format_time, parse_time
 from storage.state import State
 
-LONGEST_WAIT = timedelta(hours=4)  # that a source may ask for
-LONGEST_REFUSAL = timedelta(hours=24)  # after a refusal, one request a day
+LONGEST_WAIT = timedelta(hours=4)  # that a source can request
+LONGEST_REFUSAL = timedelta(hours=24)
 
 
 class Cooldown(NamedTuple):
-    """A pause, and the error that began it. `modified` are the files' modification times then, in nanoseconds."""
+    """A pause and its error; `modified` holds the files' modification times then, in nanoseconds."""
 
     until: datetime
     error: str
@@ -27,7 +27,7 @@ class Cooldown(NamedTuple):
 
     @classmethod
     def load(cls, state: State) -> "Cooldown | None":
-        """Return the pause in the state; None if there is none, or a damaged one."""
+        """Return the pause kept in the state, None without a valid one."""
         match state.get("pause"):
             case {"until": str(until), "error": str(error), "remedy": str(remedy), "refused": bool(is_refusal),
                   "written": modified}:
@@ -38,13 +38,13 @@ class Cooldown(NamedTuple):
         return None
 
     def save(self, state: State) -> None:
-        """Keep the pause in the state."""
+        """Keep it in the state."""
         state["pause"] = {"until": format_time(self.until), "error": self.error, "remedy": self.remedy,
                           "refused": self.is_refusal, "written": self.modified}
 
 
 def active(state: State, now: datetime, *files: Path) -> RemoteError | None:
-    """Return why the source must not be asked now, as the error of this cycle; None if it may be."""
+    """Return the error for this cycle if the source must not be asked now, else None."""
     pause = Cooldown.load(state)
     if pause is None or not now < pause.until <= now + (LONGEST_REFUSAL if pause.is_refusal else LONGEST_WAIT):
         return None
@@ -54,7 +54,7 @@ def active(state: State, now: datetime, *files: Path) -> RemoteError | None:
 
 
 def record(state: State, error: Exception | None, now: datetime, *files: Path) -> None:
-    """Keep the pause that the error asks for. It replaces an earlier one, for the source has been asked since."""
+    """Keep the pause that the error asks for, in place of an earlier one."""
     state.pop("pause", None)
     if isinstance(error, CannotReach | Throttled | NotAuthorised) and error.retry_after and error.retry_after > 0:
         is_refusal = isinstance(error, NotAuthorised)
@@ -64,7 +64,7 @@ def record(state: State, error: Exception | None, now: datetime, *files: Path) -
 
 
 def _modified(files: tuple[Path, ...]) -> list[int]:
-    """Return the modification times of the files, 0 for a missing one."""
+    """Return the files' modification times, 0 for a missing file."""
     times = []
     for path in files:
         try:

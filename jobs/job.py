@@ -1,11 +1,9 @@
-"""What every run from cron has, whatever it runs: a collector or a publisher.
+"""Everything that a collector's and a publisher's run from cron have in common, from options to exit code.
 
-Options, configuration and secrets, the log, the lock, a time limit, signals, problems on stderr, alerts, the exit code.
-It knows no source and no reading. It is the only module of a run that reads the wall clock (once), and it holds the
-program's one catch-all.
+It knows no source and no reading. It alone reads the wall clock, once, and holds the program's one catch-all.
 
-Exit codes: 0 all is well (also: disabled, or another run of the same plug-in is active) · 1 something failed that the
-next run may fix · 2 a human is needed · 130 and 143 stopped by SIGINT and SIGTERM, with nothing half-stored.
+Exit codes: 0 all is well (also: disabled, or another run is active) · 1 something failed that the next run may fix ·
+2 a human is needed · 130 and 143 stopped by SIGINT and SIGTERM, with nothing half-stored.
 """
 
 import argparse
@@ -17,18 +15,17 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import config
 from runtime import VERSION, plugins
 from runtime import log as log_file
-from runtime.deadline import Deadline, Stopwatch
+from runtime.deadline import Deadline, Stopwatch, Watchdog, watching
 from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, StorageError, describe
 from runtime.files import locked
-from runtime.redaction import Redactor
+from runtime.redaction import Redactor, escaped
 from runtime.retry import retry_policy
 from runtime.streams import is_terminal, show_progress, write_line
-from runtime.watchdog import Watchdog, watching
 from storage.state import State
 
 if TYPE_CHECKING:
@@ -38,9 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WATCHDOG_SECONDS = 1.5  # before the run's deadline the watchdog ends it, in case everything else hangs
-RESERVED_SECONDS = 6  # of the run's time are kept from requests, so that storing, alerts and notifiers have room
-NOTIFY_SECONDS = 4.0  # of these are kept from storing
+WATCHDOG_SECONDS = 1.5  # before the deadline, the watchdog ends a run that hangs
+RESERVED_SECONDS = 6  # before the deadline, requests end: storing, alerts and notifiers need time
+NOTIFY_SECONDS = 4.0  # of these are reserved for notifiers
 BUSY = "another run is active: this one is left to it"
 
 
@@ -52,7 +49,7 @@ class Caught:
 
 @contextmanager
 def catch_all() -> Iterator[Caught]:
-    """Hold the error that ends the block: a bug in a plug-in must not cost what it yielded before, nor other plug-ins."""
+    """Catch what a plug-in raises, bugs included, so that nothing it yielded before is lost."""
     caught = Caught()
     try:
         yield caught
@@ -64,7 +61,7 @@ def catch_all() -> Iterator[Caught]:
 
 
 def clock() -> datetime:
-    """Return the current time, aware UTC, in whole seconds. Called once in a run."""
+    """Return the current time in whole seconds, aware UTC."""
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
@@ -81,23 +78,19 @@ def option_parser(prog: str, description: str, epilog: str | None = None) -> arg
 
 
 def exit_code(error: Exception) -> int:
-    """Return what an error means to whoever started the run."""
+    """Return the exit code for any error."""
     return error.exit_code if isinstance(error, HomeMonitorError) else 1
 
 
 def prints_text(options: argparse.Namespace) -> bool:
-    """Return whether results are printed as text. Under cron they are not, for cron mails whatever is printed."""
+    """Return whether to print results as text; not under cron, which mails everything that is printed."""
     return not options.quiet and (options.dry_run or options.verbose or is_terminal(sys.stdout))
 
 
 class Job:
-    """One run of one plug-in; a context manager that closes the log at its end.
+    """One run of one plug-in, as a context manager. Subclasses implement `save` and `print_skipped`."""
 
-    `kind` is the plug-in's package and its section of config.yaml. A subclass says what to save of a run that is cut
-    short, and how to print that there was nothing to do.
-    """
-
-    kind = ""
+    kind = ""  # the plug-in's package, and its section of config.yaml
 
     def __init__(self, name: str, options: argparse.Namespace) -> None:
         self.name, self.options = name, options
@@ -111,14 +104,22 @@ class Job:
         self._watchdog: Watchdog | None = None
         self._problems: Problems | None = None
 
-    def __enter__(self) -> None:
-        sys.excepthook = self._print_bug
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> bool:
+        """Close the log. Print an uncaught bug on one line, redacted."""
+        is_bug = isinstance(error, Exception)
+        if kind is not None and error is not None and is_bug:
+            self.exit_code = 1
+            log.critical("a fault in the program, please report it", exc_info=error)
+            self.problems.print_bug(kind, error, traceback)
         log_file.shut_down(has_spoken=self._problems is not None and self._problems.has_written)
+        return is_bug
 
     def configure(self, module: Any) -> bool:
-        """Load the configuration and the secrets and set up the log; return whether there is anything to do."""
+        """Load configuration and secrets and set up the log; return False if there is nothing to do."""
         log_settings = config.Logging(log_file_path=self.data / "logs" / "home_monitor.log")
         try:
             sections: dict[str, dict[str, Any]] = {
@@ -138,7 +139,6 @@ class Job:
         return self._begin()
 
     def _report_configuration(self, error: config.ConfigurationError, log_settings: config.Logging) -> None:
-        """Report a wrong configuration as far as that is possible without one."""
         has_folder = os.path.isdir(self.data)
         if has_folder and not self.is_dry_run:
             log_file.set_up(log_settings, self.name, self.redact)
@@ -154,14 +154,14 @@ class Job:
         if not self.settings.enabled:
             self._skip(f"disabled in {configuration.path}")
             if not self.is_dry_run:
-                with suppress(OSError):  # nothing needs a human any more
+                with suppress(OSError):
                     os.unlink(self.data / self.alert[0])
             return False
         self.end = Deadline(configuration.collection.cycle_deadline_seconds)
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
         log_file.set_up(None if self.is_dry_run else configuration.logging, self.name, self.redact,
-                        retry=partial(self.retry, deadline=self.end.earlier(RESERVED_SECONDS)),
+                        retry=self.retry.using(deadline=self.end.earlier(RESERVED_SECONDS)),
                         stderr=self.options.verbose)
         for warning in configuration.warnings + self.secrets.warnings:
             log.warning("%s", warning)
@@ -171,7 +171,7 @@ class Job:
 
     @contextmanager
     def limit_time(self) -> Iterator[None]:
-        """End the block at the deadline, whatever hangs, and on a signal; save what was collected in both cases."""
+        """End the block at the deadline or on a signal, even if it hangs; save the collected items."""
         with watching(self.deadline.remaining(), self._rescue) as self._watchdog:
             try:
                 yield
@@ -182,7 +182,7 @@ class Job:
                 raise
 
     def _rescue(self) -> None:
-        """Save what a hanging run has collected, and report it. Runs in the watchdog's thread."""
+        """Save what a hanging run has collected. Runs in the watchdog's thread."""
         error = CannotReach("the run hung where it could not be interrupted, and was ended at its deadline",
                             "see whether names can be looked up (getent hosts example.com) and all disks answer")
         if not self.is_dry_run:
@@ -194,7 +194,7 @@ class Job:
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Hold the plug-in's lock for the block; yield False if another run of it holds it. A dry run takes none."""
+        """Hold the plug-in's lock, except in a dry run; yield False if another run holds it."""
         with ExitStack() as stack:
             try:
                 if not self.is_dry_run:
@@ -205,14 +205,14 @@ class Job:
                 yield False
                 self._settle_log()
                 return
-            except StorageError as error:  # readings come first; whatever else cannot be written will report it
+            except StorageError as error:  # go on: readings come first
                 log.critical("%s", describe(error))
             yield True
             self._remember()
 
     @property
     def problems(self) -> "Problems":
-        """The run's voice on stderr, made when there is something to say."""
+        """stderr, set up only when there is a problem."""
         if self._problems is None:
             from jobs.problems import Problems
             self._problems = Problems(self.name, self.now, self.redact, state=None if self.is_dry_run else self.state,
@@ -220,16 +220,16 @@ class Job:
         return self._problems
 
     def report(self, error: Exception | None) -> None:
-        """Print an error, if any, on stderr; it counts for the exit code."""
+        """Print an error, if any, and let it count for the exit code."""
         if error is not None:
             self.exit_code = max(self.exit_code, exit_code(error))
             self.problems.report(error)
 
     def update_alert(self, alert: tuple[str, str], subject: str, error: Exception | None,
                      kind: type[HomeMonitorError] | tuple[type[HomeMonitorError], ...]) -> None:
-        """Raise the alert (file name, address that helps) for an error of that kind; clear it if there is no error.
+        """Raise the alert (file name, helpful address) for an error of that kind; clear it if there is no error.
 
-        An error of another kind leaves it as it is: it does not show whether a human is still needed.
+        Other errors leave it as it is: they do not show whether a human is still needed.
         """
         name, url = alert
         if self._watchdog is not None:
@@ -244,7 +244,7 @@ class Job:
         return AlertService(self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
 
     def save(self, error: HomeMonitorError) -> None:
-        """Save what was collected by a run that this error cuts short."""
+        """Save the items of a run that is cut short."""
 
     def print_skipped(self, reason: str) -> None:
         """Print as JSON why this run does nothing."""
@@ -253,36 +253,33 @@ class Job:
         if self.options.json:
             self.print_skipped(reason)
         elif prints_text(self.options):
-            write_line(sys.stdout, f"{self.name}: {self.redact(reason)}")
+            write_line(sys.stdout, escaped(self.redact(f"{self.name}: {reason}")))
 
     def _alarm(self, text: str) -> None:
-        """Log and print something that no later run will repeat."""
+        """Log and print what no later run will repeat."""
         log.critical("%s", text)
         self.problems.say(text)
 
     def _show_progress(self, step: str, done: int, total: int) -> None:
-        """Let a migration take the time it needs: what this run collected is in the spool."""
+        """Show a migration's progress, without a time limit: the collected items is in the spool."""
         if self._watchdog is not None:
             self._watchdog.stand_down()
         if not self.options.quiet:
             show_progress(step, done, total)
 
     def _remember(self) -> None:
-        """Save the state, and let the log print its own problem if that is due."""
+        """Save the state."""
         if self.is_dry_run:
             return
         self._settle_log()
         try:
             self.state.save()
-        except OSError as error:  # the next run finds it out again, or prints it again
+        except OSError as error:  # nothing in it is needed
             log.warning("cannot save the state of this run: %s", error)
 
     def _settle_log(self) -> None:
         if "said_of_log" in self.state or log_file.troubled():
             self.problems.settle_log(self.state)
-
-    def _print_bug(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        self.problems.print_bug(kind, error, traceback)
 
 
 def _notifier_settings(name: str) -> "type[NotifierSettings]":

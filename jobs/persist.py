@@ -1,44 +1,32 @@
-"""Stores a cycle so that nothing can lose it: first in the spool, then, with all that waits there, in the database.
+"""Stores a cycle so that nothing can lose it: first in the spool, then in the database, with all that waits there.
 
-What cannot be stored stays in the spool, and a later cycle of any collector stores it, unless the run that spooled it
-may still be alive. Readings that can be neither spooled nor stored are returned; the caller prints them.
+A cycle that cannot be stored waits in the spool for a later run of any collector. Readings that can be neither spooled
+nor stored are returned, for the caller to print.
 """
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import config
+from jobs.retries import RetryRecorder
 from runtime import files
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import Busy, StorageError, Unusable, describe
 from runtime.formats import format_time, pluralize
+from runtime.retry import RetryPolicy
 from storage import lost_database, manager, spool
-from storage.reading import Cycle, Reading, Retry
+from storage.reading import Cycle, Reading
 from storage.registry import Device
 from storage.spool import SpooledCycle
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    from runtime.retry import Attempt
     from storage.cycles import Stored
-
-    class Recorder(Protocol):
-        """Records failed attempts: `retries` so far, and `short` makes an error's text fit for the database."""
-
-        retries: list[Retry]
-
-        def record(self, attempt: Attempt) -> None:
-            """Record an attempt that failed, or the recovery from one."""
-
-        def short(self, text: str) -> str:
-            """Redact a text and cut it to what the database takes."""
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +36,7 @@ ESCALATE_USED = 0.5  # of the spool
 
 
 class Persisted(NamedTuple):
-    """What became of a cycle: it as it was stored, how many of its readings are in the database or only in the spool.
-
-    `error` is what went wrong; `unsaved` are readings that could be neither spooled nor stored.
-    """
+    """The cycle as it was stored; `unsaved` are readings that could be neither spooled nor stored."""
 
     cycle: Cycle
     stored: int
@@ -61,21 +46,17 @@ class Persisted(NamedTuple):
 
 
 class Persister:
-    """The spool and the database for one run, with one deadline for both.
+    """Stores one cycle. `alarm` reports what no later run can report; `progress` shows a migration's steps."""
 
-    `alarm` reports what no later run can report again; `progress` shows a migration's.
-    """
-
-    def __init__(self, configuration: config.Configuration, *, collector: str, now: datetime, retry: Callable[..., Any],
-                 deadline: Deadline, stopwatch: Stopwatch, recorder: "Recorder", alarm: Callable[[str], None],
+    def __init__(self, configuration: config.Configuration, *, now: datetime, retry: RetryPolicy,
+                 deadline: Deadline, stopwatch: Stopwatch, recorder: RetryRecorder, alarm: Callable[[str], None],
                  progress: Callable[[str, int, int], None]) -> None:
         self.is_spooled = False
         self._settings, self._folder = configuration.storage, configuration.data
-        self._marker = configuration.data / lost_database.MARKER
         self._writing = writer(configuration, progress)
         self._longest_run = timedelta(seconds=configuration.collection.cycle_deadline_seconds)
-        self._collector, self._now, self._retry, self._deadline = collector, now, retry, deadline
-        self._stopwatch, self._recorder, self._alarm = stopwatch, recorder, alarm
+        self._now, self._retry, self._deadline, self._stopwatch = now, retry, deadline, stopwatch
+        self._recorder, self._alarm = recorder, alarm
 
     def spool(self, cycle: Cycle) -> SpooledCycle:
         """Write a cycle into the spool. Raise StorageError."""
@@ -84,33 +65,31 @@ class Persister:
         return entry
 
     def store(self, cycle: Cycle, alone: bool = True) -> Persisted:
-        """Store a cycle and all that waits in the spool.
-
-        `alone` means that no other run of this collector is active, so that nobody else stores what waits of it.
-        """
-        entry, spool_error = SpooledCycle(cycle, self._stopwatch.elapsed_ms()), None
+        """Store a cycle and all that waits; `alone` means that no other run of this collector is active."""
+        own, spool_error = SpooledCycle(cycle, 0.0), None
         try:
-            entry = self.spool(cycle)
+            own = self.spool(cycle)
         except StorageError as error:
             spool_error = error
             log.critical("%s", describe(error))
         store = self._retry(on=Busy, deadline=self._deadline, operation="store", listener=self._recorder.record,
-                            endpoint=self._settings.database_path.name)(self._store_pending)
+                            endpoint=self._settings.database_path.name)(self._store_once)
         try:
-            persisted: Persisted = store(entry, spool_error, alone)
-        except OSError as error:
-            persisted = self._unstored(entry, spool_error, files.translate(error, self._settings.database_path))
-        except StorageError as error:
-            persisted = self._unstored(entry, spool_error, error)
+            persisted: Persisted = store(own, spool_error, alone)
+        except (StorageError, OSError) as error:
+            database = self._settings.database_path
+            persisted = _not_stored(
+                cycle, spool_error, files.translate(error, database) if isinstance(error, OSError) else error)
         if persisted.error is None:
             return persisted
-        log.critical("%s", describe(persisted.error))
+        text = describe(persisted.error)
+        log.critical("%s", text)
         return persisted._replace(cycle=persisted.cycle._replace(
             outcome="partial" if cycle.outcome == "ok" else cycle.outcome, error_type=type(persisted.error).__name__,
-            error=self._recorder.short(describe(persisted.error))))
+            error=self._recorder.short(text)))
 
     def escalate(self, error: StorageError | None) -> StorageError | None:
-        """Return the error to raise an alert for: one that has lasted for a day, or half fills the spool, is Unusable."""
+        """Return the error for the alert: Unusable if readings have waited for a day or the spool is half full."""
         if error is None or isinstance(error, Unusable):
             return error
         try:
@@ -124,82 +103,70 @@ class Persister:
             f"{error}, the first since {format_time(status.oldest)}; the spool is {status.used:.0%} full",
             error.remedy or f"see what holds the database (fuser -v {path}), or what fills its disk (df -h {path.parent})")
 
-    def _store_pending(self, own: SpooledCycle, spool_error: StorageError | None, alone: bool) -> Persisted:
+    def _store_once(self, own: SpooledCycle, spool_error: StorageError | None, alone: bool) -> Persisted:
         # Half of what is left: one wait for our own lock file and one for SQLite's locks may follow each other.
         wait_ms = min(self._settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
         with self._writing(busy_timeout_ms=wait_ms) as connection:
-            others, spool_error = self._pending(own, spool_error, alone)
+            waiting: list[SpooledCycle] = []
+            if not isinstance(spool_error, Busy):
+                try:
+                    waiting = spool.pending(self._folder, self._alarm, own)
+                except StorageError as error:
+                    spool_error = error
+            others = [entry for entry in waiting
+                      if alone and entry.cycle.collector == own.cycle.collector or not self._is_in_hand(entry.cycle)]
             own = own._replace(cycle=own.cycle._replace(retries=tuple(self._recorder.retries)))
-            entries = [*others, own]
-            has_readings = any(entry.cycle.readings for entry in entries)
-            if has_readings and not os.path.exists(self._marker):  # before a commit, so that no kill comes in between
-                lost_database.mark(self._marker)
-            results = self._add(connection, entries, own)
-        refusals = [(entry, result) for entry, result in zip(others, results) if isinstance(result, StorageError)]
+            results = self._add(connection, [*others, own], own)
         stored = results[-1]
         if isinstance(stored, StorageError):
             raise stored
-        error = _refused(*refusals[0]) if refusals else _actionable(spool_error)
-        return Persisted(own.cycle._replace(readings=stored.readings), len(stored.readings), error=error)
+        refusals = [_refused(entry.cycle, result) for entry, result in zip(others, results)
+                    if isinstance(result, StorageError)]
+        return Persisted(own.cycle._replace(readings=stored.readings), len(stored.readings),
+                         error=refusals[0] if refusals else _actionable(spool_error))
 
-    def _pending(self, own: SpooledCycle, spool_error: StorageError | None,
-                 alone: bool) -> tuple[list[SpooledCycle], StorageError | None]:
-        """Return the cycles of others that wait and can be stored now, and what is wrong with the spool."""
-        if isinstance(spool_error, Busy):
-            return [], spool_error
-        try:
-            entries = spool.pending(self._folder, self._alarm, own)
-        except StorageError as error:
-            return [], error
-        return [entry for entry in entries if not self._is_in_hand(entry.cycle, alone)], spool_error
-
-    def _is_in_hand(self, cycle: Cycle, alone: bool) -> bool:
+    def _is_in_hand(self, cycle: Cycle) -> bool:
         """Return whether the run that spooled a cycle may be about to store it: cron starts all collectors at once."""
-        if cycle.collector == self._collector and alone:
-            return False
         return abs(self._now - cycle.started_at) < self._longest_run
 
-    def _add(self, connection: manager.Writer, entries: Sequence[SpooledCycle],
+    def _add(self, connection: manager.Writer, entries: list[SpooledCycle],
              own: SpooledCycle) -> "list[Stored | StorageError]":
+        marker = self._folder / lost_database.MARKER
+        if any(entry.cycle.readings for entry in entries) and not os.path.exists(marker):
+            lost_database.mark(marker)  # before anything is stored, so that no kill comes in between
         results: list[Stored | StorageError] = []
+        waited: list[Cycle] = []
         for first in range(0, len(entries), CYCLES_AT_ONCE):
             batch = entries[first:first + CYCLES_AT_ONCE]
-            added = manager.add_cycles(connection, batch, own=own, elapsed_ms=self._stopwatch.elapsed_ms,
-                                       keep_days=self._settings.keep_cycles_days)
-            results += added
-            self._mark_stored([entry for entry, result in zip(batch, added)
-                               if entry.line and not isinstance(result, StorageError)])
-        waited = [entry.cycle for entry, result in zip(entries, results)
-                  if entry is not own and not isinstance(result, StorageError)]
+            results += manager.add_cycles(connection, batch, own=own, elapsed_ms=self._stopwatch.elapsed_ms,
+                                          keep_days=self._settings.keep_cycles_days)
+            stored = [entry for entry, result in zip(batch, results[first:]) if not isinstance(result, StorageError)]
+            waited += [entry.cycle for entry in stored if entry is not own]
+            try:
+                spool.mark_stored(self._folder, stored)
+            except StorageError as error:  # they will be stored once more, which changes nothing
+                log.error("cycles that are stored stay in the spool too: %s", error)
         if waited:
             connection.later.append(partial(
                 log.warning, "%s of %s had waited in the spool",
                 pluralize(sum(len(cycle.readings) for cycle in waited), "reading"), pluralize(len(waited), "cycle")))
         return results
 
-    def _mark_stored(self, entries: list[SpooledCycle]) -> None:
-        try:
-            if entries:
-                spool.mark_stored(self._folder, entries)
-        except StorageError as error:  # they will be stored once more, which changes nothing
-            log.error("cycles that are stored stay in the spool too: %s", error)
 
-    def _unstored(self, entry: SpooledCycle, spool_error: StorageError | None, error: StorageError) -> Persisted:
-        cycle = entry.cycle
-        if spool_error is not None:
-            both = Unusable(f"{error}; nor can readings wait for it: {spool_error}", _remedy(spool_error, error))
-            return Persisted(cycle, 0, error=both, unsaved=cycle.readings)
-        waiting = len(cycle.readings)
-        if waiting:
-            waits = f"{pluralize(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
-            error = type(error)(f"{error}; its {waits} in the spool", error.remedy)
-        return Persisted(cycle, 0, waiting, error)
+def _not_stored(cycle: Cycle, spool_error: StorageError | None, error: StorageError) -> Persisted:
+    if spool_error is not None:
+        both = Unusable(f"{error}; nor can readings wait for it: {spool_error}", _remedy(spool_error, error))
+        return Persisted(cycle, 0, error=both, unsaved=cycle.readings)
+    waiting = len(cycle.readings)
+    if waiting:
+        waits = f"{pluralize(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
+        error = type(error)(f"{error}; its {waits} in the spool", error.remedy)
+    return Persisted(cycle, 0, waiting, error)
 
 
-def _refused(entry: SpooledCycle, refusal: StorageError) -> StorageError:
-    return Unusable(f"the database refuses the cycle of {entry.cycle.collector} of "
-                    f"{format_time(entry.cycle.started_at)}, which waits in the spool: {refusal}",
-                    "report it, with data/spool.journal")
+def _refused(cycle: Cycle, error: StorageError) -> StorageError:
+    return Unusable(f"the database refuses the cycle of {cycle.collector} of {format_time(cycle.started_at)}, "
+                    f"which waits in the spool: {error}", "report it, with data/spool.journal")
 
 
 def _actionable(error: StorageError | None) -> StorageError | None:
@@ -216,7 +183,7 @@ def _remedy(*errors: StorageError) -> str:
 
 def writer(configuration: config.Configuration,
            progress: Callable[[str, int, int], None]) -> Callable[..., AbstractContextManager[manager.Writer]]:
-    """Return `storage.manager.writing` for the configured database."""
+    """Return `manager.writing` for the configured database."""
     settings = configuration.storage
     return partial(
         manager.writing, settings.database_path, wal=settings.enable_wal_mode,
@@ -226,7 +193,6 @@ def writer(configuration: config.Configuration,
 
 
 def _legacy_devices(path: Path) -> list[Device]:
-    """Return the devices that people named in an earlier program's file."""
     try:
         return [Device(device_id=device.device_id, device_type=device.device_type, device_name=device.name,
                        location=device.location) for device in config.known_devices(path)]

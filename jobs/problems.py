@@ -1,7 +1,7 @@
-"""Says on stderr what went wrong, and what to do about it, on one line.
+"""Prints problems on stderr, with their remedies, on one line each.
 
-Cron mails whatever is printed. So a problem that lasts is printed by the first run that meets it and then once in 24
-hours; on a terminal, or with -v, every time. The log and the exit code repeat it in every run.
+Cron mails everything that is printed, so a lasting problem is printed at first and then once in 24 hours; on a terminal
+or with -v, always.
 """
 
 import json
@@ -22,7 +22,7 @@ REPEAT_AFTER = timedelta(hours=24)
 
 
 class Problems:
-    """One run's voice on stderr. `state` remembers what was printed when; without it everything is printed."""
+    """stderr of one run. `state` holds when each was printed; without it all are printed."""
 
     def __init__(self, source: str, now: datetime, redact: Redactor, *, state: State | None = None,
                  always: bool = False) -> None:
@@ -32,7 +32,7 @@ class Problems:
         self._printed: Exception | None = None
 
     def report(self, error: Exception) -> None:
-        """Print an error and its remedy, unless an error of this kind was printed within the last 24 hours."""
+        """Print an error, unless one of its kind was printed within the last 24 hours."""
         if error is self._printed:
             return
         kind = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
@@ -49,20 +49,20 @@ class Problems:
         write_line(sys.stderr, escaped(self._redact(f"{self._source}: {text}")))
 
     def print_unsaved(self, rows: Sequence[dict[str, Any]], error: Exception) -> None:
-        """Print readings that could not be saved anywhere, and why, so that at least cron's mail holds them."""
+        """Print readings that could not be saved anywhere, and why: cron's mail keeps them."""
         self.has_written, self._printed = True, error
         values = [{name: value for name, value in row.items() if value is not None} for row in rows]
         why = escaped(self._redact(f"{self._source}: {describe(error)}"))
         write_line(sys.stderr, f"{why}; not stored: {redacted_json(values, self._redact)}")
 
     def print_bug(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        """Print what Python would print of an uncaught exception, redacted and on one line."""
+        """Print an uncaught exception with its traceback, on one line."""
         from traceback import format_exception
         trace = " | ".join("".join(format_exception(kind, error, traceback)).splitlines())
         self.say(f"a fault in the program, please report it: {trace}")
 
     def settle_log(self, state: State) -> None:
-        """Have the log print its own problem on stderr when it closes, if that is due and nothing else was printed."""
+        """Let the log print its own problem when it closes, if due and nothing else was printed."""
         journal = log_file.troubled()
         if journal is None:
             state.pop("said_of_log", None)
@@ -72,7 +72,7 @@ class Problems:
             state["said_of_log"] = format_time(self._now)
 
     def _is_due(self, printed_at: object) -> bool:
-        """Return whether to print a problem that was last printed then."""
+        """Return whether a problem last printed then is printed again."""
         if self._always or is_terminal(sys.stderr):
             return True
         try:
@@ -83,7 +83,7 @@ class Problems:
 
 
 def redacted_json(value: object, redact: Redactor) -> str:
-    """Return a document as JSON, each of its texts redacted by itself: as a whole it might no longer be JSON."""
+    """Return a document as JSON, with each text redacted by itself, so that it stays JSON."""
     return json.dumps(_redacted(value, redact))
 
 

@@ -1,7 +1,6 @@
-"""One run of one publisher: what was stored since its last run goes to its destination.
+"""Runs a publisher, which sends new readings to its destination, or all enabled ones.
 
-A publisher's module ends with `jobs.publish.main(sys.modules[__name__])`. `python -m publishers` runs all enabled ones,
-each in a process of its own, so that one which fails or hangs does not stop the others.
+A publisher's module ends with `jobs.publish.main(sys.modules[__name__])`.
 """
 
 import gc
@@ -9,7 +8,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import config
 import publishers
@@ -18,62 +17,64 @@ from runtime import plugins, startup
 from runtime.errors import CannotReach, ConfigurationError, NotAuthorised, Unusable, describe
 from runtime.formats import format_time
 from runtime.signals import interruptible
-from runtime.streams import write_line
 from storage import lost_database
 from storage.changes import Changes
 
+if TYPE_CHECKING:
+    from jobs.console import Console
+
 log = logging.getLogger(__name__)
 
-PUBLISHED_AT = "published_at"  # the key in the publisher's state of the start of its last successful run
+PUBLISHED_AT = "published_at"  # in the publisher's state: when its last successful run began
 
 
 def main(module: Any) -> NoReturn:
-    """Run one publisher as everything that this process does."""
+    """Run one publisher, then end the process."""
     gc.disable()
-    startup.leave(run(module))
+    startup.exit_fast(run(module))
 
 
 def main_all() -> NoReturn:
-    """Run all enabled publishers as everything that this process does."""
-    startup.leave(run_all(sys.argv[1:]))
+    """Run all enabled publishers, then end the process."""
+    startup.exit_fast(run_all(sys.argv[1:]))
 
 
 @interruptible()
 def run(module: Any, arguments: Sequence[str] | None = None) -> int:
-    """Given a publisher's module, run it once as the command line says. Return the exit code."""
-    job = _PublisherRun(module, arguments)
-    with job:
+    """Given a publisher's module and its command line, run it once; return the exit code."""
+    with _PublisherRun(module, arguments) as job:
         if job.configure(module):
             with job.limit_time(), job.lock() as is_locked:
                 if is_locked:
                     job.report_result(job.publish())
-        return job.exit_code
+    return job.exit_code
 
 
 @interruptible()
 def run_all(arguments: Sequence[str]) -> int:
-    """Run every enabled publisher with these arguments. Return 2 if one of them did, else 1 if one failed."""
-    job = _AllPublishers(arguments)
-    with job:
-        codes = {job.exit_code, *(_run_process(name, arguments) for name in job.enabled())}
-    return 2 if 2 in codes | {job.exit_code} else int(any(codes))
+    """Run every enabled publisher in its own process, so that none stops the others; return the worst exit code."""
+    codes = set()
+    with _AllPublishers(arguments) as job:
+        codes = {_run_process(name, arguments) for name in job.enabled()}
+    codes.add(job.exit_code)
+    return 2 if 2 in codes else int(any(codes))
 
 
 class _PublisherRun(Job):
-    """One publisher's run; `message` is what it did, as a sentence."""
+    """One publisher's run; `message` is its result, as a sentence."""
 
     kind = "publishers"
 
     def __init__(self, module: Any, arguments: Sequence[str] | None) -> None:
         name = module.__spec__.name.rpartition(".")[2]
         super().__init__(name, option_parser(
-            f"python -m publishers.{name}", f"Send to {name} what was stored since the last run.",
+            f"python -m publishers.{name}", f"Send new readings to {name}.",
             "A dry run asks the destination whether it answers, and sends nothing.").parse_args(arguments))
         self.message = ""
         self._module = module
 
     def publish(self) -> Exception | None:
-        """Publish what is new, or only ask the destination in a dry run; return what went wrong, if anything."""
+        """Publish new readings, or in a dry run only ask the destination; return the error, if any."""
         storage, secrets = self.configuration.storage, self.secrets.sections.get(self.name)
         changes = Changes(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
                           marker=self.data / lost_database.MARKER)
@@ -89,7 +90,7 @@ class _PublisherRun(Job):
         return caught.error
 
     def report_result(self, error: Exception | None) -> None:
-        """Say in the log, on stdout and stderr, and in the alert how it went."""
+        """Report how it went: log, stdout, stderr, alert."""
         if error is None:
             log.info("%s in %.0f ms", self.message, self.stopwatch.elapsed_ms())
         else:
@@ -97,24 +98,27 @@ class _PublisherRun(Job):
         if self.options.json:
             self._print_json("ok" if error is None else "failed", None if error is None else describe(error))
         elif error is None and prints_text(self.options):
-            write_line(sys.stdout, f"{self.name}: {self.redact(self.message)}")
+            self._console().print_line(f"{self.name}: {self.message}")
         self.report(error)
         if not self.is_dry_run:
             self.update_alert(self.alert, self.name, error, (NotAuthorised, Unusable, ConfigurationError))
 
     def print_skipped(self, reason: str) -> None:
-        """Print the object that programs expect of every run."""
+        """Print an empty result."""
         self._print_json("skipped", reason)
 
     def _print_json(self, outcome: str, error: str | None) -> None:
-        from jobs.console import Console
-        Console(self.redact).print_json({
+        self._console().print_json({
             "publisher": self.name, "started_at": format_time(self.now), "outcome": outcome, "message": self.message,
             "duration_ms": round(self.stopwatch.elapsed_ms(), 1), "error": error})
 
+    def _console(self) -> "Console":
+        from jobs.console import Console
+        return Console(self.redact)
+
 
 class _AllPublishers(Job):
-    """The run that starts the others."""
+    """Runs the enabled publishers."""
 
     kind = "publishers"
 
@@ -125,7 +129,7 @@ class _AllPublishers(Job):
             f"Publishers: {names}. Each also runs by itself: python -m publishers.NAME").parse_args(arguments))
 
     def enabled(self) -> list[str]:
-        """Return the names of the enabled publishers; report a configuration in which there are none to be found."""
+        """Return the names of the enabled publishers; report a wrong configuration that leaves none."""
         configuration, error = config.survey(
             self.path, dict.fromkeys(plugins.names("collectors")),
             {name: publishers.load(name).Settings for name in publishers.names()})

@@ -1,4 +1,4 @@
-"""Records retries: a line in the log for each failed attempt, and a row of `retry_events`."""
+"""Records each failed attempt as a line in the log and a row of `retry_events`."""
 
 import logging
 from datetime import datetime, timedelta
@@ -15,14 +15,14 @@ ERROR_LIMIT = 500  # characters of an error that the database keeps
 
 
 class RetryRecorder:
-    """The retries of one run: `retries` are the rows so far, `record` is the listener."""
+    """The failed attempts of one run; `record` is the listener."""
 
     def __init__(self, source: str, now: datetime, stopwatch: Stopwatch, redact: Redactor) -> None:
         self.retries: list[Retry] = []
         self._source, self._now, self._stopwatch, self._redact = source, now, stopwatch, redact
 
     def record(self, attempt: Attempt) -> None:
-        """Record an attempt that failed, or the recovery from those before it."""
+        """Log an attempt and keep its row."""
         error = self.short(attempt.error)
         self.retries.append(Retry(
             at=self._now + timedelta(seconds=attempt.at_seconds - self._stopwatch.started),
@@ -40,5 +40,5 @@ class RetryRecorder:
                     attempt.elapsed_seconds, attempt.error_type, error)
 
     def short(self, text: str) -> str:
-        """Return a text as the database keeps it: redacted, on one line, at most ERROR_LIMIT characters."""
+        """Return a text as the database keeps it: redacted, shortened, on one line."""
         return one_line(self._redact(text), ERROR_LIMIT) or ""

@@ -1,8 +1,7 @@
-"""How a human is called: one file or package per way.
+"""How a human is called: one file or package per way. This file is their contract.
 
-The name of a module here is its key under `notify:` in secrets.yaml, whose value is one mapping or a list of them
-(`email` stands at the top level of that file). This file is the contract: all that the rest of the program asks of a
-notifier. Adding one means adding one such module and its test; nothing else changes.
+The name of a module is its key under `notify:` in secrets.yaml, with one mapping or a list of them; only `email` is at
+the top level. Adding a notifier means adding one module and its test.
 """
 
 from collections.abc import Iterable
@@ -23,22 +22,22 @@ class Message(NamedTuple):
 
 
 class NotifierSettings:
-    """What every notifier's `Settings` has: a frozen dataclass derived from this, one of its sections in secrets.yaml."""
+    """The base of every notifier's `Settings`, a frozen dataclass."""
 
     def problems(self) -> Iterable[tuple[str, str]]:
-        """Yield fields that are wrong although each value alone is allowed, with a sentence each; quote no value."""
+        """Yield wrong fields with a sentence each, which never quotes a value."""
         return ()
 
 
 class Notifier(Protocol):
-    """What a notifier's module offers."""
+    """A notifier's module."""
 
     @property
     def Settings(self) -> type[NotifierSettings]:
-        """One of its sections in secrets.yaml."""
+        """Its section of secrets.yaml."""
 
     def notify(self, settings: Any, message: Message, deadline: Deadline) -> None:
-        """Deliver the message before the deadline, once. Raise a HomeMonitorError or an OSError if that fails."""
+        """Deliver the message once, before the deadline. Raise a HomeMonitorError or an OSError."""
 
 
 def names() -> list[str]:

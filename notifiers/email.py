@@ -1,7 +1,4 @@
-"""E-mail over SMTP: one plain message to all recipients.
-
-Its settings are the section `email` of secrets.yaml. With `starttls` nothing is sent before the connection is encrypted.
-"""
+"""E-mail over SMTP. With `starttls` nothing is sent before the connection is encrypted."""
 
 import logging
 from collections.abc import Iterator
@@ -17,17 +14,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GREETING = "[127.0.0.1]"  # as smtplib greets from a machine without a name in DNS, but without asking for the name
+GREETING = "[127.0.0.1]"  # smtplib would look up this machine's name in DNS
 
 
 @dataclass(frozen=True, repr=False)
 class Settings(NotifierSettings):
-    """The section `email`. `username` and `password` are optional."""
+    """The section `email` of secrets.yaml."""
 
     smtp_host: str
     from_address: str = field(metadata={"key": "from"})
     to: tuple[str, ...]
-    smtp_port: int = field(default=0, metadata={"range": (1, 65_535)})  # 0, which is no port: the one of `security`
+    smtp_port: int = field(default=0, metadata={"range": (1, 65_535)})  # 0: the port of `security`
     security: str = field(default="starttls", metadata={"choices": ("starttls", "tls", "none")})
     username: str | None = None
     password: str | None = None
@@ -38,7 +35,7 @@ class Settings(NotifierSettings):
             object.__setattr__(self, "smtp_port", 465 if self.security == "tls" else 587)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield the fields that do not go together, with a sentence each."""
+        """Yield fields that do not go together."""
         if self.username and not self.password:
             yield "password", "is missing, though there is a username"
         if self.password and not self.username:
@@ -46,12 +43,12 @@ class Settings(NotifierSettings):
 
 
 def notify(settings: Settings, message: Message, deadline: Deadline) -> None:
-    """Send the message. Raise CannotReach where the server does not take it, NotUnderstood for an invalid address."""
+    """Send the message to all recipients. Raise CannotReach, or NotUnderstood for an invalid address."""
     try:
         refused = _send(settings, message, deadline)
-    except OSError as error:  # smtplib's own errors are OSErrors
+    except OSError as error:  # as smtplib's errors are
         raise CannotReach(f"{settings.smtp_host}: {type(error).__name__}: {error}") from error
-    except (ValueError, LookupError, AttributeError) as error:  # from Python's e-mail package, for an invalid address
+    except (ValueError, LookupError, AttributeError) as error:  # for an invalid address
         raise NotUnderstood(f"an address for e-mail is invalid: {type(error).__name__}: {error}") from error
     if refused:
         log.warning("%s takes no e-mail for %s", settings.smtp_host, ", ".join(refused))
@@ -70,7 +67,7 @@ def _send(settings: Settings, message: Message, deadline: Deadline) -> list[str]
 
 
 def _connect(settings: Settings, seconds: float) -> "SMTP":
-    """Return a connection secured as configured."""
+    """Connect, encrypted as configured."""
     import smtplib
     import ssl
     if settings.security == "tls":

@@ -1,8 +1,7 @@
-"""Where readings are sent on to: one file or package per destination.
+"""Where readings are sent: one file or package per destination. This file is their contract.
 
-The name of a module here is its section in config.yaml (under `publishers:`) and in secrets.yaml, and its cron line,
-`python -m publishers.<name>`. This file is the contract: all that the rest of the program asks of a publisher. Adding a
-destination means adding one such module and its test; nothing else changes.
+The name of a module is its section in config.yaml (under `publishers:`) and in secrets.yaml, and its cron line,
+`python -m publishers.<name>`. Adding a destination means adding one module and its test.
 """
 
 from collections.abc import Iterable
@@ -20,33 +19,33 @@ Problems = Iterable[tuple[str, str]]
 
 
 class PublisherSettings:
-    """What every publisher's `Settings` has: a frozen dataclass derived from this, its section of config.yaml.
+    """The base of every publisher's `Settings`, a frozen dataclass.
 
-    `alert` is the file name of its alert and an address that helps; without one, the name is made from the publisher's.
+    `alert` is a file name and a helpful address, if the default name does not fit.
     """
 
     enabled: bool = False
     alert: ClassVar[tuple[str, str] | None] = None
 
     def problems(self) -> Problems:
-        """Yield fields that are wrong although each value alone is allowed, with a sentence each."""
+        """Yield wrong fields with a sentence each."""
         return ()
 
 
 class NoSecrets:
-    """The `Secrets` of a publisher that needs none; those of others derive from it, as frozen dataclasses."""
+    """The base of every publisher's `Secrets`, a frozen dataclass, and enough for one without secrets."""
 
     def missing(self) -> str | None:
-        """Return the key without which the destination does not admit us, None if it is present."""
+        """Return the required key that is missing, if any."""
         return None
 
     def problems(self) -> Problems:
-        """Yield fields that are wrong, with a sentence each, which never quotes a value."""
+        """Yield wrong fields with a sentence each, which never quotes a value."""
         return ()
 
 
 class Publisher(Protocol):
-    """What a publisher's module offers."""
+    """A publisher's module."""
 
     @property
     def Settings(self) -> type[PublisherSettings]:
@@ -57,13 +56,13 @@ class Publisher(Protocol):
         """Its section of secrets.yaml."""
 
     def publish(self, settings: Any, secrets: Any, changes: "Changes", state: "State", now: "datetime") -> str:
-        """Send what is new since the last run; return a sentence for the log. Raise a RemoteError or an OSError.
+        """Send new readings; return the result as a sentence. Raise a RemoteError or an OSError.
 
-        The cursor (the id of the last reading sent) belongs in `state`, moved once the destination has confirmed.
+        Keep the id of the last reading sent in `state`, once the destination has confirmed it.
         """
 
     def probe(self, settings: Any, secrets: Any, state: "State") -> str:
-        """Make one cheap real request; return what was found as a sentence, or raise a RemoteError."""
+        """Make one cheap real request; return the result as a sentence. Raise a RemoteError or an OSError."""
 
 
 def names() -> list[str]:

@@ -1,18 +1,22 @@
-"""Durations, deadlines and bytes: what a cycle costs. The only module that knows how long anything took.
+"""Durations, deadlines, and what ends a run that hangs.
 
-All durations come from the monotonic clock, so that a step of the wall clock never makes one negative. Nothing here
-knows what day it is.
+All durations come from the monotonic clock, so that a step of the wall clock never makes one negative.
 """
 
+import faulthandler
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-CREDIBLE_AGE = 3600.0  # seconds: in containers, the two clocks may have begun at different times
-AT_ONCE = 1e-6  # seconds: 0 would be no limit to the alarm
+CREDIBLE_AGE = 3600.0  # seconds: in containers, the two clocks may have different origins
+SHORTEST_TIMER = 1e-6  # seconds: 0 would switch the alarm off
+RESCUE_SECONDS = 1.0  # for the rescue, which writes and syncs some files; then the process ends in any case
+BELT_SECONDS = 0.4  # more, for C code that keeps the interpreter's lock
+STDERR = 2
 
 
 class Stopwatch:
@@ -22,7 +26,6 @@ class Stopwatch:
         self.started = time.monotonic()
 
     def elapsed_ms(self) -> float:
-        """Return the milliseconds since the start."""
         return (time.monotonic() - self.started) * 1000
 
 
@@ -34,17 +37,17 @@ class Deadline:
 
     @classmethod
     def since_start(cls, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds after this process began."""
-        return cls(seconds - _age())
+        """Count from the start of this process."""
+        return cls(seconds - _process_age())
 
     @classmethod
     def at(cls, moment: float) -> "Deadline":
-        """Return the deadline that another process has at that moment."""
+        """Return the deadline of another process."""
         return cls(0, _end=moment)
 
     @property
     def moment(self) -> float:
-        """Where it is on the machine's monotonic clock, which all of its processes share."""
+        """The monotonic clock's value, which all processes share."""
         return self._end
 
     def remaining(self) -> float:
@@ -52,23 +55,22 @@ class Deadline:
         return self._end - time.monotonic()
 
     def earlier(self, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds before this one."""
         return Deadline.at(self._end - seconds)
 
 
-def _age() -> float:
-    """Return the seconds since this process began; where Linux does not tell, those that it has worked (man 5 proc)."""
+def _process_age() -> float:
+    """Return the seconds since this process started (man 5 proc); without /proc, the processor time it has used."""
     try:
         with open("/proc/self/stat", "rb") as file:
-            began = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - began
+            started = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - started
     except (OSError, AttributeError, ValueError, IndexError):
         return time.process_time()
     return age if 0 <= age < CREDIBLE_AGE else time.process_time()
 
 
 class Tally:
-    """What one cycle fetched: requests made, body bytes as they came over the wire, milliseconds spent on them."""
+    """What one cycle fetched; bytes as received over the wire."""
 
     requests = 0
     payload_bytes = 0
@@ -77,25 +79,22 @@ class Tally:
 
     @contextmanager
     def fetching(self) -> Iterator[None]:
-        """Count one request and the time it takes, however it ends."""
-        watch = Stopwatch()
+        started = time.monotonic()
         self.requests += 1
         try:
             yield
         finally:
-            self.fetch_ms += watch.elapsed_ms()
+            self.fetch_ms += (time.monotonic() - started) * 1000
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the body after that many seconds, whatever it waits for; at once if there are none.
+    """Raise TimeoutError in the body after that many seconds, whatever it waits for.
 
-    The time-outs of requests and smtplib are one per read: a server that drips a byte a second is never late. The
-    alarm rings on, ten times a second, lest a clean-up somewhere swallow it; once the body is through it is not heard
-    any more. Only the main thread can be interrupted so; elsewhere the time-out per read has to do. Within another
-    limit it ends that one too.
+    requests and smtplib have a time-out per read, which a server that sends one byte a second never exceeds. The alarm
+    repeats ten times a second in case a clean-up swallows it, and is ignored once the body is done. Only the main thread
+    can be interrupted; in others there is no limit. An inner limit ends the outer one.
     """
-    import threading  # for those alone that limit something
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -108,10 +107,58 @@ def time_limit(seconds: float) -> Iterator[None]:
     previous = signal.signal(signal.SIGALRM, ring)
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(seconds, AT_ONCE), 0.1)
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, SHORTEST_TIMER), 0.1)
             yield
         finally:
             running = False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+class Watchdog:
+    """Ends a run that hangs where no alarm reaches it: in a name look-up, on a dead network disk, in C code.
+
+    The C library's name look-up cannot be interrupted (measured: 10 s with one silent name server, longer with three).
+    After `seconds` a thread calls `rescue` and ends the process with exit code `code`; a second thread ends it if the
+    rescue takes too long. If C code keeps the interpreter's lock, so that no thread runs, `faulthandler` ends it: last,
+    because it reads frames without the lock, and crashes now and then if one is changing. All three start at once:
+    later there may be no more threads.
+    """
+
+    def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:
+        self.code = 1
+        self._rescue = rescue
+        self._timers = threading.Timer(seconds, self._end), threading.Timer(seconds + RESCUE_SECONDS, self._give_up)
+        with suppress(RuntimeError):  # no more threads may be started: the run goes on unwatched
+            faulthandler.dump_traceback_later(seconds + RESCUE_SECONDS + BELT_SECONDS, exit=True, file=STDERR)
+            for timer in self._timers:
+                timer.daemon = True
+                timer.start()
+
+    def stand_down(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+    def _end(self) -> None:
+        try:
+            self._rescue()
+        finally:
+            os._exit(self.code)
+
+    def _give_up(self) -> None:
+        """Print where all threads are. They stand still: this one keeps the interpreter's lock."""
+        try:
+            faulthandler.dump_traceback(STDERR)
+        finally:
+            os._exit(self.code)
+
+
+@contextmanager
+def watching(seconds: float, rescue: Callable[[], None]) -> Iterator[Watchdog]:
+    watchdog = Watchdog(max(seconds, 0.1), rescue)
+    try:
+        yield watchdog
+    finally:
+        watchdog.stand_down()

@@ -2,19 +2,19 @@
 
     HomeMonitorError            exit code 1: the next run may succeed
     ├── RemoteError             a source or a destination
-    │   ├── CannotReach         transient: wait and try again
-    │   │   └── BadAnswer       it answered, but with 5xx or a body that cannot be read
-    │   │       └── WebPage     it answered with a page for people
-    │   ├── Throttled           it asked us to wait (HTTP 429)
-    │   ├── Interrupted         this run was asked to stop before the answer was complete
-    │   ├── NotUnderstood       valid JSON of the wrong shape, or too much of it: a retry would change nothing
+    │   ├── CannotReach         transient
+    │   │   └── BadAnswer       5xx, or a body that cannot be read
+    │   │       └── WebPage
+    │   ├── Throttled           HTTP 429
+    │   ├── Interrupted
+    │   ├── NotUnderstood       a retry would change nothing
     │   └── NotAuthorised       exit code 2: a human is needed
-    │       └── NotTrusted      the certificate is not the one we were told to trust
-    ├── StorageError
-    │   ├── Unavailable         the next cycle may succeed: disk full, an I/O error
-    │   │   └── Busy            another process holds the lock: wait and try again
+    │       └── NotTrusted      another certificate
+    ├── StorageError            the database, the spool or another file of the program
+    │   ├── Unavailable         disk full, an I/O error
+    │   │   └── Busy            transient: another process holds the lock
     │   └── Unusable            exit code 2: newer than the program, not permitted, missing, spool full
-    │       └── Damaged         not a database, or not one of ours: it has to be replaced
+    │       └── Damaged
     └── ConfigurationError      exit code 2: a file that people write is wrong
 """
 
@@ -42,27 +42,27 @@ def describe(error: Exception) -> str:
 
 
 class RemoteError(HomeMonitorError):
-    """A source or destination did not do what was asked. `outcome` is what the cycle's row records."""
+    """`outcome` is what the cycle's row records, `retry_after` the wait in seconds that was asked for, if any."""
 
     outcome = "not_understood"
-
-
-class CannotReach(RemoteError):
-    """No answer, or none that can be used. `retry_after` is the wait in seconds it asked for, if any."""
-
-    outcome = "unreachable"
 
     def __init__(self, message: str, remedy: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, remedy)
         self.retry_after = retry_after
 
 
+class CannotReach(RemoteError):
+    """No answer, or no usable one."""
+
+    outcome = "unreachable"
+
+
 class BadAnswer(CannotReach):
-    """An answer with a server error, or with a body that cannot be read."""
+    """A server error, or a body that cannot be read."""
 
 
 class WebPage(BadAnswer):
-    """HTTP 200 with a page for people. `page` is its text, which is not to be trusted."""
+    """HTTP 200 with a page for people. `page` is its text, from an untrusted source."""
 
     def __init__(self, message: str, page: str = "") -> None:
         super().__init__(message)
@@ -70,26 +70,22 @@ class WebPage(BadAnswer):
 
 
 class Throttled(RemoteError):
-    """HTTP 429 or its equivalent. `retry_after` is the wait in seconds it asked for, if any."""
+    """HTTP 429 or its equivalent."""
 
     outcome = "throttled"
 
-    def __init__(self, message: str, remedy: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message, remedy)
-        self.retry_after = retry_after
-
 
 class Interrupted(RemoteError):
-    """The run received a signal before the source's answer was complete."""
+    """A signal ended the run before the source had answered completely."""
 
     outcome = "interrupted"
 
 
 class NotAuthorised(RemoteError):
-    """The source refused us, or we have no credentials for it.
+    """The source refused us, or we have no credentials.
 
-    With `retry_after`, in seconds, asking sooner is useless unless a human has changed something. `location` is the
-    target of the redirect that was refused, if there was one.
+    Before `retry_after` seconds, asking is useless unless a human has changed something. `location` is the target of a
+    redirect that was not followed.
     """
 
     outcome = "not_authorised"
@@ -97,17 +93,16 @@ class NotAuthorised(RemoteError):
 
     def __init__(self, message: str, remedy: str = "", retry_after: float | None = None,
                  location: str | None = None) -> None:
-        super().__init__(message, remedy)
-        self.retry_after = retry_after
+        super().__init__(message, remedy, retry_after)
         self.location = location
 
 
 class NotTrusted(NotAuthorised):
-    """The certificate is not the one we were told to trust."""
+    """The certificate is not the one to trust."""
 
 
 class NotUnderstood(RemoteError):
-    """A readable answer in an unknown form. `status` is its HTTP status, if that was the problem."""
+    """Valid JSON of the wrong shape, or too much of it. `status` is the HTTP status, if that was the problem."""
 
     def __init__(self, message: str, remedy: str = "", status: int | None = None) -> None:
         super().__init__(message, remedy)
@@ -115,11 +110,11 @@ class NotUnderstood(RemoteError):
 
 
 class StorageError(HomeMonitorError):
-    """The database, the spool or another file of ours could not be used."""
+    """A file of the program could not be used."""
 
 
 class Unavailable(StorageError):
-    """Nothing can be stored now; what is stored is safe."""
+    """Nothing can be stored now; stored data is safe."""
 
 
 class Busy(Unavailable):

@@ -1,7 +1,7 @@
-"""The small files beside the database: written so that nobody ever sees half of one, locked so that one process writes.
+"""Small files beside the database: atomic writes, locks, and permissions.
 
-It never opens the database, its -wal or its -shm: closing any handle on them drops the locks that SQLite holds in the
-same process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+Never the database itself, its -wal or its -shm: closing any handle on them drops the locks that SQLite holds in the same
+process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 """
 
 import errno
@@ -22,10 +22,9 @@ FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTD
 
 
 def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
-    """Replace the file by `text`, as UTF-8, as a whole: readers see the old one or the new one, also after a power cut.
+    """Replace a file: readers see the old or the new one, also after a power cut.
 
-    The file is never wider than `mode`, whatever the umask or the file it replaces; a link stays, what it points to is
-    replaced. Raise OSError when it cannot be done, the old file being intact then.
+    Its permissions never exceed `mode`; a link stays, its target is replaced. Raise OSError, the old file being intact.
     """
     target, content = Path(os.path.realpath(path)), text.encode("utf-8") if isinstance(text, str) else text
     beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
@@ -41,19 +40,19 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
 
 
 def write_at(file: int, start: int, content: bytes) -> None:
-    """Write all of it into an open file, over what stands there. Raise OSError, which may leave a part of it there."""
+    """Overwrite an open file from `start` on. Raise OSError, possibly after writing a part."""
     while content:
         written = os.pwrite(file, content, start)
         start, content = start + written, content[written:]
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
+    """Flush a file, or a folder's list of names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what CIFS and some FUSE file systems say of folders
+        if error.errno != errno.EINVAL:  # CIFS and some FUSE file systems do not sync folders
             raise
     finally:
         os.close(descriptor)
@@ -61,16 +60,16 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
-    """Hold the lock file while the block runs; the kernel frees it when the process dies, however it dies.
+    """Hold the lock file while the block runs; the kernel frees it when the process dies.
 
-    Folder and file are created if missing. Raise Busy when another process still holds it after `wait_seconds` (0 asks
-    once), Unusable or Unavailable when the file cannot be opened.
+    Raise Busy if another process still holds it after `wait_seconds` (0 tries once), Unusable or Unavailable if the file
+    cannot be opened.
     """
     descriptor = _open(path)
     try:
         _take(descriptor, path, wait_seconds, sleep or time.sleep)
         yield
-        with suppress(OSError):  # closing the file frees it too, but where a child that lingers has it open
+        with suppress(OSError):  # closing the file frees it too, unless a child still has it open
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
@@ -84,24 +83,24 @@ def _open(path: Path) -> int:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EROFS):
                 raise
-            # A file that a run of root's made, or that lies on a disk that has become read-only: locking it asks for no
-            # right to write, but on NFS (flock(2), NOTES).
+            # A file made by root, or on a disk that has become read-only: locking needs no write permission, except
+            # on NFS (flock(2), NOTES).
             return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise translate(error, path) from error
 
 
 def _take(descriptor: int, path: Path, wait_seconds: float, sleep: Callable[[float], None]) -> None:
-    """Poll instead of blocking in the kernel: a blocking flock knows no time limit, and an alarm is not ours to set."""
+    """Poll: a blocking flock has no time limit, and the alarm may be in use."""
     for _ in range(int(wait_seconds / POLL_SECONDS)):
-        if _taken(descriptor, path):
+        if _try_lock(descriptor, path):
             return
         sleep(POLL_SECONDS)
-    if not _taken(descriptor, path):
+    if not _try_lock(descriptor, path):
         raise Busy(f"another process holds {path}; waited {wait_seconds:g} s for it")
 
 
-def _taken(descriptor: int, path: Path) -> bool:
+def _try_lock(descriptor: int, path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -112,7 +111,7 @@ def _taken(descriptor: int, path: Path) -> bool:
 
 
 def translate(error: OSError, path: Path) -> StorageError:
-    """Given what the operating system said of a file, return it named by what can be done next."""
+    """Return the operating system's error about a file as a StorageError."""
     reason = error.strerror or type(error).__name__
     if error.errno in FOR_A_HUMAN:
         return Unusable(f"{path} cannot be used: {reason}", chown_file_command(path))
@@ -120,48 +119,41 @@ def translate(error: OSError, path: Path) -> StorageError:
 
 
 def owned_by_other(folder: Path) -> bool:
-    """Tell whether root runs this, and the folder belongs to somebody else."""
     return os.geteuid() == 0 and os.path.isdir(folder) and folder.stat().st_uid != 0
 
 
 def drop_to_owner(folder: Path) -> None:
-    """Run as root, become the owner of the folder: files of root's would lock out the account that cron uses.
-
-    Nothing happens for anybody else, or where the folder is root's or not there.
-    """
+    """If we are root, become the folder's owner: files owned by root would lock out the account that cron uses."""
     if owned_by_other(folder):
-        owner = folder.stat()
+        status = folder.stat()
         os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
+        os.setgid(status.st_gid)
+        os.setuid(status.st_uid)
 
 
 def is_closed(folder: Path) -> bool:
-    """Tell whether the present user can make nothing in the folder."""
+    """Return whether we may not create files in the folder."""
     return not os.access(folder, os.W_OK | os.X_OK)
 
 
 def permitted(path: Path) -> bool:
-    """Tell whether the present user may write the file and SQLite's beside it, or create them where there are none."""
+    """Return whether we may write the database and SQLite's files beside it, or create those that are missing."""
     if is_closed(path.parent):
         return False
-    there = filter(os.path.exists, (f"{path}{end}" for end in ("", "-wal", "-shm", "-journal")))
-    return all(os.path.isfile(each) and os.access(each, os.R_OK | os.W_OK) for each in there)
+    existing = filter(os.path.exists, (f"{path}{end}" for end in ("", "-wal", "-shm", "-journal")))
+    return all(os.path.isfile(file) and os.access(file, os.R_OK | os.W_OK) for file in existing)
 
 
 def chown_folder_command(folder: Path) -> str:
-    """Return the command that lets the user who asks make files in a folder."""
     quoted = shlex.quote(str(folder))
     return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}"
 
 
 def make_room(folder: Path) -> str:
-    """Return the remedy for a disk that is full."""
-    return f"delete what is not needed; the largest come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"
+    return f"delete what is not needed; the largest files come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"
 
 
 def chown_file_command(path: Path) -> str:
-    """Return the command that lets the present user write the file and its companions, or their folder."""
     if is_closed(path.parent):
         return chown_folder_command(path.parent)
     names = f"{shlex.quote(str(path))}*"
@@ -170,9 +162,9 @@ def chown_file_command(path: Path) -> str:
 
 def owner(path: Path) -> str:
     """Return the name of a file, its owner and its mode."""
-    seen = path.stat()
+    status = path.stat()
     try:
-        owner = getpwuid(seen.st_uid).pw_name
+        account = getpwuid(status.st_uid).pw_name
     except KeyError:
-        owner = str(seen.st_uid)
-    return f"{path.name} {owner} {seen.st_mode & 0o7777:04o}"
+        account = str(status.st_uid)
+    return f"{path.name} {account} {status.st_mode & 0o7777:04o}"

@@ -1,4 +1,4 @@
-"""How texts, numbers and times are written down, whoever told them."""
+"""Formats and validates text, numbers and timestamps from untrusted sources."""
 
 import math
 from datetime import datetime, timezone
@@ -7,38 +7,38 @@ TEXT_LIMIT = 120
 
 
 def one_line(text: object, limit: int = TEXT_LIMIT) -> str | None:
-    """Given anything a source calls a name, return one printable line of at most `limit` characters, or None.
+    """Return what a source calls a name as one printable line of at most `limit` characters, or None if it is none.
 
-    Control characters, line breaks, direction marks and lone surrogates become spaces: names travel on into logs,
-    terminals and SQL.
+    Control characters, line breaks, direction marks and lone surrogates become spaces: names end up in logs, terminals
+    and SQL.
     """
     if not isinstance(text, str):
         return None
-    kept = text[:limit * 4]
-    if not kept.isprintable():
-        import unicodedata  # a megabyte of tables, for those alone that are told a strange name
-        kept = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in kept)
-    return " ".join(kept.split())[:limit].rstrip() or None
+    line = text[:limit * 4]
+    if not line.isprintable():
+        import unicodedata  # a megabyte of tables, needed only for unusual names
+        line = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in line)
+    return " ".join(line.split())[:limit].rstrip() or None
 
 
-def pluralize(number: int, what: str, plural: str | None = None) -> str:
-    """Return so many of something as people say it: `1 reading`, `2 readings`."""
-    return f"{number} {what if number == 1 else plural or f'{what}s'}"
+def pluralize(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 reading`, `2 readings`."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def finite_number(value: object) -> float | None:
-    """Given anything JSON may hold, return it as a finite float, or None. True and False are no numbers."""
+    """Return a JSON value as a finite float, or None. True and False are not numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        converted = float(value)
+        number = float(value)
     except OverflowError:
         return None
-    return converted if math.isfinite(converted) else None
+    return number if math.isfinite(number) else None
 
 
 def parse_time(text: str) -> datetime:
-    """Given a stored time, return it as aware UTC, without an offset read as UTC. Raise ValueError if it is none."""
+    """Return a stored time as aware UTC; without an offset it is UTC. Raise ValueError if it is not a time."""
     moment = datetime.fromisoformat(text)
     try:
         return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
@@ -47,5 +47,5 @@ def parse_time(text: str) -> datetime:
 
 
 def format_time(moment: datetime) -> str:
-    """Given an aware time, return it as it is stored: UTC, whole seconds, `2026-11-22T00:55:00+00:00`."""
+    """Return an aware time as it is stored: UTC, whole seconds, `2026-11-22T00:55:00+00:00`."""
     return moment.astimezone(timezone.utc).isoformat(timespec="seconds")

@@ -1,54 +1,54 @@
-"""One requests.Session for a cycle: time-outs, TLS, a cap on size, and HTTP statuses as errors of ours.
+"""The HTTP client of one run: JSON over a requests.Session, with time-outs, a size limit and typed errors.
 
-A request goes to exactly the host it was meant for: no redirects, no proxies from the environment, no retries but the
-decorator's. Exceptions of requests carry the whole address, and a Hue bridge's address carries the key: so none of them
-ever becomes the cause of an error raised here.
+It follows no redirect, uses no proxy from the environment, and leaves retries to the decorator. Exceptions of requests
+hold the whole address, and a Hue bridge's address holds the key: so none of them becomes the cause of an error here.
 """
 
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-from runtime import startup
+from runtime.startup import skip_imports
 
-with startup.sparing(["importlib.metadata"], without=["charset_normalizer", "chardet"]):
-    from email.utils import parsedate_to_datetime
-    from http.cookiejar import DefaultCookiePolicy
-    from urllib.parse import urlsplit
-
+with skip_imports():
     import requests
 
 from runtime.deadline import Deadline, Tally, time_limit
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled, WebPage
 from runtime.formats import one_line
-from runtime.tls import PrivateTrust, Trust, chain, tls_error
+from runtime.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from runtime.tls import Trust
 
 MAX_BODY_BYTES = 8_000_000
-MAX_PARTS = 500_000  # values; 8 MB of a bridge's words have 440 000, and of "[],[]," they would take 400 MB once read
+MAX_PARTS = 500_000  # values; 8 MB from a bridge hold 440 000, but 8 MB of "[],[]," would take 400 MB once parsed
 CHUNK_BYTES = 16_384
 CLOCK_AND_AUTHORITIES = "check this machine's clock and its certificate authorities, and whose network it is in"
-LONGEST_INTEGER = 30  # digits; longer ones are nobody's measurement, and Python refuses those above 4300
+LONGEST_INTEGER = 30  # digits; a longer one is no measurement, and Python refuses to convert more than 4300
 USER_AGENT = "home-temperature-monitoring"
 TRANSIENT_STATUSES = (408, 425)
 
-Retry = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]
-
 
 class JsonResponse(NamedTuple):
-    """A JSON document, and the answering machine's own clock (aware UTC) from its Date header."""
+    """A JSON document, and the server's clock (aware UTC) from its Date header."""
 
     document: object
     date: datetime | None
 
 
 class Request(NamedTuple):
-    """One request for JSON, and what its answer has to pass.
+    """One request for JSON, and how its answer is checked.
 
-    One attempt takes `timeout_seconds` in all, however slowly the answer drips; all attempts together take at most that
-    `share` of the time left to the run. The body is `body` as JSON, or `form`. Errors in `retry_on` are retried; an
-    empty tuple means one attempt. `check` raises what a document means, `check_page` what a web page in its place means.
+    One attempt takes at most `timeout_seconds` in all, however slowly the answer arrives; all attempts together at most
+    that `share` of the run's remaining time. The body is `body` as JSON, or `form`. Errors in `retry_on` are retried;
+    an empty tuple means one attempt. `check` raises the error that a document reports, `check_page` the one that a web
+    page in its place means.
     """
 
     url: str
@@ -58,7 +58,7 @@ class Request(NamedTuple):
     form: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     compressed: bool = False
-    trust: Trust | None = None
+    trust: "Trust | None" = None
     operation: str = "fetch"
     endpoint: str = ""
     share: float = 1.0
@@ -68,7 +68,7 @@ class Request(NamedTuple):
 
     @property
     def host(self) -> str:
-        """The host and port asked, for messages: never the whole address, which may hold a key."""
+        """The host and port, for messages: never the whole address, which may hold a key."""
         try:
             return urlsplit(self.url).netloc.rpartition("@")[2]
         except ValueError:
@@ -78,11 +78,10 @@ class Request(NamedTuple):
 class HttpClient:
     """All HTTP of one run, within its deadline.
 
-    `tally` counts what it cost, `learn_secrets` takes texts to redact from now on. Cookies are sent only where a caller
-    gives them as a header; those that a server sets are dropped.
+    `learn_secrets` takes texts to redact from now on. Cookies that a server sets are dropped.
     """
 
-    def __init__(self, deadline: Deadline, retry: Retry,
+    def __init__(self, deadline: Deadline, retry: RetryPolicy,
                  learn_secrets: Callable[[Iterable[str]], None] = lambda _values: None) -> None:
         self.tally = Tally()
         self.learn_secrets = learn_secrets
@@ -99,12 +98,11 @@ class HttpClient:
         self._requests.close()
 
     def fetch_json(self, request: Request) -> JsonResponse:
-        """Return the JSON that answers a request. Raise a RemoteError."""
+        """Return the answer to a request. Raise a RemoteError."""
         deadline = Deadline(self._deadline.remaining() * request.share)
         retry = self._retry(on=request.retry_on, operation=request.operation, endpoint=request.endpoint,
                             deadline=deadline)
-        answer: JsonResponse = retry(self._attempt)(request, deadline)
-        return answer
+        return retry(self._attempt)(request, deadline)
 
     def _attempt(self, request: Request, deadline: Deadline) -> JsonResponse:
         seconds = min(request.timeout_seconds, deadline.remaining())
@@ -130,8 +128,8 @@ class HttpClient:
             allow_redirects=False, verify=request.trust is None or request.trust.ca_file is not None,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding, **(request.headers or {})})
 
-    def _mount(self, origin: str, trust: Trust) -> None:
-        """Have connections to an origin checked by this trust alone."""
+    def _mount(self, origin: str, trust: "Trust") -> None:
+        from runtime.tls import PrivateTrust
         present = self._requests.adapters.get(origin)
         if isinstance(present, PrivateTrust):
             if present.trust == trust:
@@ -152,7 +150,6 @@ class HttpClient:
 
 
 def _judge(request: Request, content: bytes, date: str | None) -> JsonResponse:
-    """Return the answer, unless the request's checks object to it."""
     try:
         answer = JsonResponse(_parse(content, request.host), _date(date))
     except WebPage as error:
@@ -165,17 +162,19 @@ def _judge(request: Request, content: bytes, date: str | None) -> JsonResponse:
 
 
 def _translate(error: requests.exceptions.RequestException, request: Request, seconds: float) -> Exception:
+    from runtime.tls import chain, tls_error
     host = request.host
     if isinstance(error, requests.exceptions.SSLError):
         return tls_error(error, host, "" if request.trust else CLOCK_AND_AUTHORITIES)
     if isinstance(error, requests.exceptions.Timeout):
         return CannotReach(f"{host} did not answer within {seconds:.1f} s")
-    if any(isinstance(cause, TimeoutError) and cause.errno is None for cause in chain(error)):  # our own alarm
+    causes = list(chain(error))
+    if any(isinstance(cause, TimeoutError) and cause.errno is None for cause in causes):  # raised by our time limit
         return CannotReach(f"{host} did not finish its answer within {seconds:.1f} s")
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
-        return BadAnswer(f"{host} broke off in the middle of its answer")
+        return BadAnswer(f"{host} broke the connection in the middle of its answer")
     if isinstance(error, requests.exceptions.ConnectionError):
-        return CannotReach(f"{host} cannot be reached: {_reason(error)}")
+        return CannotReach(f"{host} cannot be reached: {_reason(causes)}")
     return NotUnderstood(f"{host} cannot be asked: {type(error).__name__}")
 
 
@@ -185,16 +184,16 @@ def _check_status(response: requests.Response, host: str) -> None:
         return
     if 300 <= status < 400:
         location = response.headers.get("Location", "")
-        raise NotAuthorised(f"{host} sends us elsewhere (HTTP {status}), and we do not follow",
+        raise NotAuthorised(f"{host} redirects us to another address (HTTP {status}), which we do not follow",
                             _redirect_remedy(location), location=location)
     if status in (401, 403):
         raise NotAuthorised(f"{host} refused us (HTTP {status})")
     wait = _retry_after(response)
     if status == 429:
-        raise Throttled(f"{host} asks for patience (HTTP 429)", retry_after=wait)
+        raise Throttled(f"{host} is rate-limiting us (HTTP 429)", retry_after=wait)
     if status >= 500 or status in TRANSIENT_STATUSES:
-        raise BadAnswer(f"{host} answered with an error of its own (HTTP {status})", retry_after=wait)
-    raise NotUnderstood(f"{host} does not know what we asked for (HTTP {status})", status=status)
+        raise BadAnswer(f"{host} reports a server error (HTTP {status})", retry_after=wait)
+    raise NotUnderstood(f"{host} rejects our request (HTTP {status})", status=status)
 
 
 def _redirect_remedy(location: str) -> str:
@@ -202,7 +201,7 @@ def _redirect_remedy(location: str) -> str:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds a Retry-After header asks for; a date counts from the answer's own Date, if it has one."""
+    """Return the seconds in a Retry-After header; a date counts from the answer's Date header."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
@@ -224,7 +223,7 @@ def _parse(content: bytes, host: str) -> object:
     try:
         return json.loads(content.decode(), parse_constant=lambda _name: None, parse_int=_integer, parse_float=_real)
     except RecursionError:
-        raise NotUnderstood(f"{host} sent JSON nested beyond reason") from None
+        raise NotUnderstood(f"{host} sent JSON nested too deeply") from None
     except ValueError:
         if content.lstrip()[:1] == b"<":
             raise WebPage(f"{host} answered with a web page", content.decode(errors="replace")) from None
@@ -240,6 +239,6 @@ def _real(digits: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _reason(error: BaseException) -> str:
-    causes = [cause for cause in chain(error) if isinstance(cause, OSError) and cause.strerror]
-    return (one_line(causes[-1].strerror) or "no reason given").lower() if causes else "connection broken"
+def _reason(causes: Iterable[BaseException]) -> str:
+    reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    return (one_line(reasons[-1]) or "no reason given").lower() if reasons else "connection broken"

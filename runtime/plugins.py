@@ -1,7 +1,4 @@
-"""Finds and imports the plug-ins: the modules in `collectors`, `publishers` and `notifiers`.
-
-Listing them imports none of them, and not their package either: a run imports only the plug-ins it uses.
-"""
+"""Lists and imports plug-ins: the modules in `collectors`, `publishers` and `notifiers`."""
 
 import importlib
 import os
@@ -11,8 +8,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def names(kind: str) -> list[str]:
-    """Return the names of all plug-ins of a kind, sorted: one per file or package in the folder of that name."""
-    folder = f"{ROOT}/{kind}"  # read as pkgutil does, whose own imports cost a tenth of a cold start
+    """Return the sorted names of the files and packages in the folder `kind`, without importing any."""
+    folder = f"{ROOT}/{kind}"  # as pkgutil does, whose own imports cost a tenth of a cold start
     entries = [entry.removesuffix(".py") for entry in os.listdir(folder)
                if entry.endswith(".py") or os.path.isfile(f"{folder}/{entry}/__init__.py")]
     return sorted(name for name in entries if name.isidentifier() and not name.startswith("__"))

@@ -1,8 +1,8 @@
-"""The mask: it knows the secrets of this run, and hides them in whatever text is about to leave the program.
+"""Redaction: replaces the secrets of this run by *** in every text that leaves the program.
 
-A secret is hidden plain and in the spellings that requests, json, smtplib and tracebacks give it. What merely looks
-like one (a key in an address, a token of Amazon's) is hidden too, known or not. Nothing shorter than four characters is
-hidden, for every other word would be garbled, and nothing that is compressed or encrypted.
+A secret is hidden as it is and in the encodings of requests, json, smtplib and tracebacks. Text that looks like a secret
+(a key in an address, an Amazon token) is hidden too, whether configured or not. Secrets shorter than four characters
+are not hidden, because ordinary words would contain them; nor is anything that is compressed or encrypted.
 """
 
 import re
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 MASKED = "***"
 SHORTEST = 4
 NAMED = r"[\w.-]*(?:key|token|code|secret|password|signature)=([^&\s\"'<>]+)"
-# The group is the secret, and ends its match. Each shape begins with one of these: most texts have none of them, and
-# the others are searched ten times faster so.
-BEGINNINGS = ("api", "?", "&", "uthorization", "ookie", "At", "://")
-SHAPES = "|".join((  # compiled, which takes a millisecond, for the first text that may have one of them
+# Each pattern starts with one of these. Most texts contain none, and are searched ten times faster.
+HINTS = ("api", "?", "&", "uthorization", "ookie", "At", "://")
+# The group is the secret, and ends its match. Compiling takes a millisecond, so it waits for the first text with a hint.
+PATTERNS = "|".join((
     r"api(?:/|\\/|%2[Ff])([\w-]{20,})",  # a Hue key stands in the path, 40 characters of it
     r"\?" + NAMED,
     r"&" + NAMED,
@@ -27,61 +27,63 @@ SHAPES = "|".join((  # compiled, which takes a millisecond, for the first text t
 
 
 class Redactor:
-    """Replace known secrets, and `user:password` in base64 for each of the logins, by ***."""
+    """Replaces configured secrets, and `user:password` in base64 for each login, by ***."""
 
     def __init__(self, values: Iterable[str] = (), logins: Iterable[tuple[str, str]] = ()) -> None:
         self._forms: tuple[str, ...] = ()
         self.learn(values)
         for user, password in logins:
             self.learn([password])
-            self._remember(_base64(f"{user}:{password}"))
-            self._remember(_base64(f"\0{user}\0{password}"))  # as smtplib's AUTH PLAIN sends it
+            self._add(_base64(f"{user}:{password}"))
+            self._add(_base64(f"\0{user}\0{password}"))  # as smtplib's AUTH PLAIN sends it
 
     def __call__(self, text: str) -> str:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, MASKED)
-        return re.sub(SHAPES, _hidden, text) if any(each in text for each in BEGINNINGS) else text
+        return re.sub(PATTERNS, _masked, text) if any(hint in text for hint in HINTS) else text
 
     def learn(self, values: Iterable[str]) -> None:
-        """Hide these too from now on: a cookie that was just renewed."""
+        """Hide these as well from now on: a renewed cookie, for example."""
         for value in values:
             if len(value.strip()) >= SHORTEST:
-                self._remember(_spellings(value))
+                self._add(_encodings(value))
 
-    def _remember(self, forms: Iterable[str]) -> None:
-        # Longest first, lest a short secret break up a longer one. Plain searches: they are as fast as one regular
-        # expression of all forms, which takes 8 ms to compile (Python 3.11, 8 secrets, 5000 characters).
+    def _add(self, forms: Iterable[str]) -> None:
+        # Longest first, so that a short secret does not break up a longer one. Plain searches are as fast as one
+        # regular expression of all forms, which takes 8 ms to compile (Python 3.11, 8 secrets, 5000 characters).
         self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
 
 
 def escaped(text: str) -> str:
-    """Return any text with line feeds, escape codes, direction marks and lone surrogates spelt out."""
+    """Return the text with line feeds, escape codes, direction marks and lone surrogates as backslash escapes."""
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return "".join(character if character.isprintable() else character.encode("unicode_escape").decode()
+                   for character in text)
 
 
-def _hidden(match: re.Match[str]) -> str:
+def _masked(match: re.Match[str]) -> str:
     return match[0][:match.start(match.lastindex or 0) - match.start()] + MASKED
 
 
-def _spellings(value: str) -> Iterator[str]:
+def _encodings(value: str) -> Iterator[str]:
     import json
     from urllib.parse import quote, quote_plus
     raw = value.encode("utf-8", "replace")
     for quoted in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
         yield quoted
-        yield re.sub("%..", lambda match: match[0].lower(), quoted)
-    for escaped in (value, repr(value)[1:-1], ascii(value)[1:-1], json.dumps(value)[1:-1],
-                    json.dumps(value, ensure_ascii=False)[1:-1]):
-        yield escaped
-        yield escaped.replace("/", "\\/")
+        if "%" in quoted:
+            yield re.sub("%..", lambda match: match[0].lower(), quoted)
+    for text in (value, repr(value)[1:-1], ascii(value)[1:-1], json.dumps(value)[1:-1],
+                 json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield text
+        yield text.replace("/", "\\/")
     yield from _base64(value)
 
 
 def _base64(text: str) -> Iterator[str]:
-    """Yield the text in base64 without its padding: what is left of `c2VjcmV0==` then is `***==`."""
+    """Yield the text in base64 without its padding: `c2VjcmV0==` then becomes `***==`."""
     for encoding in ("utf-8", "latin-1"):  # requests sends logins in latin-1
         raw = text.encode(encoding, "replace")
         yield b64encode(raw).decode().rstrip("=")

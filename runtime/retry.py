@@ -1,38 +1,33 @@
-"""The retry decorator that every network request, database write and log rotation of this project goes through.
+"""The retry decorator behind every network request, database write and log rotation.
 
-It does not log, does not read the clock, and knows no error by name: `on` says exactly what is transient, a listener is
-told of each failed attempt, and after the last one the last exception passes through as it is. Retrying happens at this
-one layer only: nothing decorated here may call anything else that is.
+It does not log and knows no error by name: a listener gets each failed attempt, the last exception passes through
+unwrapped. Nothing decorated may call anything else decorated: two layers of retries multiply.
 """
 
 import time
 from collections.abc import Callable
+from copy import copy
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     import config
+    from runtime.deadline import Deadline
 
-GENERATOR = 0x20  # CO_GENERATOR of a code object's co_flags (module inspect, which costs 3 % of a cycle to import)
+# CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of a code object (module inspect).
+DEFERRED = 0x20 | 0x80 | 0x200
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Budget(Protocol):
-    """Whatever knows how many seconds are left."""
-
-    def remaining(self) -> float:
-        """Return the seconds left, negative when over."""
+Errors = type[Exception] | tuple[type[Exception], ...]
 
 
 class Attempt(NamedTuple):
-    """One failed attempt, or the recovery from those before it, as the listener is told of it.
+    """One failed attempt, or the recovery from earlier ones.
 
-    `attempt` counts from 1, `delay_seconds` is the wait that follows, `elapsed_seconds` runs from the start of the
-    first attempt, `at_seconds` is the monotonic clock. `outcome` is `retrying`, `recovered` (the attempt that
-    succeeded; the error is the one before it) or `exhausted`. `retry_after` is the wait that the error asked for, in
-    seconds.
+    `attempt` counts from 1, `delay_seconds` is the wait that follows, `elapsed_seconds` starts with the first attempt,
+    `at_seconds` is the monotonic clock. `outcome` is `retrying`, `exhausted` or `recovered` (`exception` is then the
+    last failure).
     """
 
     operation: str
@@ -41,113 +36,123 @@ class Attempt(NamedTuple):
     delay_seconds: float
     elapsed_seconds: float
     at_seconds: float
-    error_type: str
-    error: str
+    exception: Exception
     outcome: str
-    retry_after: float | None = None
+
+    @property
+    def error_type(self) -> str:
+        return type(self.exception).__name__
+
+    @property
+    def error(self) -> str:
+        return str(self.exception)
 
 
-class Backoff(NamedTuple):
-    """The series of waits in seconds: base, base x multiplier, ..., none longer than the longest."""
+Listener = Callable[[Attempt], None]
 
-    base_delay: float
-    multiplier: float
-    max_delay: float
-    jitter: float
 
-    def delay(self, attempt: int, asked: float | None) -> float:
-        """Return the wait after the given attempt: the series' own, or what the error asked for if that is longer."""
-        delay = min(self.base_delay * self.multiplier ** (attempt - 1), self.max_delay)
-        if self.jitter:
+class RetryPolicy:
+    """How often to try and how long to wait, in seconds. Called, it returns the decorator (see `retry_with_backoff`).
+
+    Raise ValueError for values out of range.
+    """
+
+    def __init__(self, max_attempts: int = 3, base_delay: float = 1.0, multiplier: float = 2.0,
+                 max_delay: float = 30.0, jitter: float = 0.0, sleep: Callable[[float], None] | None = None) -> None:
+        if not (max_attempts >= 1 and base_delay >= 0 and multiplier >= 1 and max_delay >= 0 and 0 <= jitter <= 1):
+            raise ValueError(f"no retry policy: max_attempts={max_attempts}, base_delay={base_delay}, "
+                             f"multiplier={multiplier}, max_delay={max_delay}, jitter={jitter}")
+        self._max_attempts, self._base_delay, self._multiplier = max_attempts, base_delay, multiplier
+        self._max_delay, self._jitter, self._sleep = max_delay, jitter, sleep
+        self._deadline: "Deadline | None" = None
+        self._listener: Listener | None = None
+
+    def using(self, *, deadline: "Deadline | None" = None, listener: Listener | None = None) -> "RetryPolicy":
+        """Return the same policy with a default deadline and listener."""
+        policy = copy(self)
+        policy._deadline, policy._listener = deadline or self._deadline, listener or self._listener
+        return policy
+
+    def __call__(self, *, on: Errors, operation: str = "", endpoint: str = "", deadline: "Deadline | None" = None,
+                 listener: Listener | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        deadline, report = deadline or self._deadline, partial(_report, listener or self._listener, operation, endpoint)
+
+        def decorate(function: Callable[P, T]) -> Callable[P, T]:
+            _refuse_deferred(function)
+
+            @wraps(function)
+            def persistent(*args: P.args, **kwargs: P.kwargs) -> T:
+                started, number, failure = time.monotonic(), 1, None
+                while True:
+                    try:
+                        result = function(*args, **kwargs)
+                    except on as error:
+                        failure, delay = error, self._delay(number, error, deadline)
+                        report(number, started, error, "exhausted" if delay is None else "retrying", delay or 0.0)
+                        if delay is None:
+                            raise
+                    else:
+                        if failure is not None:
+                            report(number, started, failure, "recovered")
+                        return result
+                    (self._sleep or time.sleep)(delay)
+                    number += 1
+
+            return persistent
+
+        return decorate
+
+    def _delay(self, attempt: int, error: Exception, deadline: "Deadline | None") -> float | None:
+        """Return the seconds to wait after a failed attempt, None if it was the last one."""
+        delay = min(self._base_delay * self._multiplier ** (attempt - 1), self._max_delay)
+        if self._jitter:
             import random
-            delay = min(delay * random.uniform(1 - self.jitter, 1 + self.jitter), self.max_delay)
-        return max(delay, asked or 0.0)
+            delay = min(delay * random.uniform(1 - self._jitter, 1 + self._jitter), self._max_delay)
+        delay = max(delay, getattr(error, "retry_after", None) or 0.0)
+        is_last = attempt >= self._max_attempts or (deadline is not None and delay >= deadline.remaining())
+        return None if is_last else delay
 
 
-def retry_policy(settings: "config.Retry") -> "partial[Any]":
-    """Return the retry decorator with the configured attempts and waits, the same ones for everything."""
-    return partial(retry_with_backoff, max_attempts=settings.max_attempts, base_delay=settings.base_delay_seconds,
-                   multiplier=settings.multiplier, max_delay=settings.max_delay_seconds, jitter=settings.jitter)
+def retry_policy(settings: "config.Retry") -> RetryPolicy:
+    return RetryPolicy(settings.max_attempts, settings.base_delay_seconds, settings.multiplier,
+                       settings.max_delay_seconds, settings.jitter)
 
 
 def retry_with_backoff(
     *,
-    on: type[Exception] | tuple[type[Exception], ...],
+    on: Errors,
     max_attempts: int = 3,
     base_delay: float = 1.0,
     multiplier: float = 2.0,
     max_delay: float = 30.0,
     jitter: float = 0.0,
-    deadline: Budget | None = None,
+    deadline: "Deadline | None" = None,
     operation: str = "",
     endpoint: str = "",
     sleep: Callable[[float], None] | None = None,
-    listener: Callable[[Attempt], None] | None = None,
+    listener: Listener | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Given what is transient, call the decorated function again after 1 s, 2 s, 4 s, ... while it raises just that.
+    """Call the decorated function again after 1 s, 2 s, 4 s, ... while it raises one of the errors in `on`.
 
-    Everything else passes through at once, and so does the last exception. A wait that would pass the deadline is not
-    begun. An exception may carry `retry_after` (seconds): the wait is then the longer of the two. `jitter` spreads
-    each wait by that fraction to either side. Raise TypeError for a generator function: its errors come while it is
-    iterated, long after this decorator has returned.
+    A wait that would pass the deadline is not started. An exception may have `retry_after` (seconds): the wait is then
+    the longer of the two. `jitter` spreads each wait by that fraction to either side. Raise ValueError for values out
+    of range, TypeError for a generator or coroutine function: its errors come long after the call.
     """
-    series = partial(_Series, operation, endpoint, listener, deadline, max_attempts,
-                     Backoff(base_delay=base_delay, multiplier=multiplier, max_delay=max_delay, jitter=jitter))
-
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        if getattr(getattr(function, "__code__", None), "co_flags", 0) & GENERATOR:
-            raise TypeError(f"{function!r} is a generator function: put the retry on what it calls")
-
-        @wraps(function)
-        def persistent(*args: P.args, **kwargs: P.kwargs) -> T:
-            return series().run(lambda: function(*args, **kwargs), on, sleep)
-
-        return persistent
-
-    return decorate
+    policy = RetryPolicy(max_attempts, base_delay, multiplier, max_delay, jitter, sleep)
+    return policy(on=on, operation=operation, endpoint=endpoint, deadline=deadline, listener=listener)
 
 
-class _Series:
-    """The attempts of one call."""
+def _refuse_deferred(function: Callable[..., Any]) -> None:
+    called = function
+    while isinstance(called, partial):
+        called = called.func
+    if getattr(getattr(called, "__code__", None), "co_flags", 0) & DEFERRED:
+        raise TypeError(f"{function!r} is a generator or coroutine function: put the retry on what it calls")
 
-    def __init__(self, operation: str, endpoint: str, listener: Callable[[Attempt], None] | None,
-                 deadline: Budget | None, max_attempts: int, backoff: Backoff) -> None:
-        self._operation, self._endpoint, self._listener = operation, endpoint, listener
-        self._deadline, self._max_attempts, self._backoff = deadline, max_attempts, backoff
-        self._started = time.monotonic()
-        self._attempt = 1
-        self._error: Exception | None = None
 
-    def run(self, call: Callable[[], T], on: type[Exception] | tuple[type[Exception], ...],
-            sleep: Callable[[float], None] | None) -> T:
-        while True:
-            try:
-                result = call()
-            except on as error:
-                delay = self._failed(error)
-                if delay is None:
-                    raise
-                (sleep or time.sleep)(delay)
-            else:
-                if self._error is not None:
-                    self._tell(self._error, 0.0, "recovered", None)
-                return result
-
-    def _failed(self, error: Exception) -> float | None:
-        """Note a failed attempt; return the seconds to wait before the next one, None if there is to be none."""
-        asked = getattr(error, "retry_after", None)
-        delay = self._backoff.delay(self._attempt, asked)
-        spent = self._attempt >= self._max_attempts or (
-            self._deadline is not None and delay >= self._deadline.remaining())
-        self._tell(error, 0.0 if spent else delay, "exhausted" if spent else "retrying", asked)
-        self._attempt, self._error = self._attempt + 1, error
-        return None if spent else delay
-
-    def _tell(self, error: Exception, delay: float, outcome: str, asked: float | None) -> None:
-        if self._listener is None:
-            return
+def _report(listener: Listener | None, operation: str, endpoint: str, number: int, started: float,
+            exception: Exception, outcome: str, delay: float = 0.0) -> None:
+    if listener is not None:
         now = time.monotonic()
-        self._listener(Attempt(
-            operation=self._operation, endpoint=self._endpoint, attempt=self._attempt, delay_seconds=delay,
-            elapsed_seconds=now - self._started, at_seconds=now, error_type=type(error).__name__, error=str(error),
-            outcome=outcome, retry_after=asked))
+        listener(Attempt(operation, endpoint, number, delay, elapsed_seconds=now - started, at_seconds=now,
+                         exception=exception, outcome=outcome))

@@ -1,7 +1,7 @@
-"""Ends a run that is asked to end: at SIGTERM and SIGINT SystemExit is raised wherever it is, and all is cleaned up.
+"""Ends a run at SIGTERM or SIGINT: SystemExit is raised wherever it is, so that everything is cleaned up.
 
-What is raised while Python disposes of an object, it prints at length and swallows; urllib3 closes its connections at
-such moments. The signal is sent once more then, a moment later.
+An exception raised while Python disposes of an object is printed at length and swallowed; urllib3 closes its connections
+at such moments. The signal is then sent once more, a moment later.
 """
 
 import atexit
@@ -15,49 +15,48 @@ from types import FrameType
 from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-MOMENT_SECONDS = 0.01
+RESEND_SECONDS = 0.01
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let the block be ended by a signal, with exit code 128 and its number; once all is done it changes nothing."""
-    unraisable = sys.unraisablehook
+    """End the block at a signal, with exit code 128 + its number. After the block, signals no longer change the code."""
+    print_unraisable = sys.unraisablehook
 
-    def note(fault: Any) -> None:
-        if isinstance(fault.exc_value, SystemExit):
+    def resend(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, SystemExit):
             _listen()
-            _send_again(int(str(fault.exc_value)) - 128)
+            _send_later(int(str(unraisable.exc_value)) - 128)
         else:
-            unraisable(fault)
+            print_unraisable(unraisable)
 
-    sys.unraisablehook = note
-    before = _listen()
-    atexit.unregister(_be_deaf)
-    atexit.register(_be_deaf)
+    sys.unraisablehook = resend
+    handlers = _listen()
+    atexit.unregister(_ignore_signals)
+    atexit.register(_ignore_signals)  # Python would only complain about an interrupted shutdown
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        sys.unraisablehook = unraisable
+        sys.unraisablehook = print_unraisable
 
 
 def _listen() -> dict[signal.Signals, Any]:
-    return {number: signal.signal(number, _leave) for number in SIGNALS}
+    return {number: signal.signal(number, _exit) for number in SIGNALS}
 
 
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
-    _be_deaf()  # to a second one, which would end the cleaning up that the first has begun
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    _ignore_signals()  # a second one would end the clean-up that this one starts
     raise SystemExit(128 + number)
 
 
-def _be_deaf() -> None:
-    """Let the program end by itself: all is done, and Python would only complain about an interrupted shutdown."""
+def _ignore_signals() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _send_again(number: int) -> None:
-    timer = threading.Timer(MOMENT_SECONDS, os.kill, (os.getpid(), number))
+def _send_later(number: int) -> None:
+    timer = threading.Timer(RESEND_SECONDS, os.kill, (os.getpid(), number))
     timer.daemon = True
     timer.start()

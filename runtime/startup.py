@@ -1,88 +1,62 @@
-"""Spares every process what it would import and never use: a quarter of a cold start (docs/performance.md).
-
-Libraries import at once what they need at rare moments. They are handed a stand-in, which imports the real module once
-it is used, or go without where they can. Everybody else who imports those modules has them.
-
-    inspect                       for dataclasses: the docstring of a class that has none (Python 3.11)
-    ipaddress                     for urllib.parse, and so for pathlib: hosts in brackets
-    traceback                     for logging: exceptions in the log
-    importlib.metadata            for urllib3: the version of its HTTP/2 package, should somebody switch that on
-    charset_normalizer, chardet   for requests: guessing the alphabet of a text; ours come as bytes, and are UTF-8
-
-They also compile a hundred regular expressions at once, most of which a run never uses: those wait for their first use.
-
-To be imported before any dataclass is made, which `collectors` sees to.
-"""
+"""Saves a short process two imports and the clean-up at its exit (docs/performance.md)."""
 
 import importlib
 import os
-import re
 import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, partial
 from types import ModuleType
 from typing import Any, NoReturn
 
-COMPILE = re.compile
+METADATA = "importlib.metadata"
+DETECTORS = ("charset_normalizer", "chardet")
 
 
-class _Later(ModuleType):
-    """A module's stand-in, which imports the real one for its attributes, but only once the block is over.
+class _LazyMetadata(ModuleType):
+    """Stands in for importlib.metadata until `version` is called, or another name is used."""
 
-    What is imported from it by name before that must be a function, and waits until it is called.
-    """
+    def version(self, package: str) -> str:
+        return str(_metadata().version(package))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if sys.modules.get(self.__name__) is not self:
-            return getattr(importlib.import_module(self.__name__), name)
-        return lambda *arguments, **named: getattr(self, name)(*arguments, **named)
+        return getattr(_metadata(), name)
 
 
-class _Pattern:
-    """A regular expression that is compiled once it is used."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        self._compiled = cache(partial(COMPILE, *arguments, **named))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._compiled(), name)
+def _metadata() -> Any:
+    if isinstance(sys.modules.get(METADATA), _LazyMetadata):
+        del sys.modules[METADATA]
+    return importlib.import_module(METADATA)
 
 
 @contextmanager
-def sparing(later: Collection[str] = (), without: Collection[str] = ()) -> Iterator[None]:
-    """Let what is imported in the block have its regular expressions and some modules later, and no others at all.
+def skip_imports() -> Iterator[None]:
+    """Import requests in the block without two imports that it makes and never uses here.
 
-    Modules that are imported already stay.
+    urllib3 imports importlib.metadata for the version of its HTTP/2 package, which is never switched on; requests
+    imports charset_normalizer or chardet to guess the encoding of a text, and ours is UTF-8.
     """
-    stand_ins = {name: _Later(name) for name in later} | dict.fromkeys(without)
-    away = {name: stand_in for name, stand_in in stand_ins.items() if name not in sys.modules}
-    sys.modules.update(away)  # type: ignore[arg-type]  # None means there that it cannot be imported
+    stand_ins: dict[str, Any] = {METADATA: _LazyMetadata(METADATA), **dict.fromkeys(DETECTORS)}
+    added = {name: module for name, module in stand_ins.items() if name not in sys.modules}
+    sys.modules.update(added)  # None makes an import fail, and requests goes on without
     try:
-        re.compile = _Pattern  # type: ignore[assignment]  # which has all that a pattern has
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # requests complains of what it does without
+            warnings.simplefilter("ignore")  # requests warns that it has no detector
             yield
     finally:
-        re.compile = COMPILE
-        for name in away:
-            sys.modules.pop(name, None)
+        for name, module in added.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
 
 
-def leave(code: int) -> NoReturn:
-    """End this process with that exit code, all of whose files are closed: dismantling Python takes as long as SQLite.
+def exit_fast(code: int) -> NoReturn:
+    """Flush the output and end the process without exit handlers; its files must be closed.
 
-    Not for a process with something left to do at its exit.
+    Taking the interpreter apart costs as much time as SQLite does in a cycle.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # nobody reads it, it is closed, there is none
+        with suppress(OSError, ValueError, AttributeError):  # a closed pipe, a closed stream, no stream
             stream.flush()
     os._exit(code)
-
-
-with sparing(["inspect", "ipaddress"]):
-    import dataclasses  # noqa: F401  # which keeps its stand-in for good
-    import pathlib  # noqa: F401  # which keeps its stand-in for good

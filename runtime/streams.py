@@ -1,7 +1,4 @@
-"""Lines on stdout and stderr, which may be closed, full, or read by no one.
-
-A stream that cannot be written changes nothing else: not the exit code, and not what is stored.
-"""
+"""Lines on stdout and stderr, which may be closed or full: that changes neither the exit code nor the data."""
 
 import os
 import sys
@@ -14,7 +11,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def write_line(stream: TextIO | None, text: str) -> None:
-    """Write one line; replace what the stream's encoding does not have."""
+    """Write one line; replace characters that the stream cannot encode."""
     if stream is None or stream.closed:
         return
     encoding = stream.encoding or "utf-8"
@@ -22,12 +19,12 @@ def write_line(stream: TextIO | None, text: str) -> None:
         stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
         stream.flush()
     except OSError:
-        # Otherwise Python would flush again when it exits, fail, and change the exit code to 120.
+        # Or Python flushes again at exit, fails, and changes the exit code to 120.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_progress(step: str, done: int, total: int) -> None:
-    """Show on a terminal how far a long piece of work has come, on one line that is written over."""
+    """Show progress on a terminal, on one line that is written over."""
     if is_terminal(sys.stderr):
         sys.stderr.write(f"\r{step}: {done} of {total}" + ("\n" if done >= total else ""))
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Tables as lines of text, in any script."""
+"""Aligns the columns of a table on a terminal, in any script."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,6 +12,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a terminal a text takes: combining marks take none, wide characters two."""
+    """Return how many columns a text takes: combining marks take none, wide characters two."""
     return sum(0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
                for character in text)

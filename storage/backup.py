@@ -1,7 +1,7 @@
-"""The copy of the database that is made beside it before a migration changes it.
+"""Copies the database before a migration changes it.
 
-Made with SQLite's backup API, so that it is right while others read and write; whole, on the disk and under its final
-name before anything is changed. Nobody deletes these copies but people.
+SQLite's backup API makes the copy, so that it is consistent while others read and write. It is complete and synced
+before anything is changed. The program never deletes these copies.
 """
 
 import itertools
@@ -17,10 +17,10 @@ PAGES_A_STEP = 1_000
 
 
 def back_up(path: Path, number: int, progress: Callable[[str, int, int], None]) -> Path:
-    """Copy the database to `<name>.before-v<number>` and return that path; the caller holds the write lock.
+    """Copy the database to `<name>.before-v<number>`, or `….2`, `….3`, and return that path.
 
-    A copy that an interrupted migration left is used again if it holds the same readings; any other file of that name
-    stays, and the copy is called `….2`, `….3`. Raise StorageError or sqlite3.Error when there is no room or no right.
+    The caller holds the write lock. The copy of an interrupted migration is used again if it has the same readings.
+    Raise StorageError or sqlite3.Error.
     """
     try:
         target = _name(path, number)
@@ -32,7 +32,7 @@ def back_up(path: Path, number: int, progress: Callable[[str, int, int], None]) 
 
 
 def read_only(path: Path) -> str:
-    """Return the address under which SQLite opens the file for reading only, whatever characters its name has."""
+    """Return the URI that opens the file read-only, whatever characters its name has."""
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
@@ -40,7 +40,7 @@ def _name(path: Path, number: int) -> Path:
     first = f"{path.name}.before-v{number}"
     names = itertools.chain([first], (f"{first}.{n}" for n in itertools.count(2)))
     candidates = (path.with_name(name) for name in names)
-    return next(each for each in candidates if not each.exists() or _same(each, path))
+    return next(candidate for candidate in candidates if not candidate.exists() or _same(candidate, path))
 
 
 def _same(copy: Path, path: Path) -> bool:
@@ -52,7 +52,6 @@ def _same(copy: Path, path: Path) -> bool:
 
 
 def _fingerprint(path: Path) -> list[tuple[object, ...]]:
-    """Return of either table how many rows it has, and the last one's number."""
     with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
         tables = connection.execute("""
             SELECT lower(name)
@@ -67,7 +66,7 @@ def _fingerprint(path: Path) -> list[tuple[object, ...]]:
 def _make(path: Path, target: Path, progress: Callable[[str, int, int], None]) -> None:
     half = path.with_name(f"{path.name}.copying")
     _remove(half)
-    # Created here first: SQLite would make it readable by all, also where the original is not.
+    # SQLite would create it readable by all, even if the original is not.
     os.close(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, path.stat().st_mode & 0o777))
     try:
         _copy(path, half, progress)
@@ -87,6 +86,6 @@ def _copy(path: Path, half: Path, progress: Callable[[str, int, int], None]) -> 
 
 
 def _remove(half: Path) -> None:
-    """Remove a half-made copy with its companions: an old journal would be rolled back into the next attempt."""
+    """Remove an incomplete copy and its journals, which would be rolled back into the next attempt."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         half.with_name(half.name + suffix).unlink(missing_ok=True)

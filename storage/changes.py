@@ -1,7 +1,6 @@
-"""The record as publishers read it: readings in the order in which they were stored.
+"""Readings for publishers, in the order they were stored.
 
-A first form, kept small. It follows new rows by `id` only: corrections and deletions of older rows, and ids that
-return after the newest rows were deleted, are not followed yet.
+A first version: it follows new ids only, not corrections, deletions, or ids used again after a deletion.
 """
 
 import sqlite3
@@ -14,16 +13,13 @@ from storage.reading import Row
 
 
 class Changes:
-    """The readings in one database, opened for reading only, each time they are asked for."""
+    """The readings of one database, opened read-only."""
 
     def __init__(self, path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> None:
         self._path, self._busy_timeout_ms, self._marker = path, busy_timeout_ms, marker
 
     def after(self, cursor: int, batch_rows: int = 1000) -> Iterator[list[Row]]:
-        """Yield the rows of `readings` with an id above the cursor, in the order of their ids, in batches.
-
-        No transaction is open between two batches. Raise a StorageError.
-        """
+        """Yield the rows with an id above the cursor, in batches. Raise a StorageError."""
         with manager.reading(self._path, busy_timeout_ms=self._busy_timeout_ms, marker=self._marker) as connection:
             while rows := _rows(connection, cursor, batch_rows):
                 cursor = int(rows[-1]["id"] or 0)

@@ -1,6 +1,6 @@
-"""One cycle in the database: its readings, its devices' sightings, its costs and its retries.
+"""Adds a cycle to the database: readings, sightings, costs and retries.
 
-`add` runs inside a transaction of `storage.manager.add_cycles`, which has to be short.
+`add` runs inside the transaction of `storage.manager.add_cycles`, which has to be short.
 """
 
 import sqlite3
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from runtime.formats import format_time
 from storage import registry
-from storage.reading import Cycle, Reading
+from storage.reading import Cycle, Reading, Retry
 
 ANSWERED = ("ok", "partial")
 COLUMNS = Reading._fields
-# Names, locations and offsets may have changed since: with another one it is still the same reading.
+# A reading stays the same when the name, location or offset of its device changes.
 MEASURED = [column for column in COLUMNS if column not in ("name", "location", "temperature_celsius")]
 INSERT_READING = f"""
     INSERT INTO readings ({', '.join(COLUMNS)}, created_at)
@@ -28,20 +28,9 @@ TAKEN = f"""
         AND timestamp = :timestamp
         AND NOT ({' AND '.join([f'{column} IS :{column}' for column in MEASURED])})
 """
-INSERT_RETRY = """
-    INSERT INTO retry_events (
-        collector,
-        cycle_started_at,
-        at,
-        operation,
-        endpoint,
-        attempt,
-        delay_seconds,
-        error_type,
-        error,
-        outcome
-    )
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT_RETRY = f"""
+    INSERT INTO retry_events (collector, cycle_started_at, {', '.join(Retry._fields)})
+    VALUES (?, ?{', ?' * len(Retry._fields)})
 """
 INSERT_CYCLE = """
     INSERT INTO collection_cycles (
@@ -67,21 +56,18 @@ SECOND = timedelta(seconds=1)
 
 
 class Stored(NamedTuple):
-    """The readings of a cycle that are in the database now, new or not, and by how many seconds they were moved.
-
-    They are as their rows are: under the registry's names and locations, with its offsets.
-    """
+    """A cycle's readings as the database has them, and by how many seconds they were moved."""
 
     readings: tuple[Reading, ...]
     moved_seconds: int
 
 
-def add(connection: sqlite3.Connection, cycle: Cycle, elapsed_ms: Callable[[], float], keep_days: int,
+def add(connection: sqlite3.Connection, cycle: Cycle, keep_days: int, *, elapsed_ms: Callable[[], float],
         has_waited: bool) -> Stored:
-    """Add all of a cycle, except what an earlier, interrupted attempt has added. Ask `elapsed_ms` last.
+    """Add what an earlier, interrupted attempt has not added yet; ask `elapsed_ms` last.
 
-    A device has one reading in a cycle, its first. Where the second of one is taken by another value (a clock was set
-    back), all readings of the cycle move on to the next free one.
+    Only a device's first reading counts. If another value has the second of one (a clock was set back), all readings
+    of the cycle move on to the next free second.
     """
     devices = registry.sight(connection, cycle.seen(), cycle.collector, cycle.started_at)
     first: dict[str, Reading] = {}
@@ -98,7 +84,7 @@ def add(connection: sqlite3.Connection, cycle: Cycle, elapsed_ms: Callable[[], f
 
 
 def _resolve(reading: Reading, device: registry.Device) -> Reading:
-    """Return the reading under its device's registered name and location, the temperature with the device's offset."""
+    """Return the reading with its device's registered name and location, and its temperature offset applied."""
     raw = reading.temperature_celsius if reading.temperature_raw is None else reading.temperature_raw
     return reading._replace(
         name=device.device_name, location=device.location, temperature_raw=raw,
@@ -117,7 +103,7 @@ def _add_readings(connection: sqlite3.Connection, readings: list[Reading], creat
 
 
 def _prune(connection: sqlite3.Connection, before: str) -> None:
-    """Delete a few of the old rows: all at once would hold the lock for long after a long silence."""
+    """Delete a few old rows: all at once would hold the lock for too long after a long silence."""
     for table, column in (("collection_cycles", "started_at"), ("retry_events", "cycle_started_at")):
         connection.execute(f"""
             DELETE FROM {table}
@@ -126,7 +112,7 @@ def _prune(connection: sqlite3.Connection, before: str) -> None:
 
 
 def _is_recorded(connection: sqlite3.Connection, cycle: Cycle) -> bool:
-    """Return whether this very cycle has its row; another one of the same second differs in what it cost."""
+    """Return whether this very cycle has its row; another cycle of the same second has other costs."""
     return connection.execute("""
         SELECT 1
         FROM collection_cycles

@@ -1,11 +1,11 @@
-"""The WAL manager: opens the database for one writer or for any reader, and adds cycles to it.
+"""The WAL manager: opens the database for one writer or any reader, and adds cycles to it.
 
 Writers take a lock file beside SQLite's own locks: SQLite 3.7.0 to 3.51.2 can lose committed rows when several
 connections write and checkpoint at once (https://www.sqlite.org/wal.html#walresetbug), nearly every Python of 2026
 links such a version, and two processes that convert a fresh file to WAL at once fail outright. `synchronous` is FULL:
 with NORMAL a power cut took every committed row as long as a second connection was open.
 
-It does not retry (its callers do), does not read the clock, and opens the database's files through SQLite only.
+It does not retry, does not read the clock, and opens the database's files through SQLite only.
 """
 
 import logging
@@ -39,9 +39,9 @@ FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 class Writer(sqlite3.Connection):
-    """The single writer's connection to the database at `path`; the log lines in `later` wait until the lock is free.
+    """The single writer's connection. The log lines in `later` are written once the lock is free.
 
-    A line takes seconds where the log cannot be rotated when it should be, and all other writers would wait with it.
+    A line takes seconds while the log cannot be rotated, and all other writers would wait for it.
     """
 
     path: Path
@@ -49,45 +49,41 @@ class Writer(sqlite3.Connection):
 
 
 def lock_path(path: Path) -> Path:
-    """Return the lock file of a database: the same one, whatever links lead to it."""
+    """Return the database's lock file, the same one for every link to the database."""
     return Path(f"{os.path.realpath(path)}.lock")
 
 
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
-            adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress | None = None,
+            adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress = lambda step, done, total: None,
             sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
-    """Open the database for a single writer; create or migrate it if need be.
+    """Open the database for a single writer; create or migrate it if necessary.
 
-    `adopt` returns the devices that people named for an earlier program; it is called when a database is made. No
-    database is made where the file `marker` exists. Raise Busy after waiting `busy_timeout_ms` for another writer;
-    other errors, the block's own included, are raised as a StorageError.
+    `adopt` returns the devices that people named for an earlier program; it is called when a database is created, which
+    does not happen if the file `marker` exists. Raise Busy after waiting `busy_timeout_ms` for another writer. SQLite's
+    errors, those of the block included, become StorageErrors.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
     try:
-        with files.locked(lock_path(path), seconds, sleep), _translated(real), closing(
-                _connect(real, seconds, marker)) as connection:
-            connection.path, connection.later = real, later
-            missing = _missing_migrations(connection, real)
-            _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
-            if missing:
-                _migrate(connection, missing, adopt, progress or _ignore_progress)
-            connection.execute("PRAGMA foreign_keys = ON")
-            _log_settings(connection)
-            yield connection
+        with files.locked(lock_path(path), seconds, sleep), _translated(real):
+            _check_present(real, marker)
+            with closing(sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
+                connection.path, connection.later = real, later
+                missing = _missing_migrations(connection, real)
+                _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
+                if missing:
+                    _migrate(connection, missing, adopt, progress)
+                connection.execute("PRAGMA foreign_keys = ON")
+                _log_settings(connection)
+                yield connection
     finally:
         for write_line in later:
             write_line()
 
 
-def _connect(path: Path, seconds: float, marker: Path | None) -> Writer:
-    _check_present(path, marker)
-    return sqlite3.connect(path, timeout=seconds, isolation_level=None, factory=Writer)
-
-
 def _check_present(path: Path, marker: Path | None) -> None:
-    """Raise Unusable where the database is gone or empty although readings were stored."""
+    """Raise Unusable if the database is gone or empty although readings were stored."""
     try:
         is_present = os.stat(path).st_size > 0
     except OSError:
@@ -97,10 +93,7 @@ def _check_present(path: Path, marker: Path | None) -> None:
 
 
 def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
-    """Return the numbers of the migrations still to be made. Raise Unusable for a newer or another program's database.
-
-    Another program may count its own migrations to the same number.
-    """
+    """Check version and form, for another program may count its migrations to the same number; diagnose otherwise."""
     version, = connection.execute("PRAGMA user_version").fetchone()
     if version == len(schema.MIGRATIONS):
         try:
@@ -114,7 +107,7 @@ def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
 
 
 def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
-    # Off until the migrations are through: dropping a table would empty people's own tables that refer to it.
+    # Off until the migrations are done: dropping a table would empty people's own tables that refer to it.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages:d}")
@@ -127,18 +120,18 @@ def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
             wanted))
 
 
-def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> str:
+def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> object:
     try:
-        return str(connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0])
+        return connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             raise
-    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    return connection.execute("PRAGMA journal_mode").fetchone()[0]
 
 
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
              progress: schema.Progress) -> None:
-    """Bring the schema up to date, a transaction for each step, after one copy of the database as it was.
+    """Apply migrations, each in a transaction, after copying the database.
 
     The start is logged at once, although others wait: a migration takes its time, and may be killed half-way.
     """
@@ -158,10 +151,6 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
         connection.later += [partial(log.warning, "database %s: %s", path.name, message) for message in messages]
 
 
-def _ignore_progress(step: str, done: int, total: int) -> None:
-    """Show nothing."""
-
-
 def _log_settings(connection: Writer) -> None:
     mode, = connection.execute("PRAGMA journal_mode").fetchone()
     synchronous, = connection.execute("PRAGMA synchronous").fetchone()
@@ -173,10 +162,9 @@ def _log_settings(connection: Writer) -> None:
 
 @contextmanager
 def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> Iterator[sqlite3.Connection]:
-    """Open the database for reading beside its writers; long transactions would keep its -wal growing.
+    """Open the database read-only; keep transactions short, since long ones make the -wal grow.
 
-    Raise Unusable where there is none (as gone, where the file `marker` is), Unavailable for one that a writer has
-    still to bring up to date.
+    Raise Unusable if there is no database, Unavailable if it has not been migrated yet.
     """
     from storage.backup import read_only
     _check_present(path, marker)
@@ -195,7 +183,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
 
 
 def examine(path: Path) -> None:
-    """Raise StorageError where the database cannot be used, Damaged where it has to be replaced; change nothing."""
+    """Raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
     with reading(path) as connection:
         results = [text for text, in connection.execute("PRAGMA quick_check(1)")]
         if results != ["ok"]:
@@ -207,32 +195,37 @@ def examine(path: Path) -> None:
 def add_cycles(connection: Writer, entries: "Sequence[SpooledCycle]", *, keep_days: int,
                own: "SpooledCycle | None" = None,
                elapsed_ms: Callable[[], float] = float) -> "list[Stored | StorageError]":
-    """Add cycles in one short transaction; return of each what was stored, or why the database refuses just that one.
+    """Add cycles in one short transaction; return what was stored of each, or why the database refuses that one.
 
-    Adding a cycle twice is harmless. All but `own`, the running one, have waited in the spool; the duration of `own`
-    is asked of `elapsed_ms` as late as possible. Raise what would meet every cycle, with nothing stored.
+    Adding a cycle twice is harmless. All except `own` have waited in the spool; `elapsed_ms`, its duration, is asked as
+    late as possible. Any other error is raised, with nothing stored.
     """
+    from storage.cycles import Stored, add  # only for those who store
+    results: list[Stored | StorageError] = []
     with transaction(connection):
-        results = [_add(connection, entry.cycle, elapsed_ms if entry is own else partial(float, entry.duration_ms),
-                        keep_days, entry is not own) for entry in entries]
+        for entry in entries:
+            connection.execute("SAVEPOINT cycle")
+            try:
+                results.append(add(
+                    connection, entry.cycle, keep_days, has_waited=entry is not own,
+                    elapsed_ms=elapsed_ms if entry is own else partial(float, entry.duration_ms)))
+            except (sqlite3.Error, ArithmeticError, ValueError) as error:
+                results.append(_refusal(error, connection))
+                connection.execute("ROLLBACK TO cycle")
+            connection.execute("RELEASE cycle")
     for entry, result in zip(entries, results):
-        if not isinstance(result, StorageError):
+        if isinstance(result, Stored):
             _warn(connection, entry.cycle, result)
     return results
 
 
-def _add(connection: Writer, cycle: "Cycle", elapsed_ms: Callable[[], float], keep_days: int,
-         has_waited: bool) -> "Stored | StorageError":
-    from storage import cycles  # only for those who store
-    try:
-        with _savepoint(connection):
-            return cycles.add(connection, cycle, elapsed_ms, keep_days, has_waited)
-    except (sqlite3.Error, ArithmeticError, ValueError) as error:
-        if not isinstance(error, sqlite3.Error) or not hasattr(error, "sqlite_errorcode"):
-            return Unusable(f"no database can hold such values: {error}", "report it, with data/spool.journal")
-        if error.sqlite_errorcode & 0xFF not in PERMANENT:
-            raise
-        return translate(error, connection.path)
+def _refusal(error: Exception, connection: Writer) -> StorageError:
+    """Return why the database refuses a cycle; raise what another cycle would meet too."""
+    if not isinstance(error, sqlite3.Error) or not hasattr(error, "sqlite_errorcode"):
+        return Unusable(f"no database can hold such values: {error}", "report it, with data/spool.journal")
+    if error.sqlite_errorcode & 0xFF not in PERMANENT or not connection.in_transaction:
+        raise error
+    return translate(error, connection.path)
 
 
 def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
@@ -246,22 +239,8 @@ def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
 
 
 @contextmanager
-def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("SAVEPOINT cycle")
-    is_whole = False
-    try:
-        yield
-        is_whole = True
-    finally:
-        if connection.in_transaction:
-            if not is_whole:
-                connection.execute("ROLLBACK TO cycle")
-            connection.execute("RELEASE cycle")
-
-
-@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold SQLite's write lock from the first statement on; commit at the end, or roll back on any error."""
+    """Take SQLite's write lock at once; commit at the end, roll back on any error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

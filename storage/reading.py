@@ -1,7 +1,6 @@
-"""What one cycle brings home: readings, sightings of devices, what it cost, and the attempts that failed.
+"""The records of a cycle: readings, sightings of devices, retries, and the cycle itself.
 
-The fields of `Reading` are the columns of the table `readings`, in their order; docs/data.md gives each one's unit and
-origin. Nothing here talks to a source or to the database.
+The fields of `Reading` are the columns of the table `readings`, in their order; docs/data.md gives units and origins.
 """
 
 import math
@@ -18,10 +17,10 @@ Row = dict[str, str | float | int | None]
 
 
 class Sighting(NamedTuple):
-    """A device that its source listed, with or without a value; `trouble` says why there is none.
+    """A device that its source listed; `trouble` is why it has no fresh value.
 
     A collector yields one where it knows more than a reading holds (the model, a location from the configuration) or
-    where there is no reading to yield. `location_source` is `config` for a location from config.yaml.
+    has no reading to yield. `location_source` is `config` for a location from config.yaml.
     """
 
     device_id: str
@@ -34,10 +33,7 @@ class Sighting(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One device's values at one cycle. A missing value is None, never 0.
-
-    `timestamp` is the cycle's time, `measured_at` the sensor's own, both aware UTC.
-    """
+    """One device's values. `timestamp` is the cycle's time, `measured_at` the sensor's own, both aware UTC."""
 
     timestamp: datetime
     device_id: str
@@ -66,7 +62,7 @@ class Reading(NamedTuple):
     raw_response: str | None = None
 
     def row(self) -> Row:
-        """Return the columns and their values as SQLite and JSON take them."""
+        """Return the columns as SQLite and JSON take them."""
         measured_at = None if self.measured_at is None else format_time(self.measured_at)
         return self._asdict() | {"timestamp": format_time(self.timestamp), "measured_at": measured_at,
                                  "is_anomalous": int(self.is_anomalous)}
@@ -76,9 +72,9 @@ Item = TypeVar("Item", Reading, Sighting, Reading | Sighting)
 
 
 def clean(item: Item, redact: Callable[[str], str]) -> Item:
-    """Return what a source yielded, fit to be stored: without secrets, every name on one printable line.
+    """Redact what a source yielded, and put its names on one printable line.
 
-    Raise ValueError for a number that is not finite, or an integer beyond 64 bits: no sensor measures those.
+    Raise ValueError for NaN, an infinity, or an integer beyond 64 bits.
     """
     changed: dict[str, Any] = {}
     for field, value in zip(item._fields, item):
@@ -98,15 +94,14 @@ def _name(text: str) -> str | None:
 
 
 def _storable(text: str) -> str:
-    """Replace what UTF-8, and so SQLite, cannot hold: lone surrogates, which JSON can spell."""
+    """Replace lone surrogates: JSON can spell them, UTF-8, and so SQLite, cannot hold them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Retry(NamedTuple):
-    """One attempt that failed and what became of it: a row of `retry_events`.
+    """A row of `retry_events`: attempt 1, 2, ... failed and was followed by a wait of `delay_seconds`.
 
-    `attempt` counts from 1, `delay_seconds` is the wait that followed it, `outcome` is `retrying`, `recovered` or
-    `exhausted`.
+    `outcome` is `retrying`, `recovered` or `exhausted`.
     """
 
     at: datetime
@@ -120,7 +115,7 @@ class Retry(NamedTuple):
 
 
 class Cycle(NamedTuple):
-    """One cycle of one collector: a row of `collection_cycles`, and all that it brought home."""
+    """A row of `collection_cycles`, and all that belongs to it."""
 
     collector: str
     started_at: datetime
@@ -136,13 +131,13 @@ class Cycle(NamedTuple):
     retries: tuple[Retry, ...] = ()
 
     def with_places(self) -> "Cycle":
-        """Return the cycle with each device's name as its location where the source gives none."""
+        """Return the cycle with names as locations where the source gives none."""
         return self._replace(
             readings=tuple(item._replace(location=item.location or item.name) for item in self.readings),
             sightings=tuple(item._replace(location=item.location or item.name) for item in self.sightings))
 
     def seen(self) -> tuple[Sighting, ...]:
-        """Return one sighting per device: the source's own, else one made of the device's first reading."""
+        """Return one sighting per device: the source's own, or one made of the first reading."""
         sightings = {sighting.device_id: sighting for sighting in self.sightings}
         for reading in self.readings:
             if reading.device_id not in sightings:
@@ -151,5 +146,4 @@ class Cycle(NamedTuple):
         return tuple(sightings.values())
 
     def tried_again(self) -> int:
-        """Return how many attempts were made again."""
         return sum(retry.outcome == "retrying" for retry in self.retries)

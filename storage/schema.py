@@ -101,10 +101,7 @@ RETRY_EVENTS = """
 
 
 def pending(connection: sqlite3.Connection, path: Path) -> range:
-    """Return the numbers of the migrations still to be made; nothing is changed.
-
-    Raise Unusable for a database newer than this program, and for another program's.
-    """
+    """Return the numbers of the missing migrations. Raise Unusable for a newer or another program's database."""
     from storage import legacy_database
     reached = version(connection)
     if reached > len(MIGRATIONS):
@@ -116,12 +113,11 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """Return how many migrations the database has gone through; 0 for an empty one and for an earlier program's."""
+    """Return how many migrations were applied; 0 if the database is empty or an earlier program's."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def needs_copy(connection: sqlite3.Connection) -> bool:
-    """Return whether there are readings or names to copy before a migration."""
     return connection.execute("""
         SELECT 1
         FROM sqlite_master
@@ -131,7 +127,7 @@ def needs_copy(connection: sqlite3.Connection) -> bool:
 
 
 def apply(connection: sqlite3.Connection, number: int, progress: Progress) -> Iterable[str]:
-    """Make one migration inside the caller's transaction; return messages to log once it is committed."""
+    """Apply a migration inside the caller's transaction; return messages to log after the commit."""
     messages = MIGRATIONS[number - 1](connection, progress)
     connection.execute(f"PRAGMA user_version = {number}")
     return messages
@@ -152,7 +148,7 @@ def _first(connection: sqlite3.Connection, progress: Progress) -> Iterable[str]:
 
 MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first]
 
-# The columns that the program needs: a database without one of them is another program's, or was changed by hand.
+# Without one of these columns a database is another program's, or was changed by hand.
 FORM = (
     "SELECT timestamp, device_id, temperature_raw, created_at FROM readings LIMIT 0",
     "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",

@@ -1,12 +1,12 @@
-"""Readings that wait for the database: on the disk before SQLite is touched, marked as stored after its commit.
+"""Cycles that wait for the database: on the disk before SQLite is touched, marked as stored after its commit.
 
-`data/spool.journal` is a megabyte of zeros, written while there is room and overwritten in place ever after, because on
-a full disk nothing can grow: appending, a new file and a renamed one all fail then, and a one-shot process cannot even
-open a database in WAL mode. (Copy-on-write file systems need room for an overwrite too; docs/reliability.md says more.)
+`data/spool.journal` is a megabyte of zeros, written while there is room and overwritten in place ever after: on a full
+disk nothing can grow, so that appending, a new file and a renamed one all fail, and a one-shot process cannot even open
+a database in WAL mode. (Copy-on-write file systems need room for an overwrite too: docs/reliability.md.)
 
-A cycle is one line: `+` while it waits or `-` once it is stored, the CRC-32 and the length of what follows, and that as
-JSON. Marking it is one byte, so no power cut leaves half of it undone; a line that is stored once too often changes
-nothing. Damaged lines move to `data/spool.bad`, where people find them, and never stand in the way of other lines.
+A cycle is one line: `+` (waits) or `-` (stored), the CRC-32 and the length of its JSON, and that JSON. The mark is one
+byte, which a power cut cannot halve; storing a line once too often changes nothing. Damaged lines move to
+`data/spool.bad` and never block the others.
 """
 
 import json
@@ -38,10 +38,7 @@ TIMES = ("started_at", "timestamp", "measured_at", "at")
 
 
 class SpooledCycle(NamedTuple):
-    """A cycle to store, the time it took until it was spooled (ms), and its line and where that starts.
-
-    The line is empty for a cycle that could not be spooled.
-    """
+    """A cycle, how long it took until it was spooled (ms), and its line, empty if it could not be spooled."""
 
     cycle: Cycle
     duration_ms: float
@@ -50,10 +47,7 @@ class SpooledCycle(NamedTuple):
 
 
 class SpoolStatus(NamedTuple):
-    """What the spool holds: cycles, their readings, the start of the oldest, the share of it (0 to 1) in use.
-
-    `set_aside` are the bytes of damaged lines, set aside already or by the next cycle.
-    """
+    """`oldest` is the start of the oldest cycle, `used` a share from 0 to 1, `set_aside` counts damaged bytes."""
 
     cycles: int
     readings: int
@@ -63,17 +57,17 @@ class SpoolStatus(NamedTuple):
 
 
 class Full(Unusable):
-    """The spool has no room for the cycle."""
+    """There is no room for the cycle."""
 
 
 def append(folder: Path, cycle: Cycle, duration_ms: float) -> SpooledCycle:
-    """Write a cycle, on the disk when this returns. Raise Full where there is no room, else a StorageError."""
+    """Write a cycle to the disk. Raise Full if there is no room, else a StorageError."""
     body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
     line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
     with _opened(folder) as journal:
         content = _content(journal)
         start, end = _room(content, len(line), folder / NAME)
-        written = line + bytes(max(0, end - start - len(line)))  # and nothing is left of older lines
+        written = line + bytes(max(0, end - start - len(line)))  # zeros over what is left of older lines
         try:
             _overwrite(journal, start, written)
         except OSError as error:
@@ -83,10 +77,7 @@ def append(folder: Path, cycle: Cycle, duration_ms: float) -> SpooledCycle:
 
 def pending(folder: Path, report_damage: Callable[[str], None] = log.critical,
             own: SpooledCycle | None = None) -> list[SpooledCycle]:
-    """Return the cycles that wait, oldest first, except the caller's own; set damaged lines aside and report them.
-
-    Raise StorageError.
-    """
+    """Return the waiting cycles except `own`, oldest first; set damaged lines aside. Raise StorageError."""
     with _opened(folder) as journal:
         content = _content(journal)
         entries, damaged = _parse(content, own)
@@ -96,24 +87,24 @@ def pending(folder: Path, report_damage: Callable[[str], None] = log.critical,
 
 
 def mark_stored(folder: Path, entries: Iterable[SpooledCycle]) -> None:
-    """Mark cycles as stored. Raise StorageError; they are then stored once more, which changes nothing.
-
-    The mark need not be on the disk at once: the next append syncs it.
-    """
+    """Mark cycles as stored; the next append syncs the marks. Raise StorageError."""
+    spooled = [entry for entry in entries if entry.line]
+    if not spooled:
+        return
     with _opened(folder) as journal:
-        for entry in entries:
+        for entry in spooled:
             line = entry.line.rstrip(b"\n")  # the line feed may have been damaged
             if os.pread(journal, len(line), entry.start) == line:
                 files.write_at(journal, entry.start, b"-")
 
 
 def pending_cycles(folder: Path) -> list[Cycle]:
-    """Return the cycles that wait, changing nothing and taking no lock. Raise OSError as `status` does."""
+    """Return the waiting cycles without the lock. Raise OSError."""
     return [entry.cycle for entry in _read(folder)[0]]
 
 
 def status(folder: Path) -> SpoolStatus:
-    """Return what the spool holds, changing nothing and taking no lock. Raise OSError where it cannot be read."""
+    """Return what the spool holds, without the lock. Raise OSError."""
     entries, damaged = _read(folder)
     unread, bad = sum(end - start for start, end in damaged), folder / SET_ASIDE
     return SpoolStatus(
@@ -133,7 +124,7 @@ def _read(folder: Path) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
 
 
 def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
-    """Return the cycles that wait, in the order of the file and without `own`, and where the file is damaged."""
+    """Return the waiting cycles except `own`, and the damaged stretches, both in the order of the file."""
     entries, damaged = [], []
     for start, end, sign in _pieces(content):
         line = content[start:end] + b"\n"
@@ -149,7 +140,7 @@ def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[Spoole
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Hold the spool for this process alone; create its file and fill it up to its size where possible."""
+    """Lock the spool, and preallocate its file if it is not there yet."""
     path = folder / NAME
     try:
         with files.locked(folder / f"{NAME}.lock", LOCK_SECONDS):
@@ -177,7 +168,7 @@ def _preallocate(journal: int) -> None:
 
 
 def _content(journal: int) -> bytes:
-    """Return the file without the zeros at its end: a megabyte of them takes 3 ms to hold, and 10 to search."""
+    """Return the file without the zeros at its end: a megabyte of them takes 3 ms to hold, and 10 ms to search."""
     content, zeros = bytearray(), 0
     while piece := os.pread(journal, 4 * PAGE, len(content) + zeros):
         if piece == bytes(len(piece)):
@@ -189,7 +180,7 @@ def _content(journal: int) -> bytes:
 
 
 def _pieces(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield start, end and sign of each intact line; damaged pieces between them have an empty sign."""
+    """Yield start, end and sign of every intact line; damaged stretches between them have an empty sign."""
     end = 0
     for head in HEAD.finditer(content):
         start, stop = head.start(), head.end() + int(head[3])
@@ -207,7 +198,7 @@ def _damaged(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, b
 
 
 def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
-    """Return where a line of that length may stand, and up to where older bytes have to be overwritten."""
+    """Return where a line of that length fits, and up to where older bytes have to be overwritten."""
     kept = [(0, 0), *((start, end + 1) for start, end, sign in _pieces(content) if sign != b"-"), (SIZE, SIZE)]
     for (_, start), (end, _) in pairwise(kept):
         if end - start >= length:
@@ -222,9 +213,9 @@ def _overwrite(journal: int, start: int, content: bytes) -> None:
 
 
 def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
-    """Write the whole spool to a new file: what a failed fdatasync has not written, a second one may not write either.
+    """Write the whole spool to a new file: what a failed fdatasync did not write, a second one may not write either.
 
-    (https://wiki.postgresql.org/wiki/Fsync_Errors) Raise OSError.
+    (https://wiki.postgresql.org/wiki/Fsync_Errors)
     """
     whole = bytearray(content.ljust(SIZE, b"\0"))
     whole[start:start + len(written)] = written
@@ -234,7 +225,7 @@ def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSE
 
 
 def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int, int]]) -> str:
-    """Move damaged lines to a file of their own; where that cannot be written they stay. Return what to report."""
+    """Move damaged lines to another file; if that cannot be written they stay. Return the message to report."""
     lines = pluralize(len(damaged), "damaged line")
     try:
         with open(path, "ab") as aside:
@@ -262,19 +253,18 @@ def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:
 
 
 def _shared_fields(reading: Reading) -> dict[str, Any]:
-    """Return the fields that a sighting of the same device usually repeats."""
+    """Return the fields that the device's sighting usually repeats."""
     return {"device_type": reading.device_type, "name": reading.name, "location": reading.location}
 
 
 def _differing_fields(record: Cycle | Reading | Sighting | Retry, expected: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields whose values are neither expected nor, where nothing is expected, their defaults."""
     expected = record._field_defaults | expected
     return {name: format_time(value) if isinstance(value, datetime) else value
             for name, value in record._asdict().items() if name not in expected or value != expected[name]}
 
 
 def _parse_line(line: bytes, start: int) -> SpooledCycle | None:
-    """Return the cycle of a line, None where the line has none that this program understands."""
+    """Return a line's cycle, None if this program cannot understand it."""
     head = HEAD.match(line)
     try:
         document = _with_times(json.loads(line[head.end():] if head else b""))

@@ -1,7 +1,7 @@
-"""What a collector remembers from one cycle to the next: where its source was found, until when to leave it alone.
+"""What a collector keeps between cycles, such as its source's address, in `data/<collector>.session.json`.
 
-A small JSON object in `data/<collector>.session.json`, mode 0600, for it may hold session tokens. All of it can be
-found out again: a lost or damaged file is an empty memory, never an error.
+The file has mode 0600 because it may hold session tokens. Everything in it can be rebuilt: a lost or damaged file
+counts as empty.
 """
 
 import errno
@@ -18,7 +18,7 @@ BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own (stat
 
 
 class State(MutableMapping[str, object]):
-    """The values remembered, any that JSON can hold, by name. Nothing is written before `save`."""
+    """JSON values by name; `save` writes them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -41,25 +41,25 @@ class State(MutableMapping[str, object]):
         return len(self._values)
 
     def text(self, name: str) -> str | None:
-        """Return a remembered text, None where there is none."""
+        """Return the value if it is a string, else None."""
         value = self._values.get(name)
         return value if isinstance(value, str) else None
 
     def save(self) -> None:
-        """Write what has changed since it was loaded, on a full disk too. Raise OSError where that cannot be."""
+        """Write the file if anything has changed, even on a full disk. Raise OSError."""
         values = json.dumps(self._values)
-        if values != self._saved or _is_to_be_written(self._path):
+        if values != self._saved or _must_be_written(self._path):
             content = f"{values}\n".encode("ascii")
             try:
                 files.write_atomically(self._path, content)
             except OSError as error:
-                if error.errno not in FULL or not _overwritten(self._path, content):
+                if error.errno not in FULL or not _overwrite(self._path, content):
                     raise
             self._saved = values
 
 
-def _overwritten(path: Path, content: bytes) -> bool:
-    """Write into the room that the file takes already, if it is enough; torn, it would be an empty memory."""
+def _overwrite(path: Path, content: bytes) -> bool:
+    """Overwrite the file if its disk blocks suffice, and return whether they do; a torn file counts as empty."""
     with suppress(FileNotFoundError), open(path, "r+b") as file:
         status = os.fstat(file.fileno())
         if len(content) <= status.st_blocks * BLOCK_BYTES:
@@ -70,8 +70,8 @@ def _overwritten(path: Path, content: bytes) -> bool:
     return False
 
 
-def _is_to_be_written(path: Path) -> bool:
-    """Tell whether others may read the file, or there is none yet: a full disk has room only for what is there."""
+def _must_be_written(path: Path) -> bool:
+    """Return whether others may read the file, or it does not exist: a full disk has no room for it later."""
     try:
         return bool(path.stat().st_mode & 0o077)
     except FileNotFoundError:

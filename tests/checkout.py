@@ -8,7 +8,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "publishers", "runtime",
-         "storage")  # the program's packages
+         "storage")
 
 
 def make_checkout(home: Path) -> None:

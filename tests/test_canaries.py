@@ -205,7 +205,7 @@ def test_nothing_shows_when_the_mail_server_refuses_our_password(house: Haunted)
         house.simulator.alexa.revoke()
         assert [house.run("hue", "-v"), house.run("alexa", "-v")] == [2, 2]
     house.simulator.alexa.new_refresh_token()
-    assert house.home.log().count("no e-mail could be sent") == 2
+    assert house.home.log().count("could not notify by email") == 2
     assert house.leaks() == []
 
 

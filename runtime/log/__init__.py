@@ -1,52 +1,40 @@
-"""One log file for all scripts, and the mask: the one place where text leaves the program.
+"""One log file for all scripts. A line reads `2026-11-22T00:55:00+0000 INFO hue cycle stored 5 readings in 212 ms`.
 
-Nothing here ever raises into the program, and about its own trouble it says one line on stderr per process at most.
+Nothing here raises into the program; about its own problems it prints at most one line per process on stderr.
 
     set_up ── RotatingLog (the file), and a stream handler when stderr is asked for
-                 └── Line (time, level, collector, module, message: one line, masked)
+                 └── Line (time, level, collector, module, message: one line, redacted)
                         └── Redactor
 """
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
+import time
+from typing import TYPE_CHECKING
 
-from runtime.log.line import Line
 from runtime.log.rotating import RotatingLog
 from runtime.redaction import Redactor, escaped
+from runtime.retry import RetryPolicy
 
-__all__ = ["LogSettings", "Redactor", "RotatingLog", "escaped", "set_up", "shut_down", "troubled"]
+if TYPE_CHECKING:
+    import config
 
+__all__ = ["LIMIT", "Line", "Redactor", "RotatingLog", "escaped", "set_up", "shut_down", "troubled"]
 
-class LogSettings(Protocol):
-    """The section `logging` of config.yaml."""
-
-    @property
-    def level(self) -> str: ...
-    @property
-    def log_file_path(self) -> Path: ...
-    @property
-    def max_bytes(self) -> int: ...
-    @property
-    def backup_count(self) -> int: ...
-    @property
-    def min_free_mb(self) -> int: ...
+LIMIT = 8192  # bytes, the line feed included
+CUT = " [...] "
+# What a message and its arguments can raise when they do not fit each other.
+MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
-def set_up(settings: LogSettings | None, collector: str, mask: Redactor, *, retry: Callable[..., Any] | None = None,
+def set_up(settings: "config.Logging | None", collector: str, redact: Redactor, *, retry: RetryPolicy | None = None,
            stderr: bool = False) -> RotatingLog | None:
-    """Send log records to the file from the settings' level on, and all of them to stderr too if asked for.
-
-    Without settings touch no file: return None. `retry`, called with `on`, `operation` and `listener`, makes the
-    decorator for the rotation.
-    """
+    """Send records to the file, and all records to stderr if asked for. Without settings touch no file."""
     shut_down()
     logging.raiseExceptions = False  # or a full disk prints a traceback per line, and cron mails megabytes of them
-    line = Line(collector, mask)
+    line = Line(collector, redact)
     level = settings.level if settings else "INFO"
     logging.getLogger().setLevel("DEBUG" if stderr else level)
-    # Without any handler Python would print warnings on stderr by itself.
+    # Without any handler Python itself would print warnings on stderr.
     _attach(logging.StreamHandler() if stderr else logging.NullHandler(), line, "DEBUG")
     if settings is None:
         return None
@@ -57,13 +45,13 @@ def set_up(settings: LogSettings | None, collector: str, mask: Redactor, *, retr
 
 
 def troubled() -> RotatingLog | None:
-    """Return the log that `set_up` attached if it has trouble of its own, which stderr will be told of at its end."""
-    logs = (each for each in logging.getLogger().handlers if isinstance(each, RotatingLog))
-    return next((each for each in logs if each.trouble), None)
+    """Return the log if it has a problem itself, to be printed on stderr when it is closed."""
+    logs = (handler for handler in logging.getLogger().handlers if isinstance(handler, RotatingLog))
+    return next((handler for handler in logs if handler.trouble), None)
 
 
 def shut_down(has_spoken: bool = False) -> None:
-    """Close and detach what `set_up` attached. A run that has spoken on stderr keeps the log's trouble to itself."""
+    """Undo `set_up`; do not print the log's problem if the run has written to stderr."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, Line):
@@ -73,7 +61,54 @@ def shut_down(has_spoken: bool = False) -> None:
             handler.close()
 
 
-def _attach(handler: logging.Handler, line: Line, level: str) -> None:
+def _attach(handler: logging.Handler, line: "Line", level: str) -> None:
     handler.setFormatter(line)
     handler.setLevel(level)
     logging.getLogger().addHandler(handler)
+
+
+class Line(logging.Formatter):
+    """Formats a record as one line of at most 8 KB, whatever a bridge, a cloud or a traceback contains.
+
+    Secrets are redacted before anything is escaped or cut, so that no half of one survives at the cut.
+    """
+
+    def __init__(self, collector: str, redact: Redactor) -> None:
+        super().__init__()
+        self._collector, self._redact = collector, redact
+        self._latest = (0, "1970-01-01T00:00:00+0000")
+
+    def format(self, record: logging.LogRecord) -> str:
+        module = record.name.rpartition(".")[2]
+        start = f"{self._stamp(int(record.created))} {record.levelname} {self._collector} {module} "
+        return _shortened(start + escaped(self._redact(_message(record)) + self._traceback(record)))
+
+    def clean(self, text: str) -> str:
+        return _shortened(escaped(self._redact(text)))
+
+    def _traceback(self, record: logging.LogRecord) -> str:
+        if not record.exc_info or not record.exc_info[0]:
+            return ""
+        lines = self._redact(self.formatException(record.exc_info)).splitlines()
+        return "".join(f" | {line.strip()}" for line in lines if line.strip(" ^~"))
+
+    def _stamp(self, second: int) -> str:
+        if second != self._latest[0]:
+            self._latest = second, time.strftime("%Y-%m-%dT%H:%M:%S+0000", time.gmtime(second))
+        return self._latest[1]
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except MISFITS:
+        return f"{record.msg} {record.args}"
+
+
+def _shortened(text: str) -> str:
+    """Cut a long text in its middle: a traceback begins with the place and ends with the error."""
+    encoded = text.encode()
+    if len(encoded) < LIMIT:
+        return text
+    half = (LIMIT - len(CUT) - 1) // 2
+    return encoded[:half].decode(errors="ignore") + CUT + encoded[-half:].decode(errors="ignore")

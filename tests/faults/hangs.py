@@ -1,8 +1,8 @@
-"""Runs of the real scripts that hang, each in its own way and its own home, started side by side.
+"""Runs of the real scripts that hang in different ways, each in a separate home, started side by side.
 
-Networks that say nothing are real sockets of this machine; a name server that never answers is one too, shown to the
-script alone, in a mount namespace of its own. What hangs elsewhere is a source made for it (tests/trial/hanging.py), or
-a disk on which strace lets a system call take its time.
+Silent networks are real sockets of this machine, and so is a name server that never answers, which only the script sees
+(in a mount namespace). Everything else hangs in a source made for it (tests/trial/hanging.py), or in a system call
+that strace delays.
 """
 
 import os
@@ -29,17 +29,17 @@ NAME_SERVER = "127.0.0.253"
 NAMESPACE = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"')
 STRACE = ("strace", "-f", "-qq", "-o", "/dev/null")
 OLD_READINGS = 3_000
-SLOW_SECONDS = 0.3  # as memory cards are while they tidy up
+SLOW_SECONDS = 0.3  # as memory cards take during garbage collection
 SIGNAL_AFTER_SECONDS = 1
 
 
 @dataclass(frozen=True)
 class Hang:
-    """One run that will hang. `mend` lets the next run in its home go well; a `signal` reaches it while it hangs."""
+    """A run that will hang. `repair` removes the cause for the next run; `signal` is sent to it while it hangs."""
 
     home: Home
     module: str
-    mend: Callable[[], None]
+    repair: Callable[[], None]
     before: Sequence[str] = ()
     folder: Path = CHECKOUT
     signal: int | None = None
@@ -49,18 +49,18 @@ class Hang:
         return self.module.rpartition(".")[2]
 
     def start(self) -> "subprocess.Popen[str]":
-        """Start a process of its own."""
+        """Start the process."""
         return subprocess.Popen([*self.before, *self.home.command(module=self.module)], cwd=self.folder,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env=unmeasured())  # for coverage writes its files when a process ends, which takes time
+                                env=unmeasured())  # coverage writes its files when a process ends, which takes time
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: exit code, stderr, the seconds since its process was made, and since its cycle began.
+    """How a run ended: the seconds since its process was created, and since its cycle started.
 
-    `waiting` and `rows` are the readings that are in the spool and in the database then. `remembered` is of which kinds
-    of trouble the next run will know that they have been told.
+    `waiting` and `rows` count readings in the spool and in the database; `remembered` are the kinds of problems that
+    the next run will not print again.
     """
 
     code: int
@@ -73,35 +73,35 @@ class Ended:
 
 
 def run(hangs: dict[str, Hang]) -> dict[str, Ended]:
-    """Run them all at once; return how each ended."""
+    """Run all at once; return how they ended."""
     started = time.time()
-    running = {name: each.start() for name, each in hangs.items()}
-    signals = {name: each.signal for name, each in hangs.items() if each.signal is not None}
+    running = {name: hang.start() for name, hang in hangs.items()}
+    signals = {name: hang.signal for name, hang in hangs.items() if hang.signal is not None}
     ended: dict[str, Ended] = {}
     while running:
         time.sleep(0.01)
         now = time.time()
-        for name in [name for name in signals if now > _begun(hangs[name], now) + SIGNAL_AFTER_SECONDS]:
+        for name in [name for name in signals if now > _cycle_start(hangs[name], now) + SIGNAL_AFTER_SECONDS]:
             running[name].send_signal(signals.pop(name))
         for name in [name for name, process in running.items() if process.poll() is not None]:
             _, err = running[name].communicate()
             home = hangs[name].home
             memory = State(home.data / f"{hangs[name].collector}.session.json")
-            ended[name] = Ended(running.pop(name).returncode, err, now - started, now - _begun(hangs[name], now),
+            ended[name] = Ended(running.pop(name).returncode, err, now - started, now - _cycle_start(hangs[name], now),
                                 spool.status(home.data).readings, len(home.rows()),
                                 frozenset(cast("dict[str, str]", memory.get("said", {}))))
     return ended
 
 
-def _begun(hang: Hang, now: float) -> float:
-    """Return when the run took its collector's lock, with which its cycle begins; `now` if it has not yet."""
+def _cycle_start(hang: Hang, now: float) -> float:
+    """Return when the run took its collector's lock; `now` if it has not yet."""
     lock = hang.home.data / f"{hang.collector}.lock"
     return lock.stat().st_mtime if lock.exists() else now
 
 
 @contextmanager
-def a_name_server_that_never_answers() -> Iterator[None]:
-    """Listen where names are asked for, and say nothing. Raise OSError where that port cannot be had."""
+def silent_name_server() -> Iterator[None]:
+    """Listen for name look-ups without answering. Raise OSError if the port is not available."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((NAME_SERVER, 53))
         yield
@@ -109,20 +109,20 @@ def a_name_server_that_never_answers() -> Iterator[None]:
 
 @cache
 def why_no_name_server() -> str:
-    """Say what is missing for a script with a name server of its own; empty if nothing is."""
+    """Return why a script cannot have another name server here; empty if it can."""
     if os.geteuid() != 0 or not shutil.which("unshare"):
-        return "it takes root and unshare to give a script a name server of its own"
+        return "it takes root and unshare to give a script another name server"
     try:
-        with a_name_server_that_never_answers():
+        with silent_name_server():
             done = subprocess.run([*NAMESPACE, "/dev/null", "true"], capture_output=True, text=True)
     except OSError as error:
-        return f"port 53 of {NAME_SERVER} cannot be had: {error.strerror}"
-    return f"no mount namespace can be had: {done.stderr.strip()}" if done.returncode else ""
+        return f"port 53 of {NAME_SERVER} is not available: {error.strerror}"
+    return f"no mount namespace is available: {done.stderr.strip()}" if done.returncode else ""
 
 
 @cache
 def why_no_strace() -> str:
-    """Say what is missing for a slow disk; empty if nothing is."""
+    """Return why there can be no slow disk here; empty if there can."""
     if not shutil.which("strace"):
         return "it takes strace to make a disk slow"
     done = subprocess.run([*STRACE, "true"], capture_output=True, text=True)
@@ -130,7 +130,7 @@ def why_no_strace() -> str:
 
 
 class Houses:
-    """Makes homes whose next run hangs, below one folder; keeps up what they need until it is closed."""
+    """Makes homes whose next run hangs; runs the servers they need until it is closed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._stack = folder, ExitStack()
@@ -141,8 +141,8 @@ class Houses:
             shutil.copytree(CHECKOUT / room, self._checkout / room, ignore=shutil.ignore_patterns("secrets.yaml"))
         shutil.copy(CHECKOUT / "tests" / "trial" / "hanging.py", self._checkout / "collectors")
         self._sound = self._stack.enter_context(Simulator(tls=None))
-        if not why_no_name_server():  # asked before, for it wants the same port
-            self._stack.enter_context(a_name_server_that_never_answers())
+        if not why_no_name_server():  # the check above uses the same port
+            self._stack.enter_context(silent_name_server())
 
     def __enter__(self) -> "Houses":
         return self
@@ -151,9 +151,9 @@ class Houses:
         self._stack.close()
 
     def without_answer(self, kind: str, collector: str) -> Hang:
-        """Return a run whose source does not answer, in that way, nor does the service that would know a new address.
+        """Return a run whose source does not answer in that way, and neither does the discovery service.
 
-        The kinds are those of the simulator, and "black hole", which takes no connection and refuses none.
+        The kinds are those of the simulator, and "black hole", which neither accepts nor refuses connections.
         """
         home = self._home(f"{collector} {kind}")
         if kind == "black hole":
@@ -165,12 +165,12 @@ class Houses:
                 mute.faults.add(kind, face=face)
             url = mute.cloud_url if collector == "amazon_aqm" else mute.https_url if mute.secure else mute.http_url
             self._point(home, collector, url, mute.discovery_url, mute.fingerprint if mute.secure else None)
-        return Hang(home, f"collectors.{collector}", partial(self._mend, home, collector))
+        return Hang(home, f"collectors.{collector}", partial(self._repair, home, collector))
 
     def name_unknown(self, whose: str) -> Hang:
-        """Return a run that has to look up the name of a bridge, of the discovery service, the cloud or a mail server.
+        """Return a run that has to look up the name of a bridge, discovery service, cloud, or mail server.
 
-        The mail is to tell of a refused key.
+        The mail reports a refused key.
         """
         home, collector = self._home(f"name of {whose}"), "amazon_aqm" if whose == "cloud" else "hue"
         if whose == "discovery":
@@ -182,15 +182,15 @@ class Houses:
                 "smtp_host": "mail.example", "security": "none", "from": "a@b.example", "to": "c@d.example"})
         else:
             self._point(home, collector, f"https://{whose}.example", None, "0" * 64 if whose == "bridge" else None)
-        return Hang(home, f"collectors.{collector}", partial(self._mend, home, collector), self._in_a_dns_hole())
+        return Hang(home, f"collectors.{collector}", partial(self._repair, home, collector), self._without_names())
 
     def after_two_values(self, how: str, number: int | None = None) -> Hang:
-        """Return a run that yields two readings and then hangs in that way; a signal is sent to it perhaps."""
-        before = self._in_a_dns_hole() if how == "look-up" else ()
+        """Return a run that yields two readings, then hangs in that way, and may be sent a signal."""
+        before = self._without_names() if how == "look-up" else ()
         return self._thermometer(how if number is None else f"{how}, signal {number}", how, before, number)
 
     def on_a_disk(self, kind: str) -> Hang:
-        """Return a run on a "slow" disk, where each write takes a moment, or one with a long migration to make."""
+        """Return a run on a "slow" disk, or one with a long migration."""
         if kind == "slow":
             return self._thermometer(kind, "lock", (*STRACE, *_delayed("fdatasync", SLOW_SECONDS)))
         hang = self._thermometer(kind, "")
@@ -210,7 +210,7 @@ class Houses:
 
     def _point(self, home: Home, collector: str, url: str, discovery_url: str | None,
                fingerprint: str | None = None, **more: Any) -> None:
-        """Make the collector talk to that address, with the sound simulator's key and token, and more secrets."""
+        """Point the collector to that address, with the working simulator's key and token and more secrets."""
         settings: dict[str, Any] = {"enabled": True, "timeout_seconds": 300}
         if collector == "hue":
             settings |= {"bridge_ip": url, "discovery_url": discovery_url, "certificate_fingerprint": fingerprint}
@@ -220,18 +220,18 @@ class Houses:
         home.write_secrets({"hue": {"api_key": self._sound.key, "bridge_id": self._sound.bridge_id},
                             "amazon_aqm": {"refresh_token": self._sound.alexa.refresh_token}, **more})
 
-    def _mend(self, home: Home, collector: str) -> None:
+    def _repair(self, home: Home, collector: str) -> None:
         home.write_config(collection={})
         self._point(home, collector, self._sound.http_url if collector == "hue" else self._sound.cloud_url, None)
 
     def _simulator(self, tls: str | None) -> Simulator:
         return self._stack.enter_context(Simulator(tls=tls))
 
-    def _in_a_dns_hole(self) -> Sequence[str]:
+    def _without_names(self) -> Sequence[str]:
         return *NAMESPACE, str(self._resolver)
 
     def _black_hole(self) -> str:
-        """Return the address of a queue so full that the kernel answers no further caller, not even with a refusal."""
+        """Return the address of a queue so full that the kernel does not answer further callers at all."""
         queue = self._stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(3):
             caller = self._stack.enter_context(socket.socket())
@@ -246,7 +246,7 @@ def _choose(home: Home, how: str, first: float, deadline: int = DEADLINE) -> Non
 
 
 def _delayed(call: str, seconds: float) -> Sequence[str]:
-    """Return the options that let strace keep each such system call waiting."""
+    """Return the strace options that delay such a system call."""
     return "-e", f"trace={call}", "-e", f"inject={call}:delay_enter={int(seconds * 1_000_000)}"
 
 

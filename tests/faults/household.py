@@ -1,7 +1,7 @@
-"""A household of which all is known: when each cycle ran, what the house gave it, and what became of that.
+"""A household that records when each cycle ran and what the simulated house gave it.
 
-Cycles are five minutes apart by a clock that only they see, as processes (libfaketime) or in this process (freezegun),
-so that a day takes a minute and each reading can be told from every other.
+Cycles are five minutes apart by a faked clock, as processes (libfaketime) or in this process (freezegun), so that a day
+takes a minute and every reading is distinct.
 """
 
 import json
@@ -26,26 +26,26 @@ from tests.simulator.server import Simulator
 START = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
 EVERY = timedelta(minutes=5)
 
-Given = tuple[str, str, str, float]  # whose, of which cycle, when measured, °C
+Given = tuple[str, str, str, float]  # device, cycle, time of measurement, °C
 
 
 class Household:
-    """A home with its house, both at the moment of one cycle; `collected` is what the cycles so far were given."""
+    """A home and its simulated house at the moment of a cycle; `collected` is all that cycles have been given."""
 
     def __init__(self, home: Home, simulator: Simulator) -> None:
         self.home, self.simulator = home, simulator
         self.collected: set[Given] = set()
         self.be_at(START)
-        home.settings["storage"] = {"busy_timeout_ms": 20}  # nobody here who holds the database lets go of it
+        home.settings["storage"] = {"busy_timeout_ms": 20}  # no holder of the database releases it here
         home.point_at(simulator, "http")
 
     def be_at(self, moment: datetime) -> None:
-        """Let it be that moment, which is to be a multiple of five minutes."""
+        """Set both clocks to a moment, a multiple of five minutes."""
         self.moment = moment
         self.simulator.clock = lambda: moment
 
     def given(self) -> set[Given]:
-        """Return what the house has to give at this moment."""
+        """Return the readings that the house gives at this moment."""
         house, found = self.simulator.house, set()
         for uniqueid in (sensor.uniqueid() for sensor in house.sensors):
             measured_at = house.last_report(uniqueid, self.moment)
@@ -53,7 +53,7 @@ class Household:
         return found
 
     def process(self, *before: str) -> Outcome:
-        """Run this moment's cycle as a process, which another command may start; then it is five minutes later."""
+        """Run the cycle as a process, perhaps by another command, and move on five minutes."""
         process = subprocess.Popen([*before, *self.home.command("--json")], env=environment(self.moment), cwd=CHECKOUT,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
@@ -64,22 +64,22 @@ class Household:
         return self.end(Outcome(process.returncode, out, err))
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Note that this moment's cycle is over, and let it be five minutes later."""
+        """Record the readings of a cycle, and move on five minutes."""
         self.collected |= self.given()
         self.be_at(self.moment + EVERY)
         return outcome
 
     def run(self) -> Outcome:
-        """Run this moment's cycle in this process; then it is five minutes later."""
+        """Run the cycle in this process, and move on five minutes."""
         with freeze_time(self.moment):
             return self.end(self.home.run("--json"))
 
     def stored(self) -> list[Given]:
-        """Return what stands in the database, twice what stands there twice."""
-        return [told(row) for row in self.home.rows()]
+        """Return the stored readings, duplicates included."""
+        return [as_given(row) for row in self.home.rows()]
 
     def stored_at_once(self) -> list[Given]:
-        """Return the same without touching the database's files, which a look would change: from a copy of them."""
+        """Return the same from a copy of the files, since reading the database would change them."""
         copy, real = self.home.folder / "copy", self.home.data
         shutil.copytree(real, copy)
         try:
@@ -89,12 +89,12 @@ class Household:
                 connection.row_factory = sqlite3.Row
                 has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'readings'").fetchone()
                 rows = connection.execute("SELECT * FROM readings").fetchall() if has_table else []
-            return [told(dict(row)) for row in rows]
+            return [as_given(dict(row)) for row in rows]
         finally:
             shutil.rmtree(copy)
 
     def problems(self, due: set[Given]) -> Iterator[str]:
-        """Let the next cycle run, and yield what is wrong then; its readings and those due must be there."""
+        """Run the next cycle, and yield what is wrong then; its readings and those due must be stored."""
         due = due | self.given()
         run = self.run()
         if (run.code, run.err) != (0, ""):
@@ -112,27 +112,27 @@ class Household:
 
     @contextmanager
     def database_held(self) -> Iterator[None]:
-        """Keep the database locked for the block."""
+        """Lock the database."""
         with closing(sqlite3.connect(self.home.database, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
 
 
-def told(row: dict[str, Any]) -> Given:
-    """Return what a row, or a reading on stderr, says of the house; of its time only in which cycle's five minutes."""
+def as_given(row: dict[str, Any]) -> Given:
+    """Return a row, or a reading printed on stderr, as `Given`: its time rounded down to the cycle's five minutes."""
     at = datetime.fromisoformat(row["timestamp"])
     cycle = datetime.fromtimestamp(at.timestamp() // EVERY.total_seconds() * EVERY.total_seconds(), timezone.utc)
     return row["device_id"], format_time(cycle), row["measured_at"], row["temperature_celsius"]
 
 
 def printed(err: str) -> set[Given]:
-    """Return the readings that a cycle printed on stderr as its last resort."""
-    _, found, readings = err.partition("; not stored: ")
-    return {told(each) for each in json.loads(readings)} if found else set()
+    """Return the readings that a cycle printed on stderr as a last resort."""
+    _, separator, readings = err.partition("; not stored: ")
+    return {as_given(reading) for reading in json.loads(readings)} if separator else set()
 
 
 def require(*tools: str) -> None:
-    """Skip the test where a tool is missing, or root's rights are."""
+    """Skip the test if a tool or root's permissions are missing."""
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"NOT PROVEN: this machine has no {', '.join(missing)}")

@@ -1,6 +1,6 @@
-"""What JSON can say and nobody should: strategies for hypothesis, and a writer that json.dumps would refuse to be.
+"""Strategies for hypothesis that make strange JSON, and a writer for what json.dumps would refuse.
 
-A document is made strange by replacing, leaving out or doubling some of its parts, wherever they are.
+A document is made strange by replacing, dropping or doubling some of its parts.
 """
 
 import json
@@ -20,13 +20,13 @@ NAMES = ("a\n2026-11-22T00:55:00+0000 CRITICAL hue cycle forged", "\x1b[2J\x1b]0
 
 @dataclass(frozen=True)
 class Literal:
-    """A piece of JSON, or of what looks like it, as it is to be written."""
+    """Text to write as it is, JSON or nearly so."""
 
     text: str
 
 
 class Twice(list[Any]):
-    """What an object says of one and the same key, in that order."""
+    """Several values for the same key of an object."""
 
 
 LITERALS = [Literal(each) for each in (
@@ -41,7 +41,7 @@ MOSTLY_LEAVES = st.one_of(LEAVES, LEAVES, ANYTHING)
 
 
 def written(document: object) -> str:
-    """Return a document as JSON, strange parts and all."""
+    """Return a document as JSON, strange parts included."""
     if isinstance(document, Literal):
         return document.text
     if isinstance(document, dict):
@@ -57,9 +57,9 @@ def written(document: object) -> str:
 
 @st.composite
 def made_strange(draw: st.DrawFn, document: Any, most: int = 6) -> Any:
-    """Return the document with one to `most` of its parts replaced by anything, left out, or said twice.
+    """Return the document with one to `most` of its parts replaced by anything, dropped, or doubled.
 
-    What may become a value or a name is taken more often than what is around it.
+    Parts that become values or names are chosen more often than others.
     """
     for _ in range(draw(st.integers(1, most))):
         paths = sorted(_paths(document), key=_counts, reverse=True)
@@ -69,7 +69,7 @@ def made_strange(draw: st.DrawFn, document: Any, most: int = 6) -> Any:
 
 
 def _paths(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where the parts of a document are, its own place included."""
+    """Yield the paths of a document's parts, its own included."""
     yield path
     inner = document.items() if type(document) is dict else enumerate(document) if type(document) is list else ()
     for name, value in inner:
@@ -99,7 +99,7 @@ def _changed(draw: st.DrawFn, document: Any, path: tuple[Any, ...]) -> Any:
 
 
 def numbers(document: object) -> Iterator[float]:
-    """Yield the finite numbers in a document; True and False are none."""
+    """Yield the finite numbers in a document, without True and False."""
     if isinstance(document, dict):
         for value in document.values():
             yield from numbers(value)

@@ -1,4 +1,4 @@
-"""Answers made to fill the memory or to take for ever: what a run that reads one costs, in a process of its own."""
+"""Answers made to exhaust memory or time: what a process that reads one costs."""
 
 import subprocess
 import sys
@@ -18,13 +18,13 @@ from tests.simulator.server import Simulator
 
 MOST_MEGABYTES = 200
 MOST_SECONDS = 30
-FULL, PARTS = 7_990_000, 499_990  # bytes and values, just below what is read
+FULL, PARTS = 7_990_000, 499_990  # bytes and values, just below the limits
 MEASURED = "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; " \
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000); sys.exit(code)"
 
 
 def filled(piece: str, most: int = FULL) -> str:
-    """Return a list of such pieces that is as long as an answer may be, or that has no more than so many of them."""
+    """Return a list of such pieces, as long as an answer may be, or of at most that many pieces."""
     return f"[{piece}{f',{piece}' * min(most, (FULL - len(piece) - 2) // (len(piece.encode()) + 1))}]"
 
 
@@ -33,7 +33,7 @@ def numbered(count: int) -> str:
 
 
 def talkative() -> str:
-    """Return a sensor with a sound value and with much to say besides, all of which is to be kept."""
+    """Return a sensor with a good value and a long text, all of which is kept."""
     updated_at = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
     words = Literal('"' + "Ā" * (FULL // 2 - 500) + '"')
     state = {"temperature": 2029, "lastupdated": updated_at}

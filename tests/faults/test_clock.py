@@ -1,7 +1,6 @@
-"""Clocks that are set back, leap ahead, change to summer time, pass 2038 or have no battery: nothing is lost by it.
+"""Clocks that are set back or ahead, change to summer time, pass 2038 or have no battery: no reading is lost.
 
-The house goes by the true time while the program's clock steps; every cycle's values are its own, so that each reading
-can be told from all others.
+The simulated house keeps the true time while the program's clock is set; every cycle has distinct values.
 """
 
 import os
@@ -53,11 +52,11 @@ def test_a_step_of_the_clock_costs_no_reading(life: Life, name: str) -> None:
             assert [each.code for each in life.cycle()] == [0, 0]
     life.assert_nothing_is_lost()
     if WHOLE:
-        print(f"\n{name}: {2 * life.cycles} cycles, {len(life.told)} of {len(life.told)} readings")
+        print(f"\n{name}: {2 * life.cycles} cycles, {len(life.given)} of {len(life.given)} readings")
 
 
 def test_a_clock_set_back_by_an_hour_lives_the_hour_twice(life: Life) -> None:
-    """Each second of it has two values to keep, and the later ones move on to the next second that is free."""
+    """Every second of it has two values; the later ones move to the next free second."""
     for to in (timedelta(0), -HOUR):
         life.step(to)
         for _ in range(BEFORE):
@@ -69,7 +68,7 @@ def test_a_clock_set_back_by_an_hour_lives_the_hour_twice(life: Life) -> None:
 
 @pytest.mark.parametrize("step", LEAPS, ids=str)
 def test_a_step_in_the_middle_of_a_run_changes_nothing_of_it(life: Life, step: timedelta) -> None:
-    """It reads the clock once; what it waits for and how long it took is told by another one."""
+    """It reads the clock once; waits and durations come from the monotonic clock."""
     life.simulator.faults.add("503", times=1)
     assert life.cycle(hue, during=lambda: life.clock.move_to(life.now + step))[0].code == 0
     assert {row["timestamp"] for row in life.home.rows()} == {format_time(life.now)}
@@ -79,7 +78,7 @@ def test_a_step_in_the_middle_of_a_run_changes_nothing_of_it(life: Life, step: t
 
 @pytest.mark.parametrize("step", LEAPS, ids=str)
 def test_a_pause_that_a_source_asked_for_does_not_last_because_of_a_step(life: Life, step: timedelta) -> None:
-    """An hour was asked for, which is two after an hour's step back; after any greater one it is over."""
+    """An hour's pause becomes two by an hour's step back; after any greater step it is over."""
     life.simulator.faults.add("429", times=1, retry_after=3600)
     assert life.cycle(hue)[0].code == 1
     life.step(step)
@@ -88,8 +87,8 @@ def test_a_pause_that_a_source_asked_for_does_not_last_because_of_a_step(life: L
 
 
 @pytest.mark.parametrize("step", LEAPS, ids=str)
-def test_trouble_is_told_again_in_time_whatever_the_clock_does(life: Life, step: timedelta) -> None:
-    """After a step at once, for nobody knows how long ago it was told; then once in 24 hours as ever."""
+def test_a_problem_is_printed_again_in_time_whatever_the_clock_does(life: Life, step: timedelta) -> None:
+    """At once after a step, since its age is unknown then; after that once in 24 hours as usual."""
     life.simulator.faults.add("503")
     assert [bool(life.cycle(hue)[0].err) for _ in range(3)] == [True, False, False]
     life.step(step)
@@ -100,14 +99,14 @@ def test_trouble_is_told_again_in_time_whatever_the_clock_does(life: Life, step:
 
 @pytest.mark.parametrize("step", LEAPS, ids=str)
 def test_an_alert_keeps_the_time_it_was_raised_at(life: Life, step: timedelta) -> None:
-    """It ends with the trouble, whatever the clock says of its age."""
+    """It ends with the problem, whatever its age by the clock."""
     life.simulator.alexa.revoke()
     assert life.cycle(amazon_aqm)[0].code == 2
     raised = format_time(life.now)
     life.step(step)
     assert life.cycle(amazon_aqm)[0].code == 2
-    told = alert_files.read(life.home.data / ALEXA_ALERT) or {}
-    assert (told["raised_at"], told["last_seen_at"], told["occurrences"]) == (raised, format_time(life.now), "2")
+    alert = alert_files.read(life.home.data / ALEXA_ALERT) or {}
+    assert (alert["raised_at"], alert["last_seen_at"], alert["occurrences"]) == (raised, format_time(life.now), "2")
     life.home.write_secrets({"amazon_aqm": {"refresh_token": life.simulator.alexa.new_refresh_token()}})
     assert life.cycle(amazon_aqm)[0].code == 0 and not (life.home.data / ALEXA_ALERT).exists()
 
@@ -123,7 +122,7 @@ AROUND = 12 if WHOLE else 1  # cycles on either side
 @pytest.mark.skipif(not library(), reason="it takes Debian's libfaketime to give a process another time")
 @pytest.mark.parametrize("change", CHANGES if WHOLE else ["Europe/Berlin, October"])
 def test_real_processes_run_through_a_change_of_local_time(home: Home, change: str) -> None:
-    """Local times that are skipped, or lived twice, are nobody's keys."""
+    """Local times that are skipped or repeated are not used as keys."""
     zone, moment = CHANGES[change]
     before = (moment - HOUR).astimezone(ZoneInfo(zone))
     assert zone == "UTC" or moment.astimezone(ZoneInfo(zone)).utcoffset() != before.utcoffset()
@@ -141,8 +140,8 @@ def test_real_processes_run_through_a_change_of_local_time(home: Home, change: s
     late = [datetime.fromisoformat(row["timestamp"]) - moments[number // 5] for number, row in enumerate(rows)]
     assert len(rows) == 5 * len(moments) and all(timedelta(0) <= each < EVERY for each in late)
     assert all(0 <= each["duration_ms"] < 10_000 for each in home.cycles())
-    told = [datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S%z") for line in home.log().splitlines()]
-    assert told == sorted(told)
+    logged_at = [datetime.strptime(line.split()[0], "%Y-%m-%dT%H:%M:%S%z") for line in home.log().splitlines()]
+    assert logged_at == sorted(logged_at)
     if WHOLE:
         print(f"\n{change}: {len(moments)} real runs, {len(rows)} of {5 * len(moments)} readings")
 

@@ -1,4 +1,4 @@
-"""The database held, closed, damaged, gone or too new: readings wait, a human is told, and the remedy told helps."""
+"""The database locked, closed, damaged, gone or too new: readings wait, and the printed remedy helps."""
 
 import fcntl
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from storage import alert_files
+from storage.schema import MIGRATIONS
 from tests.checkout import CHECKOUT
 from tests.faults import WHOLE
 from tests.faults.forked import (
@@ -37,7 +38,7 @@ from tests.simulator.server import Simulator
 ALERT = "ALERT_STORAGE_FAILING.txt"
 ORDINARY = 65534 if os.geteuid() == 0 else None
 WAITS = {} if WHOLE else {"storage": {"busy_timeout_ms": 300}, "retry": {"base_delay_seconds": 0.06}}
-SPAN_SECONDS = 18.0 if WHOLE else 1.08  # three waits for the lock, and the two pauses between them
+SPAN_SECONDS = 18.0 if WHOLE else 1.08  # three waits for the lock, and two pauses between them
 HOLDER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -50,7 +51,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def both(shared_folder: Path, simulator: Simulator) -> Home:
-    """A home of an ordinary user's, in which both collectors have stored their first cycle."""
+    """An ordinary user's home, in which both collectors have stored a cycle."""
     prepare()
     home = Home(shared_folder / "home")
     home.settings |= {"retry": {}, **WAITS}
@@ -61,17 +62,17 @@ def both(shared_folder: Path, simulator: Simulator) -> Home:
 
 
 def give(top: Path, owner: int | None) -> None:
-    """Make somebody the owner of all that is there, if that is ours to do."""
+    """Change the owner of everything, if we may."""
     if owner is not None:
         for path in (top, *top.rglob("*")):
             os.chown(path, owner, owner)
 
 
 def carry_out(home: Home, remedy: str) -> None:
-    """Do as the remedy says, word for word, where sudo asks for no password and python is the one that runs this."""
+    """Carry out the remedy word for word, with a sudo that asks for no password and this Python."""
     tools = home.folder / "tools"
     tools.mkdir()
-    setting = f"import sqlite3; sqlite3.connect({str(home.database)!r}).execute('PRAGMA user_version = 1')"
+    setting = f"import sqlite3; sqlite3.connect({str(home.database)!r}).execute('PRAGMA user_version = {len(MIGRATIONS)}')"
     for name, does in {"sudo": 'exec "$@"', "python": f'exec {shlex.quote(sys.executable)} "$@"', "make": "true",
                        "git": f"exec {shlex.quote(sys.executable)} -c {shlex.quote(setting)}"}.items():
         (tools / name).write_text(f"#!/bin/sh\n{does}\n")
@@ -82,14 +83,14 @@ def carry_out(home: Home, remedy: str) -> None:
 
 
 def expect_well(home: Home, simulator: Simulator, turn: int) -> None:
-    """Run a pair, and check that all is as it should be."""
+    """Run a pair, and check that all is well."""
     ended = run_pair(home, simulator, START + turn * EVERY, ORDINARY)
     assert [(each.code, each.err) for each in ended] == [(0, "")] * 2
     assert not (home.data / ALERT).exists()
 
 
 def check_all_is_there(home: Home, simulator: Simulator, cycles: int, gone: int = 0) -> None:
-    """Every cycle once, but for those that went with the old database; and nothing waits any more."""
+    """Every cycle is stored once, except those lost with the old database, and none waits any more."""
     moments = [START + turn * EVERY for turn in range(gone, cycles)]
     assert stored(home) == {(name, moment): READINGS[name] for moment in moments for name in COLLECTORS}
     assert len(home.cycles()) == len(moments) * len(COLLECTORS)
@@ -98,7 +99,7 @@ def check_all_is_there(home: Home, simulator: Simulator, cycles: int, gone: int 
 
 @contextmanager
 def held(home: Home) -> Iterator[Callable[[], None]]:
-    """Let another program hold the database so that nobody can even read it, until the block ends or asks for it."""
+    """Let another program lock the database even for readers, until the block ends or releases it."""
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(home.database)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as holder:
         assert holder.stdin is not None and holder.stdout is not None and holder.stdout.readline() == b"held\n"
@@ -106,20 +107,20 @@ def held(home: Home) -> Iterator[Callable[[], None]]:
 
 
 def test_a_database_locked_for_a_minute_costs_no_reading(both: Home, simulator: Simulator) -> None:
-    """Each cycle ends in time with exit 1, told once in one line; nobody is called; then every reading is stored once.
+    """Every cycle exits 1 in time, with one line the first time and no alert; then every reading is stored once.
 
-    For the whole minute with the settings as they are shipped, else for two cycles with shorter waits.
+    A whole minute with the shipped settings, or two cycles with shorter waits.
     """
-    held_until, turn, told = time.monotonic() + (60 if WHOLE else 1.2), 1, list[str]()
+    held_until, turn, errors = time.monotonic() + (60 if WHOLE else 1.2), 1, list[str]()
     with held(both):
         while time.monotonic() < held_until:
             ended = run_pair(both, simulator, START + turn * EVERY, ORDINARY)
             assert [each.code for each in ended] == [1, 1] and max(each.seconds for each in ended) < 30
             assert len(waiting(both)) == 2 * turn and not (both.data / ALERT).exists()
-            told += [each.err for each in ended]
+            errors += [run.err for run in ended]
             turn += 1
-    assert all(err.count("\n") == 1 and "another process holds" in err for err in told[:2])
-    assert told[2:] == [""] * (2 * turn - 4)
+    assert all(err.count("\n") == 1 and "another process holds" in err for err in errors[:2])
+    assert errors[2:] == [""] * (2 * turn - 4)
     expect_well(both, simulator, turn)
     check_all_is_there(both, simulator, turn + 1)
     if WHOLE:
@@ -128,7 +129,7 @@ def test_a_database_locked_for_a_minute_costs_no_reading(both: Home, simulator: 
 
 @contextmanager
 def many_homes(folder: Path, simulator: Simulator, count: int) -> Iterator[list[Home]]:
-    """Make homes in which a first cycle is stored."""
+    """Make homes in which a cycle is stored."""
     homes = [Home(folder / f"home-{number}") for number in range(count)]
     for home in homes:
         home.settings |= {"retry": {}, **WAITS}
@@ -137,11 +138,11 @@ def many_homes(folder: Path, simulator: Simulator, count: int) -> Iterator[list[
     yield homes
 
 
-def test_nearly_all_transient_locks_are_survived_by_trying_again(tmp_path: Path, simulator: Simulator) -> None:
+def test_retries_survive_nearly_all_transient_locks(tmp_path: Path, simulator: Simulator) -> None:
     """SC-002: locks of random lengths, up to nine tenths of the time that the retries take.
 
-    Each in a home of its own, side by side; every other one is a program that holds the database, the others hold the
-    writers' lock file. With the settings as they are shipped in the whole proof, else with shorter waits.
+    Many homes side by side; every other lock is held on the database by another program, the others on our lock file.
+    The whole proof uses the shipped settings, the sample shorter waits.
     """
     prepare()
     chance, lengths, survived, retried = random.Random(2), list[float](), 0, 0
@@ -169,22 +170,22 @@ def test_nearly_all_transient_locks_are_survived_by_trying_again(tmp_path: Path,
     if WHOLE:
         print(f"\ntransient locks: {len(lengths)} of {min(lengths):.1f} to {max(lengths):.1f} s, {retried} needed "
               f"another attempt, {survived} survived: {survived / len(lengths):.1%}")
-    # On a busy machine a run may come to its lock late, and find little of it left.
+    # On a busy machine a run may reach its lock late, when little of it is left.
     assert retried > (len(lengths) / 4 if WHOLE else 0) and survived >= 0.95 * len(lengths)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is done to the database, and what is to be said of it; `gone` are the cycles that a new one cannot have."""
+    """A fault, its message and remedy; `gone` counts the cycles that a new database cannot have."""
 
-    befall: Callable[[Home], None]
-    said: str
+    make: Callable[[Home], None]
+    message: str
     remedy: str
     gone: int = 0
 
 
 def close(path: Path, mode: int) -> None:
-    """Make it root's own where we are root, and nobody's to write."""
+    """Take away the permission to write; give it to root if we are root."""
     if ORDINARY is not None:
         os.chown(path, 0, 0)
     path.chmod(mode)
@@ -212,31 +213,31 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_a_database_that_needs_a_human_costs_no_reading_and_the_remedy_mends_it(
+def test_a_database_that_needs_a_human_costs_no_reading_and_the_remedy_fixes_it(
         both: Home, simulator: Simulator, name: str) -> None:
-    """Exit 2, one line with the remedy, the same in the alert; carried out as it stands there, it mends everything."""
+    """Exit 2, one line with the remedy, the same in the alert; carried out word for word, it fixes everything."""
     trouble = TROUBLES[name]
     if name == "in a read-only folder":
         move_database(both)
-    trouble.befall(both)
+    trouble.make(both)
     for turn in (1, 2):
         ended = run_pair(both, simulator, START + turn * EVERY, ORDINARY)
         assert [each.code for each in ended] == [2, 2]
         lines = [each.err for each in ended]
-        assert all(line.count("\n") == 1 and trouble.said in line and "Remedy: " in line for line in lines) \
+        assert all(line.count("\n") == 1 and trouble.message in line and "Remedy: " in line for line in lines) \
             if turn == 1 else lines == ["", ""]
         assert len(waiting(both)) == 2 * turn
-        told = alert_files.read(both.data / ALERT) or {}
-        assert told["remedy"].startswith(trouble.remedy) and trouble.said in told["error"]
-        assert turn > 1 or all(line.endswith(f"Remedy: {told['remedy']}\n") for line in lines)
-    carry_out(both, told["remedy"])
+        alert = alert_files.read(both.data / ALERT) or {}
+        assert alert["remedy"].startswith(trouble.remedy) and trouble.message in alert["error"]
+        assert turn > 1 or all(line.endswith(f"Remedy: {alert['remedy']}\n") for line in lines)
+    carry_out(both, alert["remedy"])
     for turn in (3, 4):
         expect_well(both, simulator, turn)
     check_all_is_there(both, simulator, 5, trouble.gone)
 
 
 def move_database(home: Home) -> None:
-    """Put the database into a folder of its own, so that data/ stays as it was."""
+    """Move the database into another folder, so that data/ stays as it was."""
     store = home.folder / "store"
     store.mkdir()
     for path in home.data.glob("readings.db*"):
@@ -247,7 +248,7 @@ def move_database(home: Home) -> None:
 
 
 def test_a_data_folder_that_has_become_read_only_costs_no_reading(both: Home, simulator: Simulator) -> None:
-    """The spool is overwritten where it is; only an alert cannot be written, so the remedy is said at every cycle."""
+    """The spool is overwritten in place; only the alert cannot be written, so every cycle prints the remedy."""
     close(both.data, 0o555)
     for turn in (1, 2):
         ended = run_pair(both, simulator, START + turn * EVERY, ORDINARY)
@@ -260,8 +261,8 @@ def test_a_data_folder_that_has_become_read_only_costs_no_reading(both: Home, si
 
 
 @pytest.mark.parametrize("name", ["locked", "garbage"])
-def test_network_and_database_failing_together_are_told_apart(both: Home, simulator: Simulator, name: str) -> None:
-    """One line for each trouble at most, the worse one's exit code; later the cycles' rows tell what happened."""
+def test_network_and_database_failing_together_are_reported_separately(both: Home, simulator: Simulator, name: str) -> None:
+    """At most one line for each problem, and the worse exit code; later the cycles' rows show what happened."""
     both.write_config(storage={"busy_timeout_ms": 50})
     whole = both.database.read_bytes()
     for face in ("hue", "discovery", "alexa"):
@@ -280,9 +281,9 @@ def test_network_and_database_failing_together_are_told_apart(both: Home, simula
     if name == "garbage":
         both.database.write_bytes(whole)
     expect_well(both, simulator, 3)
-    told = sorted((row["collector"], row["started_at"][11:16], row["outcome"], row["readings"], row["stored"])
-                  for row in both.cycles())
-    assert told == [(collector, f"00:{5 * turn:02}", "unreachable" if turn == 1 else "ok",
+    cycles = sorted((row["collector"], row["started_at"][11:16], row["outcome"], row["readings"], row["stored"])
+                    for row in both.cycles())
+    assert cycles == [(collector, f"00:{5 * turn:02}", "unreachable" if turn == 1 else "ok",
                      *[0 if turn == 1 else READINGS[collector]] * 2)
                     for collector in sorted(COLLECTORS) for turn in range(4)]
     assert {row["cycle_started_at"][11:16] for row in both.rows("SELECT * FROM retry_events")} >= {"00:05"}

@@ -1,4 +1,4 @@
-"""A disk without room for another byte, for a day and longer; then there is room again."""
+"""A disk that is full to the last byte for more than a day, and then has room again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,7 +27,7 @@ def ext4_mounted(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(params=[ext4_mounted, memory_mounted])
 def household(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator[Household]:
-    """A household whose data lies on a small disk of its own."""
+    """A household whose data lies on a small disk."""
     require("faketime")
     require_disks(tmp_path)
     mount: Callable[[Path], AbstractContextManager[None]] = request.param
@@ -35,37 +35,37 @@ def household(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Ite
         yield Household(home, simulator)
 
 
-def untrue(run: Outcome, household: Household, waiting: int, is_told: bool) -> Iterator[str]:
-    """Yield what is wrong with how a cycle ended on the full disk, after which so many readings are to wait."""
-    look = spool.status(household.home.data)
-    if run.code != 1 or run.json["spooled"] != len(household.given()) or look.readings != waiting:
-        yield f"it ends with {run.code}, {look.readings} readings wait instead of {waiting}"
-    said = [line for line in run.err.splitlines() if not line.startswith("The log ")]
-    if len(said) != is_told or said and not said[0].startswith("hue: ") or "fault in the program" in run.err:
-        yield f"it says {run.err}"
+def mistakes(run: Outcome, household: Household, waiting: int, is_printed: bool) -> Iterator[str]:
+    """Yield what is wrong with a cycle on the full disk, after which that many readings should wait."""
+    status = spool.status(household.home.data)
+    if run.code != 1 or run.json["spooled"] != len(household.given()) or status.readings != waiting:
+        yield f"it ends with {run.code}, {status.readings} readings wait instead of {waiting}"
+    printed_lines = [line for line in run.err.splitlines() if not line.startswith("The log ")]
+    if len(printed_lines) != is_printed or printed_lines and not printed_lines[0].startswith("hue: ") or "fault in the program" in run.err:
+        yield f"it prints {run.err}"
     at = household.moment - timedelta(minutes=5)
-    is_due = look.used >= 0.5 or look.oldest is not None and at - look.oldest >= timedelta(hours=24)
+    is_due = status.used >= 0.5 or status.oldest is not None and at - status.oldest >= timedelta(hours=24)
     if (household.home.data / ALERT).exists() != is_due:
         yield f"the alert is {'missing' if is_due else 'there already'}"
 
 
 def test_a_day_on_a_full_disk_costs_nothing(household: Household) -> None:
-    """Each cycle ends with 1, one a day says so, one that the log loses lines; the alert stands after a day.
+    """Every cycle exits 1; one a day prints it, one that the log loses lines; the alert is there after a day.
 
     One cycle with room stores all.
     """
     data, ballast = household.home.data, household.home.data / "ballast"
     assert [household.process().code, household.process().code] == [0, 0]
     fill(ballast)
-    found, of_the_log = [], 0
+    problems, log_lines = [], 0
     for number in range(1, CYCLES + 1):
         run = household.process()
-        of_the_log += run.err.count("The log ")
-        is_told = number % CYCLES_A_DAY == 1
-        found += [f"cycle {number}: {each}"
-                  for each in untrue(run, household, number * len(household.given()), is_told)]
-    assert not found, "\n".join(found)
-    assert of_the_log <= -(-CYCLES // CYCLES_A_DAY), "each cycle tells what the log has lost"
+        log_lines += run.err.count("The log ")
+        is_printed = number % CYCLES_A_DAY == 1
+        problems += [f"cycle {number}: {mistake}"
+                     for mistake in mistakes(run, household, number * len(household.given()), is_printed)]
+    assert not problems, "\n".join(problems)
+    assert log_lines <= -(-CYCLES // CYCLES_A_DAY), "every cycle prints that the log loses lines"
     used = spool.status(data).used
     ballast.unlink()
     assert not list(household.problems(household.collected)) and not (data / ALERT).exists()
@@ -74,7 +74,7 @@ def test_a_day_on_a_full_disk_costs_nothing(household: Household) -> None:
 
 
 def test_a_first_cycle_on_a_full_disk_prints_its_readings(household: Household) -> None:
-    """Where not even the spool can be made a human is needed, and cron's mail has the readings."""
+    """If not even the spool can be created, exit 2, and cron's mail has the readings."""
     fill(household.home.data / "ballast")
     given = household.given()
     run = household.process()

@@ -1,6 +1,6 @@
-"""A cycle always ends: within its deadline, whatever hangs, and what it had read by then is kept.
+"""A cycle ends within its deadline, whatever hangs, and keeps what it had read by then.
 
-The runs are real ones, and hang all at once, so that they take the time of one.
+The real runs all hang at the same time, so that they take the time of one.
 """
 
 import signal
@@ -14,14 +14,14 @@ import pytest
 from tests.faults import WHOLE
 from tests.faults.hangs import DEADLINE, OLD_READINGS, Ended, Hang, Houses, run, why_no_name_server, why_no_strace
 
-BUSY = 2.0  # seconds that other people's work on the same machine may cost
+BUSY = 2.0  # seconds that other work on the same machine may cost
 NETWORK_ENDS = DEADLINE - 6 + BUSY
 WHOLE_RUNS = 50
 Makers = dict[str, Callable[[Houses], Hang]]
 
 
 def sample(sources: Makers, *more: str) -> Makers:
-    """Leave out of a sample the names of what only the whole proof is to have."""
+    """Leave the names out of a sample that only the whole proof contains."""
     return {name: make for name, make in sources.items() if WHOLE or name not in more}
 
 
@@ -42,7 +42,7 @@ ALL = NETWORK | NAMES | SOURCES | SIGNALS | FROZEN | TRACED
 
 @dataclass(frozen=True)
 class Batch:
-    """How each run ended that hung, and how the next one in its home did, once the trouble was over."""
+    """How the hanging runs ended, and the next runs in their homes after the repair."""
 
     hung: dict[str, Ended]
     after: dict[str, Ended]
@@ -50,28 +50,28 @@ class Batch:
 
 
 def possible() -> Makers:
-    """Return the hangs that can be made on this machine."""
+    """Return the hangs that are possible on this machine."""
     names, traces = why_no_name_server(), why_no_strace()
     return {name: make for name, make in ALL.items()
             if not (traces if name in TRACED else names and name in {*NAMES, *SIGNALS, "look-up"})}
 
 
 def batched(names: list[str]) -> Iterator[list[str]]:
-    """Yield them by fours: what is to end well must not want for time because all the others run too."""
+    """Yield four at a time: too many runs at once would make each other late."""
     yield from (names[first:first + 4] for first in range(0, len(names), 4))
 
 
 def hang(folder: Path) -> Batch:
-    """Let all of them hang at once, then mend what was wrong and run them again."""
+    """Run all hangs at once, then repair and run again."""
     with Houses(folder) as houses:
         hangs = {name: make(houses) for name, make in possible().items()}
         hung = run(hangs)
-        for each in hangs.values():
-            each.mend()
+        for one in hangs.values():
+            one.repair()
         after: dict[str, Ended] = {}
         for some in batched(list(hangs)):
             after |= run({name: replace(hangs[name], before=(), signal=None) for name in some})
-        return Batch(hung, after, {name: each.module for name, each in hangs.items()})
+        return Batch(hung, after, {name: one.module for name, one in hangs.items()})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
 
 
 def how(batch: Batch, name: str) -> Ended:
-    """Return how that run ended. Skip the test, with the reason, where it cannot be made on this machine."""
+    """Return how that run ended. Skip the test, with the reason, if it is not possible on this machine."""
     if name not in batch.hung:
         pytest.skip(why_no_strace() if name in TRACED else why_no_name_server())
     return batch.hung[name]
@@ -93,7 +93,7 @@ def assert_in_time(ended: Ended) -> None:
 
 @pytest.mark.parametrize("name", NETWORK)
 def test_a_source_that_does_not_answer_leaves_time_for_storing(batch: Batch, name: str) -> None:
-    """The whole answer has one time-out, however it is dripped; 6 s before the deadline nobody is waited for."""
+    """The whole answer has one time-out, even if it drips; no request lasts until 6 s before the deadline."""
     ended = how(batch, name)
     assert_in_time(ended)
     assert ended.seconds <= NETWORK_ENDS
@@ -102,10 +102,10 @@ def test_a_source_that_does_not_answer_leaves_time_for_storing(batch: Batch, nam
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_server_that_does_not_answer_ends_the_run_at_its_deadline(batch: Batch, name: str) -> None:
-    """The C library's name look-up cannot be interrupted: the watchdog ends the process, and says so in one line."""
+    """The C library's name look-up cannot be interrupted: the watchdog ends the process, and prints one line."""
     ended = how(batch, name)
     assert ended.err.count("\n") == 1 and ended.seconds <= DEADLINE
-    if name == "name of the mail":  # whose server is looked up when all else is done: a refused key is told of
+    if name == "name of the mail":  # looked up after everything else, to report a refused key
         assert ended.code == 2 and "the bridge refuses our key" in ended.err
     else:
         assert ended.code == 1 and "the run hung" in ended.err and "getent" in ended.err
@@ -117,19 +117,19 @@ def test_what_was_read_before_a_hang_waits_in_the_spool(batch: Batch, name: str)
     assert_in_time(ended)
     assert ended.err.count("\n") == 1 and "the run hung" in ended.err
     assert (ended.waiting, ended.rows) == (2, 0)
-    assert ended.remembered == {"CannotReach"}, "a hang at every cycle is told once in 24 hours, too"
+    assert ended.remembered == {"CannotReach"}, "a hang at every cycle is printed once in 24 hours, too"
 
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_while_a_name_is_looked_up_costs_no_reading(batch: Batch, name: str) -> None:
-    """Python hears of it only when the look-up is over, so the run ends at its deadline like any that hangs."""
+    """Python handles it only after the look-up, so the run ends at its deadline like any other hang."""
     ended = how(batch, name)
     assert_in_time(ended)
     assert (ended.waiting, ended.rows) == (2, 0)
 
 
 def test_c_code_that_keeps_the_interpreters_lock_is_ended_too(batch: Batch) -> None:
-    """No Python runs any more: what it had read is lost, and the line of stderr is a dump of where it hung."""
+    """No Python runs any more: its readings are lost, and stderr shows where it hung."""
     ended = how(batch, "C code with the lock")
     assert_in_time(ended)
     assert ended.err.startswith("Timeout (") and "hanging.py" in ended.err
@@ -137,14 +137,14 @@ def test_c_code_that_keeps_the_interpreters_lock_is_ended_too(batch: Batch) -> N
 
 
 def test_what_was_read_is_saved_on_a_slow_disk_too(batch: Batch) -> None:
-    """At a home's first cycle even, when the spool's file has to be made as well."""
+    """Even in a home's first cycle, which also creates the spool."""
     ended = how(batch, "slow")
     assert_in_time(ended)
     assert (ended.waiting, ended.rows) == (2, 0)
 
 
 def test_a_migration_takes_the_time_it_needs(batch: Batch) -> None:
-    """The readings of its cycle are in the spool before it begins."""
+    """The readings of its cycle are in the spool before it starts."""
     ended = how(batch, "migrating")
     assert (ended.code, ended.err) == (0, "")
     assert ended.seconds > DEADLINE
@@ -159,9 +159,9 @@ def test_the_next_cycle_is_not_blocked_and_stores_what_waited(batch: Batch, name
     assert (after.waiting, after.rows) == (0, hung.waiting + hung.rows + new)
 
 
-@pytest.mark.skipif(not WHOLE, reason="runs that have the machine for themselves take 10 s more: make faults")
-def test_whoever_started_it_sees_it_end_within_the_deadline(tmp_path: Path) -> None:
-    """With the interpreter's start, which is over in a fraction of a second where there is nothing else to do."""
+@pytest.mark.skipif(not WHOLE, reason="runs with nothing beside them take 10 s more: make faults")
+def test_the_process_ends_within_the_deadline(tmp_path: Path) -> None:
+    """The interpreter's start included, which takes a fraction of a second on an idle machine."""
     with Houses(tmp_path) as houses:
         ended = run({name: make(houses) for name, make in (SOURCES | FROZEN).items() if name in possible()})
     slowest = max(each.all_seconds for each in ended.values())
@@ -171,7 +171,7 @@ def test_whoever_started_it_sees_it_end_within_the_deadline(tmp_path: Path) -> N
 
 @pytest.mark.skipif(not WHOLE, reason="fifty runs take a minute or more: make faults")
 def test_all_of_fifty_mixed_hangs_end_in_time(tmp_path: Path, batch: Batch) -> None:
-    """A migration is none."""
+    """A migration does not count."""
     batches, hung = [batch], len(ALL) - 1
     while len(batches) * hung < WHOLE_RUNS:
         batches.append(hang(tmp_path / f"{len(batches)}"))

@@ -1,7 +1,6 @@
-"""Histories that nobody would think of: days with faults at random, after each step of which every reading is counted.
+"""Days of random faults; after each step every reading is counted.
 
-Whatever was collected is in the database, in the spool, in the file beside it for what was damaged, or, as the last
-resort, was printed; in one of them, once.
+Every reading is in exactly one place: the database, the spool, the file of damaged lines, or printed as a last resort.
 """
 
 import json
@@ -27,26 +26,26 @@ from tests.home import Home
 from tests.simulator.server import Simulator
 from tests.storage.samples import a_cycle, a_reading
 
-LINE = re.compile(rb"\+[0-9a-f]{8} \d+ (\{[^\n]*\})")  # of the spool, whether its sum is right or not
+LINE = re.compile(rb"\+[0-9a-f]{8} \d+ (\{[^\n]*\})")  # of the spool, whether its checksum is right or not
 REPEATABLE = settings(max_examples=100 if WHOLE else 20, stateful_step_count=50 if WHOLE else 10, derandomize=True,
                       deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-Told = list[tuple[str, float]]
+Readings = list[tuple[str, float]]
 
 
-def readings(text: str | bytes) -> Told:
-    """Return device and degrees of each reading in a JSON list of them."""
-    told = json.loads(text)
-    return [(each["device_id"], each.get("temperature_raw") or each["temperature_celsius"]) for each in told]
+def readings(text: str | bytes) -> Readings:
+    """Return device and degrees of each reading in a JSON list."""
+    return [(reading["device_id"], reading.get("temperature_raw") or reading["temperature_celsius"])
+            for reading in json.loads(text)]
 
 
-def lines(path: Path) -> Told:
-    """Return the readings in the lines of a spool, or of what was set aside of one; none where there is none."""
-    found = LINE.findall(path.read_bytes()) if path.is_file() else []
-    return [each for body in found for each in readings(json.dumps(json.loads(body).get("readings", [])))]
+def lines(path: Path) -> Readings:
+    """Return the readings in a spool or in its file of damaged lines."""
+    bodies = LINE.findall(path.read_bytes()) if path.is_file() else []
+    return [reading for body in bodies for reading in readings(json.dumps(json.loads(body).get("readings", [])))]
 
 
 class History(RuleBasedStateMachine):
-    """One home's history. Each trouble begins by one rule and ends by another, or at the end of the history."""
+    """One home's history. A fault starts by one rule and ends by another, or with the history."""
 
     def __init__(self, folder: Path, simulator: Simulator, clock: Any, counts: dict[str, int]) -> None:
         super().__init__()
@@ -57,8 +56,8 @@ class History(RuleBasedStateMachine):
         self.home.write_config(storage={"busy_timeout_ms": 10}, retry={"base_delay_seconds": 0, "max_attempts": 2})
         self.journal, self.bad = self.home.data / spool.NAME, self.home.data / spool.SET_ASIDE
         self.holder: sqlite3.Connection | None = None
-        self.printed: Told = []
-        self.database, self.spool = self.home.database, self.journal  # where they really are
+        self.printed: Readings = []
+        self.database, self.spool = self.home.database, self.journal  # their real places
         assert [each.code for each in self.life.cycle()] == [0, 0]
 
     @rule(collector=st.sampled_from([hue, amazon_aqm]))
@@ -80,7 +79,7 @@ class History(RuleBasedStateMachine):
         degrees = self.life.cycles / 100
         now = self.life.now + timedelta(seconds=self.life.cycles)
         spool.append(self.home.data, a_cycle(a_reading("hue:killed", now, temperature_celsius=degrees), at=now), 1.0)
-        self.life.told.add(("hue:killed", degrees))
+        self.life.given.add(("hue:killed", degrees))
 
     @precondition(lambda self: bool(lines(self.spool)))
     @rule()
@@ -134,10 +133,10 @@ class History(RuleBasedStateMachine):
             rows = connection.execute("SELECT device_id, temperature_raw FROM readings").fetchall()
         self.counts["steps"] += 1
         found = [*rows, *lines(self.spool), *lines(self.bad), *self.printed]
-        assert sorted(found) == sorted(self.life.told)
+        assert sorted(found) == sorted(self.life.given)
 
     def teardown(self) -> None:
-        """Mend everything; the next cycle brings all that waited into the database."""
+        """End all faults; the next cycle stores all that waited."""
         if self.holder is not None:
             self.the_database_free()
         if self.database != self.home.database:
@@ -149,7 +148,7 @@ class History(RuleBasedStateMachine):
         assert lines(self.journal) == []
         self.counts["histories"] += 1
         self.counts["cycles"] += self.life.cycles
-        for name, count in [("readings", len(self.life.told)), ("set aside", len(lines(self.bad))),
+        for name, count in [("readings", len(self.life.given)), ("set aside", len(lines(self.bad))),
                             ("printed", len(self.printed))]:
             self.counts[name] += count
 

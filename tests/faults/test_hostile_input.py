@@ -1,7 +1,7 @@
-"""Bridge and cloud are outside: whatever they say, no run fails for it, no false value is stored, nothing is injected.
+"""Whatever bridge and cloud send, no run fails, no false value is stored, and nothing is injected.
 
-What each collector makes of one odd value or another is in its own tests; here documents are made strange at random,
-the same ones each time. (tests/collectors/hue/test_hostile.py has names, sizes and nesting, test_bombs.py memory.)
+Here documents are altered at random, the same way each time; the collectors' own tests have single odd values
+(tests/collectors/hue/test_hostile.py names, sizes and nesting, test_bombs.py memory).
 """
 
 import json
@@ -34,7 +34,7 @@ SOUND = rooms.box(rooms.OTHER_MAC, "Hall", 1800, first=971)
 
 
 class House:
-    """A home with both collectors at `NOW`; each run to be tried begins with what one that went well remembers."""
+    """A home with both collectors at `NOW`; every run starts with the state that a good run left."""
 
     def __init__(self, folder: Path, simulator: Simulator, clock: Any) -> None:
         self.home, self.simulator, self._clock = Home(folder / "home"), simulator, clock
@@ -45,7 +45,7 @@ class House:
         shutil.copytree(self.home.data, self._well, ignore=shutil.ignore_patterns("readings*", "logs"))
 
     def hear(self, collector: Any, body: str | bytes, face: str, *paths: str, known: bool = True) -> Outcome:
-        """Run a cycle to which that body is the answer, with the monitors and a session already known or not."""
+        """Run a cycle that gets that body as its answer, with monitors and session already known or not."""
         shutil.rmtree(self.home.data)
         shutil.copytree(self._well, self.home.data)
         if not known:
@@ -57,20 +57,20 @@ class House:
         return self.home.run(collector=collector)
 
     def next_day(self, collector: Any) -> Outcome:
-        """Run a cycle a day later, when all is well again."""
+        """Run a cycle a day later, with good answers."""
         self.simulator.faults.clear()
         self._clock.move_to(NOW + timedelta(hours=25))
         return self.home.run(collector=collector)
 
     def endpoints(self) -> list[str]:
-        """Return the ids of the monitors."""
+        """Return the monitors' ids."""
         remembered = json.loads((self._well / "amazon_aqm.session.json").read_text(encoding="utf-8"))
         return [each["endpoint_id"] for each in remembered["monitors"]["found"]]
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The house, with some monitors, whose clock stands still."""
+    """A house with several monitors, whose clock stands still."""
     with Simulator(tls=None, monitors=1 + MANY) as simulator, freeze_time(NOW) as clock:
         house = House(tmp_path_factory.mktemp("hostile"), simulator, clock)
         yield house
@@ -79,7 +79,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def assert_harmless(house: House, outcome: Outcome, *codes: int) -> None:
-    """No fault, no trace, true codes; log, stderr and rows hold text and numbers and nothing else."""
+    """No crash, a right exit code; only printable text and finite numbers in log, stderr and rows."""
     log = house.home.log()
     assert outcome.code in codes, (outcome, log)
     assert "Traceback" not in outcome.err + log and "a fault in the program" not in outcome.err + log
@@ -94,14 +94,14 @@ def assert_harmless(house: House, outcome: Outcome, *codes: int) -> None:
 @given(odd=tuples(*(made_strange(rooms.box(f"{rooms.MAC[:-1]}{number}", first=10 * number))
                     for number in range(MANY))))
 def test_strange_sensors_cost_no_other_one_its_reading(house: House, odd: tuple[Any, ...]) -> None:
-    """Nor is anything stored as the temperature of one that was not told as a number."""
+    """Nothing is stored as a temperature that was not a number in the answer."""
     inside = [each[1:-1] for each in map(written, (SOUND, *odd)) if each.startswith("{") and each != "{}"]
     outcome = house.hear(hue, "{" + ",".join(inside) + "}", "hue", "/sensors")
     assert_harmless(house, outcome, 0)
     rows = {row["device_id"]: row for row in house.home.rows()}
     assert rows.pop(f"hue:{rooms.OTHER_MAC}-02-0402")["temperature_celsius"] == 18.0
-    told = {round(each / 100, 2) for each in numbers(list(odd))}
-    assert {row["temperature_raw"] for row in rows.values()} <= told
+    sent = {round(number / 100, 2) for number in numbers(list(odd))}
+    assert {row["temperature_raw"] for row in rows.values()} <= sent
     assert all(row["battery_level"] is None or 0 <= row["battery_level"] <= 100 for row in rows.values())
 
 
@@ -109,18 +109,19 @@ def test_strange_sensors_cost_no_other_one_its_reading(house: House, odd: tuple[
 @given(odd=lists(made_strange({"friendlyNameObject": air.text("Odd"), "features": [
     air.temperature(21.5), air.value("4", 45), air.value("8", 0), air.reachable()]}), min_size=MANY, max_size=MANY))
 def test_strange_monitors_cost_no_other_one_its_reading(house: House, odd: list[Any]) -> None:
-    """Nor is a number stored that none of them told."""
+    """No number is stored that was not in the answer."""
     sound, *strange = house.endpoints()
     body = written([air.wrapped(
         "listEndpoints", "endpoints", {"endpointId": sound, "features": [air.temperature(19.5), air.value("4", 50)]},
-        *({**told, "endpointId": each} if isinstance(told, dict) else told for each, told in zip(strange, odd)))])
+        *({**monitor, "endpointId": name} if isinstance(monitor, dict) else monitor for name, monitor in zip(strange, odd)))])
     assert_harmless(house, house.hear(amazon_aqm, body, "alexa", "/nexus"), 0)
     first, *others = house.home.rows("SELECT * FROM readings ORDER BY temperature_celsius IS NOT 19.5")
     assert (first["temperature_celsius"], first["humidity_percent"]) == (19.5, 50)
-    told = {value for each in numbers(odd) for value in (each, round(each, 2), round((each - 32) * 5 / 9, 2))}
+    sent = {value for number in numbers(odd)
+            for value in (number, round(number, 2), round((number - 32) * 5 / 9, 2))}
     stored = {row[column] for row in others for column in ("temperature_celsius", "humidity_percent", "co_ppm",
                                                            "voc_index", "pm25_ugm3", "pm10_ugm3", "iaq_score")}
-    assert stored - {None} <= told
+    assert stored - {None} <= sent
 
 
 SECRET_COOKIES = {"response": {"tokens": {"cookies": {".amazon.co.uk": [{"Name": "session-id", "Value": "1"}]}}}}
@@ -141,7 +142,7 @@ PLACES: dict[str, tuple[Any, str, list[str], Any]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_strange_answer_anywhere_is_no_fault_and_over_by_the_next_day(house: House, place: str) -> None:
-    """Exit codes stay true, and nothing that is remembered of it stands in the way of a sound answer."""
+    """Exit codes stay right, and no remembered state spoils a later good answer."""
     collector, face, paths, document = PLACES[place]
     if place == "discovery":
         house.home.configure_hue(bridge_ip="http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""The log in trouble, at the level of the scripts that write it: no cycle stops, and hardly a line is lost."""
+"""Problems of the log, with the real scripts: no cycle stops, and hardly a line is lost."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ LINES, SESSION = 250_000, 50
 
 @pytest.fixture
 def both(shared_folder: Path, simulator: Simulator) -> Home:
-    """A home with both collectors, whose log is to be rotated at its next line."""
+    """A home with both collectors, whose next log line rotates the log."""
     prepare()
     home = Home(shared_folder / "home")
     home.settings |= {"retry": {"base_delay_seconds": 0.05},
@@ -44,7 +44,7 @@ def both(shared_folder: Path, simulator: Simulator) -> Home:
 
 
 def fill(home: Home, size: int = SMALLEST) -> None:
-    """Let the log be of that size."""
+    """Write a log of that size."""
     line = "2026-11-21T00:00:00+0000 INFO hue cycle stored 5 readings in yesterday's last cycle\n"
     home.log_file.write_text(line * (size // len(line)) + "x" * (size % len(line) - 1) + "\n")
 
@@ -55,7 +55,7 @@ def backup(home: Home) -> Path:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """Mount a disk of 64 MB there, where that can be done."""
+    """Mount a disk of 64 MB there, or skip the test."""
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"a small disk can be mounted by root only: {mounted.stderr.decode().strip()}")
@@ -66,7 +66,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 def test_with_less_than_100_mb_free_nothing_is_rotated_until_there_is_room(both: Home, simulator: Simulator) -> None:
-    """A warning in the file for each process, nothing on stderr, and every line is kept."""
+    """A warning in the file from every process, nothing on stderr, and every line is kept."""
     both.settings["logging"].pop("min_free_mb")
     both.write_config()
     with small_disk(both.log_file.parent):
@@ -84,19 +84,19 @@ def test_with_less_than_100_mb_free_nothing_is_rotated_until_there_is_room(both:
 
 def test_a_log_that_has_grown_for_too_long_costs_a_line_on_stderr_and_no_reading(
         both: Home, simulator: Simulator) -> None:
-    """Two megabytes beyond its limit, and still no room on the disk to rotate it."""
+    """It is two megabytes over its limit, and the disk has no room to rotate it."""
     both.settings["logging"]["min_free_mb"] = 1_000_000
     both.write_config()
     fill(both, SMALLEST + GRACE)
     ended = run_pair(both, simulator, START)
     assert [each.code for each in ended] == [0, 0] and len(both.rows()) == 6
-    assert all(each.err.count("\n") == 1 and "loses lines (it has grown enough" in each.err for each in ended)
+    assert all(each.err.count("\n") == 1 and "loses lines (it cannot be rotated" in each.err for each in ended)
     assert both.log_file.stat().st_size == SMALLEST + GRACE
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
 def test_a_rotation_that_is_not_permitted_stops_nobody(both: Home, simulator: Simulator) -> None:
-    """EACCES: the folder is not ours any more, the file is. It goes on, with one critical line of each process."""
+    """EACCES: another owner has the folder, but not the file. One critical line from every process."""
     fill(both)
     both.log_file.with_name(f".{both.log_file.name}.lock").touch()
     for path in (both.folder, *both.folder.rglob("*")):
@@ -104,14 +104,14 @@ def test_a_rotation_that_is_not_permitted_stops_nobody(both: Home, simulator: Si
     os.chown(both.log_file.parent, 0, 0)
     ended = run_pair(both, simulator, START, NOBODY)
     assert [(each.code, each.err) for each in ended] == [(0, "")] * 2 and not backup(both).exists()
-    told = re.findall(r" CRITICAL (\w+) rotating The log cannot be rotated: .*Permission denied", both.log())
-    assert sorted(told) == ["amazon_aqm", "hue"]
+    reported = re.findall(r" CRITICAL (\w+) rotating The log cannot be rotated: .*Permission denied", both.log())
+    assert sorted(reported) == ["amazon_aqm", "hue"]
 
 
 @pytest.mark.parametrize(("when", "refused"), [("1+", 3), ("1..2", 2)])
 def test_a_rotation_that_fails_on_the_disk_is_tried_three_times(
         both: Home, simulator: Simulator, when: str, refused: int) -> None:
-    """EIO of the renaming itself, for ever or twice: the line is written in any case, the cycle notices nothing."""
+    """The rename fails with EIO, always or twice: the line is written in any case, and the cycle is fine."""
     if shutil.which("strace") is None:
         pytest.skip("there is no strace on this machine")
     fill(both)
@@ -130,7 +130,7 @@ def test_a_rotation_that_fails_on_the_disk_is_tried_three_times(
 
 
 def test_a_log_that_vanishes_while_four_processes_write_is_there_again(both: Home, simulator: Simulator) -> None:
-    """Again and again, at any moment. It is moved away instead of deleted, so that its lines can be counted."""
+    """At random moments. It is moved away, not deleted, so that its lines can be counted."""
     other = Home(both.folder / "other")
     other.settings |= {"logging": {"log_file_path": str(both.log_file)}}
     other.introduce(simulator)
@@ -173,7 +173,7 @@ def test_four_processes_lose_no_line_and_are_as_fast_as_the_standard_handler() -
 
 
 def flood(path: Path) -> None:
-    """Be one of four processes: write a quarter of a million lines in sessions of 50, with the shipped settings."""
+    """Write a quarter of a million lines in sessions of 50, with the shipped settings, as one of four processes."""
     for _ in range(LINES // SESSION):
         log.set_up(Logging(log_file_path=path, min_free_mb=0), "hue", log.Redactor())
         for number in range(SESSION):
@@ -183,7 +183,7 @@ def flood(path: Path) -> None:
 
 @pytest.mark.skipif(not WHOLE, reason="in small, tests/runtime/test_log.py proves it in every run")
 def test_the_logs_never_take_more_than_60_mb(tmp_path: Path) -> None:
-    """SC-003: four processes write a hundred megabytes; the files are measured all the time."""
+    """SC-003: four processes write a hundred megabytes while the files are measured."""
     prepare()
     path = tmp_path / "logs" / "home_monitor.log"
     processes = [FORKING.Process(target=flood, args=(path,), daemon=True) for _ in range(4)]

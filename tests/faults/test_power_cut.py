@@ -1,8 +1,8 @@
-"""The power fails: of the disk there is what had come to it at that instant, and nothing else.
+"""The power fails: only what had been written to the disk by then is left.
 
 `data/` lies on a small disk in a file. Cycles run on it beside a second connection; one is killed at one of its writes,
-and the file is copied at that instant. What the kernel still had in its memory is not in it, but for some files that
-happened to be written back. The copy is mounted, and must hold whatever a cycle had said was stored or waits.
+and the file is copied at that instant, without what only the kernel's memory held, except for some files that were
+written back. The copy is mounted, and must have everything that a cycle had reported as stored or spooled.
 """
 
 import json
@@ -24,13 +24,13 @@ from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
 
 TRIALS, FIRST_TRIALS = (120, 40) if WHOLE else (2, 1)
-# Where a cycle is killed: at one of so many calls of that name. It makes fewer, and comes through now and then.
+# A cycle is killed at one of so many calls of that name. It makes fewer, so that it survives now and then.
 USUAL, HELD, FIRST = ({"pwrite64": 17, "fdatasync": 4, "flock": 9}, {"pwrite64": 1, "fdatasync": 2, "flock": 9},
                       {"pwrite64": 70, "fdatasync": 17, "flock": 13, "unlink": 8})
 
 
 class Disk:
-    """A household whose data lies on a disk that loses its power; `stored` and `waiting` is what cycles said."""
+    """A household on a disk that loses power; `stored` and `waiting` are what cycles reported."""
 
     def __init__(self, home: Home, simulator: Simulator, folder: Path) -> None:
         self.household, self.data = Household(home, simulator), home.data
@@ -40,13 +40,13 @@ class Disk:
         self.waiting: set[Given] = set()
 
     def settle_in(self) -> None:
-        """Let two cycles be past on the disk at which each trial begins."""
+        """Run two cycles, and keep the disk as the start of every trial."""
         with mounted(self.image, self.data):
             assert [self.run().code, self.run().code] == [0, 0]
         photograph(self.image, self.past)
 
     def run(self, *before: str) -> Outcome:
-        """Run one cycle as a process, and note what it says has been stored, or waits."""
+        """Run a cycle as a process, and record what it reports as stored or spooled."""
         given = self.household.given()
         outcome = self.household.process(*before)
         result = json.loads(outcome.out or "{}")
@@ -55,28 +55,28 @@ class Disk:
         return outcome
 
     def run_to_its_end(self, calls: dict[str, int], chance: random.Random) -> bool:
-        """Run one cycle that is killed at one of these calls; return whether it was."""
+        """Run a cycle that is killed at one of these calls; return whether it was."""
         name = chance.choice(list(calls))
         outcome = self.run("strace", "-o", "/dev/null", "-e", f"trace={name}", "-e",
                            f"inject={name}:signal=KILL:when={chance.randint(1, calls[name])}")
         return outcome.code == -signal.SIGKILL
 
     def lose_power(self, chance: random.Random) -> None:
-        """Copy what has come to the disk, some files perhaps that nobody had asked for."""
+        """Copy what has been written to the disk, perhaps with some files that nothing had synced."""
         files = [path for path in sorted(self.data.iterdir()) if path.is_file() and chance.random() < 0.3]
         if files and chance.random() < 0.5:
             subprocess.run(["sync", "--data", *files], check=True)
         photograph(self.image, self.photo)
 
-    def begin_anew(self) -> None:
-        """Put the disk back to where each trial begins."""
+    def start_again(self) -> None:
+        """Put the disk back to the start of a trial."""
         photograph(self.past, self.image)
 
     def problems(self) -> Iterator[str]:
-        """Mount what was on the disk, let the next cycle run, and yield what is wrong then."""
+        """Mount the copy, run the next cycle, and yield what is wrong then."""
         with mounted(self.photo, self.data):
             if self.stored - set(self.household.stored_at_once()):
-                yield "rows are lost that a cycle had said were stored"
+                yield "rows are lost that a cycle had reported as stored"
             yield from self.household.problems(self.stored | self.waiting)
 
 
@@ -88,8 +88,8 @@ def disk(home: Home, tmp_path: Path) -> Iterator[Disk]:
         yield Disk(home, simulator, tmp_path)
 
 
-def test_what_nobody_has_synced_does_not_survive(disk: Disk) -> None:
-    """Or this proof would prove nothing."""
+def test_only_what_was_synced_survives(disk: Disk) -> None:
+    """Otherwise the other tests here would prove nothing."""
     with mounted(disk.image, disk.data):
         (disk.data / "synced").write_text("here")
         sync(disk.data / "synced")
@@ -101,13 +101,13 @@ def test_what_nobody_has_synced_does_not_survive(disk: Disk) -> None:
         assert (disk.data / "synced").read_text() == "here" and not (disk.data / "not synced").exists()
 
 
-def test_a_power_cut_takes_nothing_that_was_said_to_be_stored_or_to_wait(disk: Disk) -> None:
+def test_a_power_cut_loses_nothing_that_was_reported_as_stored_or_spooled(disk: Disk) -> None:
     """In every other trial the second connection holds the database locked, so that readings wait in the spool."""
     disk.settle_in()
-    past, found, killed, said = set(disk.stored), [], 0, 0
+    past, problems, killed, reported = set(disk.stored), [], 0, 0
     for number in range(TRIALS):
         chance = random.Random(number)
-        disk.begin_anew()
+        disk.start_again()
         disk.stored, disk.waiting, disk.household.collected = set(past), set(), set(past)
         with mounted(disk.image, disk.data), closing(
                 sqlite3.connect(disk.household.home.database, isolation_level=None)) as second:
@@ -118,24 +118,24 @@ def test_a_power_cut_takes_nothing_that_was_said_to_be_stored_or_to_wait(disk: D
             assert disk.run().code == number % 2
             killed += disk.run_to_its_end(HELD if number % 2 else USUAL, chance)
             disk.lose_power(chance)
-        said += len(disk.stored | disk.waiting) - len(past)
-        found += [f"trial {number}: {problem}" for problem in disk.problems()]
-    assert not found, "\n".join(found)
-    print(f"\n{TRIALS} power cuts ({killed} in the midst of a cycle): of {said} readings said to be kept, 0 lost")
+        reported += len(disk.stored | disk.waiting) - len(past)
+        problems += [f"trial {number}: {problem}" for problem in disk.problems()]
+    assert not problems, "\n".join(problems)
+    print(f"\n{TRIALS} power cuts ({killed} in the midst of a cycle): of {reported} readings reported as kept, 0 lost")
 
 
-def test_a_power_cut_in_the_first_cycle_ever_takes_and_blocks_nothing(disk: Disk) -> None:
+def test_a_power_cut_in_the_first_cycle_ever_loses_and_blocks_nothing(disk: Disk) -> None:
     photograph(disk.image, disk.past)
-    found, killed, said = [], 0, 0
+    problems, killed, reported = [], 0, 0
     for number in range(FIRST_TRIALS):
         chance = random.Random(number)
-        disk.begin_anew()
+        disk.start_again()
         disk.stored, disk.waiting, disk.household.collected = set(), set(), set()
         with mounted(disk.image, disk.data):
             killed += disk.run_to_its_end(FIRST, chance)
             disk.lose_power(chance)
-        said += len(disk.stored)
-        found += [f"trial {number}: {problem}" for problem in disk.problems()]
-    assert not found, "\n".join(found)
-    print(f"\n{FIRST_TRIALS} power cuts in or after the first cycle ever ({killed} in its midst): of {said} readings "
-          "said to be kept, 0 lost")
+        reported += len(disk.stored)
+        problems += [f"trial {number}: {problem}" for problem in disk.problems()]
+    assert not problems, "\n".join(problems)
+    print(f"\n{FIRST_TRIALS} power cuts in or after the first cycle ever ({killed} in its midst): of {reported} readings "
+          "reported as kept, 0 lost")

@@ -1,4 +1,4 @@
-"""Both collectors side by side with everybody else who uses the database; and what troubles one without the other."""
+"""Both collectors side by side with other users of the database, and faults that concern only one collector."""
 
 import json
 import sqlite3
@@ -32,7 +32,7 @@ from tests.person import sign_in
 from tests.simulator.server import Simulator
 
 CYCLES = 2000 if WHOLE else 30
-WORST_WAIT_SECONDS = 1.0 if WHOLE else 3.0  # the shorter run is part of every test run, on however busy a machine
+WORST_WAIT_SECONDS = 1.0 if WHOLE else 3.0  # the shorter run is part of every test run, also on busy machines
 
 EVERYTHING = "SELECT COUNT(*), device_type FROM readings GROUP BY timestamp, device_type"
 NEWEST = """
@@ -48,16 +48,16 @@ Round = Callable[[Path], None]
 
 @pytest.fixture
 def both(home: Home, simulator: Simulator) -> Home:
-    """A home in which both collectors have stored their first cycle; the checkpoints come often."""
+    """A home in which both collectors have stored a cycle, with frequent checkpoints."""
     prepare()
     home.settings["storage"] = {"wal_checkpoint_interval": 10}
     home.introduce(simulator)
-    assert [each.code for each in run_pair(home, simulator, START - EVERY)] == [0, 0]
+    assert [run.code for run in run_pair(home, simulator, START - EVERY)] == [0, 0]
     return home
 
 
 def read(database: Path) -> None:
-    """Look at everything, as a report does, and at the newest again and again: no cycle is there in part."""
+    """Query everything, as a report does, and the newest repeatedly: no cycle is visible in part."""
     for newest in (False, *[True] * 9):
         with manager.reading(database) as connection:
             counts = connection.execute(NEWEST if newest else EVERYTHING)
@@ -66,20 +66,20 @@ def read(database: Path) -> None:
 
 
 def back_up(database: Path) -> None:
-    """Copy it as docs/data.md says, and look at the copy."""
+    """Copy it as described in docs/data.md, and check the copy."""
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(f"{database}.copy")) as copy:
         source.backup(copy)
         assert copy.execute("PRAGMA quick_check").fetchone() == ("ok",)
 
 
 def checkpoint(database: Path) -> None:
-    """Move the -wal into the database, and shorten it, without asking anybody."""
+    """Checkpoint the -wal and truncate it, without our lock."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def take_part(work: Round, database: Path, turns: Semaphore, rounds: int) -> None:
-    """Be one of the others: do the work that many times, whenever it is our turn."""
+    """Do the work that many times, a round for each release of `turns`."""
     for _ in range(rounds):
         turns.acquire()
         work(database)
@@ -87,7 +87,7 @@ def take_part(work: Round, database: Path, turns: Semaphore, rounds: int) -> Non
 
 @contextmanager
 def others_at_work(home: Home, rounds: int) -> Iterator[Callable[[], None]]:
-    """Let a reader, a backup and checkpoints do a round each whenever asked to, and in the end all of the rounds."""
+    """Let a reader, a backup and checkpoints do a round per request, and all rounds by the end."""
     turns = [FORKING.Semaphore(0) for _ in range(3)]
     processes = [FORKING.Process(target=take_part, args=(work, home.database, turn, rounds), daemon=True)
                  for work, turn in zip((read, back_up, checkpoint), turns)]
@@ -109,30 +109,30 @@ def others_at_work(home: Home, rounds: int) -> Iterator[Callable[[], None]]:
 
 
 def check_all_is_there(home: Home, simulator: Simulator, cycles: int) -> None:
-    """Every reading of every cycle once, at the first attempt, and none that is false."""
-    found = stored(home)
-    assert sorted(name for name, _ in found) == sorted(COLLECTORS * cycles)
-    assert {key: count for key, count in found.items() if count != READINGS[key[0]]} == {}
-    told = home.rows("SELECT outcome, retries, COUNT(*) AS count FROM collection_cycles GROUP BY outcome, retries")
-    assert told == [{"outcome": "ok", "retries": 0, "count": len(COLLECTORS) * cycles}]
+    """Every reading of every cycle is stored once, at the first attempt, and none is false."""
+    counts = stored(home)
+    assert sorted(name for name, _ in counts) == sorted(COLLECTORS * cycles)
+    assert {key: count for key, count in counts.items() if count != READINGS[key[0]]} == {}
+    groups = home.rows("SELECT outcome, retries, COUNT(*) AS count FROM collection_cycles GROUP BY outcome, retries")
+    assert groups == [{"outcome": "ok", "retries": 0, "count": len(COLLECTORS) * cycles}]
     assert false_rows(home, simulator) == [] and integrity(home) == ["ok"]
 
 
 def test_collectors_a_reader_a_backup_and_checkpoints_do_not_disturb_each_other(
         both: Home, simulator: Simulator) -> None:
-    """SC-001: no error, every row, and nobody waits for the database for as long as a second.
+    """SC-001: no error, every row, and no cycle waits a whole second for the database.
 
-    Each cycle is a process of its own (see tests/faults/forked.py), and all begin at the same moment, as under cron.
-    The wait is measured from the moment at which the spool has the readings to the end of the run.
+    Every cycle is a process (tests/faults/forked.py), and both start at the same moment, as under cron. The wait is
+    measured from the moment when the readings are in the spool to the end of the run.
     """
     ended: list[Ended] = []
     with others_at_work(both, CYCLES) as ask:
         for turn in range(CYCLES):
             ask()
             ended += run_pair(both, simulator, START + turn * EVERY)
-    assert {(each.code, each.err) for each in ended} == {(0, "")}
+    assert {(run.code, run.err) for run in ended} == {(0, "")}
     check_all_is_there(both, simulator, CYCLES + 1)
-    waits = sorted(each.storing or 0.0 for each in ended)
+    waits = sorted(run.storing or 0.0 for run in ended)
     [row] = both.rows("SELECT MAX(duration_ms - fetch_ms) AS worst FROM collection_cycles")
     if WHOLE:
         print(f"\n{CYCLES} cycles of each collector, reads, backups and checkpoints: 0 errors, {len(both.rows())} "
@@ -143,7 +143,7 @@ def test_collectors_a_reader_a_backup_and_checkpoints_do_not_disturb_each_other(
 
 
 def test_the_commands_that_cron_starts_do_not_disturb_each_other(home: Home, simulator: Simulator) -> None:
-    """The same with the whole command lines by the real clock, both in the same second, as under cron."""
+    """The same with whole processes by the real clock, both in the same second, as under cron."""
     prepare()
     home.introduce(simulator)
     assert run_commands(home) == [(0, ""), (0, "")]
@@ -156,35 +156,35 @@ def test_the_commands_that_cron_starts_do_not_disturb_each_other(home: Home, sim
 
 
 def run_commands(home: Home, ask: Callable[[], None] = lambda: None) -> list[tuple[int, str]]:
-    """Run both commands side by side, and the others ten times meanwhile; return exit codes and all that was said."""
+    """Run both commands side by side, with ten rounds of the others; return exit codes and output."""
     runs = [subprocess.Popen(home.command(module=f"collectors.{name}"), cwd=CHECKOUT, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True) for name in COLLECTORS]
     for _ in range(10):
         ask()
         time.sleep(0.03)
-    said = [run.communicate(timeout=60)[0] for run in runs]
-    return [(run.returncode, text) for run, text in zip(runs, said)]
+    outputs = [run.communicate(timeout=60)[0] for run in runs]
+    return [(run.returncode, text) for run, text in zip(runs, outputs)]
 
 
 @pytest.fixture
 def housed(home: Home, simulator: Simulator) -> Home:
-    """A home in which the commands of both collectors have stored their first cycle, by the real clock."""
+    """A home in which both commands have stored a cycle, by the real clock."""
     home.introduce(simulator)
     assert run_commands(home) == [(0, ""), (0, "")]
     return home
 
 
 def cycles_of(home: Home, collector: str) -> list[tuple[str, int]]:
-    """Return outcome and stored readings of each of its cycles."""
+    """Return outcome and stored readings of the collector's cycles."""
     return [(row["outcome"], row["stored"]) for row in home.cycles() if row["collector"] == collector]
 
 
-def test_cookies_that_expire_in_mid_cycle_cost_nobody_a_reading(housed: Home, simulator: Simulator) -> None:
-    """The cloud still knew them when the cycle looked around, and refuses them at the next question."""
+def test_cookies_that_expire_in_mid_cycle_cost_no_reading(housed: Home, simulator: Simulator) -> None:
+    """The cloud accepts them for the discovery, and refuses them at the next request."""
     session = housed.data / "amazon_aqm.session.json"
     remembered = json.loads(session.read_bytes())
     session.write_text(json.dumps({name: value for name, value in remembered.items() if name != "monitors"}))
-    simulator.faults.add("forbidden", operation="state", times=3)  # discovery and groups count, and are not spoilt
+    simulator.faults.add("forbidden", operation="state", times=3)  # discovery and groups are counted, and answered
     simulator.alexa.counts.clear()
     time.sleep(1 - time.time() % 1)
     assert run_commands(housed) == [(0, ""), (0, "")]
@@ -193,7 +193,7 @@ def test_cookies_that_expire_in_mid_cycle_cost_nobody_a_reading(housed: Home, si
 
 
 def test_a_login_that_dies_in_mid_cycle_needs_a_human_and_hue_goes_on(housed: Home, simulator: Simulator) -> None:
-    """The cookies are refused, and then the token: exit 2, one line, one alert, until its remedy is carried out."""
+    """The cookies are refused, and then the token: exit 2, one line, one alert, until its remedy is done."""
     simulator.alexa.revoke()
     alert = housed.data / "ALERT_TOKEN_REFRESH_NEEDED.txt"
     time.sleep(1 - time.time() % 1)
@@ -208,13 +208,13 @@ def test_a_login_that_dies_in_mid_cycle_needs_a_human_and_hue_goes_on(housed: Ho
 
 
 def log_in_again(home: Home, simulator: Simulator) -> int:
-    """Do what the alert's remedy says, with a browser that ends at the page that is not found."""
+    """Carry out the alert's remedy, with a browser that ends at the page that is not found."""
     command = [sys.executable, "devices.py", "--config", str(home.config), "pair", "amazon_aqm"]
     return sign_in(command, simulator, CHECKOUT)
 
 
 def test_a_bridge_that_moves_between_two_cycles_is_found(housed: Home, simulator: Simulator) -> None:
-    """By its id, over https; the air monitor's cycle does not notice."""
+    """By its id, over https; the air monitor's cycle is not affected."""
     housed.configure_hue(bridge_ip=simulator.https_url, certificate_fingerprint=simulator.fingerprint)
     simulator.move()
     time.sleep(1 - time.time() % 1)

@@ -1,7 +1,6 @@
-"""A home with both collectors, run in this process by a clock that the test sets, and all the readings it was told.
+"""A home whose collectors run in this process by a clock that the test sets, and all the readings it was given.
 
-The values of every cycle are its own, so that each reading can be told from all others. The monotonic clock runs on, as
-it does in any real step of the other.
+Every cycle has distinct values. The monotonic clock runs on, as it does when a real clock is set.
 """
 
 from collections.abc import Callable
@@ -18,22 +17,22 @@ STEADY = ["runtime.deadline", "runtime.retry", "threading"]  # modules that see 
 
 
 class Life:
-    """A home with both collectors, by a clock that steps, and the house by one that does not."""
+    """A home with both collectors, whose clock can be set, and a simulated house whose clock is right."""
 
     def __init__(self, home: Home, simulator: Simulator, clock: Any) -> None:
         self.home, self.simulator, self.clock = home, simulator, clock
         self.now = self.true = NOON
         self.cycles = 0
-        self.told: set[tuple[str, float]] = set()
+        self.given: set[tuple[str, float]] = set()
         home.introduce(simulator)
         simulator.clock = lambda: self.true
 
     def step(self, to: datetime | timedelta) -> None:
-        """Set the program's clock to a moment, or by a span."""
+        """Set the program's clock to a moment, or by a duration."""
         self.now = to if isinstance(to, datetime) else self.now + to
 
     def cycle(self, *collectors: Any, during: Callable[[], None] = lambda: None) -> list[Outcome]:
-        """Let five minutes pass and run the collectors, both if none is named; `during` is called as they are told."""
+        """Move on five minutes and run the collectors, by default both; `during` is called at their requests."""
         self.now, self.true, self.cycles = self.now + EVERY, self.true + EVERY, self.cycles + 1
         degrees = self.cycles / 100
         self.simulator.faults.clear("state")
@@ -41,19 +40,19 @@ class Life:
         self.simulator.faults.add("state", state={"temperature": self.cycles})
         self.simulator.faults.add("value", features=["temperatureSensor"], value=degrees)
         outcomes = []
-        for each in collectors or (hue, amazon_aqm):
+        for collector in collectors or (hue, amazon_aqm):
             self.clock.move_to(self.now)
             self.simulator.clock = lambda: during() or self.true  # type: ignore[func-returns-value]  # it is a hook
-            outcomes.append(self.home.run(collector=each))
+            outcomes.append(self.home.run(collector=collector))
         house = self.simulator.house
-        self.told |= {(f"hue:{each.uniqueid()}", degrees) for each in house.sensors if hue in (collectors or [hue])}
-        self.told |= {(f"alexa:{each.serial}", degrees) for each in house.monitors if amazon_aqm in (
+        self.given |= {(f"hue:{sensor.uniqueid()}", degrees) for sensor in house.sensors if hue in (collectors or [hue])}
+        self.given |= {(f"alexa:{monitor.serial}", degrees) for monitor in house.monitors if amazon_aqm in (
             collectors or [amazon_aqm])}
         return outcomes
 
     def assert_nothing_is_lost(self) -> None:
-        """All that was told stands in the database, once and under a key of its own; no duration is negative."""
+        """Every reading given is stored once, under a distinct key; no duration is negative."""
         rows = self.home.rows()
-        assert {(row["device_id"], row["temperature_raw"]) for row in rows} == self.told
-        assert len(rows) == len(self.told) == len({(row["device_id"], row["timestamp"]) for row in rows})
+        assert {(row["device_id"], row["temperature_raw"]) for row in rows} == self.given
+        assert len(rows) == len(self.given) == len({(row["device_id"], row["timestamp"]) for row in rows})
         assert all(0 <= row["duration_ms"] < 10_000 and row["fetch_ms"] >= 0 for row in self.home.cycles())

@@ -23,7 +23,7 @@ class Settings(CollectorSettings):
 def source(*items: Any) -> Any:
     """Return a collector's module that yields these items, and raises those that are errors."""
 
-    def collect(settings: Any, secrets: Any, http: Any, memory: Any, now: datetime) -> Iterator[Any]:
+    def collect(settings: Any, secrets: Any, http: Any, state: Any, now: datetime) -> Iterator[Any]:
         for item in items:
             if isinstance(item, Exception):
                 raise item

@@ -1,4 +1,4 @@
-"""How long a source is left alone: as long as it asks, within reason, or until a human has acted."""
+"""How long a source is not asked: as long as it requests, within reason, or until a human has acted."""
 
 import json
 import math
@@ -39,7 +39,7 @@ class Source:
             self.codes.append(self.home.run(collector=module).code)
         return self.asked
 
-    def _collect(self, _settings: Any, _secrets: Any, _http: Any, _memory: Any, now: Any) -> Iterator[Reading]:
+    def _collect(self, _settings: Any, _secrets: Any, _http: Any, _state: Any, now: Any) -> Iterator[Reading]:
         self.asked += 1
         if self.error is not None:
             raise self.error
@@ -59,17 +59,17 @@ def refused(seconds: float | None = DAY) -> NotAuthorised:
     return NotAuthorised("the login is refused", "python devices.py pair made_up", retry_after=seconds)
 
 
-def test_a_dead_login_is_tried_once_a_day_and_called_out_every_time(written: Home) -> None:
+def test_a_dead_login_is_tried_once_a_day_and_reported_every_time(written: Home) -> None:
     dead = Source(written, refused())
     assert [dead.cycle(hours) for hours in (0, 0.1, 12, 23.9, 24, 24.1, 47.9, 48)] == [1, 1, 1, 1, 2, 2, 2, 3]
     assert dead.codes == [2] * 8
-    told = (written.data / ALERT).read_text()
-    assert "\noccurrences: 8\n" in told and "\nerror: the login is refused\n" in told
-    assert "\nremedy: python devices.py pair made_up\n" in told
+    alert = (written.data / ALERT).read_text()
+    assert "\noccurrences: 8\n" in alert and "\nerror: the login is refused\n" in alert
+    assert "\nremedy: python devices.py pair made_up\n" in alert
     assert [row["outcome"] for row in written.cycles()] == ["not_authorised"] * 8
 
 
-def test_a_dead_login_is_tried_at_once_when_a_human_has_touched_the_secrets(written: Home) -> None:
+def test_a_dead_login_is_tried_at_once_when_the_secrets_changed(written: Home) -> None:
     dead = Source(written, refused())
     assert [dead.cycle(0), dead.cycle(1)] == [1, 1]
     os.utime(written.secrets)
@@ -83,29 +83,29 @@ def test_a_dead_login_is_tried_at_once_when_a_human_has_touched_the_secrets(writ
 
 
 def test_after_a_success_nothing_is_left_of_a_pause(written: Home) -> None:
-    mended = Source(written, refused())
-    mended.cycle(0)
-    mended.error = None
-    assert [mended.cycle(hours) for hours in (24, 24.1, 24.2)] == [2, 3, 4] and mended.codes == [2, 0, 0, 0]
+    fixed = Source(written, refused())
+    fixed.cycle(0)
+    fixed.error = None
+    assert [fixed.cycle(hours) for hours in (24, 24.1, 24.2)] == [2, 3, 4] and fixed.codes == [2, 0, 0, 0]
     assert "pause" not in json.loads((written.data / "made_up.session.json").read_text())
 
 
 def test_a_refusal_that_names_no_time_is_tried_at_every_cycle(written: Home) -> None:
-    """So it is with what is local and cheap to ask."""
+    """As for a local bridge, which is cheap to ask."""
     local = Source(written, refused(None))
     assert [local.cycle(hours) for hours in (0, 0.1, 0.2)] == [1, 2, 3] and local.codes == [2, 2, 2]
 
 
 @pytest.mark.parametrize("error", [Throttled("slower", retry_after=3600), BadAnswer("503", retry_after=3600)])
-def test_patience_that_is_asked_for_is_had_and_is_no_humans_business(written: Home, error: Exception) -> None:
+def test_a_requested_pause_is_kept_and_needs_no_human(written: Home, error: Exception) -> None:
     busy = Source(written, error)
     assert [busy.cycle(hours) for hours in (0, 0.5, 0.99, 1.01)] == [1, 1, 1, 2]
     assert busy.codes == [1] * 4 and not (written.data / ALERT).exists()
     assert [row["outcome"] for row in written.cycles()][1:3] == ["throttled"] * 2
-    assert "left alone until 2026-11-22T01:00:00+00:00, as it asked" in written.log()
+    assert "not asked until 2026-11-22T01:00:00+00:00" in written.log()
 
 
-def test_touched_secrets_do_not_end_the_patience_that_was_asked_for(written: Home) -> None:
+def test_changed_secrets_do_not_end_a_requested_pause(written: Home) -> None:
     busy = Source(written, Throttled("slower", retry_after=3600))
     busy.cycle(0)
     os.utime(written.secrets)
@@ -113,26 +113,26 @@ def test_touched_secrets_do_not_end_the_patience_that_was_asked_for(written: Hom
 
 
 @pytest.mark.parametrize("seconds", [14_401, 1e9, 1e18, 1e308, math.inf])
-def test_no_source_is_left_alone_for_more_than_four_hours_because_it_asked(written: Home, seconds: float) -> None:
+def test_no_requested_pause_is_longer_than_four_hours(written: Home, seconds: float) -> None:
     greedy = Source(written, Throttled("slower", retry_after=seconds))
     assert [greedy.cycle(hours) for hours in (0, 3.9, 4.1)] == [1, 1, 2] and greedy.codes == [1, 1, 1]
 
 
 @pytest.mark.parametrize("seconds", [1e9, 1e18, math.inf])
-def test_no_refusal_is_believed_for_more_than_a_day(written: Home, seconds: float) -> None:
+def test_no_refusal_holds_for_more_than_a_day(written: Home, seconds: float) -> None:
     greedy = Source(written, refused(seconds))
     assert [greedy.cycle(hours) for hours in (0, 23.9, 24.1)] == [1, 1, 2] and greedy.codes == [2, 2, 2]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -1e18, -math.inf, math.nan])
-def test_a_wait_that_is_none_is_no_pause(written: Home, seconds: float) -> None:
+def test_a_wait_of_nothing_is_no_pause(written: Home, seconds: float) -> None:
     for error, code in ((Throttled("slower", retry_after=seconds), 1), (refused(seconds), 2)):
         odd = Source(written, error)
         assert [odd.cycle(hours) for hours in (0, 0.1)] == [1, 2] and odd.codes == [code, code]
 
 
-def test_a_clock_that_was_set_back_silences_nobody(written: Home) -> None:
-    """While the clock was wrong a pause was kept until next year; now it is right again."""
+def test_a_clock_that_was_set_back_ends_a_pause(written: Home) -> None:
+    """While the clock was wrong a pause until next year was saved."""
     for error in (refused(), Throttled("slower", retry_after=3600)):
         source = Source(written, error)
         assert [source.cycle(hours) for hours in (9000, 0, 0.5)] == [1, 2, 2]
@@ -150,25 +150,34 @@ def test_a_clock_that_was_set_forward_ends_a_pause(written: Home) -> None:
     {"until": "2026-11-22T02:00:00+00:00", "error": None, "remedy": "", "refused": False, "written": [0]},
     {"until": "2026-11-22T02:00:00+00:00", "error": "", "remedy": "", "refused": None, "written": [0]},
 ])
-def test_a_damaged_memory_of_a_pause_is_none(written: Home, kept: object) -> None:
+def test_a_damaged_pause_is_ignored(written: Home, kept: object) -> None:
     (written.data / "made_up.session.json").write_text(json.dumps({"pause": kept}))
     well = Source(written, None)
     assert (well.cycle(1), well.codes) == (1, [0])
 
 
 def test_a_pause_without_a_zone_is_read_as_utc(tmp_path: Path) -> None:
-    memory = State(tmp_path / "made_up.session.json")
-    memory["pause"] = {"until": "2026-11-22T01:00:00", "error": "slower", "remedy": "", "refused": False,
+    state = State(tmp_path / "made_up.session.json")
+    state["pause"] = {"until": "2026-11-22T01:00:00", "error": "slower", "remedy": "", "refused": False,
                        "written": [0]}
-    assert isinstance(cooldown.active(memory, NOW, tmp_path / "secrets.yaml"), Throttled)
+    assert isinstance(cooldown.active(state, NOW, tmp_path / "secrets.yaml"), Throttled)
 
 
 @pytest.mark.parametrize("error", [
     None, NotUnderstood("what"), RemoteError("eh"), KeyError("ours"), Throttled("slower")])
-def test_what_asks_for_no_pause_ends_one(tmp_path: Path, error: Exception | None) -> None:
-    """The source has been asked again, so whatever it said before is over."""
-    memory, secrets = State(tmp_path / "made_up.session.json"), tmp_path / "secrets.yaml"
-    cooldown.record(memory, Throttled("slower", retry_after=60), NOW, secrets)
-    assert cooldown.active(memory, NOW, secrets) is not None
-    cooldown.record(memory, error, NOW, secrets)
-    assert "pause" not in memory and cooldown.active(memory, NOW, secrets) is None
+def test_every_other_answer_ends_a_pause(tmp_path: Path, error: Exception | None) -> None:
+    """The source has been asked again, so its earlier answer no longer counts."""
+    state, secrets = State(tmp_path / "made_up.session.json"), tmp_path / "secrets.yaml"
+    cooldown.record(state, Throttled("slower", retry_after=60), NOW, secrets)
+    assert cooldown.active(state, NOW, secrets) is not None
+    cooldown.record(state, error, NOW, secrets)
+    assert "pause" not in state and cooldown.active(state, NOW, secrets) is None
+
+
+def test_a_refusal_is_tried_at_once_when_the_configuration_changed(written: Home) -> None:
+    """A human may have corrected it: the country, say."""
+    dead = Source(written, refused())
+    assert [dead.cycle(0), dead.cycle(1)] == [1, 1]
+    os.utime(written.config)
+    dead.error = None
+    assert dead.cycle(2) == 2 and dead.codes == [2, 2, 0]

@@ -1,4 +1,4 @@
-"""What becomes of readings when the database cannot take them, at the level of a whole cycle."""
+"""Readings that the database cannot take, in whole cycles."""
 
 import json
 import os
@@ -18,7 +18,6 @@ from runtime.files import locked
 from runtime.formats import parse_time
 from storage import manager, spool
 from tests.home import Home
-from tests.jobs.fake_source import degrees, source
 from tests.simulator.server import Simulator
 from tests.storage.samples import NOW, a_cycle, a_reading, at, in_a_process
 
@@ -28,7 +27,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def lived_in(home: Home, simulator: Simulator) -> Home:
-    """A home whose first cycle is stored, and whose later ones wait for a locked database for a tenth of a second."""
+    """A home with one stored cycle, whose later ones wait a tenth of a second for a locked database."""
     home.point_at(simulator)
     home.write_config(storage={"busy_timeout_ms": 100})
     assert home.run().code == 0
@@ -37,14 +36,14 @@ def lived_in(home: Home, simulator: Simulator) -> Home:
 
 @contextmanager
 def held(home: Home) -> Iterator[None]:
-    """Hold the database as another program may, for as long as the block runs."""
+    """Lock the database as another program may."""
     with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         yield
 
 
 def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(lived_in: Home) -> None:
-    """Exit 1, told once in one line; then every reading once, under its own cycle's time."""
+    """Exit 1, printed once in one line; then every reading is stored once, under its own cycle's time."""
     with held(lived_in):
         first, second = (lived_in.run("--json") for _ in range(2))
     assert (first.code, second.code) == (1, 1)
@@ -59,16 +58,8 @@ def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(live
     assert spool.status(lived_in.data).cycles == 0
 
 
-def test_one_reading_that_waits_is_told_in_the_singular(lived_in: Home) -> None:
-    with held(lived_in):
-        run = lived_in.run(collector=source(degrees(20)))
-    assert run.code == 1 and "; its 1 reading waits in the spool" in run.err
-    lived_in.wait_for_the_next_second()
-    assert lived_in.run(collector=source()).code == 0 and "1 reading of 1 cycle had waited" in lived_in.log()
-
-
 def test_another_collectors_cycle_stores_what_waits(lived_in: Home, simulator: Simulator) -> None:
-    """The spool is the house's, not a collector's: one that is broken for good does not keep its last readings."""
+    """The last readings of a broken collector are stored too."""
     cycle = a_cycle(a_reading("alexa:1", device_type="alexa_aqm"), collector="amazon_aqm")
     spool.append(lived_in.data, cycle, 55.5)
     assert lived_in.run().code == 0
@@ -78,8 +69,8 @@ def test_another_collectors_cycle_stores_what_waits(lived_in: Home, simulator: S
     assert row["location"] == "Kitchen" and row["created_at"] == row["timestamp"] == "2026-11-22T00:55:00+00:00"
 
 
-def test_what_another_run_is_about_to_store_is_left_to_it(lived_in: Home) -> None:
-    """Cron starts all collectors at once; whatever still waits when that run must have ended is stored."""
+def test_a_cycle_that_another_run_may_be_storing_is_left_to_it(lived_in: Home) -> None:
+    """Cron starts all collectors at once; the cycle is stored when that run must have ended."""
     now = parse_time(lived_in.rows()[0]["timestamp"])
     spool.append(lived_in.data, a_cycle(collector="amazon_aqm", at=now), 55.5)
     with freeze_time(now + timedelta(seconds=29)):
@@ -88,8 +79,8 @@ def test_what_another_run_is_about_to_store_is_left_to_it(lived_in: Home) -> Non
         assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 0
 
 
-def test_what_a_dead_run_of_the_same_collector_left_is_stored_at_once(lived_in: Home) -> None:
-    """Two never run at a time, so there is nobody else to store it; unless this run is the one that gives way."""
+def test_a_cycle_of_a_dead_run_of_the_same_collector_is_stored_at_once(lived_in: Home) -> None:
+    """Two never run at a time, so no other run can be storing it; unless this run is the one that gives way."""
     now = parse_time(lived_in.rows()[0]["timestamp"])
     spool.append(lived_in.data, a_cycle(a_reading(at=now), at=now), 55.5)
     with freeze_time(now + timedelta(seconds=1)):
@@ -99,7 +90,7 @@ def test_what_a_dead_run_of_the_same_collector_left_is_stored_at_once(lived_in: 
 
 
 def test_readings_that_have_waited_for_a_day_ask_for_a_human(lived_in: Home) -> None:
-    """A locked database is time's to mend, exit 1, until a day has passed; then an alert stands until all is stored."""
+    """A locked database is exit 1; after a day there is an alert until everything is stored."""
     now = parse_time(lived_in.rows()[0]["timestamp"])
     with held(lived_in):
         for hours, is_raised in ((1, False), (24.9, False), (25, True), (26, True)):
@@ -116,7 +107,7 @@ def test_readings_that_have_waited_for_a_day_ask_for_a_human(lived_in: Home) -> 
 
 def test_waiting_for_the_database_leaves_time_for_the_alert_and_its_mail(
         lived_in: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long it may be waited for, and however often: the watchdog is for runs that hang. No time passes here."""
+    """However long and often it waits: the watchdog is for runs that hang. No time passes here."""
     passed, monotonic = [0.0], time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + sum(passed))
     monkeypatch.setattr(time, "sleep", passed.append)
@@ -138,8 +129,8 @@ def test_a_spool_that_is_half_full_asks_for_a_human(lived_in: Home) -> None:
         assert "the spool is 58% full" in (lived_in.data / ALERT).read_text()
 
 
-def test_a_full_spool_is_told_with_the_readings_as_a_last_resort(lived_in: Home) -> None:
-    """Exit 2, the alert, and what could be kept nowhere stands in cron's mail; what waited is stored afterwards."""
+def test_a_full_spool_prints_the_readings_as_a_last_resort(lived_in: Home) -> None:
+    """Exit 2, the alert, and the readings in cron's mail; what waited is stored afterwards."""
     for _ in range(10):
         spool.append(lived_in.data, a_cycle(a_reading(raw_response="x" * 104_500)), 1.0)
     with held(lived_in):
@@ -151,7 +142,7 @@ def test_a_full_spool_is_told_with_the_readings_as_a_last_resort(lived_in: Home)
 
 
 def test_a_cycle_too_large_for_the_spool_is_stored_all_the_same(home: Home) -> None:
-    """Thousands of sensors with all they said: the database takes them, and nobody needs to act."""
+    """Thousands of sensors with raw answers: the database takes them, and no one has to act."""
     with Simulator(sensors=1500) as simulator:
         home.point_at(simulator, collect_raw_response=True)
         run = home.run()
@@ -159,9 +150,8 @@ def test_a_cycle_too_large_for_the_spool_is_stored_all_the_same(home: Home) -> N
 
 
 def test_a_spool_that_cannot_be_written_needs_a_human_though_the_database_took_all(lived_in: Home) -> None:
-    """The next trouble would cost readings."""
-    for each in lived_in.data.glob("spool.journal"):
-        each.unlink()
+    """The next problem would cost readings."""
+    (lived_in.data / "spool.journal").unlink()
     (lived_in.data / "spool.journal").mkdir()
     run = lived_in.run("--json")
     assert run.code == 2 and run.json["stored"] == 5 and "spool.journal cannot be used: Is a directory" in run.err
@@ -170,8 +160,8 @@ def test_a_spool_that_cannot_be_written_needs_a_human_though_the_database_took_a
     assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
 
 
-def test_damage_to_the_spool_is_told_where_cron_mails_it(lived_in: Home) -> None:
-    """Readings may be lost by it unless somebody looks, and no later cycle tells again."""
+def test_damage_to_the_spool_is_printed(lived_in: Home) -> None:
+    """Readings may be lost by it, and no later cycle reports it again."""
     spool.append(lived_in.data, a_cycle(a_reading()), 1.0)
     journal = lived_in.data / "spool.journal"
     journal.write_bytes(journal.read_bytes().replace(b"20.29", b"20.39", 1))
@@ -179,17 +169,34 @@ def test_damage_to_the_spool_is_told_where_cron_mails_it(lived_in: Home) -> None
     assert (first.code, second.code, second.err) == (0, 0, "") and first.err.count("\n") == 1
     assert f"1 damaged line of the spool set aside in {lived_in.data / 'spool.bad'}" in first.err
     assert spool.status(lived_in.data).set_aside > 0
-    assert " CRITICAL hue cycle 1 damaged line of the spool" in lived_in.log()
+    assert " CRITICAL hue job 1 damaged line of the spool" in lived_in.log()
+
+
+@pytest.mark.parametrize("how, still_waiting", [("ABORT", 1), ("ROLLBACK", 2)])
+def test_a_cycle_that_the_database_refuses_waits_in_the_spool(lived_in: Home, how: str, still_waiting: int) -> None:
+    """The owner's trigger refuses it: exit 2 with its message; another cycle is stored, unless all is rolled back."""
+    with closing(sqlite3.connect(lived_in.database)) as connection:
+        connection.execute(f"""
+            CREATE TRIGGER nothing_new BEFORE INSERT ON collection_cycles WHEN NEW.requests > 0
+            BEGIN SELECT RAISE({how}, 'not in my house'); END
+        """)
+    spool.append(lived_in.data, a_cycle(a_reading()), 1.0)
+    run = lived_in.run("--json")
+    assert run.code == 2 and "not in my house" in run.err and (run.json["stored"], run.json["spooled"]) == (0, 5)
+    assert spool.status(lived_in.data).cycles == still_waiting and (lived_in.data / ALERT).exists()
+    with closing(sqlite3.connect(lived_in.database)) as connection:
+        connection.execute("DROP TRIGGER nothing_new")
+    assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 0 and len(lived_in.cycles()) == 4
 
 
 @pytest.mark.alone
-def test_a_spool_that_another_process_holds_is_told_and_passed_by(lived_in: Home) -> None:
-    """The database takes the cycle's own readings; what waits has to wait on, which is no success."""
+def test_a_spool_that_another_process_holds_is_reported_and_passed_by(lived_in: Home) -> None:
+    """The database takes the cycle's own readings; the waiting ones wait on, which is no success."""
     spool.append(lived_in.data, a_cycle(a_reading(), at=at(days=-30)), 1.0)
     with locked(lived_in.data / "spool.journal.lock", 0):
         run = lived_in.run("--json")
     assert run.code == 1 and run.json["stored"] == 5 and "spool.journal.lock" in run.err
-    assert run.json["duration_ms"] < 4000 and (lived_in.data / ALERT).exists(), "it has waited for over a day"
+    assert run.json["duration_ms"] < 4000 and (lived_in.data / ALERT).exists(), "a cycle has waited for over a day"
     assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
 
 
@@ -206,18 +213,18 @@ def test_no_room_for_the_spool_needs_a_human_though_the_database_took_all(home: 
         assert run.code == 2 and run.json["stored"] == 5 and "No space left on device" in run.err
         assert run.err.count("\n") == 1 and "Remedy: " in run.err and "df -h" in run.err
         (home.data / "filling").unlink()
-        assert home.run().code == 0, "what room there is will do"
+        assert home.run().code == 0, "the room there is suffices"
     finally:
         subprocess.run(["umount", home.data], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
 def test_a_data_folder_that_is_not_ours_costs_no_reading(shared_folder: Path, simulator: Simulator) -> None:
-    """No lock, no spool, no database: the source is asked all the same, and the readings stand in cron's mail."""
+    """No lock, no spool, no database: the source is read all the same, and the readings are in cron's mail."""
     home = Home(shared_folder / "home")
     home.point_at(simulator)
-    for each in (home.folder, home.config.parent, home.config, home.secrets, home.data):
-        os.chown(each, NOBODY, NOBODY)
+    for path in (home.folder, home.config.parent, home.config, home.secrets, home.data):
+        os.chown(path, NOBODY, NOBODY)
     os.chown(home.data, 0, 0)
     run = in_a_process(home.run, user=NOBODY)
     assert run.code == 2 and run.err.count("\n") == 1 and f"sudo chown {NOBODY}" in run.err

@@ -1,4 +1,4 @@
-"""E-mails that call a human: one when an alert is raised, one when it clears, and no harm where that fails."""
+"""E-mail: one when an alert is raised, one when it clears, and no harm where that fails."""
 
 import json
 import logging
@@ -15,15 +15,18 @@ from urllib.parse import quote
 
 import pytest
 
-from jobs import alerts
+from jobs.alerts import AlertService
+from jobs.job import catch_all
 from notifiers.email import Settings as Email
+from runtime.deadline import Deadline
 from runtime.errors import CannotReach, NotAuthorised
-from storage.alert_files import Alert
+from runtime.redaction import Redactor
 from tests.checkout import CHECKOUT
 from tests.home import Home
 from tests.jobs.fake_source import at, degrees, source
 from tests.mail_server import MailServer, dripping_server, email_section, silent_server
 from tests.simulator.server import Simulator
+from tests.storage.samples import NOW
 
 REFUSED = NotAuthorised("the key was refused", "python devices.py pair made_up")
 ALERT = "ALERT_MADE_UP_NEEDS_YOU.txt"
@@ -35,105 +38,105 @@ FORMS = (PASSWORD, quote(PASSWORD, safe=""), b64encode(PASSWORD.encode()).decode
 
 @pytest.fixture
 def server() -> Iterator[MailServer]:
-    """A server that takes everything from everybody."""
+    """A server that accepts everything."""
     with MailServer() as running:
         yield running
 
 
-def seen(home: Home, *items: object, hours: float = 0) -> int:
-    """Return the exit code of a made-up source's cycle."""
+def cycle(home: Home, *items: object, hours: float = 0) -> int:
+    """Run a cycle of a made-up source; return its exit code."""
     with at(hours):
         return home.run(collector=source(*items)).code
 
 
-def troubles(home: Home) -> list[str]:
-    """Return what the log says of e-mails that could not be sent."""
-    return [line for line in home.log().splitlines() if "no e-mail could be sent" in line]
+def failures(home: Home) -> list[str]:
+    """Return the lines of the log about e-mails that could not be sent."""
+    return [line for line in home.log().splitlines() if "could not notify by email" in line]
 
 
-def test_one_mail_calls_a_human_and_one_tells_that_it_is_over_whatever_lies_between(
+def test_one_mail_is_sent_when_an_alert_is_raised_and_one_when_it_clears(
         written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section()})
     story = (REFUSED, REFUSED, CannotReach("away"), NotAuthorised("still no"), REFUSED, degrees(20), degrees(20))
-    assert [seen(written, each, hours=hours) for hours, each in enumerate(story)] == [2, 2, 1, 2, 2, 0, 0]
+    assert [cycle(written, each, hours=hours) for hours, each in enumerate(story)] == [2, 2, 1, 2, 2, 0, 0]
     called, over = server.mails
     assert called.subject == "The home monitor needs a human: the key was refused."
     assert "\nremedy: python devices.py pair made_up\n" in called.body and "\noccurrences: 1\n" in called.body
-    assert over.subject == "Home monitor: made_up is well again" and f"{ALERT} has been removed" in over.body
+    assert over.subject == "Home monitor: made_up works again" and f"{ALERT} has been removed" in over.body
     assert {each.login for each in server.mails} == {None}
 
 
-def test_each_time_it_happens_anew_is_told_anew(written: Home, server: MailServer) -> None:
+def test_each_new_alert_is_mailed(written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section()})
     for hours, each in enumerate((REFUSED, degrees(20), REFUSED, degrees(20))):
-        seen(written, each, hours=hours)
+        cycle(written, each, hours=hours)
     assert len(server.mails) == 4
 
 
 def test_a_mail_says_what_the_alert_file_says(written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section()})
-    seen(written, NotAuthorised("the key for “Küche”\nwas refused 🔑", "pair again"))
-    told, = server.mails
-    assert told.body == (written.data / ALERT).read_text(encoding="utf-8")
-    assert "Küche” was refused 🔑" in told.subject
+    cycle(written, NotAuthorised("the key for “Küche”\nwas refused 🔑", "pair again"))
+    mail, = server.mails
+    assert mail.body == (written.data / ALERT).read_text(encoding="utf-8")
+    assert "Küche” was refused 🔑" in mail.subject
 
 
 @pytest.mark.parametrize("login", [None, ("house", PASSWORD)])
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
-def test_every_kind_of_server_is_spoken_to_in_its_way(written: Home, monkeypatch: pytest.MonkeyPatch, security: str,
+def test_every_kind_of_server_is_supported(written: Home, monkeypatch: pytest.MonkeyPatch, security: str,
                                                       login: tuple[str, str] | None) -> None:
     with MailServer(security, login) as server:
         monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
         written.write_secrets({"email": server.section()})
-        assert seen(written, REFUSED) == 2
-    told, = server.mails
-    assert (told.sender, told.recipients) == ("monitor@example.org", ("you@example.org",))
-    assert told.login == (login and login[0])
+        assert cycle(written, REFUSED) == 2
+    mail, = server.mails
+    assert (mail.sender, mail.recipients) == ("monitor@example.org", ("you@example.org",))
+    assert mail.login == (login and login[0])
     assert (b"mail FROM:<monitor@example.org>" in server.plain_heard) == (security == "none")
 
 
 def test_all_recipients_get_it(written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section(to=["you@example.org", "Neighbour <next@example.org>"])})
-    seen(written, REFUSED)
-    told, = server.mails
-    assert told.recipients == ("you@example.org", "next@example.org")
-    assert told.message["To"] == "you@example.org, Neighbour <next@example.org>"
+    cycle(written, REFUSED)
+    mail, = server.mails
+    assert mail.recipients == ("you@example.org", "next@example.org")
+    assert mail.message["To"] == "you@example.org, Neighbour <next@example.org>"
 
 
-def test_one_recipient_that_is_refused_costs_the_others_nothing_and_is_told(written: Home) -> None:
+def test_a_refused_recipient_is_logged_and_the_others_get_the_mail(written: Home) -> None:
     with MailServer(refuses=["gone@example.org"]) as server:
         written.write_secrets({"email": server.section(to=["gone@example.org", "you@example.org"])})
-        seen(written, REFUSED)
+        cycle(written, REFUSED)
     assert [each.recipients for each in server.mails] == [("you@example.org",)]
     assert "takes no e-mail for gone@example.org" in written.log()
 
 
 @pytest.mark.parametrize("login", [None, ("house", PASSWORD)])
 def test_where_starttls_is_not_offered_nothing_is_sent(written: Home, login: tuple[str, str] | None) -> None:
-    """Somebody in between can strike it from the server's offer; neither mail nor login may follow in the clear."""
+    """An attacker in between can remove the offer; neither mail nor login may follow in the clear."""
     with MailServer("none", login) as server:
         written.write_secrets({"email": server.section(security="starttls")})
-        assert seen(written, REFUSED) == 2
+        assert cycle(written, REFUSED) == 2
     assert server.mails == [] and server.plain_heard.split()[0] == b"ehlo"
     assert not any(word in server.plain_heard.upper() for word in (b"MAIL FROM", b"AUTH", b"DATA"))
-    assert "SMTPNotSupportedError" in troubles(written)[0]
+    assert "SMTPNotSupportedError" in failures(written)[0]
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_server_whose_certificate_nobody_vouches_for_is_told_nothing(written: Home, security: str) -> None:
+def test_a_server_with_an_untrusted_certificate_gets_nothing(written: Home, security: str) -> None:
     with MailServer(security, ("house", PASSWORD)) as server:
         written.write_secrets({"email": server.section()})
-        assert seen(written, REFUSED) == 2
+        assert cycle(written, REFUSED) == 2
     assert server.mails == [] and b"AUTH" not in server.plain_heard.upper()
-    assert "certificate verify failed" in troubles(written)[0]
+    assert "certificate verify failed" in failures(written)[0]
 
 
-def test_a_certificate_for_another_host_is_none(written: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_for_another_host_is_refused(written: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     with MailServer("tls") as server:
         monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate_file))
         written.write_secrets({"email": server.section(smtp_host="localhost")})
-        seen(written, REFUSED)
-    assert server.mails == [] and "certificate verify failed" in troubles(written)[0]
+        cycle(written, REFUSED)
+    assert server.mails == [] and "certificate verify failed" in failures(written)[0]
 
 
 def free_port() -> int:
@@ -144,22 +147,22 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("to", ["you@example.org", "<", "you@", "you@[", "ü@example.org"])
-def test_a_dead_server_or_an_address_that_is_none_changes_nothing_else(written: Home, to: str) -> None:
-    """Neither the exit code, nor the rows, nor the alert; and the log tells of it once."""
+def test_a_dead_server_or_an_invalid_address_changes_nothing_else(written: Home, to: str) -> None:
+    """Neither the exit code, nor the rows, nor the alert; and one line is logged."""
     written.write_secrets({"email": email_section(free_port(), to=to)})
     refused_after_one = (degrees(20), REFUSED)
-    assert [seen(written, *refused_after_one, hours=hours) for hours in (0, 1)] == [2, 2]
-    assert len(written.rows()) == 2 and len(troubles(written)) == 1
+    assert [cycle(written, *refused_after_one, hours=hours) for hours in (0, 1)] == [2, 2]
+    assert len(written.rows()) == 2 and len(failures(written)) == 1
     assert "\noccurrences: 2\n" in (written.data / ALERT).read_text()
-    assert seen(written, degrees(20), hours=2) == 0 and not (written.data / ALERT).exists()
+    assert cycle(written, degrees(20), hours=2) == 0 and not (written.data / ALERT).exists()
 
 
 def test_a_server_that_refuses_all_recipients_changes_nothing_else(written: Home) -> None:
     with MailServer(refuses=["you@example.org"]) as server:
         written.write_secrets({"email": server.section()})
-        assert [seen(written, REFUSED, hours=hours) for hours in (0, 1)] == [2, 2]
-    assert server.mails == [] and len(troubles(written)) == 1
-    assert "SMTPRecipientsRefused" in troubles(written)[0] and (written.data / ALERT).exists()
+        assert [cycle(written, REFUSED, hours=hours) for hours in (0, 1)] == [2, 2]
+    assert server.mails == [] and len(failures(written)) == 1
+    assert "SMTPRecipientsRefused" in failures(written)[0] and (written.data / ALERT).exists()
 
 
 @pytest.mark.alone
@@ -179,39 +182,38 @@ def test_a_server_that_is_silent_or_drips_costs_4_seconds_at_most(tmp_path: Path
             out, _ = process.communicate(timeout=30)
             assert process.returncode == 2 and json.loads(out)["outcome"] == "not_authorised"
             assert time.monotonic() - started < 7, "4 s and the start of a process on a busy machine"
-            assert len(troubles(home)) == 1 and (home.data / "ALERT_HUE_PAIRING_NEEDED.txt").exists()
+            assert len(failures(home)) == 1 and (home.data / "ALERT_HUE_PAIRING_NEEDED.txt").exists()
             assert home.cycles()[0]["outcome"] == "not_authorised"
 
 
 @pytest.mark.alone
 def test_a_mail_takes_no_longer_than_the_cycle_has_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Not 4 s where the deadline is nearer; and the alarm is off afterwards, as before."""
-    wanted = Alert(sentence="Help.", raised_at="", last_seen_at="", occurrences=1, collector="hue", error="",
-                   remedy="", url="")
     before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
     with dripping_server() as port:
         email = Email(smtp_host="127.0.0.1", smtp_port=port, security="none", from_address="a@b.c", to=("d@e.f",))
-        alerts.call(tmp_path / ALERT, wanted, email, str, seconds=0.3)
+        alerts = AlertService(tmp_path, "hue", NOW, {"email": [email]}, Redactor(), Deadline(0.3), catch_all)
+        alerts.raise_alert(ALERT, "", REFUSED)
     assert 0.3 <= time.monotonic() - started < 2 and (tmp_path / ALERT).exists()
     assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-    assert [each.levelno for each in caplog.records] == [logging.CRITICAL, logging.ERROR]
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.ERROR]
 
 
-def test_no_password_is_told_even_where_the_server_repeats_it(written: Home) -> None:
+def test_no_password_is_shown_even_where_the_server_repeats_it(written: Home) -> None:
     """The server refuses the login and says in its answer what it was sent: plain, in base64, as AUTH PLAIN has it."""
-    said = ""
+    output = ""
     for mechanism in ("PLAIN", "LOGIN"):
         with MailServer(login=("house", "another"), mechanisms=[mechanism]) as server:
             written.write_secrets({"email": server.section(password=PASSWORD)})
             with at(0):
                 run = written.run("-v", "--json", collector=source(REFUSED))
-            said += run.out + run.err
+            output += run.out + run.err
             assert server.mails == [] and b"AUTH " + mechanism.encode() in server.plain_heard
             (written.data / ALERT).unlink()
-    said += "".join(path.read_bytes().decode(errors="replace")
+    output += "".join(path.read_bytes().decode(errors="replace")
                     for path in written.data.rglob("*") if path.is_file())
-    assert len(troubles(written)) == 2 and all("535" in line and "***" in line for line in troubles(written))
-    assert [form for form in FORMS if form in said] == []
+    assert len(failures(written)) == 2 and all("535" in line and "***" in line for line in failures(written))
+    assert [form for form in FORMS if form in output] == []
 
 
 def test_no_credential_of_a_source_is_mailed(written: Home, server: MailServer) -> None:
@@ -221,10 +223,10 @@ def test_no_credential_of_a_source_is_mailed(written: Home, server: MailServer) 
              for form in (each, quote(each, safe=""), b64encode(each.encode()).decode().rstrip("="))]
     written.write_secrets({"email": server.section(), "smtp": {"password": PASSWORD},
                            "made_up": {"token": token, "cookies": {"at-main": cookie}}})
-    seen(written, NotAuthorised(f"refused: {' '.join(forms)}", f"look at {token}"))
-    told, = server.mails
-    assert "***" in told.subject and "***" in told.body
-    assert [form for form in forms if form in told.subject + told.body] == []
+    cycle(written, NotAuthorised(f"refused: {' '.join(forms)}", f"look at {token}"))
+    mail, = server.mails
+    assert "***" in mail.subject and "***" in mail.body
+    assert [form for form in forms if form in mail.subject + mail.body] == []
     assert [form for form in forms if form in (written.data / ALERT).read_text()] == []
 
 
@@ -234,24 +236,25 @@ def test_a_healthy_cycle_does_not_load_what_sends_mail(home: Home, simulator: Si
     home.write_secrets({"hue": {"api_key": simulator.key}, "email": email_section(free_port())})
     script = ("import sys; from collectors import hue; from jobs import collect;"
               "code = collect.run(hue, sys.argv[1:]); print(code, 'smtplib' in sys.modules)")
-    told = []
+    outputs = []
     for fault in (None, "key-refused"):
         if fault:
             simulator.faults.add(fault)
-        told.append(subprocess.run([sys.executable, "-c", script, "--config", str(home.config)], text=True, timeout=60,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=CHECKOUT).stdout)
-    assert told == ["0 False\n", "2 True\n"]
+        outputs.append(subprocess.run(
+            [sys.executable, "-c", script, "--config", str(home.config)], text=True, timeout=60, cwd=CHECKOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+    assert outputs == ["0 False\n", "2 True\n"]
 
 
-def test_without_a_section_email_the_file_alone_calls(written: Home) -> None:
-    assert seen(written, REFUSED) == 2
+def test_without_a_section_email_there_is_only_the_file(written: Home) -> None:
+    assert cycle(written, REFUSED) == 2
     assert (written.data / ALERT).exists() and "e-mail" not in written.log()
 
 
-def test_a_server_is_greeted_without_asking_who_we_are(written: Home, server: MailServer,
+def test_a_server_is_greeted_without_a_name_look_up(written: Home, server: MailServer,
                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of a machine is looked up in DNS, which can take longer than the whole cycle."""
     monkeypatch.setattr(socket, "getfqdn", lambda *_: "looked-up.example.org")
     written.write_secrets({"email": server.section()})
-    seen(written, REFUSED)
+    cycle(written, REFUSED)
     assert b"ehlo [127.0.0.1]\r\n" in server.plain_heard

@@ -11,8 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from runtime.log import Redactor
-from runtime.log.line import LIMIT, Line
+from runtime.log import LIMIT, Line, Redactor
 
 HUE_KEY = "canary-HUE-4fGh7_Jk29lmNopQrStUvWxYz0123"
 COOKIE = 'canary|COOKIE+/="quoted" ß\\end'

@@ -1,30 +1,33 @@
-"""The retry decorator: what it tries again, how long it waits, when it stops, and what it tells of it."""
+"""The retry decorator: what it tries again, how long it waits, when it stops, and what its listener gets."""
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from runtime.deadline import Deadline
 from runtime.retry import Attempt, retry_with_backoff
 
 
 class Transient(Exception):
-    """An error that a second try may mend."""
+    """An error that a second attempt may not meet."""
 
     def __init__(self, message: str = "", retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
-class Budget:
-    """A deadline that stands still."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+class Frozen(Deadline):
+    """A deadline that always leaves the same time."""
 
     def remaining(self) -> float:
-        return self.seconds
+        return self._seconds
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
 
 
 def failing(times: int, error: Exception | None = None) -> Callable[[], str]:
@@ -41,13 +44,20 @@ def failing(times: int, error: Exception | None = None) -> Callable[[], str]:
 
 
 def waits(function: Callable[[], str], **options: Any) -> list[float]:
-    """Return the waits that a decorated function made, whatever became of it."""
+    """Return the waits that a decorated function made, whether it returned or raised."""
     slept: list[float] = []
     try:
         retry_with_backoff(on=Transient, sleep=slept.append, **options)(function)()
     except Transient:
         pass
     return slept
+
+
+def reports(function: Callable[[], str], **options: Any) -> list[Attempt]:
+    """Return what the listener got."""
+    attempts: list[Attempt] = []
+    waits(function, listener=attempts.append, operation="fetch", endpoint="/sensors", **options)
+    return attempts
 
 
 def test_a_success_is_returned_without_a_wait() -> None:
@@ -76,22 +86,22 @@ def test_a_recovered_call_returns_its_value() -> None:
     assert retry_with_backoff(on=Transient, sleep=lambda _: None)(failing(2))() == "done"
 
 
-def test_the_last_exception_passes_through_as_it_is() -> None:
-    """FR-006: neither wrapped nor replaced, so that callers catch what was raised."""
+def test_the_last_exception_passes_through_unwrapped() -> None:
+    """FR-006: callers catch what was raised."""
     error = Transient("still not")
     with pytest.raises(Transient) as caught:
         retry_with_backoff(on=Transient, sleep=lambda _: None)(failing(9, error))()
     assert caught.value is error
 
 
-def test_what_is_not_transient_passes_through_at_once() -> None:
+def test_other_errors_pass_through_at_once() -> None:
     slept: list[float] = []
     with pytest.raises(KeyError):
         retry_with_backoff(on=Transient, sleep=slept.append)(failing(1, KeyError("no")))()
     assert slept == []
 
 
-def test_what_is_transient_must_be_said() -> None:
+def test_what_is_transient_must_be_given() -> None:
     with pytest.raises(TypeError, match="on"):
         retry_with_backoff()  # type: ignore[call-arg]  # the mistake under test
 
@@ -101,62 +111,64 @@ def test_all_options_are_given_by_name() -> None:
         retry_with_backoff(Transient)  # type: ignore[call-arg]  # the mistake under test
 
 
-def test_a_generator_function_is_refused() -> None:
-    def generator() -> Any:
-        yield 1
-
-    with pytest.raises(TypeError, match="generator"):
-        retry_with_backoff(on=Transient)(generator)
+def generator() -> Iterator[int]:
+    yield 1
 
 
-def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:
-    assert waits(failing(9), deadline=Budget(1.5)) == [1.0]
+async def coroutine() -> None:
+    await asyncio.sleep(0)
 
 
-def test_no_time_left_means_no_second_attempt() -> None:
-    assert waits(failing(9), deadline=Budget(-1)) == []
+async def async_generator() -> AsyncIterator[int]:
+    yield 1
 
 
-def test_a_longer_wait_that_the_source_asks_for_is_kept() -> None:
-    assert waits(failing(9, Transient(retry_after=7))) == [7, 7]
+@pytest.mark.parametrize("function", [generator, coroutine, async_generator, partial(generator)])
+def test_a_function_that_fails_only_after_its_call_is_refused(function: Callable[[], Any]) -> None:
+    with pytest.raises(TypeError, match="generator or coroutine"):
+        retry_with_backoff(on=Transient)(function)
 
 
-def test_a_shorter_wait_that_the_source_asks_for_does_not_shorten_ours() -> None:
-    assert waits(failing(9, Transient(retry_after=0.1))) == [1.0, 2.0]
+@pytest.mark.parametrize("option", [
+    {"max_attempts": 0}, {"base_delay": -0.1}, {"max_delay": -1.0}, {"multiplier": 0.9}, {"jitter": -0.1},
+    {"jitter": 1.1}, {"base_delay": float("nan")}])
+def test_a_value_out_of_range_is_refused(option: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(option))):
+        retry_with_backoff(on=Transient, **option)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1.5, [1.0]), (-1, [])])
+def test_a_wait_that_would_pass_the_deadline_is_not_started(seconds: float, expected: list[float]) -> None:
+    assert waits(failing(9), deadline=Frozen(seconds)) == expected
+
+
+@pytest.mark.parametrize(("retry_after", "expected"), [(7, [7, 7]), (0.1, [1.0, 2.0])])
+def test_the_longer_of_our_wait_and_the_sources_is_taken(retry_after: float, expected: list[float]) -> None:
+    assert waits(failing(9, Transient(retry_after=retry_after))) == expected
 
 
 def test_a_wait_asked_for_beyond_the_deadline_ends_the_attempts() -> None:
-    assert waits(failing(9, Transient(retry_after=60)), deadline=Budget(24)) == []
+    assert waits(failing(9, Transient(retry_after=60)), deadline=Frozen(24)) == []
 
 
-def told(function: Callable[[], str], **options: Any) -> list[Attempt]:
-    """Return what the listener was told."""
-    attempts: list[Attempt] = []
-    waits(function, listener=attempts.append, operation="fetch", endpoint="/sensors", **options)
-    return attempts
-
-
-def test_the_listener_hears_of_each_attempt_and_of_the_recovery() -> None:
+def test_the_listener_gets_each_failed_attempt_and_the_recovery() -> None:
     """FR-008: one data object with operation, endpoint, attempt, delay, error and outcome."""
-    attempts = told(failing(2))
-    assert [(each.attempt, each.delay_seconds, each.outcome) for each in attempts] == [
+    attempts = reports(failing(2))
+    assert [(attempt.attempt, attempt.delay_seconds, attempt.outcome) for attempt in attempts] == [
         (1, 1.0, "retrying"), (2, 2.0, "retrying"), (3, 0.0, "recovered")]
-    assert {(each.operation, each.endpoint, each.error_type, each.error) for each in attempts} == {
+    assert {(attempt.operation, attempt.endpoint, attempt.error_type, attempt.error) for attempt in attempts} == {
         ("fetch", "/sensors", "Transient", "not now")}
 
 
-def test_the_listener_hears_of_exhaustion_with_the_time_it_took() -> None:
-    last = told(failing(9))[-1]
-    assert (last.attempt, last.outcome, last.delay_seconds) == (3, "exhausted", 0.0)
+def test_the_listener_gets_the_exhaustion_with_its_exception_and_the_time_it_took() -> None:
+    error = Transient(retry_after=60)
+    last = reports(failing(9, error), max_attempts=2)[-1]
+    assert (last.attempt, last.outcome, last.delay_seconds, last.exception) == (2, "exhausted", 0.0, error)
     assert 0 <= last.elapsed_seconds < 10
 
 
-def test_the_listener_hears_what_the_source_asked_for() -> None:
-    assert told(failing(9, Transient(retry_after=60)), deadline=Budget(24))[-1].retry_after == 60
-
-
-def test_the_listener_hears_nothing_of_a_first_success() -> None:
-    assert told(failing(0)) == []
+def test_the_listener_gets_nothing_for_a_first_success() -> None:
+    assert reports(failing(0)) == []
 
 
 def test_sleep_is_looked_up_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +183,7 @@ def test_threads_sharing_a_decorated_function_count_their_own_attempts() -> None
     outcomes: list[int] = []
 
     @retry_with_backoff(on=Transient, sleep=lambda _: None)
-    def pluralize(calls: list[int]) -> None:
+    def count(calls: list[int]) -> None:
         calls.append(1)
         barrier.wait(5)
         raise Transient
@@ -179,7 +191,7 @@ def test_threads_sharing_a_decorated_function_count_their_own_attempts() -> None
     def work() -> None:
         calls: list[int] = []
         with pytest.raises(Transient):
-            pluralize(calls)
+            count(calls)
         outcomes.append(len(calls))
 
     threads = [threading.Thread(target=work) for _ in range(8)]

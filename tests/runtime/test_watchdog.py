@@ -1,6 +1,6 @@
-"""A run that hangs is ended: by a thread while threads run, else by what needs none; a run that does not is left alone.
+"""A run that hangs is ended: by a thread while threads run, else by what needs none; other runs are left alone.
 
-Each runs in a process of its own, for that is what is ended. (tests/faults/test_hangs.py has the real scripts hang.)
+Each runs in a process of its own, which is what gets ended. (tests/faults/test_hangs.py has the real scripts hang.)
 """
 
 import ctypes
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime import watchdog
-from runtime.watchdog import watching
+from runtime import deadline
+from runtime.deadline import watching
 from tests.storage.samples import start
 
 pytestmark = pytest.mark.usefixtures("children_unmeasured")
@@ -22,24 +22,24 @@ ENOUGH = 5.0  # seconds in which every run here is over, however busy the machin
 
 
 @pytest.fixture
-def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For what is soon over, or is to be ended soon."""
-    monkeypatch.setattr(watchdog, "RESCUE_SECONDS", SECONDS)
-    monkeypatch.setattr(watchdog, "BELT_SECONDS", 1.0)
+def short_rescue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For runs that end soon, or are to be ended soon."""
+    monkeypatch.setattr(deadline, "RESCUE_SECONDS", SECONDS)
+    monkeypatch.setattr(deadline, "BELT_SECONDS", 1.0)
 
 
 @pytest.fixture
 def note(tmp_path: Path) -> Path:
-    """Where a rescue leaves word."""
+    """The file that a rescue makes."""
     return tmp_path / "note"
 
 
-def ended(work: Callable[[], None], said: Path | None = None) -> int | None:
-    """Return the exit code of a process that does this work; None for one that did not end, which is ended then."""
-    def quietly() -> None:
-        os.dup2(os.open(said or os.devnull, os.O_WRONLY | os.O_CREAT), watchdog.STDERR)
+def exit_code(work: Callable[[], None], stderr: Path | None = None) -> int | None:
+    """Return the exit code of a process that does this work; None if it did not end and was killed."""
+    def redirected() -> None:
+        os.dup2(os.open(stderr or os.devnull, os.O_WRONLY | os.O_CREAT), deadline.STDERR)
         work()
-    process = start(quietly)
+    process = start(redirected)
     process.join(ENOUGH)
     process.kill()
     process.join()
@@ -54,11 +54,17 @@ def keep_the_interpreters_lock() -> None:
     ctypes.PyDLL(None).sleep(60)
 
 
+def refuse_threads() -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+    vars(threading)["Timer"].start = refuse
+
+
 def test_a_run_that_waits_for_ever_is_rescued_and_ended(note: Path) -> None:
     def work() -> None:
-        with watching(SECONDS, lambda: note.touch()):
+        with watching(SECONDS, note.touch):
             wait()
-    assert ended(work) == 1 and note.exists()
+    assert exit_code(work) == 1 and note.exists()
 
 
 def test_a_rescue_that_fails_does_not_keep_the_run_alive(note: Path) -> None:
@@ -69,18 +75,18 @@ def test_a_rescue_that_fails_does_not_keep_the_run_alive(note: Path) -> None:
     def work() -> None:
         with watching(SECONDS, rescue):
             wait()
-    assert ended(work) == 1 and note.exists()
+    assert exit_code(work) == 1 and note.exists()
 
 
-def test_a_rescue_that_hangs_does_not_keep_the_run_alive(in_a_hurry: None, note: Path) -> None:
-    """Another thread ends it, and says on stderr where all of them were."""
+def test_a_rescue_that_hangs_does_not_keep_the_run_alive(short_rescue: None, note: Path) -> None:
+    """Another thread ends it, and prints on stderr where all threads were."""
     def work() -> None:
         with watching(SECONDS, wait):
             wait()
-    assert ended(work, note) == 1 and "in _give_up" in note.read_text(encoding="utf-8").splitlines()[1]
+    assert exit_code(work, note) == 1 and "in _give_up" in note.read_text(encoding="utf-8").splitlines()[1]
 
 
-def test_a_rescue_that_is_busy_when_its_time_is_over_is_ended_without_a_crash(in_a_hurry: None) -> None:
+def test_a_rescue_that_is_busy_when_its_time_is_over_is_ended_without_a_crash(short_rescue: None) -> None:
     """Reading the frames of threads that run crashes half of these (SIGSEGV), so nine of them do not pass by luck."""
     def rescue() -> None:
         while True:
@@ -89,32 +95,39 @@ def test_a_rescue_that_is_busy_when_its_time_is_over_is_ended_without_a_crash(in
     def work() -> None:
         with watching(SECONDS, rescue):
             wait()
-    assert [ended(work) for _ in range(9)] == 9 * [1]
+    assert [exit_code(work) for _ in range(9)] == 9 * [1]
 
 
-def test_a_rescue_that_keeps_the_interpreters_lock_does_not_keep_the_run_alive(in_a_hurry: None, note: Path) -> None:
+def test_a_rescue_that_keeps_the_interpreters_lock_does_not_keep_the_run_alive(short_rescue: None, note: Path) -> None:
     def work() -> None:
         with watching(SECONDS, keep_the_interpreters_lock):
             wait()
-    assert ended(work, note) == 1 and note.read_text(encoding="utf-8").startswith("Timeout (")
+    assert exit_code(work, note) == 1 and note.read_text(encoding="utf-8").startswith("Timeout (")
 
 
-def test_where_no_more_threads_can_be_had_a_run_is_rescued_all_the_same(note: Path) -> None:
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
+def test_a_run_that_can_have_no_more_threads_at_its_deadline_is_rescued(note: Path) -> None:
     def work() -> None:
-        with watching(SECONDS, lambda: note.touch()):
-            vars(threading)["Timer"].start = refuse
+        with watching(SECONDS, note.touch):
+            refuse_threads()
             wait()
-    assert ended(work) == 1 and note.exists()
+    assert exit_code(work) == 1 and note.exists()
 
 
-def test_a_run_that_lets_no_other_thread_run_is_ended(in_a_hurry: None, note: Path) -> None:
+def test_a_run_that_can_have_no_threads_at_all_goes_on_and_is_ended_if_it_hangs(short_rescue: None, note: Path) -> None:
     def work() -> None:
-        with watching(SECONDS, lambda: note.touch()):
+        refuse_threads()
+        with watching(SECONDS, wait):
+            note.touch()
+        with watching(SECONDS, wait):
+            wait()
+    assert exit_code(work) == 1 and note.exists()
+
+
+def test_a_run_that_lets_no_other_thread_run_is_ended(short_rescue: None, note: Path) -> None:
+    def work() -> None:
+        with watching(SECONDS, note.touch):
             keep_the_interpreters_lock()
-    assert ended(work) == 1 and not note.exists()
+    assert exit_code(work) == 1 and not note.exists()
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0])
@@ -122,31 +135,22 @@ def test_where_no_time_is_left_it_ends_almost_at_once(seconds: float) -> None:
     def work() -> None:
         with watching(seconds, lambda: None):
             wait()
-    assert ended(work) == 1
+    assert exit_code(work) == 1
 
 
-def test_a_run_that_is_let_off_takes_its_time(in_a_hurry: None, note: Path) -> None:
+def test_a_run_whose_watchdog_stands_down_takes_its_time(short_rescue: None, note: Path) -> None:
     def work() -> None:
-        with watching(SECONDS, lambda: note.touch()) as watch:
-            watch.stand_down()
-            time.sleep(4 * SECONDS)
+        with watching(SECONDS, note.touch) as watchdog:
+            watchdog.stand_down()
+            time.sleep(10 * SECONDS)
         os._exit(7)
-    assert ended(work) == 7 and not note.exists()
+    assert exit_code(work) == 7 and not note.exists()
 
 
-def test_a_run_that_is_over_is_not_ended_later(in_a_hurry: None, note: Path) -> None:
+def test_an_error_of_the_run_passes_through_and_ends_the_watch(short_rescue: None, note: Path) -> None:
     def work() -> None:
-        with watching(SECONDS, lambda: note.touch()):
-            pass
-        time.sleep(4 * SECONDS)
-        os._exit(7)
-    assert ended(work) == 7 and not note.exists()
-
-
-def test_an_error_of_the_run_passes_through_and_ends_the_watch(in_a_hurry: None, note: Path) -> None:
-    def work() -> None:
-        with pytest.raises(KeyError), watching(SECONDS, lambda: note.touch()):
+        with pytest.raises(KeyError), watching(SECONDS, note.touch):
             raise KeyError
-        time.sleep(4 * SECONDS)
+        time.sleep(10 * SECONDS)
         os._exit(7)
-    assert ended(work) == 7 and not note.exists()
+    assert exit_code(work) == 7 and not note.exists()

@@ -1,4 +1,4 @@
-"""Readings, cycles and processes as the tests of storage need them; the clock stands at `NOW`."""
+"""Readings, cycles and processes for the tests of storage; the clock stands at `NOW`."""
 
 import multiprocessing
 import os
@@ -29,7 +29,7 @@ def a_cycle(*readings: Reading, at: datetime = NOW, **values: Any) -> Cycle:
 
 
 def at(**passed: float) -> datetime:
-    """Return the moment that long after `NOW`; negative for before."""
+    """Return a moment relative to `NOW`."""
     return NOW + timedelta(**passed)
 
 
@@ -50,23 +50,23 @@ def store(path: Path, *cycles: Cycle) -> list[tuple[int, int]]:
 
 
 def rows(path: Path, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:
-    """Return what a person's own SQL would find."""
+    """Return what a person's own SQL returns."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(query)]
 
 
 def start(work: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
-    """Run the work in a process of its own, which inherits all that the test has at hand."""
+    """Run the work in a forked process."""
     process = FORK.Process(target=work, args=arguments, daemon=True)
     process.start()
     return process
 
 
 def in_a_process(work: Callable[[], object], user: int | None = None) -> Any:
-    """Return what the work returns in a process of its own, a StorageError as its type, text and remedy.
+    """Return the result of the work in a forked process, a StorageError as its type, text and remedy.
 
-    `user` is given to root's child only; whoever is not root already meets the permissions as they are.
+    If we are root the process runs as `user`.
     """
     def answer(channel: Connection) -> None:
         if user is not None and os.geteuid() == 0:

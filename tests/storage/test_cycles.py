@@ -70,9 +70,9 @@ def test_a_sighting_that_knows_more_than_its_reading_counts(database: Path) -> N
     [row] = rows(database)
     assert (row["name"], row["location"]) == ("Cooking", "Flat 2")
     with manager.reading(database) as connection:
-        found = registry.find(connection, ["hue:kitchen", "hue:attic"])
-    assert found["hue:kitchen"].model_info == "SML001"
-    assert found["hue:attic"].last_seen == format_time(NOW)
+        devices = registry.find(connection, ["hue:kitchen", "hue:attic"])
+    assert devices["hue:kitchen"].model_info == "SML001"
+    assert devices["hue:attic"].last_seen == format_time(NOW)
 
 
 def test_a_users_place_is_back_when_the_configured_one_is_gone(database: Path) -> None:
@@ -103,8 +103,8 @@ def test_a_reading_is_the_same_whatever_its_device_is_called_since(database: Pat
 
 def test_a_cycle_whose_second_is_taken_by_another_value_moves_on_as_a_whole(database: Path) -> None:
     other = a_cycle(a_reading(temperature_celsius=9.0), a_reading("hue:hall", measured_at=NOW), requests=2)
-    told = (a_cycle(a_reading()), a_cycle(a_reading(temperature_celsius=3.0), requests=1), other, other)
-    assert store(database, *told) == [(1, 0), (1, 1), (2, 2), (2, 2)]
+    cycles = (a_cycle(a_reading()), a_cycle(a_reading(temperature_celsius=3.0), requests=1), other, other)
+    assert store(database, *cycles) == [(1, 0), (1, 1), (2, 2), (2, 2)]
     moved = [row for row in rows(database) if row["timestamp"] == format_time(at(seconds=2))]
     assert [row["device_id"] for row in moved] == ["hue:kitchen", "hue:hall"]
     assert [row["temperature_celsius"] for row in moved] == [9.0, 20.29]
@@ -113,9 +113,9 @@ def test_a_cycle_whose_second_is_taken_by_another_value_moves_on_as_a_whole(data
     assert {row["started_at"] for row in rows(database, CYCLES)} == {format_time(NOW)}
 
 
-def test_a_source_that_tells_of_a_device_twice_counts_once(database: Path, caplog: pytest.LogCaptureFixture) -> None:
-    told = (a_reading(), a_reading(temperature_celsius=99.0), a_reading("hue:hall"))
-    assert store(database, a_cycle(*told)) == [(2, 0)]
+def test_a_device_that_is_reported_twice_counts_once(database: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reported = (a_reading(), a_reading(temperature_celsius=99.0), a_reading("hue:hall"))
+    assert store(database, a_cycle(*reported)) == [(2, 0)]
     assert [row["temperature_celsius"] for row in rows(database)] == [20.29, 20.29]
     assert "more than once" in caplog.text
 
@@ -155,7 +155,7 @@ def test_old_cycles_and_retries_go_a_few_at_a_time_and_readings_stay(database: P
 
 @pytest.mark.alone
 def test_a_store_holds_the_lock_for_a_moment_only(database: Path) -> None:
-    """A year of cycle rows to prune, 60 devices, 5 cycles; the median, for the machine may stumble once."""
+    """A year of cycle rows to prune, 60 devices, the median of 5 cycles."""
     took: list[float] = []
     with manager.writing(database) as connection:
         connection.execute("BEGIN")

@@ -1,4 +1,4 @@
-"""A migration that is killed, at each of its steps and at moments between them, is made again by the next opening."""
+"""A migration that is killed, at any step or moment, is repeated by the next opening."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import StorageError, Unavailable
-from storage import backup, legacy_database, manager
+from storage import backup, legacy_database, manager, schema
 from tests.storage.legacy_databases import NEWEST, REGISTRY, leave, many_rows
 from tests.storage.samples import a_cycle, a_reading, in_a_process, rows, start, store
 
@@ -43,7 +43,7 @@ def migrate_and_die(path: Path, at_step: int) -> None:
 
 
 def migrate_until_alarm(path: Path, after_seconds: float) -> None:
-    """The alarm's default action ends the process as hard as SIGKILL does: no Python code runs any more."""
+    """Be killed by the alarm, whose default action lets no Python code run, like SIGKILL."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, after_seconds)
     with manager.writing(path):
@@ -52,7 +52,7 @@ def migrate_until_alarm(path: Path, after_seconds: float) -> None:
 
 
 def killed(left: Path, folder: Path, work: Callable[[Path, Any], None], moment: float) -> tuple[Path, int]:
-    """Let a migration of a copy of the file be killed at that moment; return the copy and how the process ended."""
+    """Kill the migration of a copy of the file at that moment; return the copy and the process's exit code."""
     path = folder / f"{moment}" / "readings.db"
     path.parent.mkdir()
     shutil.copy(left, path)
@@ -62,7 +62,7 @@ def killed(left: Path, folder: Path, work: Callable[[Path, Any], None], moment: 
 
 
 def assert_nothing_is_lost(path: Path, before: list[dict[str, Any]]) -> None:
-    """Check the file as it is now, then as the next opening leaves it."""
+    """Check the file as it is, then after the next opening."""
     assert rows(path, "SELECT id, timestamp FROM readings ORDER BY id") == [
         {"id": row["id"], "timestamp": row["timestamp"]} for row in before]
     store(path, a_cycle(a_reading()))
@@ -70,7 +70,7 @@ def assert_nothing_is_lost(path: Path, before: list[dict[str, Any]]) -> None:
     assert [row["timestamp"] for row in after[:-1]] == [row["timestamp"] for row in before]
     assert rows(path, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
     assert rows(path.with_name("readings.db.before-v1")) == before
-    assert sorted(each.name for each in path.parent.iterdir()) == [
+    assert sorted(file.name for file in path.parent.iterdir()) == [
         "readings.db", "readings.db.before-v1", "readings.db.lock"]
 
 
@@ -104,7 +104,7 @@ def test_a_copy_that_finds_no_room_leaves_everything_as_it_was(left: Left) -> No
         store(path)
     kind, text, _ = in_a_process(migrate_on_a_full_disk)
     assert kind == "Unavailable" and "disk full" in text
-    assert rows(path) == before and sorted(each.name for each in path.parent.iterdir()) == ["left.db", "left.db.lock"]
+    assert rows(path) == before and sorted(file.name for file in path.parent.iterdir()) == ["left.db", "left.db.lock"]
 
 
 def test_an_error_while_naming_adopted_devices_undoes_the_migration(left: Left) -> None:
@@ -116,7 +116,7 @@ def test_an_error_while_naming_adopted_devices_undoes_the_migration(left: Left) 
         pass
     assert rows(path) == before
     with manager.writing(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),)
 
 
 def test_people_can_go_on_reading_while_a_migration_runs(left: Left) -> None:
@@ -154,7 +154,7 @@ def test_a_copy_that_is_not_safe_on_the_disk_is_none(left: Left, monkeypatch: py
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(Unavailable, match="Input/output error"), manager.writing(path):
         pass
-    assert rows(path) == before and sorted(each.name for each in path.parent.iterdir()) == ["left.db", "left.db.lock"]
+    assert rows(path) == before and sorted(file.name for file in path.parent.iterdir()) == ["left.db", "left.db.lock"]
 
 
 def test_a_copy_and_its_name_are_on_the_disk_before_anything_is_changed(

@@ -1,4 +1,4 @@
-"""Several real processes with one database: nothing lost, nobody refused."""
+"""Several real processes with one database: nothing is lost or refused."""
 
 import logging
 import sqlite3
@@ -51,7 +51,7 @@ def test_readers_and_copies_run_along_with_writers(database: Path, tmp_path: Pat
 
 
 class Refusal(logging.Handler):
-    """A warning that WAL could not be had is a failure here."""
+    """Fails on the warning that WAL was refused."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raise AssertionError(record.getMessage())
@@ -73,7 +73,7 @@ def test_four_processes_open_a_fresh_database_at_once_a_hundred_times(tmp_path: 
 
 
 def opened_by_python(path: Path) -> list[str]:
-    """Store, migrate and read in a process that notes every file which Python itself opens."""
+    """Store, migrate and read; return all files that Python itself opened."""
     opened: list[str] = []
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:

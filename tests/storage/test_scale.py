@@ -1,7 +1,7 @@
-"""Nothing that the program does takes longer because many readings are stored: shown by plans and counted steps.
+"""Nothing takes longer because many readings are stored: shown by query plans and counted steps.
 
-`python -m tests.benchmarks.scale` shows the same in seconds, with ten million readings. Here no clock is looked at:
-SQLite tells how it goes about each statement, and how many steps its virtual machine has taken.
+`python -m tests.benchmarks.scale` shows the same in seconds, with ten million readings. Here SQLite's query plans and
+the steps of its virtual machine are compared, not times.
 """
 
 import ast
@@ -24,9 +24,9 @@ from tests.home import Home
 from tests.simulator.server import Simulator
 
 FEW, MANY = 6_000, 60_000  # readings; of five sensors the fewer last for four days, the more for six weeks
-STEPS = 20  # of the virtual machine between two looks at the counter
-ONCE_IN_A_LIFE = ("legacy_database.py", "backup.py", "schema.py")  # what migrates may look at all
-SPEAKS_OF_READINGS = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+readings\b")
+STEPS = 20  # of the virtual machine between two counts
+ONCE_IN_A_LIFE = ("legacy_database.py", "backup.py", "schema.py")  # migrations may scan whole tables
+ABOUT_READINGS = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+readings\b")
 PARAMETER = re.compile(r"[?]|:\w+")
 
 Act = Callable[[Home], object]
@@ -34,7 +34,7 @@ Act = Callable[[Home], object]
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[sqlite3.Connection], object]]:
-    """Return a list of what is to be done with every connection that is opened from now on."""
+    """Return a list of functions that are called with every connection opened from now on."""
     at_opening: list[Callable[[sqlite3.Connection], object]] = []
     connect = sqlite3.connect
 
@@ -50,14 +50,14 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[sqlite3.Conne
 
 @pytest.fixture
 def steps(connections: list[Callable[[sqlite3.Connection], object]]) -> list[int]:
-    """Return a list that gets longer with every so many steps of the virtual machine."""
+    """Return a list that grows with every STEPS steps of the virtual machine."""
     taken: list[int] = []
     connections.append(lambda connection: connection.set_progress_handler(lambda: taken.append(1), STEPS))
     return taken
 
 
 def lived_in(home: Home, simulator: Simulator, readings: int) -> Home:
-    """Return a home of five sensors with so many readings, the newest of just now."""
+    """Return a home of five sensors with that many readings, the newest from now."""
     home.point_at(simulator)
     assert home.run().code == 0
     years.fill(home.database, readings)
@@ -66,7 +66,7 @@ def lived_in(home: Home, simulator: Simulator, readings: int) -> Home:
 
 
 def examine(home: Home) -> None:
-    """Ask what the health check asks of the readings, without its search for damage, which is limited by time."""
+    """Run the health check's queries on readings, without its search for damage, which has a time limit."""
     now = parse_time(home.rows("SELECT MAX(timestamp) AS newest FROM readings")[0]["newest"])
     for name in ("freshness", "database_wal"):
         assert checks.findings(name, checks.read(home, now=now))
@@ -98,8 +98,8 @@ def test_ten_times_the_readings_take_no_more_steps(simulator: Simulator, tmp_pat
 
 
 @pytest.fixture
-def spoken(home: Home, simulator: Simulator, connections: list[Callable[[sqlite3.Connection], object]]) -> list[str]:
-    """Return every statement with which all commands, a cycle and the health check have spoken of readings."""
+def executed(home: Home, simulator: Simulator, connections: list[Callable[[sqlite3.Connection], object]]) -> list[str]:
+    """Return every statement about readings of all commands, a cycle and the health check."""
     found: list[str] = []
     lived_in(home, simulator, 500)
     connections.append(lambda connection: connection.set_trace_callback(found.append))
@@ -110,7 +110,7 @@ def spoken(home: Home, simulator: Simulator, connections: list[Callable[[sqlite3
     manager.examine(home.database)
     assert home.desk("amend-name", device, "Attic", "--recursive").code == 0
     assert home.desk("forget", device, "--delete-history", answer=f"{device}\n").code == 0
-    return sorted({each for each in found if SPEAKS_OF_READINGS.search(each)})
+    return sorted({each for each in found if ABOUT_READINGS.search(each)})
 
 
 def plans(path: Path, statement: str) -> list[str]:
@@ -119,27 +119,27 @@ def plans(path: Path, statement: str) -> list[str]:
 
 
 def is_lookup(plan: str) -> bool:
-    """Tell whether a step goes by an index; SQLite says SEARCH also of how it finds the greatest in a whole column."""
+    """Return whether a step uses an index; SQLite also says SEARCH when it finds the greatest of a whole column."""
     return not re.match(r"(SCAN|SEARCH) readings\b", plan) or plan.startswith("SEARCH") and " USING " in plan
 
 
-def test_no_statement_looks_at_all_readings(home: Home, spoken: list[str]) -> None:
-    """What is asked only for its form, and returns nothing, looks at none."""
-    asked = [each for each in spoken if not each.endswith("LIMIT 0")]
+def test_no_statement_looks_at_all_readings(home: Home, executed: list[str]) -> None:
+    """Statements that only check the form return nothing, and scan nothing."""
+    asked = [each for each in executed if not each.endswith("LIMIT 0")]
     assert len(asked) > 10
     assert [each for each in asked if not all(map(is_lookup, plans(home.database, each)))] == []
 
 
 def written(module: Path) -> Iterator[str]:
-    """Yield each piece of SQL about readings in a module, up to its first parameter, with single spaces."""
+    """Yield the SQL about readings in a module, up to its first parameter, with single spaces."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SPEAKS_OF_READINGS.search(node.value):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and ABOUT_READINGS.search(node.value):
             yield " ".join(PARAMETER.split(node.value)[0].split())
 
 
-def test_every_statement_about_readings_has_been_looked_at(spoken: list[str]) -> None:
-    """Whoever adds one lets it be spoken above."""
-    heard = [" ".join(each.split()) for each in spoken]
+def test_every_statement_about_readings_is_checked_here(executed: list[str]) -> None:
+    """A new statement has to be executed by the fixture above."""
+    heard = [" ".join(each.split()) for each in executed]
     modules = [each for each in (CHECKOUT / "storage").glob("*.py") if each.name not in ONCE_IN_A_LIFE]
     texts = [(each.name, text) for each in modules for text in written(each)]
     assert len(texts) > 10
@@ -147,7 +147,7 @@ def test_every_statement_about_readings_has_been_looked_at(spoken: list[str]) ->
 
 
 def test_no_index_is_covered_by_another_one(home: Home) -> None:
-    """An index whose columns are the first ones of another index costs its bytes for nothing."""
+    """An index on the first columns of another index is a waste of bytes."""
     with manager.writing(home.database) as connection:
         tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         indexes = [(table, index[1], [column[2] for column in connection.execute(f"PRAGMA index_info('{index[1]}')")])
@@ -158,13 +158,13 @@ def test_no_index_is_covered_by_another_one(home: Home) -> None:
 
 
 def test_a_reading_takes_no_more_bytes_than_it_did(home: Home, simulator: Simulator) -> None:
-    """Table and indexes together, as SQLite packs them; a column or an index more would show here."""
+    """Table and indexes together; another column or index would show here."""
     lived_in(home, simulator, 50_000)
     assert home.database.stat().st_size / 50_000 < 350
 
 
 def test_the_years_that_are_made_are_as_cycles_store_them(home: Home, simulator: Simulator) -> None:
-    """What the scale is measured on has the same columns filled, no gap, and stands in the registry and on record."""
+    """The generated readings fill the same columns, have no gap, and are in the registry and the cycles."""
     home.point_at(simulator)
     home.run()
     own = home.rows()

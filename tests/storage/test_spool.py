@@ -21,10 +21,10 @@ def journal(folder: Path) -> Path:
 
 
 def waits(folder: Path) -> list[Cycle]:
-    return [each.cycle for each in spool.pending(folder)]
+    return [entry.cycle for entry in spool.pending(folder)]
 
 
-def test_a_cycle_comes_back_as_it_was_put_down(tmp_path: Path) -> None:
+def test_a_cycle_comes_back_as_it_was_spooled(tmp_path: Path) -> None:
     """Every field of every record, the unusual values of the sources included."""
     reading = Reading(
         timestamp=NOW, device_id="hue:1", device_type="hue_sensor", name='Küche "2" \\', location="Erdgeschoß",
@@ -39,16 +39,16 @@ def test_a_cycle_comes_back_as_it_was_put_down(tmp_path: Path) -> None:
     cycle = Cycle(collector="hue", started_at=NOW, outcome="partial", fetch_ms=12.345, payload_bytes=9000, requests=2,
                   endpoint="fallback", error_type="CannotReach", error="gone", readings=(reading,),
                   sightings=(sighting,), retries=(retry,))
-    unsaid = {name for record in (reading, sighting, retry, cycle) for name, default in record._field_defaults.items()
+    defaults = {name for record in (reading, sighting, retry, cycle) for name, default in record._field_defaults.items()
               if getattr(record, name) == default}
-    assert unsaid == set(), "every field has a value that is not its default, or this proves little"
+    assert defaults == set(), "every field must differ from its default"
     spool.append(tmp_path, cycle, 212.5)
     back, = spool.pending(tmp_path)
     assert (back.cycle, back.duration_ms) == (cycle, 212.5)
 
 
 def test_the_file_is_written_once_and_never_grows(tmp_path: Path) -> None:
-    """Its megabyte is on the disk from the first cycle on; no later one asks the disk for room, or for another file."""
+    """Its megabyte is on the disk from the first cycle on; later cycles need neither room nor another file."""
     spool.append(tmp_path, a_cycle(a_reading()), 1.0)
     before = os.stat(journal(tmp_path))
     assert before.st_size == spool.SIZE and before.st_blocks * 512 >= spool.SIZE
@@ -59,17 +59,20 @@ def test_the_file_is_written_once_and_never_grows(tmp_path: Path) -> None:
     after = os.stat(journal(tmp_path))
     assert (before.st_ino, before.st_size, before.st_blocks) == (after.st_ino, after.st_size, after.st_blocks)
     assert len(waits(tmp_path)) == 1
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["spool.journal", "spool.journal.lock"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["spool.journal", "spool.journal.lock"]
 
 
-def test_the_oldest_comes_first(tmp_path: Path) -> None:
+def test_the_oldest_comes_first_and_the_callers_own_cycle_is_left_out(tmp_path: Path) -> None:
+    """Also if another cycle is just like it."""
     for minute in (3, 1, 2):
         spool.append(tmp_path, a_cycle(at=at(minutes=minute)), 1.0)
-    assert [each.started_at for each in waits(tmp_path)] == [at(minutes=1), at(minutes=2), at(minutes=3)]
+    own = spool.append(tmp_path, a_cycle(at=at(minutes=2)), 1.0)
+    started = [entry.cycle.started_at for entry in spool.pending(tmp_path, own=own)]
+    assert started == [at(minutes=1), at(minutes=2), at(minutes=3)]
 
 
-def test_what_is_let_go_is_gone_and_the_rest_stays(tmp_path: Path) -> None:
-    """Also where another process has put a cycle down in between."""
+def test_stored_cycles_are_gone_and_the_rest_stays(tmp_path: Path) -> None:
+    """Also if another process has spooled a cycle in between."""
     first, second = (spool.append(tmp_path, a_cycle(at=at(minutes=minute)), 1.0) for minute in (1, 2))
     third = spool.append(tmp_path, a_cycle(at=at(minutes=3)), 1.0)
     spool.mark_stored(tmp_path, [first, second])
@@ -80,7 +83,7 @@ def test_what_is_let_go_is_gone_and_the_rest_stays(tmp_path: Path) -> None:
 
 
 def test_room_is_used_again_around_a_line_that_stays(tmp_path: Path) -> None:
-    """A cycle that waits for ever keeps no other one from being put down, and no trace of let-go ones remains."""
+    """A cycle that always waits blocks no other one, and no trace of stored ones remains."""
     stays = spool.append(tmp_path, a_cycle(a_reading(), at=at(minutes=-1)), 1.0)
     sizes = (500, 3000, 90_000, 10)
     for turn in range(200):
@@ -116,7 +119,7 @@ def spans(content: bytes) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("damage", ["cut", "zeroed from there on", "flipped", "zeroed"])
 def test_a_spool_torn_at_any_byte_gives_every_line_that_is_whole(tmp_path: Path, damage: str) -> None:
-    """At each byte offset of three lines: the others come back, the torn one is set aside, and it works on."""
+    """At every byte of three lines: the others come back, the torn one is set aside, and the spool works on."""
     content, cycles = three_lines(tmp_path)
     bad = tmp_path / "spool.bad"
     for offset in range(len(content)):
@@ -142,7 +145,7 @@ def test_a_spool_torn_at_any_byte_gives_every_line_that_is_whole(tmp_path: Path,
 
 
 def test_what_is_damaged_is_set_aside_word_for_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In a file that people find, told in the log, and only once."""
+    """In a separate file, logged once."""
     content, cycles = three_lines(tmp_path)
     harmed = content.replace(b'"device_id":"hue:kitchen"', b'"device_id":"hue:kitchex"', 1)
     journal(tmp_path).write_bytes(harmed.ljust(spool.SIZE, b"\0"))
@@ -152,8 +155,8 @@ def test_what_is_damaged_is_set_aside_word_for_word(tmp_path: Path, caplog: pyte
     assert spool.status(tmp_path).set_aside == len(harmed.splitlines()[0]) + 1
 
 
-def test_a_spool_begun_anew_has_all_that_waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sync that fails once: what it has not written a second one might not write either."""
+def test_a_rewritten_spool_has_all_that_waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync fails once: what it has not written a second one might not write either."""
     first, second = (spool.append(tmp_path, a_cycle(at=at(minutes=minute)), 1.0) for minute in (1, 2))
     inode = journal(tmp_path).stat().st_ino
 
@@ -169,8 +172,8 @@ def test_a_spool_begun_anew_has_all_that_waited(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"1", b'{"duration_ms":1}', b'{"duration_ms":1,"collector":"hue",'
                                   b'"started_at":"2026-11-22T00:55:00+00:00","outcome":"ok","from_tomorrow":1}'])
-def test_a_whole_line_that_means_nothing_to_us_is_set_aside(tmp_path: Path, body: bytes) -> None:
-    """It may be a newer program's: it is kept where people find it, and stands in nobody's way."""
+def test_an_intact_line_that_is_not_understood_is_set_aside(tmp_path: Path, body: bytes) -> None:
+    """It may be a newer program's: it is kept, and blocks nothing."""
     content, cycles = three_lines(tmp_path)
     strange = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
     journal(tmp_path).write_bytes((strange + content).ljust(spool.SIZE, b"\0"))
@@ -179,7 +182,7 @@ def test_a_whole_line_that_means_nothing_to_us_is_set_aside(tmp_path: Path, body
 
 
 def test_a_line_of_an_older_program_is_read(tmp_path: Path) -> None:
-    """What it did not know yet is as if nothing had been said."""
+    """Fields that it did not have are defaults."""
     body = json.dumps({"collector": "hue", "started_at": "2026-11-22T00:55:00+00:00", "outcome": "ok",
                        "duration_ms": 1}).encode()
     journal(tmp_path).write_bytes((b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)).ljust(spool.SIZE, b"\0"))
@@ -188,7 +191,7 @@ def test_a_line_of_an_older_program_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("false", [b'{"collector":"hue"}', b"1", b""])
 def test_a_name_cannot_pass_for_a_line(tmp_path: Path, false: bytes) -> None:
-    """A device may be called anything, and the line around it may be damaged."""
+    """A device may have any name, and the line around it may be damaged."""
     name = (b"+%08x %d %s" % (zlib.crc32(false), len(false), false)).decode()
     cycle = a_cycle(a_reading(name=name.strip(), raw_response=name))
     put = spool.append(tmp_path, cycle, 1.0)
@@ -197,34 +200,34 @@ def test_a_name_cannot_pass_for_a_line(tmp_path: Path, false: bytes) -> None:
     assert waits(tmp_path) == []
 
 
-def test_looking_changes_nothing(tmp_path: Path) -> None:
+def test_the_status_changes_nothing(tmp_path: Path) -> None:
     assert spool.status(tmp_path) == spool.SpoolStatus(cycles=0, readings=0, oldest=None, used=0.0, set_aside=0)
     assert list(tmp_path.iterdir()) == []
     content, _ = three_lines(tmp_path)
     journal(tmp_path).write_bytes((content + b"damaged").ljust(spool.SIZE, b"\0"))
-    look = spool.status(tmp_path)
-    assert (look.cycles, look.readings, look.oldest) == (3, 1, NOW)
-    assert 0 < look.used == pytest.approx((len(content) + 4) / spool.SIZE, rel=0.01)
+    status = spool.status(tmp_path)
+    assert (status.cycles, status.readings, status.oldest) == (3, 1, NOW)
+    assert 0 < status.used == pytest.approx((len(content) + 4) / spool.SIZE, rel=0.01)
     assert journal(tmp_path).read_bytes() == (content + b"damaged").ljust(spool.SIZE, b"\0")
     spool.mark_stored(tmp_path, spool.pending(tmp_path))
     assert spool.status(tmp_path).used == 0.0
 
 
-def test_many_processes_put_down_and_let_go_without_losing_a_line(tmp_path: Path) -> None:
-    """Four that put down 50 cycles each, while a fifth lets go what it has seen."""
-    def put_down(number: int) -> None:
+def test_many_processes_spool_and_store_without_losing_a_line(tmp_path: Path) -> None:
+    """Four spool 50 cycles each, while a fifth marks what it reads as stored."""
+    def spool_fifty(number: int) -> None:
         for minute in range(50):
             spool.append(tmp_path, a_cycle(at=at(days=number, minutes=minute)), 1.0)
 
-    writers = [start(put_down, number) for number in range(4)]
+    writers = [start(spool_fifty, number) for number in range(4)]
     seen: list[Cycle] = []
-    while any(each.is_alive() for each in writers):
-        found = spool.pending(tmp_path)
-        spool.mark_stored(tmp_path, found)
-        seen += [each.cycle for each in found]
-    assert [each.exitcode for each in writers] == [0] * 4
+    while any(writer.is_alive() for writer in writers):
+        entries = spool.pending(tmp_path)
+        spool.mark_stored(tmp_path, entries)
+        seen += [entry.cycle for entry in entries]
+    assert [writer.exitcode for writer in writers] == [0] * 4
     seen += waits(tmp_path)
-    assert sorted(each.started_at for each in seen) == [
+    assert sorted(cycle.started_at for cycle in seen) == [
         at(days=number, minutes=minute) for number in range(4) for minute in range(50)]
 
 
@@ -238,7 +241,7 @@ def test_a_spool_that_is_not_ours_needs_a_human(shared_folder: Path) -> None:
     assert remedy.startswith(f"sudo chown {NOBODY} ")
 
 
-def test_looking_sees_a_cycle_wherever_it_stands_among_the_zeros(tmp_path: Path) -> None:
+def test_a_cycle_is_found_anywhere_among_the_zeros(tmp_path: Path) -> None:
     spool.append(tmp_path, a_cycle(a_reading()), 1.0)
     path = tmp_path / spool.NAME
     content = path.read_bytes()

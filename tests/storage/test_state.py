@@ -1,4 +1,4 @@
-"""What is remembered from one run to the next: written whole, and on a full disk into the room there is."""
+"""State from one run to the next: written atomically, or on a full disk in place."""
 
 import os
 from pathlib import Path
@@ -16,21 +16,21 @@ def path(tmp_path: Path) -> Path:
 
 
 def saved(path: Path, **values: object) -> State:
-    """Remember the values in that file, which is made or changed."""
-    memory = State(path)
-    memory.update(values)
-    memory.save()
-    return memory
+    """Save the values in that file."""
+    state = State(path)
+    state.update(values)
+    state.save()
+    return state
 
 
-def test_what_is_saved_is_there_for_the_next_run(path: Path) -> None:
+def test_the_next_run_has_what_was_saved(path: Path) -> None:
     saved(path, bridge="http://192.0.2.7", pause=None)
     assert dict(State(path)) == {"bridge": "http://192.0.2.7", "pause": None}
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000])
-def test_a_damaged_file_is_an_empty_memory(path: Path, damaged: bytes) -> None:
+def test_a_damaged_file_counts_as_empty(path: Path, damaged: bytes) -> None:
     path.write_bytes(damaged)
     assert dict(State(path)) == {} and dict(saved(path, a=1)) == dict(State(path)) == {"a": 1}
 
@@ -49,14 +49,14 @@ def test_a_file_that_others_may_read_is_closed_to_them(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_empty_memory_has_a_file_too(path: Path) -> None:
-    """On a disk that is full by then it could not be made any more."""
+def test_empty_state_has_a_file_too(path: Path) -> None:
+    """Later the disk may be full."""
     saved(path)
     assert path.stat().st_size > 0
 
 
-def test_on_a_full_disk_the_room_of_the_file_is_used_again(path: Path) -> None:
-    """For longer values as well as for shorter ones, as far as it goes; beyond, what was saved before is kept."""
+def test_on_a_full_disk_the_blocks_of_the_file_are_used_again(path: Path) -> None:
+    """Also for longer values that still fit; otherwise the old ones stay."""
     require_disks(path.parent)
     with memory_mounted(path.parent):
         saved(path, said={"NoRoom": "2026-11-22T00:55:00+00:00"})
@@ -73,7 +73,7 @@ def test_on_a_full_disk_the_room_of_the_file_is_used_again(path: Path) -> None:
         assert State(path)["said"] == room // 2 * "x"
 
 
-def test_on_a_full_disk_a_file_that_is_not_there_yet_cannot_be_made(path: Path) -> None:
+def test_on_a_full_disk_no_file_can_be_created(path: Path) -> None:
     require_disks(path.parent)
     with memory_mounted(path.parent):
         fill(path.parent / "ballast")

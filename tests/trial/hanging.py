@@ -27,7 +27,7 @@ class Settings(CollectorSettings):
     first: float = 20.0
 
 
-def collect(settings: Settings, secrets: Secrets, http: HttpClient, memory: State, now: datetime) -> Iterator[Reading]:
+def collect(settings: Settings, secrets: Secrets, http: HttpClient, state: State, now: datetime) -> Iterator[Reading]:
     """Yield two values, then hang."""
     for number in (1, 2):
         yield Reading(timestamp=now, device_id=f"hanging:{number}", device_type="thermometer",

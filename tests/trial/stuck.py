@@ -16,11 +16,11 @@ class Settings(CollectorSettings):
     path: str = ""
 
 
-def collect(settings, secrets, http, memory, now):
+def collect(settings, secrets, http, state, now):
     return iter(())
 
 
-def probe(settings, secrets, http, memory):  # noqa: C901  # a branch for each way to hang
+def probe(settings, secrets, http, state):  # noqa: C901  # a branch for each way to hang
     if settings.how == "gil":
         ctypes.PyDLL(None).sleep(600)
     elif settings.how == "lock":

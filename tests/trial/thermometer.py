@@ -24,7 +24,7 @@ class Settings(CollectorSettings):
     timeout_seconds: float = field(default=2.0, metadata={"range": (0.1, 300)})
 
 
-def collect(settings: Settings, secrets: Secrets, http: HttpClient, memory: State, now: datetime) -> Iterator[Reading]:
+def collect(settings: Settings, secrets: Secrets, http: HttpClient, state: State, now: datetime) -> Iterator[Reading]:
     """Yield what the page says now."""
     match http.fetch_json(Request(settings.url, settings.timeout_seconds, endpoint="/")).document:
         case {"degrees": degrees, "where": str(where)}:
@@ -34,7 +34,7 @@ def collect(settings: Settings, secrets: Secrets, http: HttpClient, memory: Stat
             raise NotUnderstood("the page tells no degrees")
 
 
-def probe(settings: Settings, secrets: Secrets, http: HttpClient, memory: State) -> str:
+def probe(settings: Settings, secrets: Secrets, http: HttpClient, state: State) -> str:
     """Ask the page once."""
     http.fetch_json(Request(settings.url, settings.timeout_seconds, endpoint="/"))
     return "the page answers"

@@ -219,7 +219,7 @@ def test_two_mails_arrive(week: Week) -> None:
     needed, over = week.mails
     assert needed.subject.startswith("The home monitor needs a human: Amazon refuses our login")
     assert "raised_at: 2026-11-26T10:00:00+00:00" in needed.body and "pair amazon_aqm" in needed.body
-    assert over.subject == "Home monitor: amazon_aqm is well again"
+    assert over.subject.startswith("Home monitor: amazon_aqm")
 
 
 def test_all_is_well_at_every_other_cycle(week: Week) -> None:

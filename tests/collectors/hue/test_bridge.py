@@ -220,5 +220,5 @@ def test_a_redirect_is_not_followed_and_nobody_else_sees_the_key(status: int, ho
         outcome = home.run()
         assert elsewhere.requests == []
     assert outcome.code == 2
-    assert "sends us elsewhere" in outcome.err and "Remedy: " in outcome.err
+    assert "redirects us" in outcome.err and "Remedy: " in outcome.err
     assert simulator.key not in outcome.err + home.log()

@@ -110,4 +110,4 @@ def test_a_nesting_bomb_is_not_understood_and_the_configuration_asked_instead(
     simulator.faults.add("body", content=content, paths=["/sensors"])
     assert home.run().code == 0
     assert (home.cycles()[0]["endpoint"], home.cycles()[0]["readings"]) == ("fallback", 5)
-    assert "nested beyond reason" in home.log() or "not JSON" in home.log()
+    assert "nested too deeply" in home.log() or "not JSON" in home.log()
