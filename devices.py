@@ -97,8 +97,8 @@ def accept_new_database(visit: CommandContext) -> None:
     try:
         with locked(manager.lock_path(database), configuration.storage.busy_timeout_ms / 1000):
             is_gone, were_stored = lost_database.is_gone(database), marker.exists()
-            moved = lost_database.accept(database, marker, f"{visit.now:%Y%m%dT%H%M%SZ}",
-                                       partial(manager.examine, database))
+            moved = lost_database.set_aside(database, marker, f"{visit.now:%Y%m%dT%H%M%SZ}",
+                                            partial(manager.examine, database))
     except OSError as error:
         raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
     for each in moved:
@@ -108,7 +108,7 @@ def accept_new_database(visit: CommandContext) -> None:
         return
     click.echo("The next cycle makes a new database, with all that waits in the spool.")
     if moved or were_stored:
-        visit.tell_what_is_lost(lost_database.kept(database))
+        visit.tell_what_is_lost(lost_database.older_databases(database))
 
 
 @main.command("list")

@@ -88,7 +88,7 @@ class CommandContext:
         if (names := self.path.with_name(legacy_devices.FILE_NAME)).exists():
             click.echo(f"Names and places that stand in {names} are taken over again.")
         for each in kept:
-            click.echo(f"They may still be found here: {lost_database.asking(each)}")
+            click.echo(f"They may still be found here: {lost_database.registry_query(each)}")
 
     @cached_property
     def places(self) -> dict[str, str]:

@@ -61,7 +61,7 @@ class Registry:
     def devices(self) -> list[Device]:
         """Return every device there is a trace of."""
         with self._reading() as connection:
-            return registry.known(connection)
+            return registry.all_devices(connection)
 
     def newest(self, listed: Iterable[Device]) -> list[readings.Newest | None]:
         """Return the newest reading of each of the devices."""

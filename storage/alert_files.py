@@ -1,8 +1,7 @@
-"""The files that ask for a human: one exists in `data/` if and only if a human is needed, and says what to do.
+"""Alert files: one exists in `data/` if and only if a person has to act.
 
-Plain text: a sentence, then `key: value` lines. Whoever watches the folder sees a whole file or none: it is written
-beside and renamed. Where the disk has no room for that, an empty file of the name appears all the same, for it is the
-name that counts.
+A sentence, then `key: value` lines. Other programs watch the folder and must never see half a file, so it is written
+under another name and renamed. On a full disk an empty file appears instead, as the name is what counts.
 """
 
 import os
@@ -12,12 +11,12 @@ from typing import NamedTuple
 from runtime.files import sync, write_atomically
 from runtime.formats import one_line, parse_time
 
-VALUE_LIMIT = 1000  # characters: more than any sentence of ours has, less than fills a screen
-DIGITS = 9  # of a number of occurrences: one more in every second would take 31 years
+VALUE_LIMIT = 1000  # characters: less than fills a screen
+MAX_DIGITS = 9  # of occurrences: at one per second that takes 31 years
 
 
 class Alert(NamedTuple):
-    """Why a human is needed. Times are as stored ones are; `remedy` is the exact command or the thing to do."""
+    """Why a person has to act, and the exact command or action: `remedy`."""
 
     sentence: str
     raised_at: str
@@ -29,31 +28,29 @@ class Alert(NamedTuple):
     url: str
 
     def text(self) -> str:
-        """Return what the file says."""
         return "\n".join([_line(self.sentence), "status: active", *(
             f"{name}: {_line(str(value))}" for name, value in self._asdict().items() if name != "sentence")]) + "\n"
 
 
 def raise_alert(path: Path, alert: Alert) -> bool:
-    """Write the alert; return whether it is a new one. One that stands keeps its `raised_at` and counts on.
+    """Write the alert; return whether it is new. An active one keeps its `raised_at` and counts occurrences.
 
-    Raise OSError where not even an empty file can be made.
+    Raise OSError if not even an empty file can be created.
     """
-    known = read(path)
-    if known is not None:
-        raised_at, count = known.get("raised_at", ""), known.get("occurrences", "")
+    active = read(path)
+    if active is not None:
+        raised_at, count = active.get("raised_at", ""), active.get("occurrences", "")
         alert = alert._replace(
             raised_at=raised_at if _is_time(raised_at) else alert.raised_at,
-            occurrences=int(count) + 1 if count.isdecimal() and len(count) <= DIGITS else 2)
+            occurrences=int(count) + 1 if count.isdecimal() and len(count) <= MAX_DIGITS else 2)
     try:
         write_atomically(path, alert.text(), 0o644)
     except OSError:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-    return known is None
+    return active is None
 
 
 def clear(path: Path) -> bool:
-    """Remove the alert; return whether there was one."""
     try:
         path.unlink()
     except FileNotFoundError:
@@ -63,7 +60,7 @@ def clear(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, str] | None:
-    """Return the keys and values of an alert, none of them for an empty or damaged file; None where there is none."""
+    """Return an alert's keys and values, {} for a damaged file, None without a file."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

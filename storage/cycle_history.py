@@ -32,10 +32,7 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Window:
-    """The time to analyse, from `since` to `now`, with a cycle expected every `interval_seconds`.
-
-    Cycles older than `keep_days` may have been deleted. The collectors in `stopped` are not expected to run any more.
-    """
+    """The time to analyse. Cycles older than `keep_days` may be deleted; the collectors in `stopped` are disabled."""
 
     since: datetime
     now: datetime
@@ -45,9 +42,9 @@ class Window:
 
 
 class ExpectedReading(NamedTuple):
-    """A time, in seconds since 1970, at which readings were due, and the `reason` for a missing one.
+    """A time in seconds since 1970 when a reading was due, and the `reason` if it is missing.
 
-    `stored` is how many readings the cycle stored, `answered` whether the source answered it.
+    `stored` is how many readings the cycle stored.
     """
 
     at: int
@@ -58,7 +55,7 @@ class ExpectedReading(NamedTuple):
 
 
 def cycles(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cycle]) -> dict[str, list[ExpectedReading]]:
-    """Return each collector's cycles within the window, in the order of time, one per second."""
+    """Return each collector's cycles in the window, in the order of time, one per second."""
     rows = connection.execute("""
         SELECT
             collector,
@@ -99,10 +96,9 @@ def spooled(waiting: Iterable[Cycle]) -> dict[str, set[int]]:
 
 
 def complete_since(connection: sqlite3.Connection, collector: str, window: Window, devices: Iterable[Device]) -> int:
-    """Return from when on the record of a collector's cycles is complete.
+    """Return since when the record of a collector's cycles is complete.
 
-    Cycles are deleted after `keep_days`, and more are missing where the devices have readings older than the oldest
-    cycle. Without a collector there is nothing to record.
+    That is after `keep_days`, or later where its devices have readings older than its oldest cycle.
     """
     since, now = _epoch(window.since), _epoch(window.now)
     if not collector:
@@ -116,38 +112,25 @@ def complete_since(connection: sqlite3.Connection, collector: str, window: Windo
 
 
 def _oldest(connection: sqlite3.Connection, collector: str) -> int | None:
-    row = connection.execute("""
-        SELECT started_at
-        FROM collection_cycles
-        WHERE collector = ?
-        ORDER BY started_at
-        LIMIT 1
-    """, (collector,)).fetchone()
-    return None if row is None else seconds(row[0])
+    oldest, = connection.execute("SELECT MIN(started_at) FROM collection_cycles WHERE collector = ?",
+                                 (collector,)).fetchone()
+    return seconds(oldest)
 
 
 def newest_before(connection: sqlite3.Connection, collector: str, at: int, waiting: Iterable[Cycle]) -> int | None:
-    """Return when the collector's last cycle before a time started, None if there was none."""
-    row = connection.execute("""
-        SELECT started_at
-        FROM collection_cycles
-        WHERE collector = ?
-            AND started_at < ?
-        ORDER BY started_at DESC
-        LIMIT 1
-    """, (collector, format_time(moment(at)))).fetchone()
-    stored = None if row is None else seconds(row[0])
-    times = [_epoch(cycle.started_at) for cycle in waiting if cycle.collector == collector]
-    return max((time for time in (stored, *times) if time is not None and time < at), default=None)
+    """Return when the collector's last cycle before a time started."""
+    newest, = connection.execute("SELECT MAX(started_at) FROM collection_cycles WHERE collector = ? AND started_at < ?",
+                                 (collector, format_time(moment(at)))).fetchone()
+    times = [seconds(newest), *(_epoch(cycle.started_at) for cycle in waiting if cycle.collector == collector)]
+    return max((time for time in times if time is not None and time < at), default=None)
 
 
 def reading_times(connection: sqlite3.Connection, device: Device, since: int, now: int) -> "array[int]":
-    """Return when the device has readings, in order."""
     return array("q", sorted(at for at in _times(connection, device, since, now) if since <= at <= now))
 
 
 def _times(connection: sqlite3.Connection, device: Device, since: int, until: int) -> Iterator[int]:
-    """Yield the times of the device's readings, some outside the given ones among them; the index alone answers this."""
+    """Yield the times of readings, also some outside the limits; SQLite needs nothing but the index for it."""
     rows = connection.execute("""
         SELECT timestamp
         FROM readings
@@ -159,7 +142,7 @@ def _times(connection: sqlite3.Connection, device: Device, since: int, until: in
 
 
 def _day(at: int) -> str:
-    """Return the day as text that sorts before all of that day's times, in whichever form they were stored."""
+    """Return the day, which as text sorts before all of that day's times in any of their stored forms."""
     return format_time(moment(at))[:10]
 
 
@@ -168,5 +151,4 @@ def _epoch(time: datetime) -> int:
 
 
 def moment(at: int) -> datetime:
-    """Return a time given in seconds since 1970."""
     return datetime.fromtimestamp(at, timezone.utc)

@@ -69,7 +69,7 @@ def add(connection: sqlite3.Connection, cycle: Cycle, keep_days: int, *, elapsed
     Only a device's first reading counts. If another value has the second of one (a clock was set back), all readings
     of the cycle move on to the next free second.
     """
-    devices = registry.sight(connection, cycle.seen(), cycle.collector, cycle.started_at)
+    devices = registry.record_sightings(connection, cycle.seen(), cycle.collector, cycle.started_at)
     first: dict[str, Reading] = {}
     for reading in cycle.readings:
         if reading.device_id not in first:
@@ -77,7 +77,7 @@ def add(connection: sqlite3.Connection, cycle: Cycle, keep_days: int, *, elapsed
     stored = _add_readings(connection, list(first.values()), format_time(cycle.started_at))
     _prune(connection, format_time(cycle.started_at - timedelta(days=keep_days)))
     if cycle.outcome in ANSWERED:
-        registry.retire(connection, cycle.collector, cycle.started_at)
+        registry.deactivate_absent(connection, cycle.collector, cycle.started_at)
     if not _is_recorded(connection, cycle):
         _record(connection, cycle, len(first), elapsed_ms, len(first) if has_waited else 0)
     return stored

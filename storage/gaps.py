@@ -1,11 +1,11 @@
-"""Gaps: for each device the readings that were expected, those that are stored, and why the others are missing.
+"""Gaps: which readings of a device are missing, and why.
 
 A reading is expected at each cycle that ran and, where none ran for longer than the interval, at each time when one
-should have. So it does not matter when exactly cron starts a cycle, nor are changes to and from summer time gaps: all
-times are UTC. Nothing is reported for the time before the record of cycles begins.
+should have. So the exact times of cycles do not matter, nor does summer time: all times are UTC. Nothing is reported
+for the time before the record of cycles begins.
 
-A cycle's row says how many readings it stored. Where fewer are left, some were deleted since: a device without a
-reading is blamed for it only if no other device can have lost one then.
+Where a cycle stored more readings than are left, some were deleted since: a device counts as silent only if none of
+the deleted ones can be its own.
 """
 
 import sqlite3
@@ -24,16 +24,13 @@ from storage.readings import seconds
 from storage.registry import Device
 
 BY_TIME = attrgetter("at")
-NOTHING_RAN, OTHERS_RAN = "computer_off", "collector_not_run"  # or what ran was killed before it recorded anything
+NOTHING_RAN, OTHERS_RAN = "computer_off", "collector_not_run"  # or killed before it recorded anything
 WAITING, DELETED, NOT_KNOWN = "waiting_in_the_spool", "deleted_since", "not_known"
 
 
 @dataclass(frozen=True)
 class Span:
-    """Successive readings that are missing for the same reason; `cycles` is how many.
-
-    `start` and `end` are when the first and the last of them were due. `error` is that of the first such cycle.
-    """
+    """Successive readings that are missing for the same reason, from the first to the last; `error` is the first's."""
 
     start: datetime
     end: datetime
@@ -44,10 +41,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Coverage:
-    """One device within the window: how many readings it has, which are missing, and since when this is known.
-
-    `since` is None where nothing is expected of the device; `note` says why, or why it is later than was asked for.
-    """
+    """One device's readings. `since` is None if none are expected; `note` says why, or why it is late."""
 
     device: Device
     since: datetime | None
@@ -57,18 +51,16 @@ class Coverage:
 
     @property
     def missing(self) -> int:
-        """How many readings are missing."""
         return sum(span.cycles for span in self.spans)
 
     @property
     def expected(self) -> int:
-        """How many readings were due."""
         return self.stored + self.missing
 
 
 @dataclass(frozen=True)
 class DeviceTimeline:
-    """One device's times in seconds since 1970: since when readings were due, when it has some, when one is missing."""
+    """When one device's readings were expected, are stored, and are missing, in seconds since 1970."""
 
     device: Device
     since: int | None
@@ -78,16 +70,13 @@ class DeviceTimeline:
     note: str | None
 
     def read_at(self) -> set[int]:
-        """Return the times of the cycles of which there is a reading."""
+        """Return the times of the cycles that left a reading."""
         return {cycle.at for cycle in self.expected}.difference(self.missing).union(self.stored)
 
 
 def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Window,
            waiting: Collection[Cycle] = ()) -> list[Coverage]:
-    """Return the coverage of each device that is expected within the window, or has readings in it.
-
-    `waiting` are the cycles in the spool: they ran, and their readings are missing for the moment.
-    """
+    """Return the coverage of devices with expected or stored readings. `waiting` are the cycles in the spool."""
     cycles, spooled = cycle_history.cycles(connection, window, waiting), cycle_history.spooled(waiting)
     by_collector: dict[str, list[Device]] = {}
     for device in devices:
@@ -105,9 +94,9 @@ def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Wi
 
 
 class GapAnalysis:
-    """When one collector's readings were due from `since` on, and which of them a device lacks.
+    """When one collector's readings were expected, and which of them a device lacks.
 
-    `previous` is when its last cycle before `since` started, None if there was none.
+    `since` is the start of its record, `previous` the time of its last cycle before that.
     """
 
     def __init__(self, collector: str, window: Window, since: int, previous: int | None,
@@ -120,19 +109,18 @@ class GapAnalysis:
         not_run = [ExpectedReading(at, self._why_not_run(at))
                    for at in self._not_run(previous, [cycle.at for cycle in ran]) if at >= since]
         end = (ran[-1].at if ran else 0) if collector in window.stopped else self.now
-        self._expected = sorted((cycle for cycle in ran + not_run if cycle.at <= end), key=BY_TIME)
+        self._expected = tuple(sorted((cycle for cycle in ran + not_run if cycle.at <= end), key=BY_TIME))
 
     def timeline(self, device: Device, stored: Sequence[int]) -> DeviceTimeline:
-        """Compare what was due of a device with the times of its readings."""
-        first_seen = seconds(device.first_seen or "")
+        first_seen = seconds(device.first_seen)
         if not self._collector or first_seen is None:
-            return DeviceTimeline(device, None, [], stored, set(), "not seen by any collector yet")
+            return DeviceTimeline(device, None, (), stored, set(), "not seen by any collector yet")
         since, until = max(self._since, first_seen), self.now
         if not device.is_active:
-            until = seconds(device.last_seen or "") or 0
+            until = seconds(device.last_seen) or 0
         stored = stored[bisect_left(stored, since):]
         if until < since:
-            return DeviceTimeline(device, None, [], stored, set(), self._note(device, since))
+            return DeviceTimeline(device, None, (), stored, set(), self._note(device, since))
         first = bisect_left(self._expected, since, key=BY_TIME)
         expected = self._expected[first:bisect_right(self._expected, until, key=BY_TIME)]
         return DeviceTimeline(device, since, expected, stored, self._missing(expected, stored),
@@ -149,11 +137,10 @@ class GapAnalysis:
         return "; ".join(notes) or None
 
     def _not_run(self, previous: int | None, ran: list[int]) -> Iterator[int]:
-        """Yield the times at which a cycle should have started and none did."""
         if previous is None:
             yield from range((ran or [self.now])[0] - self._interval, self._since - 1, -self._interval)
         for earlier, later in pairwise([*([] if previous is None else [previous]), *ran, self.now]):
-            # Up to half an interval late is late; later than that it stands for the next one.
+            # A cycle that is late by more than half an interval counts as the next one.
             count = (later - earlier + self._half) // self._interval - 1
             yield from (earlier + self._interval * number for number in range(1, count + 1))
 
@@ -162,7 +149,7 @@ class GapAnalysis:
         return OTHERS_RAN if others else NOTHING_RAN
 
     def _missing(self, expected: Sequence[ExpectedReading], stored: Sequence[int]) -> set[int]:
-        """Return when a reading was due and there is none, not even one that was moved or has no cycle on record."""
+        """Return when an expected reading is missing; one that was moved, or whose cycle is not on record, is not."""
         answered = {cycle.at for cycle in expected if cycle.answered}
         spare = sorted(set(stored) - answered)
         missing = set()
@@ -176,7 +163,6 @@ class GapAnalysis:
 
 
 def _coverages(timelines: list[DeviceTimeline], spooled: Mapping[str, Collection[int]]) -> Iterator[Coverage]:
-    """Yield the coverage of each of one collector's devices, given the times of those of their readings in the spool."""
     left = Counter(at for timeline in timelines for at in timeline.read_at())
     silent = Counter(at for timeline in timelines for at in timeline.missing)
 
@@ -194,7 +180,7 @@ def _coverages(timelines: list[DeviceTimeline], spooled: Mapping[str, Collection
 
 
 def _spans(timeline: DeviceTimeline, why: Callable[[ExpectedReading, Device], str]) -> Iterator[Span]:
-    """Yield the missing readings, grouped. A cycle's error is given only with the cycle's own reason."""
+    """Group the missing readings. A cycle's error belongs to the cycle's own reason only."""
     for reason, group in groupby(timeline.expected, lambda cycle: (
             why(cycle, timeline.device) if cycle.at in timeline.missing else None)):
         cycles = list(group)

@@ -1,10 +1,7 @@
-"""What the health check asks of the database, without leaving a trace in it: settings, a trial write, damage, freshness.
+"""The health check's questions to the database, which leave no trace in it; health/ judges the answers.
 
-Nothing is created. The last connection to close an SQLite database moves the -wal into it, which a check must not do:
-a reader therefore stays open until the writer has closed, and read-only connections never do it. SQLite's own -wal and
--shm may remain, empty.
-
-It does not judge: what a fact means is up to health/.
+The last connection to close an SQLite database moves the -wal into it, unless it is read-only: so a reader stays open
+until the writer has closed. SQLite's own -wal and -shm may remain, empty.
 """
 
 import os
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 1.0  # to wait for another connection
 POLL_SECONDS = 0.005
-FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")  # a full disk has no room for the -shm either: SQLite says I/O error
+FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")  # a full disk has no room for the -shm, an I/O error to SQLite
 TRIAL = """
     INSERT INTO readings (timestamp, device_id, device_type, created_at)
     VALUES ('', 'healthcheck', 'healthcheck', '')
@@ -44,13 +41,11 @@ DeviceReading = tuple[str, str, str | None, str | None]
 
 
 def journal_mode(path: Path) -> str:
-    """Return SQLite's name of the mode, such as `wal` or `delete`."""
     with _open(path) as connection:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
 
 def wal_bytes(path: Path) -> int:
-    """Return the size of the -wal, 0 if there is none."""
     try:
         return os.stat(f"{path}-wal").st_size
     except OSError:  # the last writer has just removed it
@@ -58,16 +53,14 @@ def wal_bytes(path: Path) -> int:
 
 
 def owners(path: Path) -> str:
-    """Return owner and mode of the database, of its -wal and -shm, and of their folder."""
     paths = [path.parent, *(Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm"))]
     return ", ".join(files.owner(item) for item in paths if item.exists())
 
 
 def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
-    """Insert a row under the writers' lock and roll it back. Return whether the schema is up to date.
+    """Insert a row under the writers' lock and roll it back; return whether the schema is up to date.
 
-    In an older schema only the header is written. Raise Busy if another process holds the lock for longer than
-    `wait_seconds`, other StorageErrors for a database that is not one of ours or cannot be written.
+    Raise Busy after waiting for the lock. In an older schema only the header is written.
     """
     with _open(path) as reader:
         is_current = not schema.pending(reader, path)
@@ -84,10 +77,7 @@ def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
 
 
 def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
-    """Search the whole file for damage until `is_late`. Return None, or a sentence if there was no time for all of it.
-
-    Raise Damaged if some is found.
-    """
+    """Raise Damaged if the file is; return a sentence if `is_late` ended the search, else None."""
     with _open(path) as connection, _interrupting(connection, is_late) as interrupted:
         try:
             result, = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -97,33 +87,30 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
             result = ""
     if result == "ok":
         return None
-    if interrupted.is_set():  # and SQLite may report pages as damaged that it had no time to read
+    if interrupted.is_set():  # SQLite may report pages as damaged that it had no time to read
         return "no damage found in the time available"
     raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)",
                   manager.REPLACE)
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
-    """Return (label, device id, collector, timestamp) of every active device, and the newest timestamp of all readings.
-
-    A device without readings has the time of its first sighting.
-    """
+    """Return (label, id, collector, newest reading or first sighting) of active devices, and the newest timestamp."""
     try:
         with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
             devices: list[DeviceReading] = connection.execute(ACTIVE_DEVICES).fetchall()
             newest, = connection.execute("SELECT MAX(timestamp) FROM readings").fetchone()
-    except sqlite3.OperationalError as error:  # from Python's own module, such as for text that is not UTF-8
+    except sqlite3.OperationalError as error:  # Python's own, for text that is not UTF-8
         raise Unavailable(f"the newest readings in {path} cannot be read: {error}") from error
     return devices, newest
 
 
 @contextmanager
 def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    """Open the database, never create one. Raise StorageError for SQLite's errors."""
+    """Open the database, never create one."""
     address = f"{read_only(path).removesuffix('ro')}{mode}"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-            # Registers the reader, and finds out whether the file is a database at all.
+            # Holds the reader's place, and fails if the file is not a database.
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             yield connection
     except sqlite3.Error as error:
@@ -138,10 +125,10 @@ def _translated(error: sqlite3.Error, path: Path) -> StorageError:
 
 @contextmanager
 def _interrupting(connection: sqlite3.Connection, is_late: Callable[[], bool]) -> "Iterator[threading.Event]":
-    """Interrupt what the connection does once `is_late`, and set the event.
+    """Interrupt the connection once `is_late`, and set the event.
 
-    From a thread: SQLite does not call a progress handler while it checks the pages of a table, which takes seconds for
-    10 million rows and minutes on an SD card (3.40, 2026), but it does notice an interrupt.
+    From a thread: SQLite calls no progress handler while it checks the pages of a table, which takes seconds for 10
+    million rows and minutes on an SD card (3.40, 2026), but it does notice an interrupt.
     """
     import threading
     done, interrupted = threading.Event(), threading.Event()

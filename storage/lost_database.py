@@ -1,7 +1,7 @@
-"""When a database is gone or damaged: a fresh one takes its place only if a human says so.
+"""A missing or damaged database is replaced by a new one only on a person's command.
 
-`data/readings.stored` marks that readings were stored once. From then on a missing or emptied database is an unmounted
-disk or an accident, never a new beginning: a fresh one would hide for years that the old one is lost.
+`data/readings.stored` records that readings have been stored. From then on a missing or empty database is an unmounted
+disk or an accident: a new one would hide for years that the old one is lost.
 """
 
 import glob
@@ -16,29 +16,30 @@ from runtime.errors import Damaged, Unusable
 
 log = logging.getLogger(__name__)
 
-MARKER = "readings.stored"
-MEANING = """\
-Readings were stored in the database. While this file stands, no fresh database is made in place of one that is gone.
-If you want one: python devices.py accept-new-database
-"""
 ACCEPT = "python devices.py accept-new-database"
+MARKER = "readings.stored"
+MARKER_TEXT = f"""\
+Readings have been stored in the database. As long as this file exists, a missing database is not replaced by a new one.
+If you want a new one: {ACCEPT}
+"""
+SUFFIXES = ("", "-wal", "-shm")
 
 
-def mark(marker: Path) -> None:
-    """Note that readings were stored, if that is not noted yet. A disk with no room for the words holds the name."""
+def mark_has_data(marker: Path) -> None:
+    """Record that readings have been stored. On a full disk the file stays empty: its name is enough."""
     try:
         if marker.exists():
             return
-        files.write_atomically(marker, MEANING, 0o644)
+        files.write_atomically(marker, MARKER_TEXT, 0o644)
     except OSError:
         try:
             marker.touch()
         except OSError as error:
-            log.error("cannot note that readings were stored: %s", error)
+            log.error("cannot record that readings were stored: %s", error)
 
 
-def check(database: Path, marker: Path) -> None:
-    """Raise Unusable where readings were stored but the database is gone or empty, StorageError if nobody can tell."""
+def ensure_present(database: Path, marker: Path) -> None:
+    """Raise Unusable if readings were stored but the database is gone or empty."""
     try:
         were_stored = marker.exists()
     except OSError as error:
@@ -49,43 +50,36 @@ def check(database: Path, marker: Path) -> None:
 
 
 def is_gone(database: Path) -> bool:
-    """Tell whether there is no database, or one without a single byte."""
     try:
         return os.stat(database).st_size == 0
     except FileNotFoundError:
         return True
-    except OSError:  # what it is will be told when it is opened
+    except OSError:  # opening the database reports it
         return False
 
 
-def accept(database: Path, marker: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
-    """Make way for a fresh database: set aside a damaged one, and forget that readings were stored.
-
-    `examine` raises Damaged for one that has to be replaced; nothing is done about a good one, and nothing is deleted.
-    To be called under the writers' lock. Return where the files are now. Raise OSError where that cannot be.
-    """
+def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
+    """Set aside a database for which `examine` raises Damaged, under the caller's lock; return its new paths."""
     try:
         if not is_gone(database):
             examine()
             return []
     except Damaged:
         pass
-    there = [end for end in ("", "-wal", "-shm") if Path(f"{database}{end}").exists()]
-    for end in there:
-        os.rename(f"{database}{end}", f"{database}.set-aside-{stamp}{end}")
+    existing = [suffix for suffix in SUFFIXES if Path(f"{database}{suffix}").exists()]
+    for suffix in existing:
+        os.rename(f"{database}{suffix}", f"{database}.set-aside-{stamp}{suffix}")
     files.sync(database.parent)
     marker.unlink(missing_ok=True)
-    return [Path(f"{database}.set-aside-{stamp}{end}") for end in there]
+    return [Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in existing]
 
 
-def kept(database: Path) -> list[Path]:
-    """Return what is kept of older databases beside one, the latest first."""
+def older_databases(database: Path) -> list[Path]:
     name = glob.escape(database.name)
-    found = (each for kind in ("set-aside", "before-v") for each in database.parent.glob(f"{name}.{kind}*"))
-    return sorted((each for each in found if not each.name.endswith(("-wal", "-shm"))), key=os.path.getmtime,
-                  reverse=True)
+    paths = [path for kind in ("set-aside", "before-v") for path in database.parent.glob(f"{name}.{kind}*")]
+    return sorted((path for path in paths if not path.name.endswith(SUFFIXES[1:])), key=os.path.getmtime, reverse=True)
 
 
-def asking(database: Path) -> str:
-    """Return the command that shows what devices were called in an older database, whichever program made it."""
+def registry_query(database: Path) -> str:
+    """Return the command that lists the devices in any program's database."""
     return f'sqlite3 -readonly -header {shlex.quote(str(database))} "SELECT * FROM device_registry"'

@@ -89,7 +89,7 @@ def _check_present(path: Path, marker: Path | None) -> None:
     except OSError:
         is_present = False
     if marker is not None and not is_present:
-        lost_database.check(path, marker)
+        lost_database.ensure_present(path, marker)
 
 
 def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:

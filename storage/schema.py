@@ -108,7 +108,7 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
                        f"knows {len(MIGRATIONS)})",
                        "update this program: git pull --rebase --autostash && make install")
-    legacy_database.check(connection, path, reached > 0)
+    legacy_database.ensure_ours(connection, path, reached > 0)
     return range(reached + 1, len(MIGRATIONS) + 1)
 
 
@@ -136,10 +136,10 @@ def apply(connection: sqlite3.Connection, number: int, progress: Progress) -> It
 def _first(connection: sqlite3.Connection, progress: Progress) -> Iterable[str]:
     """Create the tables and fill them from those of an earlier program, if there are any."""
     from storage import legacy_database
-    old = legacy_database.set_aside(connection)
+    old = legacy_database.rename_tables(connection)
     for table in (READINGS, DEVICE_REGISTRY, COLLECTION_CYCLES, RETRY_EVENTS):
         connection.execute(table)
-    messages = legacy_database.bring_over(connection, old, progress)
+    messages = legacy_database.import_tables(connection, old, progress)
     connection.execute("CREATE INDEX readings_timestamp ON readings (timestamp)")
     connection.execute("CREATE INDEX collection_cycles_started_at ON collection_cycles (started_at)")
     connection.execute("CREATE INDEX retry_events_cycle_started_at ON retry_events (cycle_started_at)")

@@ -90,7 +90,7 @@ def look_up(database: Path) -> None:
     """Print how long the newest reading of every device takes as the program asks for it, and by a scan."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         started = time.perf_counter()
-        found = [readings.newest(connection, each) for each in readings.told_of(connection)]
+        found = [readings.newest(connection, each) for each in readings.device_ids(connection)]
         looked_up = time.perf_counter() - started
         started = time.perf_counter()
         assert len(connection.execute(NEWEST_BY_SCANNING).fetchall()) == len(found)

@@ -1,6 +1,6 @@
-"""A house that was lived in for some time, as its rows tell: written in one go, then damaged as the test wants it.
+"""A database with days of history, written at once, then damaged as the test wants it.
 
-Everything is a device's or a collector's rows between two moments, the first included, the second not.
+Each method changes the rows of a device or a collector between two times, the second excluded.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,18 +13,18 @@ from storage.cycle_history import Window
 from storage.reading import Cycle, Sighting
 
 EVERY = timedelta(minutes=5)
-Found = list[tuple[datetime, datetime, int, str]]
+Gaps = list[tuple[datetime, datetime, int, str]]
 
 
-class Lived:
-    """A database whose collectors ran from `start` until `end` without any trouble; `now` is `end`."""
+class History:
+    """A database whose collectors ran from `start` until `end` without a problem; `now` is `end`."""
 
     def __init__(self, path: Path, start: datetime, end: datetime, every: timedelta = EVERY) -> None:
         self.path, self.start, self.now, self.every = path, start, end, every
 
     def run(self, collector: str = "hue", ids: Iterable[str] = ("hue:a", "hue:b"), start: datetime | None = None,
             end: datetime | None = None, late: Iterable[int] = (0,)) -> None:
-        """Let a collector run, and all its devices tell. `late` are the seconds that cycles start late, in turn."""
+        """Store a collector's cycles and all readings. `late` are the seconds that cycles start late, in turn."""
         begin, lags, ids = start or self.start, list(late), list(ids)
         count = -((begin - (end or self.now)) // self.every)
         times = [format_time(begin + n * self.every + timedelta(seconds=lags[n % len(lags)])) for n in range(count)]
@@ -36,15 +36,15 @@ class Lived:
             connection.executemany("""
                 INSERT INTO readings (timestamp, device_id, device_type, temperature_celsius, created_at)
                 VALUES (?, ?, 'hue_sensor', 20.0, ?)
-            """, ((at, each, at) for each in ids for at in times))
+            """, ((at, device_id, at) for device_id in ids for at in times))
+            sightings = [Sighting(device_id=device_id, device_type="hue_sensor") for device_id in ids]
             for moment in (begin, (end or self.now) - self.every):
-                registry.sight(connection, [Sighting(device_id=each, device_type="hue_sensor") for each in ids],
-                              collector, moment)
+                registry.record_sightings(connection, sightings, collector, moment)
 
     def silent(self, device_id: str, start: datetime, end: datetime) -> None:
-        """Let a device have no fresh value."""
-        self.lose(device_id, start, end)
-        self._execute("""
+        """Remove a device's readings as if it had no fresh value."""
+        self.delete(device_id, start, end)
+        self.change("""
             UPDATE collection_cycles
             SET readings = readings - 1, stored = stored - 1
             WHERE collector = (SELECT collector FROM device_registry WHERE device_id = ?)
@@ -52,21 +52,21 @@ class Lived:
                 AND started_at < ?
         """, device_id, format_time(start), format_time(end))
 
-    def lose(self, device_id: str, start: datetime, end: datetime) -> None:
-        """Let somebody delete a device's readings."""
-        self._execute("DELETE FROM readings WHERE device_id = ? AND timestamp >= ? AND timestamp < ?",
-                      device_id, format_time(start), format_time(end))
+    def delete(self, device_id: str, start: datetime, end: datetime) -> None:
+        """Delete a device's readings as a person does."""
+        self.change("DELETE FROM readings WHERE device_id = ? AND timestamp >= ? AND timestamp < ?",
+                    device_id, format_time(start), format_time(end))
 
     def fail(self, outcome: str, start: datetime, end: datetime, collector: str = "hue", error: str = "oh") -> None:
-        """Let a collector's cycles bring home nothing but an error."""
-        self._execute("""
+        """Replace a collector's cycles by ones with nothing but an error."""
+        self.change("""
             UPDATE collection_cycles
             SET outcome = ?, error = ?, readings = 0, stored = 0
             WHERE collector = ?
                 AND started_at >= ?
                 AND started_at < ?
         """, outcome, error, collector, format_time(start), format_time(end))
-        self._execute("""
+        self.change("""
             DELETE FROM readings
             WHERE device_id IN (SELECT device_id FROM device_registry WHERE collector = ?)
                 AND timestamp >= ?
@@ -74,28 +74,23 @@ class Lived:
         """, collector, format_time(start), format_time(end))
 
     def off(self, start: datetime, end: datetime, *collectors: str) -> None:
-        """Let nothing run, of these collectors or of all."""
+        """Remove the cycles and readings of these collectors, or of all."""
         for collector in collectors or ("hue", "amazon_aqm"):
             self.fail("off", start, end, collector)
-        self._execute("DELETE FROM collection_cycles WHERE outcome = 'off'")
+        self.change("DELETE FROM collection_cycles WHERE outcome = 'off'")
 
-    def _execute(self, statement: str, *values: str) -> None:
+    def change(self, statement: str, *values: str) -> None:
         with manager.writing(self.path) as connection, manager.transaction(connection):
             connection.execute(statement, values)
 
-    def change(self, statement: str, *values: str) -> None:
-        """Change rows in a way of the test's own."""
-        self._execute(statement, *values)
-
     def report(self, since: datetime | None = None, now: datetime | None = None, keep_days: int = 90,
                stopped: Iterable[str] = (), waiting: Collection[Cycle] = ()) -> dict[str, gaps.Coverage]:
-        """Return the coverage of each device, over the whole time if not told otherwise."""
+        """Return the coverage of each device, by default over the whole time."""
         window = Window(since or self.start, now or self.now, int(self.every.total_seconds()), keep_days,
                         list(stopped))
         with manager.reading(self.path) as connection:
-            found = gaps.report(connection, registry.known(connection), window, waiting)
-        return {each.device.device_id: each for each in found}
+            coverages = gaps.report(connection, registry.all_devices(connection), window, waiting)
+        return {coverage.device.device_id: coverage for coverage in coverages}
 
-    def found(self, device_id: str = "hue:a") -> Found:
-        """Return a device's gaps."""
-        return [(each.start, each.end, each.cycles, each.reason) for each in self.report()[device_id].spans]
+    def gaps(self, device_id: str = "hue:a") -> Gaps:
+        return [(span.start, span.end, span.cycles, span.reason) for span in self.report()[device_id].spans]

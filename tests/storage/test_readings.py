@@ -1,4 +1,4 @@
-"""The newest readings are looked up, never searched for; the past is rewritten and deleted a few rows at a time."""
+"""The newest readings are looked up by index; history is rewritten and deleted a few rows at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from runtime.formats import format_time
 from storage import manager, readings, registry
-from storage.readings import Deletion, Newest, Rewriting, Work
+from storage.readings import Deletion, Newest, Rewriting
 from tests.storage.legacy_databases import NEWEST, awkward_rows, leave
 from tests.storage.samples import NOW, a_cycle, a_reading, add, at, rows, store
 
@@ -23,22 +23,8 @@ def connection(database: Path) -> Iterator[manager.Writer]:
         yield opened
 
 
-def plans(connection: manager.Writer, ask: str) -> str:
-    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {ask}"))
-
-
-def asked(connection: manager.Writer, work: Work) -> list[str]:
-    """Return the statements with which the work finds what there is to do."""
-    found: list[str] = []
-    connection.set_trace_callback(found.append)
-    work.count(connection)
-    work.after(connection, "", 3)
-    connection.set_trace_callback(None)
-    return found
-
-
 def called(connection: manager.Writer, column: str = "name", text: str = "Larder") -> Rewriting:
-    """Call or place the first device so; return the work of giving its past the same."""
+    """Name or place the first device; return the work of rewriting its history."""
     registry.change(connection, "hue:a", lambda device: device.named(text) if column == "name" else device.placed(text))
     return Rewriting("hue:a", column, text)
 
@@ -48,26 +34,25 @@ def test_the_newest_reading_is_the_latest_one(connection: manager.Writer) -> Non
     assert readings.newest(connection, "hue:nobody") is None
 
 
-def test_every_device_with_readings_is_told_once(connection: manager.Writer) -> None:
-    assert readings.told_of(connection) == sorted(DEVICES)
+def test_every_device_with_readings_is_listed_once(connection: manager.Writer) -> None:
+    assert readings.device_ids(connection) == sorted(DEVICES)
+    connection.execute("DELETE FROM readings")
+    assert readings.device_ids(connection) == []
 
 
-def test_an_empty_database_tells_of_none(database: Path) -> None:
-    with manager.writing(database) as opened:
-        assert readings.told_of(opened) == []
-
-
-def test_no_question_looks_at_all_readings(connection: manager.Writer) -> None:
+def test_no_query_scans_all_readings(connection: manager.Writer) -> None:
     """After ten years there are millions of them."""
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
     readings.newest(connection, "hue:a")
-    readings.told_of(connection)
+    readings.device_ids(connection)
+    for work in (Rewriting("hue:a", "name", "Larder"), Deletion("hue:a", format_time(NOW))):
+        work.count(connection)
+        work.after(connection, "", 3)
     connection.set_trace_callback(None)
-    works = (Rewriting("hue:a", "name", "Larder"), Deletion("hue:a", format_time(NOW)))
-    statements += [each for work in works for each in asked(connection, work)]
-    found = [plans(connection, each) for each in statements]
-    assert len(found) == 6 and all("SEARCH readings USING" in each and "SCAN readings" not in each for each in found)
+    plans = ["\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
+             for statement in statements]
+    assert len(plans) == 6 and all("SEARCH readings USING" in plan and "SCAN readings" not in plan for plan in plans)
 
 
 @pytest.mark.parametrize("column", ["name", "location"])
@@ -88,8 +73,7 @@ def test_what_is_rewritten_does_not_count_any_more(connection: manager.Writer) -
     assert work.after(connection, first[-1][1], 1)[0][1] == format_time(at(minutes=20))
 
 
-def test_of_two_people_who_rename_at_once_the_later_one_has_the_whole_past(connection: manager.Writer) -> None:
-    """Or rows that the earlier one's run comes to after the later one's would bear a name that nobody wants."""
+def test_of_two_people_who_rename_at_once_the_later_one_wins(connection: manager.Writer) -> None:
     first, second = called(connection), called(connection, text="Cellar")
     everything = [number for number, _ in first.after(connection, "", 100)]
     second.do(connection, everything)
@@ -103,12 +87,12 @@ def test_a_missing_name_is_rewritten_too(connection: manager.Writer) -> None:
 
 
 def test_only_names_and_places_can_be_rewritten() -> None:
-    with pytest.raises(ValueError, match="temperature_celsius is not for people to rewrite"):
+    with pytest.raises(ValueError, match="temperature_celsius"):
         Rewriting("hue:a", "temperature_celsius", "20")
 
 
-def test_deleting_ends_at_what_there_was_when_it_was_decided(connection: manager.Writer, database: Path) -> None:
-    """SQLite gives a deleted row's id to the next one that is stored, and that must not be deleted with it."""
+def test_later_readings_are_not_deleted(connection: manager.Writer, database: Path) -> None:
+    """Not even with the id of a deleted row, which SQLite gives to the next one."""
     work = Deletion("hue:a", format_time(at(minutes=45)))
     connection.execute("DELETE FROM readings WHERE device_id != 'hue:a'")
     doomed = [number for number, _ in work.after(connection, "", 100)]

@@ -1,3 +1,5 @@
+"""The device registry: sightings register devices, people's choices are kept, absent devices retire."""
+
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -19,14 +21,14 @@ def connection(database: Path) -> Iterator[manager.Writer]:
 
 
 def seen(connection: manager.Writer, now: datetime = NOW, collector: str = "hue", **values: Any) -> Device:
-    """Let the kitchen's sensor be seen; return what the registry says of it then."""
+    """Record a sighting of the kitchen's sensor; return its row."""
     sighting = Sighting(**{"device_id": "hue:k", "device_type": "hue_sensor", "name": "Kitchen sensor", **values})
-    registry.sight(connection, [sighting], collector, now)
+    registry.record_sightings(connection, [sighting], collector, now)
     return registry.find(connection, ["hue:k"])["hue:k"]
 
 
 def choose(connection: manager.Writer, **values: str) -> None:
-    """Let a human name or place the kitchen's sensor."""
+    """Name or place the kitchen's sensor as a person does."""
     for column, value in values.items():
         connection.execute(f"UPDATE device_registry SET {column} = ?", (value,))
 
@@ -36,7 +38,7 @@ def answered(connection: manager.Writer, started_at: datetime, outcome: str = "o
                 elapsed_ms=lambda: 1.0, keep_days=90)
 
 
-def test_a_device_registers_itself_by_being_seen(connection: manager.Writer) -> None:
+def test_a_sighting_registers_a_device(connection: manager.Writer) -> None:
     assert seen(connection, model_info="SML001") == Device(
         device_id="hue:k", device_type="hue_sensor", device_name="Kitchen sensor", location="Kitchen sensor",
         unique_id="hue:k", model_info="SML001", first_seen=format_time(NOW), last_seen=format_time(NOW), is_active=True,
@@ -48,7 +50,7 @@ def test_only_registered_devices_are_found(connection: manager.Writer) -> None:
     assert list(registry.find(connection, ["alexa:x", "hue:k", "hue:' OR 1=1 --"])) == ["hue:k"]
 
 
-def test_a_later_sighting_updates_what_it_tells_and_nothing_else(connection: manager.Writer) -> None:
+def test_a_later_sighting_updates_only_what_it_contains(connection: manager.Writer) -> None:
     seen(connection, model_info="SML001")
     silent = seen(connection, at(minutes=5), name=None)
     assert (silent.device_name, silent.model_info) == ("Kitchen sensor", "SML001")
@@ -57,58 +59,39 @@ def test_a_later_sighting_updates_what_it_tells_and_nothing_else(connection: man
     assert (later.model_info, later.device_type) == ("SML003", "other")
 
 
-def test_the_source_may_rename_what_nobody_named(connection: manager.Writer) -> None:
-    seen(connection)
-    assert seen(connection, name="Larder").device_name == "Larder"
+NAMED = {"device_name": "Cold corner", "name_source": "user"}
+PLACED = {"location": "Cellar", "location_source": "user"}
+UTILITY = {"location": "Utility", "location_source": "config"}
 
 
-def test_a_discovered_name_never_overwrites_a_users_one(connection: manager.Writer) -> None:
-    seen(connection)
-    choose(connection, device_name="Cold corner", name_source="user")
-    device = seen(connection, name="Larder")
-    assert (device.device_name, device.name_source, device.location) == ("Cold corner", "user", "Cold corner")
+@pytest.mark.parametrize(("first", "choice", "later", "name", "location"), [
+    ({}, {}, {"name": "Larder"}, ("Larder", "discovered"), ("Larder", "discovered")),
+    ({}, NAMED, {"name": "Larder"}, ("Cold corner", "user"), ("Cold corner", "discovered")),
+    ({"name": None}, {}, {"name": None}, ("hue:k", "discovered"), ("hue:k", "discovered")),
+    ({"name": None}, {}, {"name": "Larder"}, ("Larder", "discovered"), ("Larder", "discovered")),
+    ({}, {}, {"location": "Ground floor"}, ("Kitchen sensor", "discovered"), ("Ground floor", "discovered")),
+    ({}, PLACED, {"location": "Ground floor"}, ("Kitchen sensor", "discovered"), ("Cellar", "user")),
+    ({"location": "Ground floor"}, {}, UTILITY, ("Kitchen sensor", "discovered"), ("Utility", "config")),
+    (UTILITY, {}, {"location": "Ground floor"}, ("Kitchen sensor", "discovered"), ("Ground floor", "discovered")),
+    (UTILITY, {}, {}, ("Kitchen sensor", "discovered"), ("Kitchen sensor", "discovered")),
+])
+def test_a_persons_choice_goes_before_the_configuration_and_that_before_the_source(
+        connection: manager.Writer, first: dict[str, Any], choice: dict[str, str], later: dict[str, Any],
+        name: tuple[str, str], location: tuple[str, str]) -> None:
+    """A device without a name has its id for a name, one without a place its name for a place."""
+    seen(connection, **first)
+    choose(connection, **choice)
+    device = seen(connection, **later)
+    assert ((device.device_name, device.name_source), (device.location, device.location_source)) == (name, location)
 
 
-def test_a_nameless_device_goes_by_its_id_until_the_source_names_it(connection: manager.Writer) -> None:
-    assert seen(connection, name=None).device_name == "hue:k"
-    assert seen(connection, name="Larder").device_name == "Larder"
-
-
-def test_without_any_place_the_name_is_the_place(connection: manager.Writer) -> None:
-    assert seen(connection).location == "Kitchen sensor"
-    assert seen(connection, location="Ground floor").location == "Ground floor"
-
-
-def test_a_users_place_is_kept_against_discovered_ones(connection: manager.Writer) -> None:
-    seen(connection)
-    choose(connection, location="Cellar", location_source="user")
-    device = seen(connection, location="Ground floor")
-    assert (device.location, device.location_source) == ("Cellar", "user")
-
-
-def test_a_configured_place_is_registered_where_no_person_chose_one(connection: manager.Writer) -> None:
-    seen(connection, location="Ground floor")
-    device = seen(connection, location="Utility", location_source="config")
-    assert (device.location, device.location_source) == ("Utility", "config")
-
-
-def test_a_configured_place_holds_for_readings_and_leaves_the_users_one_as_it_is(
-        connection: manager.Writer) -> None:
+def test_readings_have_the_configured_place_and_the_registry_keeps_the_users_one(connection: manager.Writer) -> None:
     seen(connection)
     choose(connection, location="Cellar", location_source="user")
     configured = Sighting(device_id="hue:k", device_type="hue_sensor", location="Utility", location_source="config")
-    assert registry.sight(connection, [configured], "hue", NOW)["hue:k"].location == "Utility"
+    assert registry.record_sightings(connection, [configured], "hue", NOW)["hue:k"].location == "Utility"
     for device in (registry.find(connection, ["hue:k"])["hue:k"], seen(connection, location="Ground floor")):
         assert (device.location, device.location_source) == ("Cellar", "user")
-
-
-def test_a_place_gone_from_the_configuration_gives_way_to_the_discovered_one_or_the_name(
-        connection: manager.Writer) -> None:
-    seen(connection, location="Utility", location_source="config")
-    assert seen(connection, location="Ground floor").location == "Ground floor"
-    seen(connection, location="Utility", location_source="config")
-    device = seen(connection)
-    assert (device.location, device.location_source) == ("Kitchen sensor", "discovered")
 
 
 def test_names_full_of_sql_are_names(connection: manager.Writer) -> None:
@@ -118,9 +101,8 @@ def test_names_full_of_sql_are_names(connection: manager.Writer) -> None:
 
 
 def test_a_name_chosen_before_the_first_sighting_is_kept_by_it(connection: manager.Writer) -> None:
-    """And with it the place, for which the name stands where nobody tells another one."""
     registry.change(connection, "hue:k", lambda device: device.named("Larder"))
-    assert registry.known(connection) == [Device(
+    assert registry.all_devices(connection) == [Device(
         device_id="hue:k", unique_id="hue:k", device_name="Larder", location="Larder", name_source="user")]
     device = seen(connection)
     assert (device.device_name, device.location, device.name_source) == ("Larder", "Larder", "user")
@@ -135,14 +117,14 @@ def test_a_name_stands_for_the_place_only_where_it_did_before(connection: manage
     assert (changed.location, changed.location_source) == ("Cellar", "user")
 
 
-def test_what_a_person_decides_changes_nothing_that_the_source_tells(connection: manager.Writer) -> None:
+def test_a_persons_choice_changes_no_other_column(connection: manager.Writer) -> None:
     before = seen(connection, model_info="SML001")
     registry.change(connection, "hue:k", lambda device: device.placed("Cellar")._replace(temperature_offset=-1.5))
     after = registry.find(connection, ["hue:k"])["hue:k"]
     assert after == before._replace(location="Cellar", location_source="user", temperature_offset=-1.5)
 
 
-def test_an_offset_holds_for_later_readings_and_the_raw_value_stays(connection: manager.Writer, database: Path) -> None:
+def test_an_offset_changes_later_readings_and_no_raw_value(connection: manager.Writer, database: Path) -> None:
     add(connection, a_cycle(a_reading("hue:k")))
     registry.change(connection, "hue:k", lambda device: device._replace(temperature_offset=-1.5))
     later = a_cycle(a_reading("hue:k", at(minutes=5)), at=at(minutes=5))
@@ -151,15 +133,15 @@ def test_an_offset_holds_for_later_readings_and_the_raw_value_stays(connection: 
         (20.29, 20.29), (18.79, 20.29)]
 
 
-def test_devices_that_only_readings_tell_of_are_known_under_their_newest_names(connection: manager.Writer) -> None:
+def test_devices_with_readings_only_have_their_newest_names(connection: manager.Writer) -> None:
     """An earlier program's database may have no registry."""
     for minutes, name in ((0, "Old"), (5, "New")):
         add(connection, a_cycle(a_reading("hue:k", at(minutes=minutes), name=name), at=at(minutes=minutes)))
     seen(connection, device_id="hue:other")
     connection.execute("DELETE FROM device_registry WHERE device_id = 'hue:k'")
-    found, other = registry.known(connection)
-    assert found == Device(device_id="hue:k", unique_id="hue:k", device_type="hue_sensor", device_name="New",
-                           location="New", is_active=False)
+    device, other = registry.all_devices(connection)
+    assert device == Device(device_id="hue:k", unique_id="hue:k", device_type="hue_sensor", device_name="New",
+                            location="New", is_active=False)
     assert other.device_id == "hue:other"
     assert registry.change(connection, "hue:k", lambda device: device.named("Newer")).device_type == "hue_sensor"
 
@@ -167,27 +149,23 @@ def test_devices_that_only_readings_tell_of_are_known_under_their_newest_names(c
 def test_a_device_retires_when_its_source_answered_for_a_week_without_it(connection: manager.Writer) -> None:
     seen(connection)
     answered(connection, at(minutes=5))
-    assert registry.retire(connection, "hue", at(days=7, minutes=4)) == 0
-    assert registry.retire(connection, "hue", at(days=7, minutes=5)) == 1
+    assert registry.deactivate_absent(connection, "hue", at(days=7, minutes=4)) == 0
+    assert registry.deactivate_absent(connection, "hue", at(days=7, minutes=5)) == 1
     assert registry.find(connection, ["hue:k"])["hue:k"].is_active is False
 
 
-def test_a_silent_source_retires_nobody(connection: manager.Writer) -> None:
+def test_a_silent_source_retires_no_device(connection: manager.Writer) -> None:
+    """Nor does another source."""
     seen(connection)
     answered(connection, at(minutes=5), outcome="unreachable")
     answered(connection, at(minutes=5), collector="amazon_aqm")
     answered(connection, at(days=8))
-    assert registry.retire(connection, "hue", at(days=9)) == 0
+    assert registry.deactivate_absent(connection, "hue", at(days=9)) == 0
+    assert registry.deactivate_absent(connection, "amazon_aqm", at(days=30)) == 0
     assert registry.find(connection, ["hue:k"])["hue:k"].is_active
 
 
-def test_another_source_retires_nobody_of_ours(connection: manager.Writer) -> None:
-    seen(connection)
-    answered(connection, at(minutes=5), collector="amazon_aqm")
-    assert registry.retire(connection, "amazon_aqm", at(days=30)) == 0
-
-
-def test_a_cycle_retires_in_passing_and_a_sighting_brings_back(connection: manager.Writer) -> None:
+def test_a_cycle_retires_and_a_sighting_brings_back(connection: manager.Writer) -> None:
     seen(connection)
     answered(connection, at(minutes=5), outcome="partial")
     answered(connection, at(days=8))
@@ -200,8 +178,8 @@ def test_adopted_names_are_the_users_and_overwrite_nothing(connection: manager.W
     registry.adopt(connection, [Device(device_id="hue:k", device_name="Other"),
                                Device(device_id="alexa:a", device_name="Monitor", location="Hall"),
                                Device(device_id="alexa:b", device_name="Spare")])
-    found = registry.find(connection, ["hue:k", "alexa:a", "alexa:b"])
-    assert found["hue:k"].device_name == "Kitchen sensor"
-    assert (found["alexa:a"].name_source, found["alexa:a"].location_source) == ("user", "user")
-    assert (found["alexa:a"].unique_id, found["alexa:a"].collector) == ("alexa:a", None)
-    assert (found["alexa:b"].location, found["alexa:b"].location_source) == (None, "discovered")
+    devices = registry.find(connection, ["hue:k", "alexa:a", "alexa:b"])
+    assert devices["hue:k"].device_name == "Kitchen sensor"
+    assert (devices["alexa:a"].name_source, devices["alexa:a"].location_source) == ("user", "user")
+    assert (devices["alexa:a"].unique_id, devices["alexa:a"].collector) == ("alexa:a", None)
+    assert (devices["alexa:b"].location, devices["alexa:b"].location_source) == (None, "discovered")
