@@ -35,7 +35,7 @@ def test_a_thermometer_that_cannot_be_told_apart_is_left_out(unique_id: Any, cap
     sensors = box()
     sensors["5"]["uniqueid"] = unique_id
     assert collect(sensors) == []
-    assert "without uniqueid is left out: Hue temperature sensor 1" in caplog.text
+    assert "sensor without uniqueid: Hue temperature sensor 1" in caplog.text
 
 
 @pytest.mark.parametrize("said", ["{}", '{"1": {"type": "Daylight"}}', '{"error": 1}'])

@@ -238,7 +238,7 @@ def test_of_several_bridges_the_person_chooses(pressed: Simulator) -> None:
 def test_without_internet_the_person_is_asked_where_the_bridge_is(pressed: Simulator) -> None:
     person = Person(answer=pressed.https_url)
     assert introduce(person, discovery_url="http://127.0.0.1:9")["bridge_id"] == pressed.bridge_id
-    assert person.told[0].startswith("Nobody tells where your bridge is: 127.0.0.1:9 cannot be reached")
+    assert person.told[0].startswith("Could not look up your bridge: 127.0.0.1:9 cannot be reached")
 
 
 def test_a_person_who_does_not_know_either_is_told_how_to_go_on(unpaired: Home) -> None:

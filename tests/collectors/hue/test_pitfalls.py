@@ -79,7 +79,7 @@ def test_05_a_sensor_without_an_address_cannot_be_stored_and_costs_no_other(home
     simulator.faults.add("uniqueid-missing", sensor=ROOM)
     assert home.run().code == 0
     assert len(home.rows()) == 4 and rows_of(home) == []
-    assert "a temperature sensor without uniqueid is left out" in home.log()
+    assert "ignoring a temperature sensor without uniqueid" in home.log()
 
 
 def test_06_virtual_sensors_that_share_an_address_or_make_up_a_temperature_are_none(
