@@ -126,7 +126,7 @@ SCENARIOS = {
     "Amazon refuses our login": Scenario(
         damage.refuse_login, "amazon_aqm", "fail", 1, "Amazon refuses our login", pair_with_amazon),
     "Amazon asks for patience": Scenario(
-        damage.throttle, "amazon_aqm", "warn", 0, "asks for patience", wait_for_amazon),
+        damage.throttle, "amazon_aqm", "warn", 0, "is rate-limiting us", wait_for_amazon),
     "the wrong country": Scenario(
         lambda patient: patient.configure("amazon_aqm", domain="amazon.fr"), "amazon_aqm", "fail", 1,
         "no monitor in this account on amazon.fr", key(

@@ -96,10 +96,10 @@ def test_another_makers_monitor_is_left_out(household: Household) -> None:
     ("offline", {}, "cannot be reached by the Alexa cloud"),
     ("offline", {"frozen": True}, "cannot be reached by the Alexa cloud"),
     ("old-samples", {}, "last heard of 48 h ago"),
-    ("properties-null", {}, "tells no values"),
-    ("value-null", {}, "tells no values"),
-    ("not-found", {}, "tells no values"),
-    ("not-retrievable", {}, "tells no values"),
+    ("properties-null", {}, "reports no values"),
+    ("value-null", {}, "reports no values"),
+    ("not-found", {}, "reports no values"),
+    ("not-retrievable", {}, "reports no values"),
 ])
 def test_a_monitor_without_fresh_values_is_seen_and_not_read(
         fault: str, options: dict[str, Any], trouble: str, two: Household) -> None:
@@ -160,8 +160,9 @@ def test_a_name_in_no_known_language_leaves_the_table_its_say(settled: Household
 @pytest.mark.parametrize("labels", [1.0, True, [1], {}, "1", -1, 7])
 def test_a_form_of_the_query_that_is_none_is_not_remembered(labels: object, settled: Household) -> None:
     path = settled.home.data / "amazon_aqm.session.json"
-    path.write_text(json.dumps({**settled.memory, "labels": labels}), encoding="utf-8")
-    assert settled.run().code == 0 and settled.memory["labels"] == 0
+    monitors = {**settled.memory["monitors"], "query_form": labels}
+    path.write_text(json.dumps({**settled.memory, "monitors": monitors}), encoding="utf-8")
+    assert settled.run("--json").json["requests"] == 1
 
 
 def test_without_names_the_table_tells(settled: Household) -> None:
@@ -186,7 +187,7 @@ def test_a_field_that_the_cloud_does_not_know_is_asked_for_once(settled: Househo
     assert (outcome.json["requests"], outcome.json["stored"]) == (1, 1)
     settled.faults.clear()
     assert settled.run("--json", hours=25).code == 0
-    assert settled.memory["labels"] == 0
+    assert settled.memory["monitors"]["query_form"] == 0
 
 
 def test_a_field_that_can_not_be_done_without_is_not_asked_for_for_ever(settled: Household) -> None:

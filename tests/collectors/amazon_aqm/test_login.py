@@ -105,7 +105,7 @@ def test_what_an_answer_to_the_exchange_means(content: str, status: int, code: i
 def test_old_cookies_go_on_if_new_ones_cannot_be_had_just_now(settled: Household) -> None:
     settled.faults.add("503", face="alexa", paths=["/ap/exchangetoken"])
     assert settled.run(hours=13).code == 0
-    assert "the old one goes on" in settled.home.log()
+    assert "still using the old one" in settled.home.log()
     settled.faults.clear()
     settled.asked()
     settled.run()

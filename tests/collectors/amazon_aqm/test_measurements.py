@@ -133,21 +133,21 @@ def test_where_nobody_says_that_it_can_be_reached_values_are_old_after_an_hour(c
 
 @pytest.mark.parametrize("features", [[], [reachable()], [value("12", 7)], [value("4", None)]])
 def test_a_monitor_without_values_is_said_to_tell_none(features: list[Any]) -> None:
-    assert trouble(*features) == "tells no values"
+    assert trouble(*features) == "reports no values"
 
 
 @pytest.mark.parametrize("when", [
     None, "", "yesterday", 1_763_000_000, "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+23:00"])
 def test_a_value_of_unknown_age_is_dropped_and_the_others_count(when: Any) -> None:
     undated = temperature(20, timeOfSample=when)
-    assert trouble(undated, reachable()) == "tells no values of a believable time"
+    assert trouble(undated, reachable()) == "reports no values of a believable time"
     found = reading(undated, value("4", 45), reachable())
     assert (found.temperature_celsius, found.humidity_percent, found.measured_at) == (None, 45, NOW - 3 * MINUTES)
 
 
 def test_a_value_of_the_future_is_dropped() -> None:
     later = temperature(20, timeOfSample=told(-6 * MINUTES))
-    assert trouble(later, reachable()) == "tells no values of a believable time"
+    assert trouble(later, reachable()) == "reports no values of a believable time"
     found = reading(later, value("4", 45), reachable())
     assert (found.temperature_celsius, found.humidity_percent) == (None, 45)
     assert reading(temperature(20, timeOfSample=told(-4 * MINUTES))).measured_at == NOW + 4 * MINUTES

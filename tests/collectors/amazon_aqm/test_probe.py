@@ -22,12 +22,12 @@ def probe(household: Household, **settings: str) -> str:
 
 
 def test_known_monitors_are_asked_for_their_state(settled: Household) -> None:
-    assert probe(settled) == "the Alexa cloud at amazon.co.uk tells of 1 air quality monitor: Air quality monitor"
+    assert probe(settled) == "the Alexa cloud at amazon.co.uk reports 1 air quality monitor: Air quality monitor"
     assert settled.asked() == ["state"]
 
 
 def test_where_none_is_known_it_asks_which_there_are(household: Household) -> None:
-    assert "tells of 1 air quality monitor" in probe(household)
+    assert "reports 1 air quality monitor" in probe(household)
     assert household.asked() == ["exchange", "discovery"]
 
 
