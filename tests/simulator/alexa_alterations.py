@@ -30,7 +30,7 @@ class _Scene:
         wanted = self.fault.options["monitor"]
         for monitor in self.house.monitors:
             if wanted is None or wanted in (monitor.serial, monitor.room):
-                yield from ((monitor, entry) for entry in self.endpoints if entry["id"] == PREFIX + monitor.uuid)
+                yield from ((monitor, entry) for entry in self.endpoints if entry["endpointId"] == PREFIX + monitor.uuid)
 
     def features(self) -> Iterator[tuple[Monitor, Entry]]:
         """Yield the features wanted by name or instance; without a wish, all that measure."""
@@ -127,7 +127,7 @@ def _relabelled(scene: _Scene) -> None:
             if each["instance"] in scene.fault.options["labels"] and each["name"] == "range":
                 label = scene.fault.options["labels"][each["instance"]]
                 text, start, asset = (label or "").partition("Alexa.AirQuality.")
-                each["configuration"] = configure(each["instance"], text or None, asset if start else None)
+                each["configuration"] = configure(text or None, asset if start else None)
 
 
 def _extra_features(scene: _Scene) -> None:
@@ -135,7 +135,7 @@ def _extra_features(scene: _Scene) -> None:
     for monitor, endpoint in scene.chosen():
         odd: dict[str, Any] = sample(scene.house, monitor.serial, "iaq", scene.now)
         endpoint["features"][:0] = [
-            feature("range", "12", [odd]), feature("range", "13", [], configure("13", "Radon", "Radon")),
+            feature("range", "12", [odd]), feature("range", "13", [], configure("Radon", "Radon")),
             feature("aroma", None, None), feature("colorTemperature", "1", [{**odd, "__typename": "Kelvin"}])]
 
 
@@ -148,7 +148,7 @@ def _vanished(scene: _Scene) -> None:
     """The id answers no more; where it was `replaced`, the same monitor has another."""
     for monitor, endpoint in list(scene.chosen()):
         if scene.fault.options["replaced"]:
-            endpoint["id"] = f"{PREFIX}{identify('again', monitor.uuid)}"
+            endpoint["endpointId"] = f"{PREFIX}{identify('again', monitor.uuid)}"
         else:
             scene.endpoints.remove(endpoint)
 

@@ -46,7 +46,7 @@ EXPIRIES = [at(hours) for hours in [11.5 + 6 * turn for turn in range(26)] if no
 
 
 @dataclass(frozen=True)
-class CommandContext:
+class Visit:
     """What one cycle of each collector came to, and what the cloud was asked at it."""
 
     moment: datetime
@@ -62,10 +62,10 @@ class Week:
 
     home: Home
     simulator: Simulator
-    visits: list[CommandContext]
+    visits: list[Visit]
     mails: list[Mail]
 
-    def during(self, span: tuple[datetime, datetime]) -> list[CommandContext]:
+    def during(self, span: tuple[datetime, datetime]) -> list[Visit]:
         """Return the visits of a span, its end not included."""
         return [visit for visit in self.visits if span[0] <= visit.moment < span[1]]
 
@@ -90,7 +90,7 @@ def sign_in(home: Home, simulator: Simulator, server: MailServer) -> None:
                         "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
 
 
-def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[CommandContext]:
+def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[Visit]:
     """Run both collectors at each of the week's cycles, with what happens in between."""
     alexa, asked = simulator.alexa, simulator.alexa.requests
     with freeze_time(MONDAY, real_asyncio=True) as clock:  # the mail server goes by the real time
@@ -107,7 +107,7 @@ def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[Comma
             asked.clear()
             visit = home.run(collector=amazon_aqm)
             paths = [request.path.rpartition("/")[2] for request in asked]
-            yield CommandContext(moment, visit, home.run(collector=hue), paths, (home.data / ALERT).exists())
+            yield Visit(moment, visit, home.run(collector=hue), paths, (home.data / ALERT).exists())
 
 
 @contextmanager
