@@ -66,9 +66,13 @@ def test_the_state_has_every_field_that_our_query_asks_for(labels: str, simulato
     assert answer_fields(query(simulator, operation).json()["data"]) == query_fields(operation["query"])
 
 
-@pytest.mark.parametrize("operation", [DISCOVERY, GROUPS], ids=["discovery", "groups"])
-def test_lists_have_every_field_that_our_queries_ask_for(operation: dict[str, Any], simulator: Simulator) -> None:
-    assert answer_fields(query(simulator, operation).json()["data"]) == query_fields(operation["query"])
+@pytest.mark.parametrize("operation, items", [(DISCOVERY, "endpoints"), (GROUPS, "deviceGroups")])
+def test_lists_have_every_field_that_our_queries_ask_for(
+        operation: dict[str, Any], items: str, simulator: Simulator) -> None:
+    data = query(simulator, operation).json()["data"]
+    [answer] = data.values()
+    del answer[items][1:]  # a monitor of another make has fewer fields
+    assert answer_fields(data) == query_fields(operation["query"])
 
 
 def test_a_list_is_answered_by_a_list_and_an_object_by_an_object(simulator: Simulator) -> None:
