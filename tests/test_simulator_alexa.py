@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from collectors.amazon_aqm.queries import LABELS, state_operation
+from collectors.amazon_aqm.queries import GROUPS, LABELS, MONITORS, state_operation
 from tests.simulator import Simulator
 from tests.simulator.alexa_alterations import ALTERATIONS
-from tests.simulator.alexa_asking import DISCOVERY, GROUPS, cookies, endpoints, exchange, query
+from tests.simulator.alexa_asking import cookies, endpoints, exchange, query
 from tests.simulator.alexa_graphql import REFUSALS_BY_HTTP
 from tests.simulator.faults import ALEXA_KINDS, ALEXA_PATHS, KINDS
 from tests.simulator.house import House
@@ -66,7 +66,7 @@ def test_the_state_has_every_field_that_our_query_asks_for(labels: str, simulato
     assert answer_fields(query(simulator, operation).json()["data"]) == query_fields(operation["query"])
 
 
-@pytest.mark.parametrize("operation, items", [(DISCOVERY, "endpoints"), (GROUPS, "deviceGroups")])
+@pytest.mark.parametrize("operation, items", [(MONITORS, "endpoints"), (GROUPS, "deviceGroups")])
 def test_lists_have_every_field_that_our_queries_ask_for(
         operation: dict[str, Any], items: str, simulator: Simulator) -> None:
     data = query(simulator, operation).json()["data"]
@@ -76,9 +76,9 @@ def test_lists_have_every_field_that_our_queries_ask_for(
 
 
 def test_a_list_is_answered_by_a_list_and_an_object_by_an_object(simulator: Simulator) -> None:
-    answers = query(simulator, [GROUPS, DISCOVERY]).json()
+    answers = query(simulator, [GROUPS, MONITORS]).json()
     assert [list(answer["data"]) for answer in answers] == [["listDeviceGroups"], ["listEndpoints"]]
-    assert query(simulator, DISCOVERY).json() == answers[1]
+    assert query(simulator, MONITORS).json() == answers[1]
     assert simulator.alexa.counts == {"exchange": 2, "graphql": 2, "groups": 1, "discovery": 2}
 
 
@@ -133,7 +133,7 @@ def test_the_state_is_the_last_sample_of_every_quantity(hours: int, simulator: S
 def test_unknown_ids_are_passed_over_and_an_id_of_another_form_spoils_its_operation(simulator: Simulator) -> None:
     own = simulator.alexa.endpoint_id
     assert [endpoint["endpointId"] for endpoint in endpoints(simulator, own[:-1] + "x", own)] == [own]
-    refused, answered = query(simulator, [state_operation(["nonsense", own], ""), DISCOVERY]).json()
+    refused, answered = query(simulator, [state_operation(["nonsense", own], ""), MONITORS]).json()
     assert errors(refused) == ["BAD_REQUEST"] and refused["data"] == {"listEndpoints": None}
     assert errors(answered) == [] and len(answered["data"]["listEndpoints"]["endpoints"]) == 3
 
@@ -159,7 +159,7 @@ def test_all_that_alters_the_state_can_happen_at_once(simulator: Simulator) -> N
 @pytest.mark.parametrize("kind, code", [("forbidden", "FORBIDDEN"), ("throttled", "UNOFFICIAL_CLIENT_TOO_MANY_REQUESTS")])
 def test_an_operation_is_refused_by_itself_at_200(simulator: Simulator, kind: str, code: str) -> None:
     simulator.faults.add(kind, operation="groups")
-    answer = query(simulator, [GROUPS, DISCOVERY])
+    answer = query(simulator, [GROUPS, MONITORS])
     assert (answer.status_code, [errors(each) for each in answer.json()]) == (200, [[code], []])
 
 
@@ -215,11 +215,11 @@ def test_dead_cookies_are_refused_in_the_form_that_is_set(simulator: Simulator, 
 
 
 def test_another_countrys_site_has_no_monitor(simulator: Simulator) -> None:
-    monitors, groups = query(simulator, [DISCOVERY, GROUPS], cookies(simulator, "amazon.de")).json()
+    monitors, groups = query(simulator, [MONITORS, GROUPS], cookies(simulator, "amazon.de")).json()
     assert monitors["data"]["listEndpoints"] == {"completeResult": True, "endpoints": []}
     assert groups["data"]["listDeviceGroups"]["deviceGroups"] == []
     with Simulator(tls=None, site="amazon.de") as german:
-        monitors = query(german, DISCOVERY, cookies(german, "amazon.de")).json()
+        monitors = query(german, MONITORS, cookies(german, "amazon.de")).json()
     assert len(monitors["data"]["listEndpoints"]["endpoints"]) == 2
     with pytest.raises(ValueError, match="there is no site 'amazon.xy'"):
         Simulator(tls=None, site="amazon.xy")

@@ -12,8 +12,6 @@ SITE = re.compile(r"(?:https://)?(?:alexa\.|www\.)?(amazon\.(?:com|[a-z]{2}|com?
 
 
 class Hosts(NamedTuple):
-    """The site, such as `amazon.de`, and the URLs of Alexa, the shop's pages, and the device registry."""
-
     site: str
     alexa: str
     www: str
@@ -21,7 +19,6 @@ class Hosts(NamedTuple):
 
 
 def hosts(settings: "Settings") -> Hosts:
-    """Return the hosts without trailing slashes."""
     name = site(settings.domain) or settings.domain
     override = settings.auth_url and settings.auth_url.rstrip("/")
     return Hosts(name, (settings.base_url or f"https://alexa.{name}").rstrip("/"), override or f"https://www.{name}",

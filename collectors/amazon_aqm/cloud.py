@@ -39,18 +39,15 @@ class InvalidQuery(NotUnderstood):
 
 
 class Cloud(NamedTuple):
-    """The cloud at one country's site, with our login."""
-
     http: HttpClient
     hosts: Hosts
     login: Login
     timeout_seconds: float
 
     def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> JsonResponse:
-        """Return the answer to operations for the list `items` of the field `name`.
+        """Return the answer to operations for the list `items` of the field `name`, renewing refused cookies once.
 
-        Refused cookies are renewed once. Each attempt takes at most that `share` of the time left to the cycle. Raise
-        UnknownEndpoint if the cloud knows none of the endpoints.
+        Each attempt takes at most that `share` of the time left. Raise UnknownEndpoint if all endpoints are unknown.
         """
         cookies = self.login.cookies()
         while True:
@@ -61,7 +58,7 @@ class Cloud(NamedTuple):
 
     def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False,
              share: float = 1.0) -> JsonResponse:
-        """Send one request with these cookies, without renewing them. `once` turns retries off."""
+        """Send a request with these cookies, without retries if `once`."""
         try:
             return self.http.fetch_json(Request(
                 f"{self.hosts.alexa}/nexus/v1/graphql", self.timeout_seconds, method="POST", body=body,
@@ -74,7 +71,7 @@ class Cloud(NamedTuple):
 
 def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: MutableMapping[str, object],
                now: datetime | None) -> Cloud:
-    """Return the cloud with the account's login; `now` is None outside a cycle."""
+    """Return the cloud with the account's login. Outside a cycle there is no `now`."""
     account_hosts = hosts(settings)
     login = Login(account_hosts, secrets, http, state, now, settings.timeout_seconds)
     return Cloud(http, account_hosts, login, settings.timeout_seconds)
@@ -129,6 +126,6 @@ def _raise_for(errors: list[Part]) -> NoReturn:
 
 
 def _check_page(page: str) -> None:
-    """Raise NotAuthorised for the sign-in page; other pages (maintenance, say) are no refusal."""
+    """Raise NotAuthorised for the sign-in page; other pages, such as for maintenance, are no refusal."""
     if SIGN_IN.search(page, 0, SEARCHED_CHARACTERS):
         raise NotAuthorised("the Alexa cloud answered with the sign-in page")

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.amazon_aqm.cloud import Cloud
-from collectors.amazon_aqm.queries import LABELS, Part, groups_operation, monitors_operation, objects, part, parts, text
+from collectors.amazon_aqm.queries import GROUPS, LABELS, MONITORS, Part, moment, objects, part, parts, text
 from runtime.errors import NotAuthorised, NotUnderstood, RemoteError, Throttled
-from runtime.formats import format_time, one_line, parse_time, pluralize
+from runtime.formats import format_time, one_line, pluralize
 from runtime.http_client import JsonResponse
 from storage.reading import Sighting
 
@@ -36,7 +36,6 @@ class Monitor(NamedTuple):
     room: str | None = None
 
     def sighting(self, settings: "Settings", trouble: str | None, name: str | None = None) -> Sighting:
-        """Return its sighting under its latest name."""
         place = settings.device_locations.get(self.serial)
         return Sighting(
             device_id=f"alexa:{self.serial}", device_type="alexa_aqm", name=name or self.name,
@@ -46,10 +45,10 @@ class Monitor(NamedTuple):
 
 @dataclass(frozen=True)
 class Discovery:
-    """The monitors of the account, as remembered in the collector's state.
+    """The account's monitors, as kept in the collector's state.
 
-    `searched_at` is when a missing monitor was last searched for. `was_empty` marks that the last list was empty, which
-    may be a fault of the cloud. `query_form` is the index in LABELS that the cloud understands.
+    `searched_at` is when a missing monitor was last searched for; `was_empty` marks that the last list was empty, which
+    may be a fault of the cloud; `query_form` is the index in LABELS that the cloud understands.
     """
 
     monitors: tuple[Monitor, ...] = ()
@@ -60,10 +59,9 @@ class Discovery:
 
     @classmethod
     def load(cls, state: MutableMapping[str, object]) -> "Discovery":
-        """Return what the state holds, with defaults for anything damaged."""
         stored = part(dict(state), "monitors")
         form = stored.get("query_form")
-        return cls(tuple(_load_monitors(stored)), _time(stored.get("discovered_at")), _time(stored.get("searched_at")),
+        return cls(tuple(_load_monitors(stored)), moment(stored.get("discovered_at")), moment(stored.get("searched_at")),
                    stored.get("was_empty") is True,
                    form if type(form) is int and 0 <= form < len(LABELS) else 0)
 
@@ -75,12 +73,12 @@ class Discovery:
             "was_empty": self.was_empty, "query_form": self.query_form}
 
     def may_search(self, now: datetime) -> bool:
-        """Return whether a missing monitor may be searched for: once an hour, and not after today's discovery."""
+        """Return whether to search for a missing monitor: at most hourly, and not right after the daily discovery."""
         return self.discovered_at != now and not _is_recent(self.searched_at, now, SEARCH_AFTER)
 
 
 def current_monitors(cloud: Cloud, state: MutableMapping[str, object], now: datetime) -> tuple[Monitor, ...]:
-    """Return the account's monitors, fetching the list once a day; if that fails, the cached list is used."""
+    """Return the account's monitors, fetched once a day; if that fails, the cached list."""
     cached = Discovery.load(state)
     if not cached.monitors:
         if cached.was_empty and _is_recent(cached.searched_at, now, SEARCH_AFTER):
@@ -99,16 +97,16 @@ def current_monitors(cloud: Cloud, state: MutableMapping[str, object], now: date
 
 
 def search(cloud: Cloud, state: MutableMapping[str, object], now: datetime) -> tuple[Monitor, ...]:
-    """Fetch the list again because a monitor is missing. Raise NotUnderstood if it is empty."""
+    """Fetch the list because a monitor is missing."""
     replace(Discovery.load(state), searched_at=now).save(state)
     return discover(cloud, state, now)
 
 
 def discover(cloud: Cloud, state: MutableMapping[str, object], now: datetime | None,
              share: float = 1.0) -> tuple[Monitor, ...]:
-    """Fetch the account's monitors and their rooms; remember and return them. Raise NotUnderstood if there are none.
+    """Fetch the account's monitors and their rooms, each within that `share` of the time left.
 
-    Each of the two requests takes at most that `share` of the time left to the cycle.
+    Raise NotUnderstood for an empty list.
     """
     answer, monitors = list_monitors(cloud, state, now, share)
     result = Discovery(tuple(monitors), now or answer.date, Discovery.load(state).searched_at)
@@ -124,11 +122,11 @@ def discover(cloud: Cloud, state: MutableMapping[str, object], now: datetime | N
 
 def list_monitors(cloud: Cloud, state: MutableMapping[str, object], now: datetime | None = None,
                   share: float = 1.0) -> tuple[JsonResponse, list[Monitor]]:
-    """Fetch the account's monitors, completed from the remembered ones where the answer is incomplete.
+    """Fetch the account's monitors; an incomplete answer is completed from the cached list.
 
-    Raise NotUnderstood if there are none; a second empty list in a row clears the remembered ones.
+    Raise NotUnderstood for an empty list; a second one in a row clears the cache.
     """
-    answer = cloud.fetch(monitors_operation(), "listEndpoints", "endpoints", share)
+    answer = cloud.fetch(MONITORS, "listEndpoints", "endpoints", share)
     cached = Discovery.load(state)
     by_id = {monitor.endpoint_id: monitor for monitor in cached.monitors}
     monitors: dict[str, Monitor] = {}
@@ -152,7 +150,6 @@ def _no_monitor(cloud: Cloud) -> NotUnderstood:
 
 
 def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
-    """Return a monitor made by Amazon; None for other makes and for one without serial number."""
     endpoint_id = endpoint.get("endpointId")
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
@@ -167,9 +164,9 @@ def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
 
 
 def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
-    """Return the rooms by endpoint id, None if the request fails, which does no further harm."""
+    """Return the rooms by endpoint id, None if the request fails."""
     try:
-        answer = cloud.send(groups_operation(), "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True,
+        answer = cloud.send(GROUPS, "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True,
                             share=share)
     except Throttled:
         raise
@@ -198,13 +195,5 @@ def _load_monitors(stored: Part) -> Iterator[Monitor]:
                 yield Monitor(endpoint_id, serial, *(one_line(rest.get(name)) for name in ("name", "model", "room")))
 
 
-def _time(text: object) -> datetime | None:
-    try:
-        return parse_time(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-
-
-def _is_recent(moment: datetime | None, now: datetime, span: timedelta) -> bool:
-    """Return whether a moment is less than a span away, in the past or, after a wrong clock, in the future."""
-    return moment is not None and abs(now - moment) < span
+def _is_recent(time: datetime | None, now: datetime, span: timedelta) -> bool:
+    return time is not None and abs(now - time) < span  # the clock may have been set back since

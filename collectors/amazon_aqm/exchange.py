@@ -20,7 +20,6 @@ COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
 
 def exchange(http: HttpClient, hosts: Hosts, refresh_token: str, timeout_seconds: float,
              share: float = 1.0) -> JsonResponse:
-    """Return Amazon's answer, which contains cookies for our site. Raise NotAuthorised if the token is refused."""
     form = {"app_name": APP, "requested_token_type": "auth_cookies", "source_token_type": "refresh_token",
             "source_token": refresh_token, "domain": f".{hosts.site}"}
     try:
@@ -37,7 +36,7 @@ def exchange(http: HttpClient, hosts: Hosts, refresh_token: str, timeout_seconds
 
 
 def raise_refusal(error: NotAuthorised) -> NoReturn:
-    """Raise BadAnswer for a redirect elsewhere than to the sign-in page (maintenance, say), else the refusal."""
+    """Raise BadAnswer for a redirect to another page than the sign-in, such as for maintenance, else the refusal."""
     if error.location is None:
         raise error
     if "signin" in error.location.casefold():
@@ -46,7 +45,6 @@ def raise_refusal(error: NotAuthorised) -> NoReturn:
 
 
 def issued_cookies(document: object, site: str) -> dict[str, str]:
-    """Return an answer's cookies for a site, by name."""
     tokens = part(part(document, "response"), "tokens")
     cookies = {}
     for cookie in objects(part(tokens, "cookies"), f".{site}"):

@@ -1,8 +1,7 @@
 """The account's login: session cookies, where they come from, and how long they are used.
 
 Cookies live about a day; a refresh token, which lives until the account's password changes, is exchanged for new ones.
-The cookies are kept in the collector's state. Users without a refresh token may supply cookies, which cannot be
-renewed.
+The cookies are kept in the collector's state. Cookies from secrets.yaml cannot be renewed.
 """
 
 import hashlib
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from collectors.amazon_aqm.addresses import Hosts
 from collectors.amazon_aqm.exchange import exchange, issued_cookies, valid_cookies
-from collectors.amazon_aqm.queries import part
+from collectors.amazon_aqm.queries import moment, part
 from runtime.errors import CannotReach, NotAuthorised, NotTrusted, RemoteError
-from runtime.formats import format_time, parse_time
+from runtime.formats import format_time
 from runtime.http_client import HttpClient
 
 if TYPE_CHECKING:
@@ -30,10 +29,7 @@ ACCOUNT_STATE = ("session", "monitors", "unknown_instances", "throttled")
 
 
 class Login:
-    """The session cookies of one cycle, exchanged at most once in it.
-
-    Outside a cycle `now` is None, and cookies are used whatever their age.
-    """
+    """The session cookies of one cycle, renewed at most once. Outside a cycle there is no `now`: then none is too old."""
 
     def __init__(self, hosts: Hosts, secrets: "Secrets", http: HttpClient, state: MutableMapping[str, object],
                  now: datetime | None, timeout_seconds: float) -> None:
@@ -48,10 +44,6 @@ class Login:
             state["account"] = account
 
     def cookies(self) -> str:
-        """Return the Cookie header, renewed if the cookies are old.
-
-        Raise NotAuthorised if there is no login, or Amazon refuses it.
-        """
         if not self._secrets.refresh_token:
             return self._configured_cookies()
         cookies = valid_cookies(part(self._state.get("session"), "cookies"))
@@ -83,13 +75,9 @@ class Login:
         return _header(cookies)
 
     def _is_old(self) -> bool:
-        match self._state.get("session"):
-            case {"issued_at": str(text)}:
-                try:
-                    return self._now is not None and abs(self._now - parse_time(text)) >= RENEW_AFTER
-                except ValueError:
-                    pass
-        return True
+        session = self._state.get("session")
+        issued_at = moment(session.get("issued_at") if isinstance(session, dict) else None)
+        return issued_at is None or self._now is not None and abs(self._now - issued_at) >= RENEW_AFTER
 
     def _renew(self, share: float = 1.0) -> str:
         if self._failure is not None:

@@ -2,8 +2,8 @@
 
 Temperature is a separate feature; the other values are ranges that differ by `instance`. The name that comes with a
 range identifies it; without one, the table below does, on which real devices agree (alexa_media_player issues 3245 and
-3483, ioBroker.alexa2 issue 960). The device measures carbon monoxide, not carbon dioxide. A null or a fault in one
-value does not affect the others.
+3483, ioBroker.alexa2 issue 960). The device measures carbon monoxide, not carbon dioxide. A faulty value does not
+affect the others.
 """
 
 import json
@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.amazon_aqm.discovery import Monitor
-from collectors.amazon_aqm.queries import Part, objects, part, text
-from runtime.formats import finite_number, one_line, parse_time
+from collectors.amazon_aqm.queries import Part, moment, objects, part, text
+from runtime.formats import finite_number, one_line
 from storage.reading import Reading, Sighting
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FUTURE = timedelta(minutes=5)  # a sample this much newer than the cloud's own clock means that a clock is wrong
-UNCONFIRMED_SECONDS = 3600  # the age at which a value is stale if the cloud does not say that the monitor is reachable
+UNCONFIRMED_SECONDS = 3600  # the age at which a value is stale if the cloud does not call the monitor reachable
 MOST_INSTANCES = 50  # unknown ones that are remembered
 
 BY_INSTANCE: Mapping[str, str] = {
@@ -46,8 +46,6 @@ ASSET = "Alexa.AirQuality."
 
 
 class Sample(NamedTuple):
-    """One value and when it was measured, None if that is missing or impossible."""
-
     value: float
     at: datetime | None
 
@@ -56,7 +54,7 @@ def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
           cloud_now: datetime | None) -> Iterator[Reading | Sighting]:
     """Yield the monitor's sighting, and a reading if any value is fresh.
 
-    `cloud_now` is the cloud's own clock, if known: ages are judged by the clock that the samples' times come from.
+    `cloud_now` is the cloud's own clock, if known, by which ages are judged.
     """
     name = one_line(text(endpoint, "friendlyNameObject"))
     samples = dict(_samples(endpoint, (cloud_now or now) + FUTURE))
@@ -103,9 +101,8 @@ def _is_outside(value: float | None, lowest: float, highest: float) -> bool:
 
 
 def _trouble(endpoint: Part, samples: Mapping[str, Sample], fresh: Mapping[str, Sample], now: datetime) -> str | None:
-    """Return why there is no fresh value, None if there is one. Offline monitors keep reporting their last values."""
     if any(status != "OK" for status in _reachability(endpoint)):
-        return "cannot be reached by the Alexa cloud"
+        return "cannot be reached by the Alexa cloud"  # it keeps reporting the last values
     if fresh:
         return None
     times = [sample.at for sample in samples.values() if sample.at is not None]
@@ -121,10 +118,7 @@ def _reachability(endpoint: Part) -> list[str]:
 
 
 def _samples(endpoint: Part, latest: datetime) -> Iterator[tuple[str, Sample]]:
-    """Yield each quantity once; of two instances that claim to be the same, the lower one.
-
-    A time after `latest` is impossible.
-    """
+    """Yield each quantity once, from its lowest instance. Times after `latest` are impossible."""
     seen = set()
     for feature in sorted(objects(endpoint, "features"), key=_order):
         quantity = _quantity(feature)
@@ -132,7 +126,7 @@ def _samples(endpoint: Part, latest: datetime) -> Iterator[tuple[str, Sample]]:
             value = _value(feature, item)
             if quantity is not None and value is not None and quantity not in seen:
                 seen.add(quantity)
-                at = _time(item.get("timeOfSample"))
+                at = moment(item.get("timeOfSample"))
                 yield quantity, Sample(value, at if at is not None and at <= latest else None)
 
 
@@ -142,7 +136,6 @@ def _order(feature: Part) -> tuple[int, str]:
 
 
 def _quantity(feature: Part) -> str | None:
-    """Return the column for a feature's value, None for an unknown one."""
     if feature.get("name") == "temperatureSensor":
         return "temperature_celsius"
     if feature.get("name") != "range":
@@ -157,7 +150,6 @@ def _quantity(feature: Part) -> str | None:
 
 
 def _names(feature: Part) -> tuple[str | None, list[tuple[str, str]]]:
-    """Return a feature's asset id, and its names with their locales (empty if unknown)."""
     configuration, resources = part(feature, "configuration"), part(feature, "resources")
     named = [part(configuration, "friendlyName"), *objects(configuration, "friendlyNames"),
              *objects(resources, "friendlyNames")]
@@ -183,10 +175,3 @@ def _value(feature: Part, item: Part) -> float | None:
     if degrees is None or scale not in ("CELSIUS", "FAHRENHEIT"):
         return None
     return round(degrees if scale == "CELSIUS" else (degrees - 32) * 5 / 9, 2)
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        return parse_time(text if isinstance(text, str) else "").replace(microsecond=0)
-    except (ValueError, OverflowError):
-        return None

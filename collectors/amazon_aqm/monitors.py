@@ -24,7 +24,6 @@ State = MutableMapping[str, object]
 
 
 class EndpointStates(NamedTuple):
-    """The state of endpoints by id; `date` is the cloud's own clock."""
 
     endpoints: dict[str, Part]
     is_complete: bool
@@ -55,7 +54,6 @@ def collect(cloud: Cloud, settings: "Settings", state: State, now: datetime) -> 
 
 
 def probe(cloud: Cloud, settings: "Settings", state: State) -> str:
-    """Describe the monitors that the cloud reports. Raise NotUnderstood if there are none."""
     cached = Discovery.load(state).monitors
     monitors = _selected(cached, settings) if cached else []
     endpoints = fetch_state(cloud, monitors, state).endpoints if monitors else {}

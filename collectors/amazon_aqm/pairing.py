@@ -35,7 +35,6 @@ TRIES = 3
 
 
 class _Device(NamedTuple):
-    """The device that we register as, and the PKCE secret of this sign-in."""
 
     serial: str
     verifier: str
@@ -64,7 +63,7 @@ def sign_in(settings: "Settings", http: HttpClient, human: "Human") -> str:
 
 
 def list_monitors(cloud: Cloud, state: State) -> str:
-    """Try the new login; describe the account's monitors, or the error, which does not invalidate the token."""
+    """Try the new login; describe the monitors or the error, which does not invalidate the token."""
     try:
         monitors = discover(cloud, state, None)
     except RemoteError as error:

@@ -5,9 +5,10 @@ m0nkmaster/alexa-mcp. A list of operations is answered by a list, a single one b
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
-from runtime.formats import TEXT_LIMIT, one_line
+from runtime.formats import TEXT_LIMIT, one_line, parse_time
 
 Part = dict[str, Any]
 
@@ -40,7 +41,7 @@ query getEndpointState($endpointIds: [String]!) {
   }
 }
 """
-MONITORS = """
+MONITORS: Part = {"operationName": "getAirQualityMonitors", "variables": {}, "query": """
 query getAirQualityMonitors {
   listEndpoints(listEndpointsInput: {displayCategory: "AIR_QUALITY_MONITOR", includeHouseholdDevices: true}) {
     completeResult
@@ -53,58 +54,52 @@ query getAirQualityMonitors {
     }
   }
 }
-"""
-GROUPS = """
+"""}
+GROUPS: Part = {"operationName": "getDeviceGroups", "variables": {}, "query": """
 query getDeviceGroups {
   listDeviceGroups { deviceGroups { id friendlyName { value { text } } memberDevices { items { id } } } }
 }
-"""
+"""}
 
 
 def state_operation(endpoint_ids: Sequence[str], labels: str) -> Part:
-    """Return the operation for the values of these endpoints, with one of LABELS."""
     return {"operationName": "getEndpointState", "variables": {"endpointIds": list(endpoint_ids)},
             "query": STATE % labels}
 
 
-def monitors_operation() -> Part:
-    """Return the operation for the list of air quality monitors."""
-    return {"operationName": "getAirQualityMonitors", "variables": {}, "query": MONITORS}
-
-
-def groups_operation() -> Part:
-    """Return the operation for the groups, which is what Alexa calls rooms."""
-    return {"operationName": "getDeviceGroups", "variables": {}, "query": GROUPS}
-
-
 def answers(document: object) -> list[Part]:
-    """Return the answer to each operation, ignoring anything but objects."""
     return [answer for answer in (document if isinstance(document, list) else [document]) if isinstance(answer, dict)]
 
 
 def parts(document: object, name: str) -> list[Part]:
-    """Return the object that each operation answered in the field `name`, ignoring nulls."""
+    """Return the objects that the operations answered in the field `name`."""
     values = (part(answer, "data").get(name) for answer in answers(document))
     return [value for value in values if isinstance(value, dict)]
 
 
 def part(value: object, name: str) -> Part:
-    """Return an object within an object, an empty one by default."""
     inner = value.get(name) if isinstance(value, dict) else None
     return inner if isinstance(inner, dict) else {}
 
 
 def objects(value: object, name: str) -> Iterator[Part]:
-    """Yield the objects of a list within an object."""
     inner = value.get(name) if isinstance(value, dict) else None
     yield from (item for item in (inner if isinstance(inner, list) else []) if isinstance(item, dict))
 
 
 def short_message(message: object) -> str | None:
-    """Return an error message of the cloud if it is short: a secret cut in two would escape redaction."""
+    """Return a message if it is short: a secret cut in two would escape redaction."""
     return one_line(message) if isinstance(message, str) and len(message) <= TEXT_LIMIT else None
 
 
 def text(value: object, name: str) -> object:
-    """Return the text of `{name: {value: {text: ...}}}`, the form of all names; it may be of any type."""
+    """Return the text of `{name: {value: {text: ...}}}`, the form of all names."""
     return part(part(value, name), "value").get("text")
+
+
+def moment(text: object) -> datetime | None:
+    """Return a time in whole seconds, None if it cannot be parsed."""
+    try:
+        return parse_time(text if isinstance(text, str) else "").replace(microsecond=0)
+    except ValueError:
+        return None

@@ -17,7 +17,6 @@ def base_address(text: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Return whether a text is a host, host:port, or an http or https URL without path."""
     try:
         parts = urlsplit(base_address(text))
         return (parts.scheme in ("http", "https") and bool((parts.hostname or "").encode("idna"))
@@ -28,7 +27,7 @@ def is_address(text: str) -> bool:
 
 
 def normal_id(text: object) -> str | None:
-    """Return a bridge id as in its certificate, 16 hexadecimal digits in lower case; None for anything else."""
+    """Return a bridge id as in its certificate, in lower case; None for anything else."""
     digits = text.lower() if isinstance(text, str) else ""
     if re.fullmatch(r"[0-9a-f]{12}", digits):
         digits = f"{digits[:6]}fffe{digits[6:]}"
@@ -36,7 +35,7 @@ def normal_id(text: object) -> str | None:
 
 
 def _is_name_or_full_ip(host: str) -> bool:
-    """Return False for incomplete IPv4 addresses such as 192.168.1 or 192.168.1.300."""
+    """Return False for invalid IPv4 addresses such as 192.168.1 or 192.168.1.300."""
     if re.search(r"[^\d.]", host):
         return True
     parts = host.split(".")

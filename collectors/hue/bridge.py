@@ -28,7 +28,7 @@ KNOWN_ADDRESS_SHARE = 0.6  # of the time; the rest is for looking up a bridge th
 
 
 class ButtonNotPressed(RemoteError):
-    """Nobody has pressed the link button yet."""
+    """The link button has to be pressed first."""
 
 
 # https://developers.meethue.com/develop/hue-api/error-messages/
@@ -42,9 +42,8 @@ ERRORS: Mapping[int, tuple[type[RemoteError], str]] = {
 class Bridge(NamedTuple):
     """One bridge at one address (scheme and host; empty if unknown).
 
-    `bridge_id` is the expected id in lower case, None if not configured. `configured` is the address in the
-    configuration. `share` is the part of the cycle's time that its requests may take. `in_full` fetches the full
-    configuration first, for the baseline.
+    `bridge_id` is the expected id, `configured` the configured address, `share` the part of the cycle's time that
+    requests may take. `in_full` fetches the full configuration instead of the sensors, for the baseline.
     """
 
     http: HttpClient
@@ -58,7 +57,7 @@ class Bridge(NamedTuple):
     in_full: bool = False
 
     def fetch_sensors(self) -> JsonResponse:
-        """Return the object of all sensors, by number. If it is unreadable, take it from the full configuration.
+        """Return all sensors by number; if they are unreadable, from the full configuration.
 
         The full configuration is some three times larger and holds other people's keys: it is neither kept nor logged.
         """
@@ -74,10 +73,7 @@ class Bridge(NamedTuple):
         return self._fetch_configuration()
 
     def fetch_id(self) -> str | None:
-        """Return the id of the bridge at this address in lower case; None if it is no Hue bridge.
-
-        Sent without the key, so that a stranger does not learn it.
-        """
+        """Return the id of the bridge at this address, None if it is no Hue bridge. Does not reveal the key."""
         try:
             document = self.http.fetch_json(self._request("/api/config", "/config")).document
         except NotAuthorised as error:
@@ -85,7 +81,7 @@ class Bridge(NamedTuple):
         return normal_id(document.get("bridgeid")) if isinstance(document, dict) else None
 
     def verify_id(self) -> None:
-        """Raise NotTrusted if another bridge accepts our key over http, where no certificate proves the id."""
+        """Raise NotTrusted for another bridge that accepts our key, over http, where no certificate proves the id."""
         if self.bridge_id is not None and self.address.startswith("http://") and self.fetch_id() != self.bridge_id:
             raise NotTrusted(f"another bridge than {self.bridge_id} is at {self.address}", INTRODUCE)
 
@@ -111,7 +107,7 @@ class Bridge(NamedTuple):
 
 
 def connect(settings: "Settings", secrets: "Secrets", http: HttpClient, state: "State", in_full: bool) -> Bridge:
-    """Return the bridge at its last address: where it was found last time, else the configured address."""
+    """Return the bridge where it was found last time, else at the configured address."""
     if secrets.api_key is None:
         raise NotAuthorised("there is no hue.api_key in secrets.yaml", PAIR)
     bridge_id = _expected_id(settings, secrets)
@@ -129,7 +125,6 @@ def connect(settings: "Settings", secrets: "Secrets", http: HttpClient, state: "
 
 
 def trusted(address: str, trust: Trust | None) -> str:
-    """Return the address. Raise NotAuthorised for https without anything to verify the bridge by."""
     if trust is None and address.startswith("https://"):
         raise NotAuthorised("nothing tells how to recognise the bridge at " + address,
                             f"{PAIR} (or, for a bridge without https, write its bridge_ip as http://...)")
@@ -137,7 +132,6 @@ def trusted(address: str, trust: Trust | None) -> str:
 
 
 def with_remedy(error: RemoteError) -> RemoteError:
-    """Return the error with the bridge's remedy for its kind, if it has none."""
     remedies = {NotTrusted: INTRODUCE, NotAuthorised: PAIR, CannotReach: FIND_IT}
     error.remedy = error.remedy or remedies.get(type(error), "")
     return error
@@ -152,7 +146,7 @@ def _expected_id(settings: "Settings", secrets: "Secrets") -> str | None:
 
 
 def _trust(settings: "Settings", secrets: "Secrets", bridge_id: str | None) -> Trust | None:
-    """Return how the bridge proves its identity: Signify's authority if its file exists, else the fingerprint."""
+    """Trust Signify's authority if its file exists, else the fingerprint."""
     if bridge_id is not None and os.path.exists(settings.ca_file):  # False too where access is denied
         return Trust(ca_file=settings.ca_file, common_name=bridge_id)
     fingerprint = settings.certificate_fingerprint or secrets.certificate_fingerprint
@@ -172,7 +166,6 @@ def _check_configuration(document: object) -> None:
 
 
 def _check_errors(document: object) -> None:
-    """Raise the first error in the bridge's list."""
     match document:
         case [{"error": {"type": int(code), **rest}}, *_] if code is not True:
             error, message = ERRORS.get(code, (NotUnderstood, f"the bridge answers with error {code} ({{}})"))
@@ -180,7 +173,7 @@ def _check_errors(document: object) -> None:
 
 
 def _quotable(description: object) -> str:
-    """Return a short description; a longer one might be cut inside a key, which redaction would then miss."""
+    """Return a short description; a longer one might be cut inside a key, which would then escape redaction."""
     from runtime.formats import one_line
     text = one_line(description, 2 * LONGEST_QUOTE) or ""
     return text if 0 < len(text) <= LONGEST_QUOTE else "no short reason given"

@@ -24,7 +24,7 @@ def locate(bridge: Bridge, settings: "Settings", state: State,
            failure: RemoteError | None) -> tuple[Bridge, JsonResponse]:
     """Try the configured address, then the discovery service; return the bridge and its sensors.
 
-    `failure` is the error at the last address, if there was one; it is raised if the search does not help.
+    `failure` is the error at the last address, if any; it is raised if the search fails.
     """
     configured = bridge.configured and base_address(bridge.configured)
     if failure is not None and configured and configured != bridge.address and _may_have_moved(bridge, failure):
@@ -60,7 +60,6 @@ def remember(state: State, configured: str | None, address: str) -> None:
 
 
 def _may_have_moved(bridge: Bridge, error: RemoteError) -> bool:
-    """Return whether nothing, or something else than our bridge, is at the address."""
     if isinstance(error, BadAnswer | Throttled):
         return False
     if isinstance(error, CannotReach | NotTrusted):
@@ -77,7 +76,6 @@ def _may_have_moved(bridge: Bridge, error: RemoteError) -> bool:
 
 def _look_up(bridge: Bridge, settings: "Settings", state: State,
              failure: RemoteError | None) -> tuple[Bridge, JsonResponse]:
-    """Find the bridge through the discovery service and verify its id before sending the key."""
     if bridge.bridge_id is None or settings.discovery_url is None:
         raise NotAuthorised("nothing tells where the bridge is", f"set collectors.hue.bridge_ip, or {PAIR}")
     try:
@@ -100,7 +98,7 @@ def _look_up(bridge: Bridge, settings: "Settings", state: State,
 
 
 def _with_scheme(host: str, bridge: Bridge) -> str:
-    """Give a discovered host the scheme of the configured address; over http its port 443 means 80."""
+    """Add the scheme of the configured address; over http a discovered port 443 means 80."""
     if bridge.configured and base_address(bridge.configured).startswith("http://"):
         return "http://" + host.removesuffix(":443")
     return base_address(host)

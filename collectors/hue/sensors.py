@@ -29,10 +29,7 @@ Entry = dict[str, Any]
 
 
 def thermometers(document: object) -> dict[str, Entry]:
-    """Return the temperature sensors by unique id; of two entries with the same id, the more recent one.
-
-    A sensor that is paired again gets a new number, and its old entry may linger.
-    """
+    """Return the temperature sensors by unique id, the latest entry of each: after re-pairing, an old one may linger."""
     entries: dict[str, Entry] = {}
     for entry in _entries(document, "ZLLTemperature"):
         unique_id = entry.get("uniqueid")
@@ -47,8 +44,7 @@ def parse(document: object, settings: "Settings", now: datetime,
           bridge_now: datetime | None) -> Iterator[Sighting | Reading]:
     """Yield a sighting of every thermometer and a reading of each whose value is fresh.
 
-    `bridge_now` is the bridge's own clock, if known: ages are differences between two times of one clock, so that
-    neither a wrong clock there nor one here matters.
+    `bridge_now` is the bridge's own clock, if known: an age between two times of one clock does not depend on its error.
     """
     presence, light = _by_mac(document, "ZLLPresence"), _by_mac(document, "ZLLLightLevel")
     for unique_id, entry in thermometers(document).items():
@@ -63,8 +59,6 @@ def parse(document: object, settings: "Settings", now: datetime,
 
 
 class _Sensor:
-    """One motion sensor in one cycle."""
-
     def __init__(self, unique_id: str, entry: Entry, settings: "Settings", now: datetime,
                  bridge_now: datetime) -> None:
         self._device_id = f"hue:{unique_id}"
@@ -76,7 +70,6 @@ class _Sensor:
         self._celsius = None if hundredths is None else round(hundredths / 100, 2)
 
     def trouble(self) -> str | None:
-        """Return why there is no fresh value, None if there is one."""
         if self._celsius is None or self._state.get("lastupdated") == "none":
             off = self._config.get("on") is False
             return "switched off in the app" if off else "has told nothing since the bridge started"
@@ -106,14 +99,13 @@ class _Sensor:
             raw_response=json.dumps(self._entry) if settings.collect_raw_response else None)
 
     def _age(self, updated: datetime) -> timedelta | None:
-        """Return a value's age by the bridge's clock, None if that clock cannot be right."""
+        """Return a value's age, None if the bridge's clock cannot be right."""
         age = self._bridge_now - updated
         if updated == NEVER or age < -FUTURE or age > YEARS and self._clocks_differ_by_years():
             return None
         return age
 
     def _measured_at(self) -> datetime | None:
-        """Return the sensor's own time; None for the future, or years ago by a clock that is years off."""
         if self._age(self._updated) is None:
             return None
         is_absurd = abs(self._now - self._updated) > YEARS and self._clocks_differ_by_years()
@@ -123,7 +115,7 @@ class _Sensor:
         return abs(self._bridge_now - self._now) > YEARS
 
     def _lux(self, light: Entry) -> float | None:
-        """Return the light level in lux; the bridge gives 10 000 log10(lux) + 1, and 0 for darkness."""
+        """Return the light level in lux; the bridge reports 10 000 log10(lux) + 1, and 0 for darkness."""
         level = _number(_part(light, "state").get("lightlevel"))
         if level is None or not 0 <= level <= 65_535:
             return None
@@ -152,7 +144,7 @@ def _number(value: object) -> float | None:
 
 
 def _updated(entry: Entry) -> datetime:
-    """Return an entry's `lastupdated`: UTC, to which emulators add a Z or milliseconds. NEVER if absent or invalid."""
+    """Return `lastupdated`: UTC, to which emulators add a Z or milliseconds. NEVER if absent or invalid."""
     text = _part(entry, "state").get("lastupdated")
     try:
         moment = datetime.fromisoformat(text if isinstance(text, str) else "")

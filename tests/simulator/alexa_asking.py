@@ -4,11 +4,10 @@ from typing import Any
 
 import requests
 
-from collectors.amazon_aqm.queries import LABELS, groups_operation, monitors_operation, state_operation
+from collectors.amazon_aqm.queries import LABELS, state_operation
 from tests.simulator.server import Simulator
 
 Entry = dict[str, Any]
-DISCOVERY, GROUPS = monitors_operation(), groups_operation()
 
 
 def exchange(simulator: Simulator, site: str = "amazon.co.uk", token: str | None = None, **changes: str
