@@ -19,8 +19,6 @@ from tests.simulator.house import House
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
 QUANTITIES = {"4": "humidity", "5": "voc", "6": "pm25", "7": "pm10", "8": "co", "9": "iaq",
               "temperatureSensor": "temperature"}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "value": {"value": 1}, "property": {"property": {"type": "X"}}, "relabelled": {"labels": {"5": "Carbon dioxide"}}}
 
 
 class Clock:
@@ -141,7 +139,7 @@ def test_unknown_ids_are_passed_over_and_an_id_of_another_form_spoils_its_operat
 @pytest.mark.parametrize("kind", ALTERATIONS)
 def test_a_fault_alters_the_chosen_monitor_alone(kind: str, simulator: Simulator) -> None:
     before = endpoints(simulator)
-    simulator.faults.add(kind, monitor="Bedroom", **OPTIONS.get(kind, {}))
+    simulator.faults.add(kind, monitor="Bedroom")
     after = endpoints(simulator)
     assert after[0] == before[0] and after[1:] != before[1:]
     simulator.faults.clear()

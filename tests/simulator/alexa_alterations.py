@@ -100,11 +100,6 @@ def _not_retrievable(scene: _Scene) -> None:
         each["type"] = "NOT_RETRIEVABLE"
 
 
-def _property(scene: _Scene) -> None:
-    for each in scene.properties():
-        each.update(scene.fault.options["property"])
-
-
 def _properties_null(scene: _Scene) -> None:
     for _, each in scene.features():
         each["properties"] = None
@@ -113,21 +108,6 @@ def _properties_null(scene: _Scene) -> None:
 def _uninstanced(scene: _Scene) -> None:
     for _, each in scene.features():
         each["instance"] = None
-
-
-def _unlabelled(scene: _Scene) -> None:
-    for _, each in scene.features():
-        each["configuration"] = None
-
-
-def _relabelled(scene: _Scene) -> None:
-    """Give instances other names: an English one, or an asset id if it starts as those do."""
-    for _, endpoint in scene.chosen():
-        for each in endpoint["features"]:
-            if each["instance"] in scene.fault.options["labels"] and each["name"] == "range":
-                label = scene.fault.options["labels"][each["instance"]]
-                text, start, asset = (label or "").partition("Alexa.AirQuality.")
-                each["configuration"] = configure(text or None, asset if start else None)
 
 
 def _extra_features(scene: _Scene) -> None:
@@ -154,8 +134,7 @@ def _vanished(scene: _Scene) -> None:
 
 
 ALTERATIONS: dict[str, Callable[[_Scene], None]] = {
-    "old-samples": _old_samples, "relabelled": _relabelled, "unlabelled": _unlabelled, "value": _value,
-    "not-retrievable": _not_retrievable, "not-found": _not_found, "value-null": _value_null, "property": _property,
-    "offline": _offline, "properties-null": _properties_null, "uninstanced": _uninstanced,
+    "old-samples": _old_samples, "value": _value, "not-retrievable": _not_retrievable, "not-found": _not_found,
+    "value-null": _value_null, "offline": _offline, "properties-null": _properties_null, "uninstanced": _uninstanced,
     "extra-features": _extra_features, "called": _renamed, "vanished": _vanished,
 }

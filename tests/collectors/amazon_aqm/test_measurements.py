@@ -73,6 +73,7 @@ def test_an_odd_feature_costs_nobody_but_itself(feature: Any) -> None:
     (named(value("6", 7), {"text": "Feinstaub", "locale": "de-DE"}), "pm25_ugm3"),
     (named(value("6", 7), {"text": "Luftqualit\xe4t"}), "pm25_ugm3"),
     (named(value("6", 7), {"text": "Feinstaub"}), "pm25_ugm3"),
+    (named(value("8", 7), {"text": "\u4e00\u6c27\u5316\u78b3"}), "co_ppm"),
     (named(value("6", 7), {"text": " "}), "pm25_ugm3"),
     (named(value("6", 7), {"assetId": ""}), "pm25_ugm3"),
     (named(value("6", 7), {"assetId": ""}, {"text": ""}, {"text": "PM10"}), "pm10_ugm3"),

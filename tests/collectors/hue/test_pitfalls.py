@@ -34,12 +34,6 @@ def pointed(home: Home, simulator: Simulator) -> None:
     home.point_at(simulator)
 
 
-def test_01_an_error_comes_as_a_list_with_http_200(home: Home, simulator: Simulator) -> None:
-    simulator.faults.add("key-refused")
-    assert home.run().code == 2
-    assert home.rows() == []
-
-
 def test_02_null_and_none_after_a_restart_are_no_reading_and_no_failure(home: Home, simulator: Simulator) -> None:
     """home-assistant/core issue 43475."""
     simulator.faults.add("restarted", sensor=ROOM)
@@ -50,22 +44,6 @@ def test_02_null_and_none_after_a_restart_are_no_reading_and_no_failure(home: Ho
     simulator.faults.clear()
     home.run()
     assert len(rows_of(home)) == 1
-
-
-@pytest.mark.parametrize("hundredths", [0, -1, -1250])
-def test_03_zero_and_below_are_temperatures(hundredths: int, home: Home, simulator: Simulator) -> None:
-    simulator.faults.add("state", sensor=ROOM, state={"temperature": hundredths})
-    assert home.run().code == 0
-    assert [row["temperature_celsius"] for row in rows_of(home)] == [hundredths / 100]
-    assert [row["is_anomalous"] for row in rows_of(home)] == [int(hundredths < 0)]
-
-
-def test_04_a_battery_level_of_null_is_not_known(home: Home, simulator: Simulator) -> None:
-    """For up to two hours after the bridge's restart: homebridge-hue issue 280."""
-    simulator.faults.add("battery-null", sensor=ROOM)
-    home.run()
-    assert [row["battery_level"] for row in rows_of(home)] == [None]
-    assert sum(row["battery_level"] is not None for row in home.rows()) == 4
 
 
 def test_05_what_old_firmware_leaves_out_is_not_missed(home: Home, simulator: Simulator) -> None:
@@ -105,13 +83,6 @@ def test_07_a_sensor_heard_of_is_read_though_it_is_called_unreachable(home: Home
     assert len(rows_of(home)) == 1
 
 
-def test_08_a_value_from_the_future_is_kept_without_its_time(home: Home, simulator: Simulator) -> None:
-    simulator.faults.add("future", sensor=ROOM)
-    home.run()
-    [row] = rows_of(home)
-    assert (row["temperature_celsius"] is not None, row["measured_at"]) == (True, None)
-
-
 @pytest.mark.parametrize("off", [-UNFOUNDED, UNFOUNDED])
 def test_08_a_bridge_that_has_lost_its_clock_is_read_all_the_same(
         off: timedelta, home: Home, simulator: Simulator) -> None:
@@ -121,13 +92,6 @@ def test_08_a_bridge_that_has_lost_its_clock_is_read_all_the_same(
     assert [row["measured_at"] for row in home.rows()] == [None] * 5
     now = datetime.now(timezone.utc)
     assert all(abs(now - datetime.fromisoformat(row["timestamp"])) < timedelta(minutes=1) for row in home.rows())
-
-
-def test_08_a_stale_value_stays_stale_on_a_bridge_that_has_lost_its_clock(home: Home, simulator: Simulator) -> None:
-    simulator.faults.add("clock", seconds=-UNFOUNDED.total_seconds())
-    simulator.faults.add("stale", sensor=ROOM)
-    home.run()
-    assert rows_of(home) == []
 
 
 def test_09_a_value_shown_twice_is_stored_with_the_time_it_was_measured(home: Home) -> None:
@@ -154,16 +118,6 @@ def test_10_a_sensor_switched_off_in_the_app_tells_nothing_new(frozen: bool, hom
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "502", "silence"])
-def test_11_a_bridge_that_is_busy_for_a_moment_is_asked_again(kind: str, home: Home, simulator: Simulator) -> None:
-    home.configure_hue(timeout_seconds=0.3)
-    simulator.faults.add(kind, times=2)
-    assert home.run().code == 0
-    assert len(home.rows()) == 5
-    assert [event["outcome"] for event in home.rows("SELECT outcome FROM retry_events ORDER BY id")] == [
-        "retrying", "retrying", "recovered"]
-
-
-@pytest.mark.parametrize("kind", ["429", "503", "502", "silence"])
 def test_11_a_bridge_that_is_busy_until_somebody_restarts_it_costs_readings_but_stores_none_that_is_false(
         kind: str, home: Home, simulator: Simulator) -> None:
     """home-assistant/core issues 126796 and 181864."""
@@ -184,30 +138,6 @@ def test_12_a_newer_bridge_sends_http_to_https_and_a_human_is_told(home: Home, s
     assert len(simulator.requests) <= 2
 
 
-@pytest.mark.parametrize("scheme", ["https", "http"])
-def test_13_another_bridge_at_the_address_is_not_read(scheme: str, home: Home, simulator: Simulator) -> None:
-    home.point_at(simulator, scheme)
-    simulator.faults.add("wrong-bridge")
-    assert home.run().code == 2
-    assert home.rows() == []
-
-
-def test_14_a_thermometer_whose_presence_sensor_was_deleted_goes_by_its_own_name(
-        home: Home, simulator: Simulator) -> None:
-    simulator.faults.add("presence-deleted", sensor=ROOM)
-    home.run()
-    assert len(rows_of(home, "Hue temperature sensor 1")) == 1
-    assert len(home.rows()) == 5
-
-
-def test_15_a_thermometer_renamed_by_itself_keeps_the_name_of_the_whole_sensor(
-        home: Home, simulator: Simulator) -> None:
-    """The app renames the presence sensor; other programs may rename the thermometer."""
-    simulator.faults.add("renamed", sensor=ROOM, name="Thermostat 1")
-    home.run()
-    assert len(rows_of(home)) == 1 and rows_of(home, "Thermostat 1") == []
-
-
 @pytest.mark.parametrize("lingering", [False, True])
 def test_16_a_sensor_paired_anew_is_the_same_device(lingering: bool, home: Home, simulator: Simulator) -> None:
     home.run()
@@ -225,15 +155,6 @@ def test_17_two_bridges_may_use_the_same_names(home: Home) -> None:
         assert home.run().code == 0
     assert len(rows_of(home)) == 2
     assert len({row["device_id"] for row in home.rows()}) == 10
-
-
-def test_18_emulators_add_milliseconds_and_a_z(home: Home, simulator: Simulator) -> None:
-    simulator.faults.add("milliseconds")
-    home.run()
-    for row in home.rows():
-        device = row["device_id"].removeprefix("hue:")
-        reported = simulator.house.last_report(device, datetime.fromisoformat(row["timestamp"]))
-        assert row["measured_at"] == reported.isoformat()
 
 
 @pytest.mark.parametrize(("kind", "options"), [

@@ -155,5 +155,6 @@ def test_a_battery_is_told_in_percent(level: int) -> None:
 
 @pytest.mark.parametrize("literal", [*HOSTILE_NUMBERS, "-1", "101", "85.5", "9" * 29])
 def test_a_battery_level_that_is_none_costs_only_the_battery(literal: str) -> None:
+    """It is null for up to two hours after the bridge's restart: homebridge-hue issue 280."""
     found = reading(with_literal(charged("HERE"), literal))
     assert (found.battery_level, found.temperature_celsius) == (None, 20.29)
