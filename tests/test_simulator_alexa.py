@@ -178,7 +178,7 @@ def test_faults_know_their_face_and_others_are_refused(simulator: Simulator) -> 
         simulator.faults.add("offline", sensor="Utility")
 
 
-def test_a_session_needs_all_its_cookies_without_their_quotes_and_none_of_anothers(simulator: Simulator) -> None:
+def test_a_session_needs_all_its_own_cookies_without_quotes(simulator: Simulator) -> None:
     own, other = cookies(simulator), cookies(simulator)
     assert [*own] == ["session-id", "ubid-acbuk", "session-token", "x-acbuk", "at-acbuk", "sess-at-acbuk"]
     assert not errors(query(simulator, GROUPS, {**own, "csrf": "1"}).json())

@@ -123,7 +123,7 @@ def test_a_wrong_answer_to_the_challenge_is_refused(frozen: Simulator, auth: dic
 @pytest.mark.parametrize("changes, code", [
     ({"auth_data": {}}, "MissingValue"), ({"requested_token_type": ["mac_dms"]}, "InvalidValue"),
 ])
-def test_a_registration_that_is_incomplete_says_so(frozen: Simulator, changes: dict[str, Any], code: str) -> None:
+def test_an_incomplete_registration_is_refused(frozen: Simulator, changes: dict[str, Any], code: str) -> None:
     assert refusal(register(frozen, landed(frozen), **changes)) == (400, code)
 
 
@@ -166,7 +166,7 @@ def test_another_process_can_sign_in_revoke_and_expire(frozen: Simulator) -> Non
     assert counts == {"exchange": 3, "graphql": 1, "groups": 1}
 
 
-def test_the_command_writes_and_says_what_the_air_monitors_reader_needs(tmp_path: Path) -> None:
+def test_the_command_writes_and_prints_the_clouds_settings(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.simulator", "--tls", "none", "--with-alexa", "--site", "amazon.de",
                "--fault", "offline", "--write-config", str(tmp_path)]
     with subprocess.Popen(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE) as process:

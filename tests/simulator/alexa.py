@@ -35,8 +35,7 @@ from tests.simulator.messages import Answer, Request, Seen, html_answer, json_an
 class Alexa:
     """One account with the house's monitors. `site` is the country it was made in; another one's list is empty.
 
-    `counts` tells how often the cloud was asked for exchange, register, sign-in, graphql, and of the last for state,
-    discovery, groups. `refusal` is how it refuses dead cookies, "forbidden" or
+    `counts` has the number of requests: exchange, register, sign-in, graphql, and of the last state, discovery, groups. `refusal` is how it refuses dead cookies, "forbidden" or
     one of REFUSALS_BY_HTTP; `scale` CELSIUS or FAHRENHEIT.
     """
 
@@ -87,7 +86,7 @@ class Alexa:
         return dict(self._sessions.open(self.refresh_token, self.site, now).cookies)
 
     def answer(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
-        """Given a request, the moment and the faults that alter the content, return what the cloud says."""
+        """Return the answer to a request at a moment, with the faults that alter its content."""
         with self._lock:
             self.requests.append(request.seen())
         match request.method, request.path:
@@ -188,10 +187,10 @@ def _tokens(domain: str, cookies: list[dict[str, Any]], faults: list[Fault]) -> 
 
 
 def _outdates(fault: Fault, session: Session) -> bool:
-    """Tell whether the fault is that cookies of that age have expired early."""
+    """Return whether the fault makes cookies of that age expire early."""
     return fault.kind == "cookies-expired" and (fault.start is None or session.issued < fault.start)
 
 
 def header(request: Request, name: str) -> str:
-    """Return a header of the request however it is spelt; empty where there is none."""
+    """Return a header of the request in any spelling, empty by default."""
     return next((value for each, value in request.headers.items() if each.lower() == name.lower()), "")

@@ -1,4 +1,4 @@
-"""How faults alter what the cloud tells of its monitors: values that are null, old, odd, unnamed, or no longer there.
+"""How faults alter the monitors' state: values that are null, old, odd, unnamed or missing.
 
 Each alteration takes the endpoints as they should be and leaves them as the fault would have them.
 """
@@ -17,7 +17,7 @@ VALUES = {"TemperatureSensor": "value", "RangeValue": "rangeValue", "Reachabilit
 
 @dataclass(frozen=True)
 class _Scene:
-    """The endpoints, a fault with its options, and what is needed to know better."""
+    """The endpoints, a fault with its options, and the true state of the house."""
 
     endpoints: list[Entry]
     fault: Fault

@@ -1,6 +1,6 @@
 """Refresh tokens and the session cookies they are exchanged for: who holds what, until when, for which country's site.
 
-All values look like the real ones and say that they are not, so that they are easy to find where they must not be.
+All values look like real ones and contain the word Simulated, so that leaks are easy to find.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Sessions:
         self._opened = 0
 
     def new_token(self) -> str:
-        """Return a refresh token that nobody had before and that is good for any number of exchanges."""
+        """Return a new refresh token, good for any number of exchanges."""
         with self._lock:
             token = secret("Atnr|SimulatedRefreshToken-", self._seed, len(self._tokens))
             self._tokens[token] = 200

@@ -1,4 +1,4 @@
-"""Whole cycles against the simulated cloud: what is asked, when, and what is stored of it."""
+"""Whole cycles against the simulated cloud: the requests of each, and the rows that are stored."""
 
 import json
 from datetime import datetime
@@ -102,7 +102,7 @@ def test_a_value_of_unknown_meaning_is_logged_once_and_not_stored(settled: House
 
 
 @pytest.mark.parametrize("labels", [1.0, True, [1], {}, "1", -1, 7])
-def test_a_form_of_the_query_that_is_none_is_not_remembered(labels: object, settled: Household) -> None:
+def test_an_invalid_query_form_in_the_state_is_ignored(labels: object, settled: Household) -> None:
     path = settled.home.data / "amazon_aqm.session.json"
     monitors = {**settled.memory["monitors"], "query_form": labels}
     path.write_text(json.dumps({**settled.memory, "monitors": monitors}), encoding="utf-8")

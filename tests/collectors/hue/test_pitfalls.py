@@ -60,7 +60,7 @@ def test_05_a_sensor_without_an_address_cannot_be_stored_and_costs_no_other(home
     assert "ignoring a temperature sensor without uniqueid" in home.log()
 
 
-def test_06_virtual_sensors_that_share_an_address_or_make_up_a_temperature_are_none(
+def test_06_virtual_sensors_are_ignored(
         home: Home, simulator: Simulator) -> None:
     assert [entry["uniqueid"] for entry in entries(simulator, "CLIPPresence")] == ["WA0001", "WA0001"]
     assert entries(simulator, "CLIPTemperature")
@@ -95,7 +95,7 @@ def test_08_a_bridge_that_has_lost_its_clock_is_read_all_the_same(
 
 
 def test_09_a_value_shown_twice_is_stored_with_the_time_it_was_measured(home: Home) -> None:
-    """Sensors report every five minutes, and who asks more often gets the same again: one can tell by measured_at."""
+    """Sensors report every five minutes; more frequent requests get the same value, with the same measured_at."""
     moment = datetime.now(timezone.utc).replace(microsecond=0)
     with Simulator(clock=lambda: moment) as still:
         home.point_at(still)
@@ -108,7 +108,7 @@ def test_09_a_value_shown_twice_is_stored_with_the_time_it_was_measured(home: Ho
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_10_a_sensor_switched_off_in_the_app_tells_nothing_new(frozen: bool, home: Home, simulator: Simulator) -> None:
+def test_10_a_sensor_switched_off_in_the_app_is_stale(frozen: bool, home: Home, simulator: Simulator) -> None:
     """Its last value stays in the answer or becomes null, depending on the firmware."""
     simulator.faults.add("stale", sensor=ROOM)
     simulator.faults.add("off", sensor=ROOM, frozen=frozen)
@@ -118,7 +118,7 @@ def test_10_a_sensor_switched_off_in_the_app_tells_nothing_new(frozen: bool, hom
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "502", "silence"])
-def test_11_a_bridge_that_is_busy_until_somebody_restarts_it_costs_readings_but_stores_none_that_is_false(
+def test_11_a_bridge_that_stays_busy_costs_readings_and_stores_no_false_ones(
         kind: str, home: Home, simulator: Simulator) -> None:
     """home-assistant/core issues 126796 and 181864."""
     home.configure_hue(timeout_seconds=0.1)
@@ -129,7 +129,7 @@ def test_11_a_bridge_that_is_busy_until_somebody_restarts_it_costs_readings_but_
     assert home.run().code == 0
 
 
-def test_12_a_newer_bridge_sends_http_to_https_and_a_human_is_told(home: Home, simulator: Simulator) -> None:
+def test_12_a_newer_bridge_redirects_http_to_https_which_needs_a_human(home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, scheme="http")
     simulator.faults.add("redirect", location=f"{simulator.https_url}/api/{simulator.key}/sensors")
     outcome = home.run()
@@ -139,7 +139,7 @@ def test_12_a_newer_bridge_sends_http_to_https_and_a_human_is_told(home: Home, s
 
 
 @pytest.mark.parametrize("lingering", [False, True])
-def test_16_a_sensor_paired_anew_is_the_same_device(lingering: bool, home: Home, simulator: Simulator) -> None:
+def test_16_a_sensor_paired_again_is_the_same_device(lingering: bool, home: Home, simulator: Simulator) -> None:
     home.run()
     simulator.faults.add("re-paired", sensor=ROOM, lingering=lingering)
     with freeze_time(datetime.now(timezone.utc) + timedelta(seconds=2), tick=True):
@@ -177,9 +177,9 @@ def test_19_the_key_is_in_no_output_log_or_file_whatever_goes_wrong(
     assert not any(simulator.key.encode() in content for content in kept)
 
 
-def test_19_not_even_a_fault_in_the_program_tells_the_key(
+def test_19_not_even_a_fault_in_the_program_reveals_the_key(
         home: Home, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its traceback goes to the log, with whatever the exception says."""
+    """Its traceback goes to the log, with the exception's message."""
     def fail(*_arguments: object, **_options: object) -> None:
         raise RuntimeError(f"https://bridge/api/{simulator.key}/sensors")
 
