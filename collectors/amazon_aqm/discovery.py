@@ -153,14 +153,14 @@ def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
     endpoint_id = endpoint.get("endpointId")
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
-    known = cached.get(endpoint_id, Monitor(endpoint_id, ""))
-    maker = one_line(text(endpoint, "manufacturer")) or ("amazon" if known.serial else "")
-    serial = one_line(text(endpoint, "serialNumber")) or known.serial
-    name = one_line(text(endpoint, "friendlyNameObject")) or known.name
+    previous = cached.get(endpoint_id, Monitor(endpoint_id, ""))
+    maker = one_line(text(endpoint, "manufacturer")) or ("amazon" if previous.serial else "")
+    serial = one_line(text(endpoint, "serialNumber")) or previous.serial
+    name = one_line(text(endpoint, "friendlyNameObject")) or previous.name
     if maker.casefold() != "amazon" or not serial:
         log.info("ignoring a monitor that is not Amazon's own, or has no serial number: %s", name)
         return None
-    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or known.model, known.room)
+    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room)
 
 
 def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:

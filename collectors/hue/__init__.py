@@ -83,21 +83,21 @@ class Secrets(NoSecrets):
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
-    """Yield every temperature sensor the bridge knows, and a reading of each whose value is fresh."""
+    """Return every temperature sensor the bridge knows, and a reading of each whose value is fresh."""
     from collectors.hue import sensors
     _, response = _connect(settings, secrets, http, state)
-    yield from sensors.parse(response.document, settings, now, response.date)
+    return sensors.parse(response.document, settings, now, response.date)
 
 
 def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
                         now: datetime) -> "Iterator[Reading | Sighting]":
-    """Yield the same with the predecessor's three requests per cycle: the full configuration, and the sensors twice."""
+    """Return the same with the predecessor's three requests per cycle: the full configuration, and the sensors twice."""
     from collectors.hue import sensors
     bridge, _ = _connect(settings, secrets, http, state, in_full=True)
     bridge = bridge._replace(in_full=False)
     bridge.fetch_sensors()
     response = bridge.fetch_sensors()
-    yield from sensors.parse(response.document, settings, now, response.date)
+    return sensors.parse(response.document, settings, now, response.date)
 
 
 def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:

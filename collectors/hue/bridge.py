@@ -126,7 +126,7 @@ def connect(settings: "Settings", secrets: "Secrets", http: HttpClient, state: "
 
 def trusted(address: str, trust: Trust | None) -> str:
     if trust is None and address.startswith("https://"):
-        raise NotAuthorised("nothing tells how to recognise the bridge at " + address,
+        raise NotAuthorised("no fingerprint or certificate authority identifies the bridge at " + address,
                             f"{PAIR} (or, for a bridge without https, write its bridge_ip as http://...)")
     return address
 

@@ -77,7 +77,7 @@ def _may_have_moved(bridge: Bridge, error: RemoteError) -> bool:
 def _look_up(bridge: Bridge, settings: "Settings", state: State,
              failure: RemoteError | None) -> tuple[Bridge, JsonResponse]:
     if bridge.bridge_id is None or settings.discovery_url is None:
-        raise NotAuthorised("nothing tells where the bridge is", f"set collectors.hue.bridge_ip, or {PAIR}")
+        raise NotAuthorised("the bridge's address is unknown", f"set collectors.hue.bridge_ip, or {PAIR}")
     try:
         hosts = discover_bridges(bridge.http, settings.discovery_url, settings.timeout_seconds)
         if bridge.bridge_id not in hosts:

@@ -72,7 +72,7 @@ class _Sensor:
     def trouble(self) -> str | None:
         if self._celsius is None or self._state.get("lastupdated") == "none":
             off = self._config.get("on") is False
-            return "switched off in the app" if off else "has told nothing since the bridge started"
+            return "switched off in the app" if off else "has reported nothing since the bridge started"
         if self._updated == NEVER:
             return "does not say when it measured"
         age = self._age(self._updated)

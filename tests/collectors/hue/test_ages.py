@@ -82,4 +82,4 @@ def test_a_value_of_the_first_of_january_1970_is_stale_when_the_bridge_knows_bet
 
 
 def test_lastupdated_none_is_no_value_despite_a_number() -> None:
-    assert trouble(updated("none")) == "has told nothing since the bridge started"
+    assert trouble(updated("none")) == "has reported nothing since the bridge started"

@@ -39,7 +39,7 @@ def test_02_null_and_none_after_a_restart_are_no_reading_and_no_failure(home: Ho
     simulator.faults.add("restarted", sensor=ROOM)
     assert home.run().code == 0
     assert len(home.rows()) == 4 and rows_of(home) == []
-    assert f"{ROOM} (has told nothing since the bridge started)" in home.log()
+    assert f"{ROOM} (has reported nothing since the bridge started)" in home.log()
     assert len(home.rows("SELECT * FROM device_registry")) == 5
     simulator.faults.clear()
     home.run()

@@ -109,7 +109,7 @@ def test_a_temperature_comes_in_hundredths_of_a_degree(hundredths: int, celsius:
 
 @pytest.mark.parametrize("literal", HOSTILE_NUMBERS)
 def test_a_temperature_that_is_no_number_is_no_reading(literal: str) -> None:
-    assert trouble(with_literal(box(temperature="HERE"), literal)) == "has told nothing since the bridge started"
+    assert trouble(with_literal(box(temperature="HERE"), literal)) == "has reported nothing since the bridge started"
 
 
 @pytest.mark.parametrize(("hundredths", "anomalous"), [

@@ -133,7 +133,7 @@ def test_https_without_anything_to_trust_asks_for_a_human(spell: Any, home: Home
     home.configure_hue(bridge_ip=spell(simulator.https_url))
     outcome = home.run()
     assert outcome.code == 2
-    assert "nothing tells how to recognise the bridge" in outcome.err and "python devices.py pair hue" in outcome.err
+    assert "identifies the bridge" in outcome.err and "python devices.py pair hue" in outcome.err
     assert simulator.requests == []
 
 
