@@ -18,7 +18,7 @@ def locate(installation: Installation) -> Path | Finding:
     # SQLite names its own files after the database that a link points to.
     path = Path(os.path.realpath(installation.configuration.storage.database_path))
     try:
-        lost_database.check(path, installation.configuration.data / lost_database.MARKER)
+        lost_database.ensure_present(path, installation.configuration.data / lost_database.MARKER)
         if not lost_database.is_gone(path):
             return _not_a_file(path) if path.is_dir() else path
         folder = next(parent for parent in path.parents if parent.exists())

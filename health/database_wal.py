@@ -1,7 +1,6 @@
 """Is the write-ahead log on and small, who owns the files, and does this SQLite have a known bug?"""
 
 import shlex
-import sqlite3
 from pathlib import Path
 
 from health import database
@@ -37,7 +36,7 @@ def check(installation: Installation) -> Findings:
     yield Finding("pass", f"journal_mode {mode}, checkpoint every {pages} pages, {inspection.owners(path)}")
 
 
-def library(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> Finding:
+def library(version: tuple[int, int, int] = inspection.LIBRARY_VERSION) -> Finding:
     """Judge whether a version of SQLite has the bug that can lose data when several connections write at once.
 
     https://www.sqlite.org/wal.html#walresetbug: fixed in 3.51.3 and from 3.53.0 on (3.52.0 was withdrawn), and in the
