@@ -1,8 +1,7 @@
-"""Where readings come from: one file or package per source.
+"""Sources of readings: one file or package each.
 
-The name of a module here is its section in config.yaml and in secrets.yaml, its cron line and its label in the
-database. This file is the contract: all that the rest of the program asks of a source. Adding a source means adding one
-such module and its test; nothing else changes.
+A module's name is its section in config.yaml and secrets.yaml, its cron line, and its label in the database. This file
+is the contract with the rest of the program. Adding a source means adding one module and its test.
 """
 
 import importlib
@@ -21,10 +20,9 @@ Problems = Iterable[tuple[str, str]]
 
 
 class CollectorSettings:
-    """What every source's `Settings` has: a frozen dataclass derived from this, its section of config.yaml.
+    """Base of a source's `Settings`, a frozen dataclass: its section of config.yaml, with the defaults.
 
-    A field's default holds where the file is silent. `alert` is the file name of its alert and an address that helps;
-    without one, the name is made from the source's.
+    `alert` is the name of its alert file and a helpful URL; the default name is made from the source's.
     """
 
     enabled: bool = True
@@ -32,28 +30,28 @@ class CollectorSettings:
 
     @property
     def places(self) -> Mapping[str, str]:
-        """The locations that people configured, by device id."""
+        """Configured locations by device id."""
         return {}
 
     def problems(self) -> Problems:
-        """Yield fields that are wrong although each value alone is allowed, with a sentence each."""
+        """Yield wrong fields that their types alone do not rule out, with a sentence each."""
         return ()
 
 
 class NoSecrets:
-    """The `Secrets` of a source that needs none; those of others derive from it, as frozen dataclasses."""
+    """The `Secrets` of a source that needs none; base of all others, which are frozen dataclasses."""
 
     def missing(self) -> str | None:
-        """Return the key without which the source lets nobody in, None if it is there."""
+        """Return the key of secrets.yaml that is required but absent, if any."""
         return None
 
     def problems(self) -> Problems:
-        """Yield fields that are wrong, with a sentence each, which never quotes a value."""
+        """Yield wrong fields with a sentence each, which must not quote the value."""
         return ()
 
 
 class Human(Protocol):
-    """The person at the terminal while a source is being paired. `address` is what --bridge said, if anything."""
+    """The user at the terminal during pairing. `address` is the value of --bridge, if given."""
 
     address: str | None
 
@@ -61,42 +59,42 @@ class Human(Protocol):
         """Print one line."""
 
     def ask(self, question: str) -> str:
-        """Return the line that the person answers with."""
+        """Return the user's answer."""
 
     def keep(self, values: Mapping[str, str]) -> None:
-        """Write values to secrets.yaml at once: the next step may fail, and they cannot be had twice."""
+        """Write values to secrets.yaml at once: they cannot be obtained twice if the next step fails."""
 
 
 class Collector(Protocol):
-    """What a source's module offers."""
+    """A source's module."""
 
     @property
     def Settings(self) -> type[CollectorSettings]:
-        """Its section of config.yaml."""
+        """The class of its section in config.yaml."""
 
     @property
     def Secrets(self) -> type[NoSecrets]:
-        """Its section of secrets.yaml."""
+        """The class of its section in secrets.yaml."""
 
     def collect(self, settings: Any, secrets: Any, http: "HttpClient", state: "State",
                 now: "datetime") -> "Iterator[Reading | Sighting]":
-        """Yield the readings of this cycle. Raise a RemoteError; what was yielded before still counts."""
+        """Yield this cycle's readings. Raise a RemoteError; readings yielded before it still count."""
 
     def probe(self, settings: Any, secrets: Any, http: "HttpClient", state: "State") -> str:
-        """Make one cheap real request; return what was found as a sentence, or raise a RemoteError."""
+        """Make one cheap real request and describe the result in a sentence, or raise a RemoteError."""
 
 
 @runtime_checkable
 class Pairable(Collector, Protocol):
-    """A source that a human introduces us to."""
+    """A source that has to be paired by a human."""
 
     def pair(self, settings: Any, http: "HttpClient", state: "State", human: Human) -> Mapping[str, str]:
-        """Return what belongs in secrets.yaml. Raise a RemoteError."""
+        """Return its section of secrets.yaml, or raise a RemoteError."""
 
 
 @runtime_checkable
 class Measurable(Collector, Protocol):
-    """A source that can still be asked in the predecessor's expensive way, for the baseline."""
+    """A source that can also be read in the predecessor's expensive way, for the baseline."""
 
     def collect_unoptimised(self, settings: Any, secrets: Any, http: "HttpClient", state: "State",
                             now: "datetime") -> "Iterator[Reading | Sighting]":
@@ -104,13 +102,11 @@ class Measurable(Collector, Protocol):
 
 
 def names() -> list[str]:
-    """Return the names of all collectors, in alphabetical order."""
-    found = os.listdir(__path__[0])  # as pkgutil does, whose own imports take a tenth of a cold start
-    folders = (name for name in found if os.path.isfile(f"{__path__[0]}/{name}/__init__.py"))
-    files = (name.removesuffix(".py") for name in found if name.endswith(".py") and not name.startswith("__"))
+    entries = os.listdir(__path__[0])  # not pkgutil, whose imports take a tenth of a cold start
+    folders = (name for name in entries if os.path.isfile(f"{__path__[0]}/{name}/__init__.py"))
+    files = (name.removesuffix(".py") for name in entries if name.endswith(".py") and not name.startswith("__"))
     return sorted(name for name in (*folders, *files) if name.isidentifier())
 
 
 def load(name: str) -> Collector:
-    """Given one of the names, return that collector's module."""
     return cast(Collector, importlib.import_module(f"{__name__}.{name}"))

@@ -1,1 +1,4 @@
-"""The health check: one file per component, run side by side."""
+"""The health check: `runner` forks one process per component, and each component is the module of its name."""
+
+COMPONENTS = ("configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space", "spool",
+              "alerts", "freshness")

@@ -1,24 +1,23 @@
-"""What the health check asks of storage: each question a generator, which leaves no trace behind.
+"""What a check reports: findings, and before them the stage it has reached, which is shown if it never gets further.
 
-It yields, in the order of its work, what it is about to do (a text, told if it never gets any further) and what it has
-found (a `Finding`). Nothing here prints or stops at the first trouble.
-
-    database.py     is it sound, can it be written, how large is its -wal
-    silence.py      which device has told nothing for too long
-    folder.py       the disk, the readings that wait in the spool, the files that ask for a human
+A check never stops at the first problem, and prints nothing.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from runtime.errors import HomeMonitorError
+
+if TYPE_CHECKING:
+    from health.installation import Installation
 
 LEVELS = ("skipped", "pass", "warn", "fail", "critical")
 
 
 class Finding(NamedTuple):
-    """What was found as a sentence, how bad it is (one of LEVELS), and the exact command or key that helps.
+    """A sentence with its level (one of LEVELS), and the exact command or key that helps.
 
-    `figures` are numbers for whoever draws curves of them, as monitoring plugins write them:
-    `'label'=value[unit];[warn];[fail]`.
+    `figures` are numbers to draw curves of, as monitoring plugins write them: `'label'=value[unit];[warn];[fail]`.
     """
 
     level: str
@@ -28,3 +27,49 @@ class Finding(NamedTuple):
 
 
 Findings = Iterator[Finding | str]
+
+
+class Component(Protocol):
+    """The module of a component."""
+
+    def check(self, installation: "Installation") -> Findings:
+        """Yield stages and findings. Leave no trace behind."""
+
+
+class Result:
+    """What a component answered, at first nothing."""
+
+    level = ""
+    message = ""
+    remedy = ""
+    duration_ms = 0.0
+    figures: Sequence[str] = ()
+    stage = "starting"
+    is_late = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def status(self) -> str:
+        """The level as it is printed."""
+        return "fail" if self.level == "critical" else self.level
+
+    @property
+    def code(self) -> int:
+        """What it means for the exit code."""
+        return {"fail": 1, "critical": 2}.get(self.level, 0)
+
+
+def failure(level: str, error: HomeMonitorError, remedy: str = "") -> Finding:
+    """Return a finding for an error; `remedy` is for one that has none."""
+    return Finding(level, str(error), error.remedy or remedy)
+
+
+def attempt(work: Callable[[], object]) -> str:
+    """Do some work; return what went wrong, if anything did."""
+    try:
+        work()
+    except (Exception, SystemExit) as error:  # the one isolation point: a bug in one check must not hide the others
+        return f"a fault in the program, please report it: {type(error).__name__}: {error}"
+    return ""

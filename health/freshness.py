@@ -1,77 +1,63 @@
-"""Which device has told nothing for too long: judged by its newest reading, whatever the jobs say of themselves."""
+"""Is any device silent? Judged by its newest reading, not by whether the jobs ran."""
 
-import sqlite3
-from collections.abc import Collection
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from health.database import missing
-from health.finding import Finding, Findings
+from health import database
+from health.finding import Finding, Findings, failure
+from health.installation import Installation
 from runtime.errors import StorageError, Unavailable
 from runtime.formats import parse_time
-from storage import manager
+from storage import inspection
 
 INTERVALS, AT_LEAST = 3, timedelta(minutes=15)
-AHEAD = timedelta(minutes=5)  # of our clock: then it, or the one that the readings have, is wrong
-DEVICES = """
-    SELECT
-        coalesce(location, device_name, device_id),
-        device_id,
-        collector,
-        coalesce((SELECT MAX(timestamp) FROM readings WHERE readings.device_id = device_registry.device_id), first_seen)
-    FROM device_registry
-    WHERE is_active = 1
-    ORDER BY device_id
-"""
-NEWEST = "SELECT MAX(timestamp) FROM readings"
-
-Row = tuple[str, str, str | None, str | None]
+TOLERANCE = timedelta(minutes=5)  # of a timestamp in the future; beyond it a clock is wrong
 
 
-def freshness(path: Path, marker: Path, now: datetime, interval_seconds: int, enabled: Collection[str]) -> Findings:
-    """Has every active device of the enabled collectors told something within three intervals, 15 minutes at least?"""
-    absence = missing(path, marker)
-    if absence is not None:
-        yield absence if absence.level == "critical" else Finding("warn", "nothing has been collected yet",
-                                                                  absence.remedy)
+def check(installation: Installation) -> Findings:
+    """Yield the active devices without a reading for three intervals, 15 minutes at least."""
+    path = database.locate(installation)
+    if isinstance(path, Finding):
+        yield path if path.level != "warn" else _nothing_yet(installation)
         return
-    yield "asking for the newest readings"
-    limit = max(INTERVALS * timedelta(seconds=interval_seconds), AT_LEAST)
+    yield "reading the newest readings"
     try:
-        with manager.reading(path, busy_timeout_ms=1000) as connection:
-            rows: list[Row] = connection.execute(DEVICES).fetchall()
-            newest, = connection.execute(NEWEST).fetchone()
-    except sqlite3.OperationalError as error:
-        yield Finding("fail", f"the newest readings cannot be asked for: {error}")
+        devices, newest = inspection.newest_readings(path)
     except StorageError as error:
         level = "warn" if isinstance(error, Unavailable) and error.remedy else "fail"
-        yield Finding(level, f"{error}", error.remedy or "python healthcheck.py --only database_write tells more")
-    else:
-        yield from _judge([row for row in rows if row[2] in enabled], newest, now, limit)
-
-
-def _judge(rows: list[Row], newest: str | None, now: datetime, limit: timedelta) -> Findings:
-    if newest is None:
-        yield Finding("warn", "nothing has been collected yet", "python -m collectors.hue")
+        yield failure(level, error, "python healthcheck.py --only database_write")
         return
+    if newest is None:
+        yield _nothing_yet(installation)
+    else:
+        enabled = [device for device in devices if device[2] in installation.enabled]
+        yield from _judge(enabled, newest, installation)
+
+
+def _nothing_yet(installation: Installation) -> Finding:
+    return Finding("warn", "nothing has been collected yet", installation.collect_command)
+
+
+def _judge(devices: list[inspection.DeviceReading], newest: str, installation: Installation) -> Findings:
+    now = installation.request.now
+    limit = max(INTERVALS * timedelta(seconds=installation.configuration.collection.interval_seconds), AT_LEAST)
     age = now - parse_time(newest)
     figures = (f"'newest_reading'={age.total_seconds():.0f}s;;{limit.total_seconds():.0f}",)
-    if age < -AHEAD:
-        yield Finding("warn", f"the newest reading is of {newest}, which is still to come",
-                      "see that this machine's clock is right: timedatectl status", figures)
+    if age < -TOLERANCE:
+        yield Finding("warn", f"the newest reading has the time {newest}, which is in the future",
+                      "check the clock of this machine: timedatectl status", figures)
     if age > limit:
         yield Finding("fail", f"no reading of any device since {newest}: is cron running?",
-                      "crontab -l shows whether the collectors are started; run one by hand: python -m collectors.hue",
-                      figures)
+                      "see with crontab -l whether the collectors are started; run one by hand: "
+                      f"{installation.collect_command}", figures)
         return
-    yield from (_silent(label, device_id, str(collector), told, limit) for label, device_id, collector, told in rows
-                if told is not None and now - parse_time(told) > limit)
-    yield Finding("pass", f"{len(rows)} active devices, the newest reading {age.total_seconds():.0f} s old",
+    for label, device_id, collector, timestamp in devices:
+        if timestamp is not None and _is_older(timestamp, now - limit):
+            yield Finding("fail", f"{label} ({device_id}) has been silent since {timestamp}: more than "
+                          f"{limit.total_seconds() / 60:.0f} min", "see that it has power and is within reach; what its "
+                          f"source reports of it: python -m collectors.{collector} --discover")
+    yield Finding("pass", f"{len(devices)} active devices, the newest reading is {age.total_seconds():.0f} s old",
                   figures=figures)
 
 
-def _silent(label: str, device_id: str, collector: str, told: str | None, limit: timedelta) -> Finding:
-    return Finding(
-        "fail", f"{label} ({device_id}) has been silent since {told}: more than {limit.total_seconds() / 60:.0f} min",
-        f"python -m collectors.{collector} --discover tells what its source says of it; see that it has power and is "
-        "within reach")
+def _is_older(timestamp: str, time: datetime) -> bool:
+    return parse_time(timestamp) < time

@@ -1,45 +1,48 @@
-"""Does a source answer? A collector is known here by its configuration key, and asked through its `probe`."""
+"""Does a source answer? Asked through its collector's `probe`."""
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from typing import Any
-
-import config
-from health.finding import Finding, Findings
+from health.finding import Finding, Findings, failure
+from health.installation import Installation
 from jobs import cooldown
-from runtime.deadline import Deadline
 from runtime.errors import RemoteError, Throttled
 from runtime.http_client import HttpClient
 from runtime.retry import retry_policy
 from storage.state import State
 
-LAST_WORDS_SECONDS = 0.5  # of a source's time are left for saying what came of it
+REPORTING_SECONDS = 0.5  # of a source's time are left to report the outcome
 
 
-def source(name: str, module: Any, read: config.Configuration, told: config.Secrets, now: datetime,
-           deadline: Deadline, is_asked_for: bool, learn: Callable[[Iterable[str]], None]) -> Findings:
-    """Does the source answer? One that asked for patience, or refuses us, is asked again only if a human wants it so.
+def check(name: str, installation: Installation) -> Findings:
+    """Yield what one request to the source came to. Nothing that it learns is kept.
 
-    Nothing that is found out on the way is kept.
+    A source in a pause, or one that refuses us, is not asked again unless --only names it.
     """
-    memory = State(read.data / f"{name}.session.json")
-    again = f"python healthcheck.py --only {name}"
-    try:
-        standing = None if is_asked_for else cooldown.active(memory, now, told.path, read.path)
-        if standing is not None:
-            raise standing
-        yield f"asking {name}"
-        sentence = _probe(name, module, read, told, memory, deadline, learn)
-    except Throttled as error:
-        yield Finding("warn", str(error), error.remedy or f"wait; to ask at once: {again}")
-    except RemoteError as error:
-        since = "" if standing is None else ", as it was when last asked"
-        yield Finding("fail", f"{error}{since}", error.remedy or f"wait for it to recover, then: {again}")
+    configuration = installation.configuration
+    if name not in configuration.collectors:
+        yield Finding("skipped", f"{configuration.path} cannot be read, so that {name} may be disabled")
+    elif problems := installation.problems(f"collectors.{name}"):
+        yield Finding("fail", "; ".join(problems), f"correct {configuration.path}")
+    elif name not in installation.enabled:
+        yield Finding("skipped", f"disabled: collectors.{name}.enabled is false in {configuration.path}")
     else:
-        yield Finding("pass", sentence)
+        yield f"asking {name}"
+        yield _answer(name, installation)
 
 
-def _probe(name: str, module: Any, read: config.Configuration, told: config.Secrets, memory: State,
-           deadline: Deadline, learn: Callable[[Iterable[str]], None]) -> str:
-    with HttpClient(deadline.earlier(LAST_WORDS_SECONDS), retry_policy(read.retry), learn) as http:
-        return str(module.probe(read.collectors[name], told.sections.get(name), http, memory))
+def _answer(name: str, installation: Installation) -> Finding:
+    configuration, secrets, request = installation.configuration, installation.secrets, installation.request
+    state = State(configuration.data / f"{name}.session.json")
+    again = f"python healthcheck.py --only {name}"
+    pause = None if name in request.only else cooldown.active(state, request.now, secrets.path, configuration.path)
+    try:
+        if pause is not None:
+            raise pause
+        http = HttpClient(request.deadline.earlier(REPORTING_SECONDS), retry_policy(configuration.retry),
+                          installation.redact.learn)
+        with http:
+            return Finding("pass", installation.plugins.collectors[name].probe(
+                configuration.collectors[name], secrets.sections.get(name), http, state))
+    except Throttled as error:
+        return failure("warn", error, f"wait; to ask at once: {again}")
+    except RemoteError as error:
+        when = "" if pause is None else ", as of the last request"
+        return Finding("fail", f"{error}{when}", error.remedy or f"wait until it has recovered, then: {again}")

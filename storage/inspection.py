@@ -19,6 +19,7 @@ from storage.backup import read_only
 if TYPE_CHECKING:
     import threading
 
+LIBRARY_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 1.0  # to wait for another connection
 POLL_SECONDS = 0.005
 FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")  # a full disk has no room for the -shm, an I/O error to SQLite

@@ -1,9 +1,9 @@
-"""A home that is healthy at first: wounded by a test, examined by the real health check, and healed by its remedies.
+"""A healthy home, for tests that damage it, run the real health check, and carry out its remedies.
 
-As root, which the tests are on most machines that can mount and change owners, the home belongs to an ordinary user:
-the health check becomes that user, and so finds the permissions as that user does.
+If the tests run as root, which can mount disks and change owners, the home belongs to an ordinary user: the health check
+becomes that user and has that user's permissions.
 
-This is a pytest plugin for its fixture; where one home serves many tests, `healthy` is what opens and removes it.
+This is a pytest plugin for its fixture; `healthy` opens one home for many tests.
 """
 
 import os
@@ -25,12 +25,12 @@ from tests.simulator.server import Simulator
 
 USER = 54321
 IS_ROOT = os.geteuid() == 0
-needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can mount file systems and become somebody else")
+needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can mount file systems and become another user")
 REMEDY_SECONDS = 60
 
 
-class Patient(Home):
-    """A home with both sources, in which each has run once."""
+class CheckedHome(Home):
+    """A home with both sources, each of which has run once."""
 
     def __init__(self, folder: Path, simulator: Simulator) -> None:
         super().__init__(folder)
@@ -42,7 +42,7 @@ class Patient(Home):
         self.keep_secrets()
 
     def keep_secrets(self, **sections: Mapping[str, Any]) -> None:
-        """Write the good secrets.yaml, but for these sections."""
+        """Write the right secrets.yaml, except for these sections."""
         self.write_secrets({
             "hue": {"api_key": self.simulator.key, "bridge_id": self.simulator.bridge_id},
             "amazon_aqm": {"refresh_token": self.simulator.alexa.refresh_token}, **sections})
@@ -57,12 +57,12 @@ class Patient(Home):
         return [Forked(self, collector=name).end() for name in sources or ("hue", "amazon_aqm")]
 
     def hand_over(self, user: int = USER) -> None:
-        """Make the ordinary user the owner of all that is there."""
+        """Make the ordinary user the owner of all files."""
         for path in (self.folder, *self.folder.rglob("*")) if IS_ROOT else ():
             os.chown(path, user, user, follow_symlinks=False)
 
-    def take_back(self, path: Path, mode: int) -> None:
-        """Make root the owner of something."""
+    def give_to_root(self, path: Path, mode: int) -> None:
+        """Make root the owner of a file."""
         path.chmod(mode)
         os.chown(path, 0, 0)
 
@@ -76,13 +76,13 @@ class Patient(Home):
 
     def components(self, *arguments: str,
                    environment: Mapping[str, str] | None = None) -> tuple[int, dict[str, dict[str, Any]]]:
-        """Return the exit code, and each component as --json tells it."""
+        """Return the exit code, and the components of --json by name."""
         run = self.check("--json", *arguments, environment=environment)
         assert run.err == "" and run.json["exit_code"] == run.code
-        return run.code, {each["name"]: each for each in run.json["components"]}
+        return run.code, {component["name"]: component for component in run.json["components"]}
 
-    def obey(self, command: str, answer: str = "") -> Outcome:
-        """Do literally what a remedy says, in the checkout and with this home's configuration, as a person would."""
+    def carry_out(self, command: str, answer: str = "") -> Outcome:
+        """Run a command of a remedy as a person would: in the checkout, with this home's configuration."""
         done = subprocess.run(
             ["bash", "-c", f'sudo() {{ "$@"; }}; {command}'], capture_output=True, text=True, cwd=CHECKOUT,
             input=answer, timeout=REMEDY_SECONDS, env={
@@ -92,26 +92,26 @@ class Patient(Home):
 
 
 @pytest.fixture
-def patient() -> Iterator[Patient]:
+def checked_home() -> Iterator[CheckedHome]:
     """A healthy home of an ordinary user, to be changed."""
-    with healthy() as patient:
-        yield patient
+    with healthy() as home:
+        yield home
 
 
 @contextmanager
-def healthy() -> Iterator[Patient]:
-    """Open a home in which all is well, beside its sources, and remove it in the end."""
-    with open_folder() as folder, Simulator() as simulator:
-        patient = Patient(folder / "home", simulator)
-        assert [run.code for run in patient.collect()] == [0, 0]
-        patient.hand_over()
-        yield patient
+def healthy() -> Iterator[CheckedHome]:
+    """Open a home in which all is well, with its sources, and remove it at the end."""
+    with public_folder() as folder, Simulator() as simulator:
+        home = CheckedHome(folder / "home", simulator)
+        assert [run.code for run in home.collect()] == [0, 0]
+        home.hand_over()
+        yield home
 
 
 @contextmanager
-def open_folder() -> Iterator[Path]:
-    """Make a temporary folder that everybody may enter, and remove it, whatever has become of its modes."""
-    folder = Path(tempfile.mkdtemp(prefix="patient-"))
+def public_folder() -> Iterator[Path]:
+    """Make a temporary folder that all users may enter, and remove it, whatever its modes are by then."""
+    folder = Path(tempfile.mkdtemp(prefix="checked-"))
     try:
         folder.chmod(0o755)
         yield folder
@@ -122,7 +122,7 @@ def open_folder() -> Iterator[Path]:
 
 @contextmanager
 def full_pipe() -> Iterator[int]:
-    """Yield the end of a pipe to write to, which takes nothing any more, for nobody reads."""
+    """Yield the writing end of a pipe that is full."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with suppress(BlockingIOError):

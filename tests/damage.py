@@ -1,4 +1,4 @@
-"""What may befall a healthy home, done for real; and what takes some of it back, where a person would edit a file."""
+"""Ways to damage a healthy home, all of them real, and the edits that repair it where the remedy is an edit."""
 
 import os
 import sqlite3
@@ -7,181 +7,181 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from storage import lost_database
-from tests.checked_home import Patient
+from tests.checked_home import CheckedHome
 from tests.remedies import ACCEPT
 from tests.storage.samples import a_cycle, a_reading, store
 
 
-def write(patient: Patient, path: Path, text: str) -> None:
+def write(home: CheckedHome, path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def only_hue(patient: Patient) -> None:
-    patient.configure("amazon_aqm", enabled=False)
+def only_hue(home: CheckedHome) -> None:
+    home.configure("amazon_aqm", enabled=False)
 
 
-def without_config(patient: Patient) -> None:
-    patient.config.unlink()
+def without_config(home: CheckedHome) -> None:
+    home.config.unlink()
 
 
-def wrong_values(patient: Patient) -> None:
-    patient.write_config(collection={"interval_seconds": 5}, storage={"busy_timeout_ms": "long"},
+def wrong_values(home: CheckedHome) -> None:
+    home.write_config(collection={"interval_seconds": 5}, storage={"busy_timeout_ms": "long"},
                          logging={"level": "LOUD"})
 
 
-def right_values(patient: Patient) -> None:
+def right_values(home: CheckedHome) -> None:
     for section in ("collection", "storage", "logging", "colection"):
-        patient.settings.pop(section, None)
-    patient.write_config()
+        home.settings.pop(section, None)
+    home.write_config()
 
 
-def without_secrets(patient: Patient) -> None:
-    only_hue(patient)
-    patient.secrets.unlink()
+def without_secrets(home: CheckedHome) -> None:
+    only_hue(home)
+    home.secrets.unlink()
 
 
-def execute(patient: Patient, statement: str) -> None:
-    with closing(sqlite3.connect(patient.database, isolation_level=None)) as connection:
+def execute(home: CheckedHome, statement: str) -> None:
+    with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
         connection.execute(statement)
 
 
-def damage(patient: Patient) -> None:
+def overwrite_pages(home: CheckedHome) -> None:
     """Write over the pages in the middle, while nothing has the database open."""
-    with closing(sqlite3.connect(patient.database, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA journal_mode = DELETE")
-    with patient.database.open("r+b") as file:
-        size = patient.database.stat().st_size
+    with home.database.open("r+b") as file:
+        size = home.database.stat().st_size
         file.seek(4096)
         file.write(os.urandom(size - 4096))
 
 
-def lose_database(patient: Patient) -> None:
-    for path in patient.data.glob("readings.db*"):
+def lose_database(home: CheckedHome) -> None:
+    for path in home.data.glob("readings.db*"):
         path.unlink()
 
 
-def wall_up(patient: Patient) -> None:
-    """A database that is to be made where only root may make anything."""
-    (patient.data / lost_database.MARKER).unlink()
-    patient.write_config(storage={"database_path": "vault/deep/readings.db"})
-    os.chown(patient.folder, 0, 0)
+def close_folder(home: CheckedHome) -> None:
+    """Configure a database in a folder that only root can create."""
+    (home.data / lost_database.MARKER).unlink()
+    home.write_config(storage={"database_path": "vault/deep/readings.db"})
+    os.chown(home.folder, 0, 0)
 
 
-def become_folder(patient: Patient) -> None:
-    lose_database(patient)
-    patient.database.mkdir()
+def replace_by_folder(home: CheckedHome) -> None:
+    lose_database(home)
+    home.database.mkdir()
 
 
-def other_database(patient: Patient) -> None:
-    patient.write_config(storage={"database_path": "data/other.db"})
-    patient.obey(ACCEPT)
-    patient.collect("hue")
+def other_database(home: CheckedHome) -> None:
+    home.write_config(storage={"database_path": "data/other.db"})
+    home.carry_out(ACCEPT)
+    home.collect("hue")
 
 
-def become_diary(patient: Patient) -> None:
-    lose_database(patient)
-    write(patient, patient.database, "Dear diary, " * 500)
+def replace_by_text(home: CheckedHome) -> None:
+    lose_database(home)
+    write(home, home.database, "Dear diary, " * 500)
 
 
-def turn_wal(patient: Patient, on: bool) -> None:
-    patient.write_config(storage={"enable_wal_mode": on})
-    patient.collect("hue")
+def turn_wal(home: CheckedHome, on: bool) -> None:
+    home.write_config(storage={"enable_wal_mode": on})
+    home.collect("hue")
 
 
-def unrotatable(patient: Patient) -> None:
-    """Settings that are in range, but that no disk of this machine can serve."""
-    patient.write_config(logging={"max_bytes": 1_000_000_000, "backup_count": 100, "min_free_mb": 1_000_000})
+def unrotatable(home: CheckedHome) -> None:
+    """Use settings that are in range, but too large for any disk of this machine."""
+    home.write_config(logging={"max_bytes": 1_000_000_000, "backup_count": 100, "min_free_mb": 1_000_000})
 
 
-def unmasked(patient: Patient) -> None:
-    """The bridge is itself again, and asked where it is."""
-    patient.simulator.faults.clear()
-    reachable(patient)
+def original_bridge(home: CheckedHome) -> None:
+    """Put the original bridge back, at its own address."""
+    home.simulator.faults.clear()
+    reachable(home)
 
 
-def refuse_login(patient: Patient) -> None:
-    patient.simulator.alexa.revoke()
-    patient.simulator.alexa.expire_cookies()
+def refuse_login(home: CheckedHome) -> None:
+    home.simulator.alexa.revoke()
+    home.simulator.alexa.expire_cookies()
 
 
-def unreachable(patient: Patient) -> None:
-    patient.configure("hue", bridge_ip="https://127.0.0.1:9", discovery_url=None)
+def unreachable(home: CheckedHome) -> None:
+    home.configure("hue", bridge_ip="https://127.0.0.1:9", discovery_url=None)
 
 
-def reachable(patient: Patient) -> None:
-    patient.configure("hue", bridge_ip=patient.simulator.https_url)
+def reachable(home: CheckedHome) -> None:
+    home.configure("hue", bridge_ip=home.simulator.https_url)
 
 
-def stranger(patient: Patient) -> None:
-    """The bridge has moved, and its neighbour's is now where it was."""
-    patient.configure("hue", discovery_url=None)
-    patient.simulator.move(stranger=True)
+def stranger(home: CheckedHome) -> None:
+    """Move the bridge, and put the neighbour's at its address."""
+    home.configure("hue", discovery_url=None)
+    home.simulator.move(stranger=True)
 
 
-def impostor(patient: Patient) -> None:
-    """Over http, and it takes our key."""
-    patient.configure("hue", discovery_url=None, bridge_ip=patient.simulator.http_url)
-    patient.simulator.faults.add("wrong-bridge", accepts_key=True)
+def stranger_over_http(home: CheckedHome) -> None:
+    """Put another bridge, which accepts our key, at the address."""
+    home.configure("hue", discovery_url=None, bridge_ip=home.simulator.http_url)
+    home.simulator.faults.add("wrong-bridge", accepts_key=True)
 
 
-def forgotten(patient: Patient) -> None:
-    """Somebody has removed our key from the bridge."""
-    patient.simulator.bridge.keys.clear()
+def remove_key(home: CheckedHome) -> None:
+    """Remove our key from the bridge."""
+    home.simulator.bridge.keys.clear()
 
 
-def throttle(patient: Patient) -> None:
-    patient.simulator.faults.add("throttled")
+def throttle(home: CheckedHome) -> None:
+    home.simulator.faults.add("throttled")
 
 
-def silence(patient: Patient) -> None:
-    """A device that told something an hour ago, and nothing since."""
+def add_silent_device(home: CheckedHome) -> None:
+    """Add a device whose newest reading is an hour old."""
     hour_ago = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
-    store(patient.database, a_cycle(a_reading("hue:cellar", at=hour_ago, name="Cellar"), at=hour_ago))
+    store(home.database, a_cycle(a_reading("hue:cellar", at=hour_ago, name="Cellar"), at=hour_ago))
 
 
-def stop_cron(patient: Patient) -> None:
-    execute(patient, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'")
+def stop_cron(home: CheckedHome) -> None:
+    execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'")
 
 
-def ask_for_human(patient: Patient) -> None:
-    """Our key was refused at a cycle."""
-    forgotten(patient)
-    assert [run.code for run in patient.collect("hue")] == [2]
+def raise_alert(home: CheckedHome) -> None:
+    """Have a cycle refused by the bridge."""
+    remove_key(home)
+    assert [run.code for run in home.collect("hue")] == [2]
 
 
-def fill_spool(patient: Patient) -> None:
-    """Somebody held the database while a cycle wanted to store."""
-    patient.write_config(storage={"busy_timeout_ms": 50})
-    with closing(sqlite3.connect(patient.database, isolation_level=None)) as connection:
+def fill_spool(home: CheckedHome) -> None:
+    """Lock the database during a cycle."""
+    home.write_config(storage={"busy_timeout_ms": 50})
+    with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        assert [run.code for run in patient.collect("hue")] == [1]
+        assert [run.code for run in home.collect("amazon_aqm")] == [1]
 
 
-def take_spool_away(patient: Patient) -> None:
-    """A run of root's, long ago."""
-    journal = patient.data / "spool.journal"
+def give_spool_to_root(home: CheckedHome) -> None:
+    """Leave the spool as a run by root leaves it."""
+    journal = home.data / "spool.journal"
     assert journal.exists()
     os.chown(journal, 0, 0)
     journal.chmod(0o644)
 
 
-def damage_spool(patient: Patient) -> None:
-    with (patient.data / "spool.journal").open("r+b") as file:
+def damage_spool(home: CheckedHome) -> None:
+    with (home.data / "spool.journal").open("r+b") as file:
         file.write(b"+00000000 12 no such line")
-    patient.collect("hue")
+    home.collect("hue")
 
 
-def grow_wal(patient: Patient) -> None:
-    """A reader that never ends, and 17 MB written meanwhile."""
-    reader = sqlite3.connect(patient.database, isolation_level=None)
+def grow_wal(home: CheckedHome) -> None:
+    """Open a reader, and write 17 MB before it ends."""
+    reader = sqlite3.connect(home.database, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM readings").fetchone()
-    patient.reader = reader  # type: ignore[attr-defined]  # ended when the remedy is obeyed
-    with closing(sqlite3.connect(patient.database, isolation_level=None)) as writer:
+    home.reader = reader  # type: ignore[attr-defined]  # closed by the remedy
+    with closing(sqlite3.connect(home.database, isolation_level=None)) as writer:
         writer.execute("CREATE TABLE notes (note BLOB)")
         writer.executemany("INSERT INTO notes VALUES (zeroblob(1000000))", [()] * 17)
 
 
-def lock_away(patient: Patient) -> None:
-    patient.take_back(patient.secrets, 0o600)
+def give_secrets_to_root(home: CheckedHome) -> None:
+    home.give_to_root(home.secrets, 0o600)

@@ -1,4 +1,4 @@
-"""A person at the terminal: does what `devices.py pair amazon_aqm` asks for, with a browser of the simulated world."""
+"""A user at the terminal who completes `devices.py pair amazon_aqm` with a simulated browser."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,7 @@ from tests.simulator.server import Simulator
 
 def sign_in(command: Sequence[str], simulator: Simulator, folder: Path,
             environment: Mapping[str, str] | None = None) -> int:
-    """Run the command in a folder, sign in where it says, paste the address of the page that is not found.
-
-    Return its exit code.
+    """Run the command in a folder, sign in as it asks, paste the address of the last page; return the exit code.
     """
     with subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as pairing:

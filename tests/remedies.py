@@ -1,6 +1,6 @@
-"""What a person does who is told a remedy: to the letter, by a shell where it is a command.
+"""Ways to carry out a remedy as a person would: to the letter, by a shell where it is a command.
 
-Each is handed the patient and the remedy, and fails where the remedy does not say so.
+Each takes the home and the remedy.
 """
 
 import os
@@ -11,99 +11,91 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from storage import lost_database
-from tests.checked_home import Patient
+from tests.checked_home import CheckedHome
 from tests.checkout import CHECKOUT
 from tests.home import unmeasured
 from tests.storage.samples import a_cycle, a_reading, store
 
 PAIR_HUE = "python devices.py pair hue"
-PAIR_AMAZON = "python devices.py pair amazon_aqm"
-COLLECT = "python -m collectors.hue"
+COLLECT = "python -m collectors.amazon_aqm"
 ACCEPT = lost_database.ACCEPT
 
 
-def command(text: str, *after: str) -> Callable[[Patient, str], None]:
-    """Return what carries out a command, once it is seen in the remedy; then cycles come by, as cron has them."""
-    def heal(patient: Patient, remedy: str) -> None:
-        wanted = text.format(home=patient.folder, data=patient.data, config=patient.config, secrets=patient.secrets,
-                             log=patient.log_file)
+def command(text: str, *after: str) -> Callable[[CheckedHome, str], None]:
+    """Return a function that runs a command of the remedy, then a cycle of each of the collectors."""
+    def repair(home: CheckedHome, remedy: str) -> None:
+        wanted = text.format(home=home.folder, data=home.data, config=home.config, secrets=home.secrets,
+                             log=home.log_file)
         assert wanted in remedy
         if wanted.startswith("python"):
-            patient.hand_over(os.geteuid())
-        done = patient.obey(wanted)
+            home.hand_over(os.geteuid())
+        done = home.carry_out(wanted)
         assert done.code == 0, done
-        patient.hand_over()
-        patient.collect(*after) if after else None
-        patient.hand_over()
-    return heal
+        home.hand_over()
+        home.collect(*after) if after else None
+        home.hand_over()
+    return repair
 
 
-def key(name: str, change: Callable[[Patient], None]) -> Callable[[Patient, str], None]:
-    """Return what changes a key of config.yaml, or the file, once the remedy names it."""
-    def heal(patient: Patient, remedy: str) -> None:
-        assert name.format(config=patient.config, secrets=patient.secrets) in remedy
-        change(patient)
-        patient.hand_over()
-    return heal
+def by_hand(change: Callable[[CheckedHome], None]) -> Callable[[CheckedHome, str], None]:
+    """Return a function that makes a change which the remedy describes in words."""
+    def repair(home: CheckedHome, _remedy: str) -> None:
+        change(home)
+        home.hand_over()
+    return repair
 
 
-def copy_config(patient: Patient, remedy: str) -> None:
-    assert f"copy the config/config.yaml of the project to {patient.config}" in remedy
-    shutil.copy(CHECKOUT / "config" / "config.yaml", patient.config)
-    patient.hand_over()
+def copy_config(home: CheckedHome, _remedy: str) -> None:
+    shutil.copy(CHECKOUT / "config" / "config.yaml", home.config)
+    home.hand_over()
 
 
-def pair_with_hue(patient: Patient, remedy: str) -> None:
+def collect_hue(home: CheckedHome) -> None:
+    home.collect("hue")
+
+
+def pair_with_hue(home: CheckedHome, remedy: str) -> None:
     """Run the command while the button is pressed."""
-    patient.simulator.press_link_button()
-    command(PAIR_HUE)(patient, remedy)
+    home.simulator.press_link_button()
+    command(PAIR_HUE)(home, remedy)
 
 
-def pair_with_amazon(patient: Patient, remedy: str) -> None:
-    """Run the command and sign in at the address that it shows."""
-    assert PAIR_AMAZON in remedy
-    patient.hand_over(os.geteuid())
-    program = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(patient.config), "pair", "amazon_aqm"]
+def pair_with_amazon(home: CheckedHome, _remedy: str) -> None:
+    """Run the command, and sign in at the address that it prints."""
+    home.hand_over(os.geteuid())
+    program = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "pair", "amazon_aqm"]
     pipe = subprocess.PIPE
     with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=unmeasured()) as process:
         assert process.stderr is not None
-        told = ""
-        while "/ap/signin" not in told:
-            told = process.stderr.readline()
-            assert told
-        process.communicate(patient.simulator.alexa.sign_in(told.strip()) + "\n", timeout=60)
+        line = ""
+        while "/ap/signin" not in line:
+            line = process.stderr.readline()
+            assert line
+        process.communicate(home.simulator.alexa.sign_in(line.strip()) + "\n", timeout=60)
     assert process.returncode == 0
-    patient.hand_over()
+    home.hand_over()
 
 
-def pair_and_collect(patient: Patient, remedy: str) -> None:
-    assert "the next cycle that succeeds removes the file" in remedy
-    pair_with_hue(patient, remedy)
-    patient.collect("hue")
+def pair_and_collect(home: CheckedHome, remedy: str) -> None:
+    pair_with_hue(home, remedy)
+    home.collect("hue")
 
 
-def make_room(patient: Patient, remedy: str) -> None:
-    assert "the next cycle that succeeds removes it" in remedy
-    patient.collect("hue")
+def wait_for_amazon(home: CheckedHome, _remedy: str) -> None:
+    """Let time pass until the cloud answers again."""
+    home.simulator.faults.clear()
 
 
-def wait_for_amazon(patient: Patient, remedy: str) -> None:
-    """Time has passed, and the cloud answers again; the remedy says how to ask at once."""
-    patient.simulator.faults.clear()
-    assert "wait; to ask at once: python healthcheck.py --only amazon_aqm" in remedy
-
-
-def speak(patient: Patient, remedy: str) -> None:
-    """What the remedy shows is that its battery was empty, say; with a new one it tells something again."""
-    done = patient.obey(f"{COLLECT} --discover")
-    assert f"{COLLECT} --discover" in remedy and done.code == 0
+def report_again(home: CheckedHome, _remedy: str) -> None:
+    """Run the command; it shows, for example, an empty battery, and with a new one the device reports again."""
+    assert home.carry_out("python -m collectors.hue --discover").code == 0
     now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
-    store(patient.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
-    patient.hand_over()
+    store(home.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
+    home.hand_over()
 
 
-def end_reader(patient: Patient, remedy: str) -> None:
-    assert f"fuser -v {patient.database}" in remedy and "the next cycle makes the -wal small again" in remedy
-    patient.reader.close()  # type: ignore[attr-defined]  # opened when the patient was wounded
-    patient.collect("hue")
-    patient.hand_over()
+def end_reader(home: CheckedHome, remedy: str) -> None:
+    assert f"fuser -v {home.database}" in remedy
+    home.reader.close()  # type: ignore[attr-defined]  # opened when the home was damaged
+    home.collect("hue")
+    home.hand_over()

@@ -1,4 +1,4 @@
-"""What the README and the crontab say of the health check and of alerts, done as it is written there."""
+"""The commands of the README and the crontab for the health check and for alerts work as they are written."""
 
 import os
 import re
@@ -10,26 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.checked_home import Patient
+from tests.checked_home import CheckedHome
 from tests.checkout import CHECKOUT, ROOMS
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-PATIENCE_SECONDS = 10.0
 
 
 @pytest.fixture
-def checkout(patient: Patient) -> Path:
+def checkout(checked_home: CheckedHome) -> Path:
     """The home as a checkout with the program in .venv, as the crontab expects it."""
     for room in set(ROOMS) - {"config"}:
-        shutil.copytree(CHECKOUT / room, patient.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(CHECKOUT / room, checked_home.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (CHECKOUT / "config").glob("*.py"):
-        shutil.copy(path, patient.folder / "config")
-    shutil.copy(CHECKOUT / "healthcheck.py", patient.folder)
-    python = patient.folder / ".venv" / "bin" / "python"
+        shutil.copy(path, checked_home.folder / "config")
+    shutil.copy(CHECKOUT / "healthcheck.py", checked_home.folder)
+    python = checked_home.folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     python.chmod(0o755)
-    return patient.folder
+    return checked_home.folder
 
 
 def shell(command: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -38,27 +37,27 @@ def shell(command: str, folder: Path, **environment: str) -> "subprocess.Complet
     return subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=folder, timeout=60, env=variables)
 
 
-def test_the_daily_line_of_the_crontab_mails_only_what_has_failed(patient: Patient, checkout: Path) -> None:
-    line, = (each for each in (CHECKOUT / "crontab.example").read_text(encoding="utf-8").splitlines()
-             if "healthcheck.py" in each)
+def test_the_daily_line_of_the_crontab_mails_only_what_has_failed(checked_home: CheckedHome, checkout: Path) -> None:
+    line, = (line for line in (CHECKOUT / "crontab.example").read_text(encoding="utf-8").splitlines()
+             if "healthcheck.py" in line)
     minute, hour, *rest, command = line.split(" ", 5)
     assert minute.isdecimal() and hour.isdecimal() and rest == ["*", "*", "*"]
-    patient.secrets.chmod(0o644)  # a warning
+    checked_home.secrets.chmod(0o644)  # a warning
     well = shell(command, Path("/"), HOME_MONITOR=str(checkout))
     assert (well.stdout, well.stderr) == ("", "")
-    patient.simulator.bridge.keys.clear()
+    checked_home.simulator.bridge.keys.clear()
     broken = shell(command, Path("/"), HOME_MONITOR=str(checkout))
-    assert "the bridge refuses our key" in broken.stdout and "Remedy: python devices.py pair hue" in broken.stdout
+    assert "Remedy: python devices.py pair hue" in broken.stdout
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_a_new_configuration_is_tried_before_it_goes_live(good: bool, patient: Patient, tmp_path: Path) -> None:
-    """As the README has it for CI: nothing is there yet but the two files."""
+def test_a_new_configuration_is_checked_before_it_is_used(good: bool, checked_home: CheckedHome, tmp_path: Path) -> None:
+    """As the README does it for CI: nothing exists yet except the two files."""
     command, = re.findall(r"^    (python healthcheck\.py --offline .*)$", README, re.MULTILINE)
     folder = tmp_path / "path" / "to" / "config"
     folder.mkdir(parents=True)
-    shutil.copy(patient.config, folder)
-    shutil.copy(patient.secrets, folder)
+    shutil.copy(checked_home.config, folder)
+    shutil.copy(checked_home.secrets, folder)
     (folder / "secrets.yaml").chmod(0o600)
     if not good:
         (folder / "config.yaml").write_text("storage: {busy_timeout_ms: -1}\nlogging: {level: 7}\n", encoding="utf-8")
@@ -66,20 +65,20 @@ def test_a_new_configuration_is_tried_before_it_goes_live(good: bool, patient: P
     done = shell(command.replace("healthcheck.py", f"{CHECKOUT}/healthcheck.py").replace(
         "path/to/config", str(folder)), tmp_path, PYTHONPATH=str(CHECKOUT))
     assert done.returncode == (0 if good else 1), done
-    assert good or "storage.busy_timeout_ms: -1 is out of range" in done.stdout and "logging.level: 7" in done.stdout
+    assert good or "storage.busy_timeout_ms: -1" in done.stdout and "logging.level: 7" in done.stdout
     assert sorted(folder.parent.rglob("*")) == before
 
 
-def test_the_three_lines_that_watch_for_alerts_show_one_when_it_comes(patient: Patient) -> None:
+def test_the_three_lines_that_watch_for_alerts_show_one_when_it_comes(checked_home: CheckedHome) -> None:
     script = "\n".join(re.findall(r"^    (while sleep 60; do\n(?:    .*\n)*?    done)$", README, re.MULTILINE))
     assert len(script.splitlines()) == 3
     script = script.replace("sleep 60", "sleep 0.1")
-    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, cwd=patient.folder) as watch:
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, cwd=checked_home.folder) as watch:
         try:
             time.sleep(0.3)
-            patient.hand_over(os.geteuid())
-            patient.simulator.bridge.keys.clear()
-            assert [run.code for run in patient.collect("hue")] == [2]
+            checked_home.hand_over(os.geteuid())
+            checked_home.simulator.bridge.keys.clear()
+            assert [run.code for run in checked_home.collect("hue")] == [2]
             assert watch.stdout is not None
             assert watch.stdout.readline() == "The home monitor needs a human: the bridge refuses our key.\n"
         finally:

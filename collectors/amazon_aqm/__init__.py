@@ -1,7 +1,7 @@
 """The Amazon Smart Air Quality Monitor, read from the Alexa cloud as the Alexa app does.
 
-There is no official way to read it, and Amazon documents none of what is used here; where something was learnt is said
-where it matters. One request per cycle. It does not control anything, and it never sees the account's password.
+There is no official API and no documentation; sources are cited where they matter. One request per cycle. It controls
+nothing and never sees the account's password.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from storage.reading import Reading, Sighting
     from storage.state import State
 
+
 @dataclass(frozen=True, repr=False)
 class Settings(CollectorSettings):
-    """Its section of config.yaml. `domain` is the country's own site, `amazon.de`, with or without `alexa.` before it.
+    """`domain` is the Amazon site of the account's country, such as amazon.de or alexa.amazon.de.
 
     `base_url` stands for https://alexa.<site>, `auth_url` for https://www.<site> and https://api.amazon.com.
     """
@@ -42,17 +43,15 @@ class Settings(CollectorSettings):
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """The configured places by device id."""
         return {f"alexa:{serial}": place for serial, place in self.device_locations.items() if place}
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield what is wrong with values that each look right by themselves."""
         from collectors.amazon_aqm.addresses import is_safe, site
         if site(self.domain) is None:
-            yield "domain", f"{self.domain!r} is no site of Amazon's such as amazon.de or alexa.amazon.co.uk"
+            yield "domain", f"{self.domain!r} is no Amazon site such as amazon.de or alexa.amazon.co.uk"
         for name, address in (("base_url", self.base_url), ("auth_url", self.auth_url)):
             if address is not None and not is_safe(address):
-                yield name, f"{address!r} is no https:// address (http:// is for this machine alone)"
+                yield name, f"{address!r} must be an https:// URL (http:// is allowed for this machine only)"
         if self.temperature_min >= self.temperature_max:
             yield "temperature_min", f"{self.temperature_min} is not below temperature_max, {self.temperature_max}"
         if self.humidity_min >= self.humidity_max:
@@ -61,31 +60,34 @@ class Settings(CollectorSettings):
 
 @dataclass(frozen=True, repr=False)
 class Secrets(NoSecrets):
-    """Its section of secrets.yaml: the token that pairing writes, or the cookies that an earlier program captured."""
+    """The token that pairing writes, or the cookies that an earlier program captured."""
 
     refresh_token: str | None = field(default=None, repr=False)
     cookies: dict[str, str] = field(default_factory=dict, repr=False)
 
     def missing(self) -> str | None:
-        """Return the key without which there is no login, None if it or the cookies are there."""
         return None if self.refresh_token or self.cookies else "refresh_token"
 
 
-def collect(settings: Settings, secrets: Secrets, http: "HttpClient", memory: "State",
+def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
     """Yield every monitor of the account, and a reading of each that is reachable and has fresh values."""
     from collectors.amazon_aqm import cloud, monitors
-    with cloud.growing_patience(memory):
-        yield from monitors.collect(cloud.enter(settings, secrets, http, memory, now), settings, memory, now)
+    with cloud.escalating_backoff(state):
+        yield from monitors.collect(cloud.open_cloud(settings, secrets, http, state, now), settings, state, now)
 
 
-def probe(settings: Settings, secrets: Secrets, http: "HttpClient", memory: "State") -> str:
-    """Ask for the state of the known monitors, or which ones there are if none is known."""
+def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
+    """Fetch the state of the known monitors, or the list of monitors if none is known."""
     from collectors.amazon_aqm import cloud, monitors
-    return monitors.probe(cloud.enter(settings, secrets, http, memory, None), settings, memory)
+    return monitors.probe(cloud.open_cloud(settings, secrets, http, state, None), settings, state)
 
 
-def pair(settings: Settings, http: "HttpClient", memory: "State", human: "Human") -> dict[str, str]:
-    """Have the person sign in with their own browser; return what belongs in secrets.yaml."""
-    from collectors.amazon_aqm import pairing
-    return pairing.pair(settings, http, memory, human)
+def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
+    """Have the user sign in with their own browser; return its section of secrets.yaml."""
+    from collectors.amazon_aqm import cloud, pairing
+    token = pairing.sign_in(settings, http, human)
+    human.keep({"refresh_token": token})
+    account = cloud.open_cloud(settings, Secrets(refresh_token=token), http, state, None)
+    human.tell(pairing.list_monitors(account, state))
+    return {"refresh_token": token}

@@ -1,43 +1,41 @@
-"""Where the Alexa cloud of an account is: three hosts, which the country's own site tells."""
+"""The hosts of the Alexa cloud, derived from the Amazon site of the account's country."""
 
 import ipaddress
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from collectors.amazon_aqm import Settings
+if TYPE_CHECKING:
+    from collectors.amazon_aqm import Settings
 
 SITE = re.compile(r"(?:https://)?(?:alexa\.|www\.)?(amazon\.(?:com|[a-z]{2}|com?\.[a-z]{2}))/?", re.IGNORECASE)
 
 
 class Hosts(NamedTuple):
-    """The site, `amazon.de`, and the addresses of its Alexa, of its own pages, and of the devices' registry."""
-
     site: str
     alexa: str
     www: str
     api: str
 
 
-def hosts(settings: Settings) -> Hosts:
-    """Return the hosts that the settings name, without slashes at their end."""
-    home = site(settings.domain) or settings.domain
-    instead = settings.auth_url and settings.auth_url.rstrip("/")
-    return Hosts(home, (settings.base_url or f"https://alexa.{home}").rstrip("/"), instead or f"https://www.{home}",
-                 instead or "https://api.amazon.com")
+def hosts(settings: "Settings") -> Hosts:
+    name = site(settings.domain) or settings.domain
+    override = settings.auth_url and settings.auth_url.rstrip("/")
+    return Hosts(name, (settings.base_url or f"https://alexa.{name}").rstrip("/"), override or f"https://www.{name}",
+                 override or "https://api.amazon.com")
 
 
 def site(domain: str) -> str | None:
-    """Given `alexa.amazon.co.uk`, `https://www.amazon.co.uk/` or the like, return `amazon.co.uk`; None if it is none.
+    """Given `alexa.amazon.co.uk`, `https://www.amazon.co.uk/` or the like, return `amazon.co.uk`.
 
-    Nobody but Amazon may be sent the tokens, hence no other name will do.
+    Return None for any other name: only Amazon may be sent the tokens.
     """
-    found = SITE.fullmatch(domain.strip())
-    return found[1].lower() if found else None
+    match = SITE.fullmatch(domain.strip())
+    return match[1].lower() if match else None
 
 
 def is_safe(address: str) -> bool:
-    """Tell whether nobody can listen in on the way to an address: https, or http within this machine."""
+    """Return whether the connection is private: https, or http within this machine."""
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""

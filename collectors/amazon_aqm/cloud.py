@@ -1,136 +1,131 @@
-"""The Alexa cloud as an HTTP server: the one address it is asked at, and what its refusals mean.
+"""The Alexa cloud as an HTTP server: one URL, and the meaning of its refusals.
 
-It refuses in many ways: by status, by sending us to the sign-in page, by showing that page, or with HTTP 200 and an
-error in the answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}], "data": null}`. What it
-answers to is the session cookies; an app's User-Agent keeps it from throttling (homebridge-alexa-smarthome issue 129).
+It refuses in many ways: by status, by a redirect to the sign-in page, by that page itself, or with HTTP 200 and an
+error in the answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}], "data": null}`. Session
+cookies authenticate; an app's User-Agent avoids throttling (homebridge-alexa-smarthome issue 129).
 """
 
 import re
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from collectors.amazon_aqm import Secrets, Settings, queries
 from collectors.amazon_aqm.addresses import Hosts, hosts
-from collectors.amazon_aqm.exchange import meaning
+from collectors.amazon_aqm.exchange import raise_refusal
 from collectors.amazon_aqm.login import Login
-from collectors.amazon_aqm.queries import Part
-from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, Throttled
+from collectors.amazon_aqm.queries import Part, answers, objects, part, parts, short_message
+from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
+
+if TYPE_CHECKING:
+    from collectors.amazon_aqm import Secrets, Settings
 
 HEADERS = {"User-Agent": "AmazonWebView/AmazonAlexa/2.2.663733.0/iOS/18.5/iPhone", "Accept-Language": "en-US",
            "Accept": "application/json"}
 THROTTLED = ("UNOFFICIAL_CLIENT_TOO_MANY_REQUESTS", "ThrottlingException")
 SIGN_IN = re.compile(r"<form[^<>]{0,500}?(?:/ap/signin|sign-?in)|id=[\"']?ap_email|<title>[^<]{0,200}sign[ -]?in",
                      re.IGNORECASE)
-LOOKED_AT = 65_536  # characters of a page; what comes later is not looked at
+SEARCHED_CHARACTERS = 65_536  # of a page
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 900.0, 14_400.0
 
 
 class UnknownEndpoint(NotUnderstood):
-    """The cloud does not know an endpoint that it was asked for."""
+    """The cloud does not know one of the endpoints in the query."""
 
 
 class InvalidQuery(NotUnderstood):
-    """The cloud does not know a field that the query asks for."""
+    """The cloud does not know one of the fields in the query."""
 
 
 class Cloud(NamedTuple):
-    """The cloud at one country's site, and our login there."""
-
     http: HttpClient
     hosts: Hosts
     login: Login
     timeout_seconds: float
 
     def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> JsonResponse:
-        """Return the answer to operations that all ask for the field `name`, of whose `items` at least none is denied.
+        """Return the answer to operations for the list `items` of the field `name`, renewing refused cookies once.
 
-        Refused cookies are renewed once; what is sent with either takes no more than that `share` of the time left to
-        the cycle. Raise UnknownEndpoint if the cloud knows nothing of what it was asked for.
+        Each attempt takes at most that `share` of the time left. Raise UnknownEndpoint if all endpoints are unknown.
         """
         cookies = self.login.cookies()
         while True:
             try:
                 return self.send(body, name, items, cookies, share=share)
-            except NotTrusted:
-                raise
             except NotAuthorised as error:
-                cookies = self.login.after_refusal(error)
+                cookies = self.login.renew_after(error)
 
     def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False,
              share: float = 1.0) -> JsonResponse:
-        """Ask with these cookies; what the cloud refuses stays refused."""
+        """Send a request with these cookies, without retries if `once`."""
         try:
             return self.http.fetch_json(Request(
                 f"{self.hosts.alexa}/nexus/v1/graphql", self.timeout_seconds, method="POST", body=body,
                 headers={**HEADERS, "Cookie": cookies}, compressed=True, share=share,
                 retry_on=() if once else (CannotReach,), endpoint=name, check=_check(name, items),
                 check_page=_check_page))
-        except NotTrusted:
-            raise
         except NotAuthorised as error:
-            raise meaning(error) from None
+            raise_refusal(error)
 
 
-def enter(settings: Settings, secrets: Secrets, http: HttpClient, memory: MutableMapping[str, object],
-          now: datetime | None) -> Cloud:
-    """Return the cloud that the settings and secrets lead to; `now` is None where nobody knows the time."""
-    where = hosts(settings)
-    login = Login(where, secrets, http, memory, now, settings.timeout_seconds)
-    return Cloud(http, where, login, settings.timeout_seconds)
+def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: MutableMapping[str, object],
+               now: datetime | None) -> Cloud:
+    """Return the cloud with the account's login. Outside a cycle there is no `now`."""
+    account_hosts = hosts(settings)
+    login = Login(account_hosts, secrets, http, state, now, settings.timeout_seconds)
+    return Cloud(http, account_hosts, login, settings.timeout_seconds)
 
 
 @contextmanager
-def growing_patience(memory: MutableMapping[str, object]) -> Iterator[None]:
-    """Make a Throttled ask for 15 min, 30 min, ... 4 h, each time longer, until all goes well again."""
-    count = memory.get("throttled")
+def escalating_backoff(state: MutableMapping[str, object]) -> Iterator[None]:
+    """Give consecutive Throttled errors a `retry_after` of 15 min, 30 min, ... 4 h."""
+    count = state.get("throttled")
     times = count if type(count) is int and 0 <= count < 10 else 0
     try:
         yield
     except Throttled as error:
-        memory["throttled"] = times + 1
-        seconds = max(FIRST_PAUSE_SECONDS * 2 ** times, error.retry_after or 0)
-        raise Throttled(str(error), error.remedy, min(seconds, LONGEST_PAUSE_SECONDS)) from None
-    memory.pop("throttled", None)
+        state["throttled"] = times + 1
+        error.retry_after = min(max(FIRST_PAUSE_SECONDS * 2 ** times, error.retry_after or 0), LONGEST_PAUSE_SECONDS)
+        raise
+    state.pop("throttled", None)
 
 
 def _check(name: str, items: str) -> Callable[[object], None]:
-    """Return what raises the meaning of an answer's errors; while there is some data, errors cost only their own."""
+    """Return a check that raises an answer's errors, unless it has some data as well."""
     def check(document: object) -> None:
-        parts = queries.parts(document, name)
-        lists = [part[items] for part in parts if isinstance(part.get(items), list)]
+        results = parts(document, name)
+        lists = [result[items] for result in results if isinstance(result.get(items), list)]
         if any(lists):
             return
-        errors = [error for answer in queries.answers(document) for error in queries.objects(answer, "errors")]
+        errors = [error for answer in answers(document) for error in objects(answer, "errors")]
         if errors:
-            raise _meaning(errors)
+            _raise_for(errors)
         if not lists:
-            raise NotUnderstood(f"the Alexa cloud tells neither {items} nor why")
-        if any(part.get("completeResult") is False for part in parts):
-            raise BadAnswer("the Alexa cloud tells nothing, and that its answer is incomplete")
+            raise NotUnderstood(f"the Alexa cloud's answer has neither {items} nor an error")
+        if any(result.get("completeResult") is False for result in results):
+            raise BadAnswer("the Alexa cloud's answer is empty and marked as incomplete")
     return check
 
 
-def _meaning(errors: list[Part]) -> Exception:
-    first = queries.part(errors[0], "extensions")
-    codes = [queries.part(error, "extensions").get("errorCode") for error in errors]
-    said = queries.brief(errors[0].get("message")) or queries.brief(codes[0]) or "no reason given"
+def _raise_for(errors: list[Part]) -> NoReturn:
+    first = part(errors[0], "extensions")
+    codes = [part(error, "extensions").get("errorCode") for error in errors]
+    reason = short_message(errors[0].get("message")) or short_message(codes[0]) or "no reason given"
     if "FORBIDDEN" in codes:
-        return NotAuthorised(f"the Alexa cloud refuses our session ({said})")
+        raise NotAuthorised(f"the Alexa cloud refuses our session ({reason})")
     if any(code in THROTTLED for code in codes):
-        return Throttled("the Alexa cloud asks for patience (too many requests)")
+        raise Throttled("the Alexa cloud is rate-limiting us (too many requests)")
     if first.get("classification") == "ValidationError":
-        return InvalidQuery(f"the Alexa cloud does not understand our query ({said})")
+        raise InvalidQuery(f"the Alexa cloud does not understand our query ({reason})")
     if codes[0] == "BAD_REQUEST":
-        return UnknownEndpoint(f"the Alexa cloud does not know what we asked for ({said})")
+        raise UnknownEndpoint(f"the Alexa cloud does not know what we asked for ({reason})")
     if first.get("isRetryable") is True:
-        return BadAnswer(f"the Alexa cloud reports an error of its own ({said})")
-    return NotUnderstood(f"the Alexa cloud answers with an error ({said})")
+        raise BadAnswer(f"the Alexa cloud reports an internal error ({reason})")
+    raise NotUnderstood(f"the Alexa cloud answers with an error ({reason})")
 
 
 def _check_page(page: str) -> None:
-    """Raise NotAuthorised for the page where people sign in; any other one (maintenance, say) passes by itself."""
-    if SIGN_IN.search(page, 0, LOOKED_AT):
-        raise NotAuthorised("the Alexa cloud shows us the page where people sign in")
+    """Raise NotAuthorised for the sign-in page; other pages, such as for maintenance, are no refusal."""
+    if SIGN_IN.search(page, 0, SEARCHED_CHARACTERS):
+        raise NotAuthorised("the Alexa cloud answered with the sign-in page")

@@ -1,30 +1,33 @@
-"""Which monitors the account has, and in which rooms: asked once a day, and remembered.
+"""Which monitors the account has, and in which rooms: fetched daily, and at most hourly while a monitor is missing.
 
 Polling this would get the account throttled, and its owner's app with it (alexa_media_player issue 3032). Monitors of
 other makes have no serial number, and so no identity (aioamazondevices commit 45e28dc).
 """
 
 import logging
-from collections.abc import Collection, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.amazon_aqm import Settings, queries
 from collectors.amazon_aqm.cloud import Cloud
-from collectors.amazon_aqm.queries import Part, objects, part, text
-from runtime.errors import NotUnderstood, RemoteError, Throttled
-from runtime.formats import format_time, one_line, parse_time, pluralize
+from collectors.amazon_aqm.queries import GROUPS, LABELS, MONITORS, Part, moment, objects, part, parts, text
+from runtime.errors import NotAuthorised, NotUnderstood, RemoteError, Throttled
+from runtime.formats import format_time, one_line, pluralize
 from runtime.http_client import JsonResponse
 from storage.reading import Sighting
 
+if TYPE_CHECKING:
+    from collectors.amazon_aqm import Settings
+
 log = logging.getLogger(__name__)
 
-EVERY = timedelta(days=1)
-AGAIN = timedelta(hours=1)  # before a monitor that comes and goes, or an account without any, is looked into again
+REFRESH_AFTER = timedelta(days=1)
+SEARCH_AFTER = timedelta(hours=1)
 
 
 class Monitor(NamedTuple):
-    """A monitor as it was discovered. Its endpoint id changes when it is set up anew, its serial number never."""
+    """A discovered monitor. Its endpoint id changes when it is set up again, its serial number never."""
 
     endpoint_id: str
     serial: str
@@ -32,8 +35,7 @@ class Monitor(NamedTuple):
     model: str | None = None
     room: str | None = None
 
-    def sighting(self, settings: Settings, trouble: str | None, name: str | None = None) -> Sighting:
-        """Return it as the registry takes it, under the name it was just called by, if it was."""
+    def sighting(self, settings: "Settings", trouble: str | None, name: str | None = None) -> Sighting:
         place = settings.device_locations.get(self.serial)
         return Sighting(
             device_id=f"alexa:{self.serial}", device_type="alexa_aqm", name=name or self.name,
@@ -41,128 +43,139 @@ class Monitor(NamedTuple):
             trouble=trouble)
 
 
-def known(memory: MutableMapping[str, object]) -> list[Monitor]:
-    """Return the monitors remembered."""
-    return [monitor for each in objects(_notes(memory), "found") if (monitor := _remembered(each))]
+@dataclass(frozen=True)
+class Discovery:
+    """The account's monitors, as kept in the collector's state.
 
-
-def is_due(memory: MutableMapping[str, object], now: datetime) -> bool:
-    """Tell whether the last discovery was a day ago."""
-    return not _is_recent(_notes(memory).get("discovered_at"), now, EVERY)
-
-
-def put_off(memory: MutableMapping[str, object], now: datetime) -> None:
-    """Let the next discovery wait for a day."""
-    memory["monitors"] = {**_notes(memory), "discovered_at": format_time(now)}
-
-
-def is_news(memory: MutableMapping[str, object], silent: Collection[Monitor], now: datetime) -> bool:
-    """Tell whether the cloud is silent about a monitor of which it was not so before, nor lists it just now.
-
-    One that comes and goes is news once an hour.
+    `searched_at` is when a missing monitor was last searched for; `was_empty` marks that the last list was empty, which
+    may be a fault of the cloud; `query_form` is the index in LABELS that the cloud understands.
     """
-    notes = _notes(memory)
-    return (notes.get("discovered_at") != format_time(now) and not _is_recent(notes.get("searched_at"), now, AGAIN)
-            and any(each.endpoint_id not in _expected(notes) for each in silent))
+
+    monitors: tuple[Monitor, ...] = ()
+    discovered_at: datetime | None = None
+    searched_at: datetime | None = None
+    was_empty: bool = False
+    query_form: int = 0
+
+    @classmethod
+    def load(cls, state: MutableMapping[str, object]) -> "Discovery":
+        stored = part(dict(state), "monitors")
+        form = stored.get("query_form")
+        return cls(tuple(_load_monitors(stored)), moment(stored.get("discovered_at")), moment(stored.get("searched_at")),
+                   stored.get("was_empty") is True,
+                   form if type(form) is int and 0 <= form < len(LABELS) else 0)
+
+    def save(self, state: MutableMapping[str, object]) -> None:
+        state["monitors"] = {
+            "found": [monitor._asdict() for monitor in self.monitors],
+            "discovered_at": self.discovered_at and format_time(self.discovered_at),
+            "searched_at": self.searched_at and format_time(self.searched_at),
+            "was_empty": self.was_empty, "query_form": self.query_form}
+
+    def may_search(self, now: datetime) -> bool:
+        """Return whether to search for a missing monitor: at most hourly, and not right after the daily discovery."""
+        return self.discovered_at != now and not _is_recent(self.searched_at, now, SEARCH_AFTER)
 
 
-def note_search(memory: MutableMapping[str, object], now: datetime) -> None:
-    """Remember that a silent monitor is looked for."""
-    memory["monitors"] = {**_notes(memory), "searched_at": format_time(now)}
+def current_monitors(cloud: Cloud, state: MutableMapping[str, object], now: datetime) -> tuple[Monitor, ...]:
+    """Return the account's monitors, fetched once a day; if that fails, the cached list."""
+    cached = Discovery.load(state)
+    if not cached.monitors:
+        if cached.was_empty and _is_recent(cached.searched_at, now, SEARCH_AFTER):
+            raise _no_monitor(cloud)
+        return discover(cloud, state, now)
+    if _is_recent(cached.discovered_at, now, REFRESH_AFTER):
+        return cached.monitors
+    try:
+        return discover(cloud, state, now, share=0.5)
+    except (NotAuthorised, Throttled):
+        raise
+    except RemoteError as error:
+        log.warning("discovery failed, using the cached monitor list: %s", error)
+        replace(Discovery.load(state), discovered_at=now, query_form=0).save(state)
+        return cached.monitors
 
 
-def note_silent(memory: MutableMapping[str, object], silent: Collection[Monitor], now: datetime) -> None:
-    """Remember monitors that the cloud lists but does not tell the state of: no use in discovering them again.
+def search(cloud: Cloud, state: MutableMapping[str, object], now: datetime) -> tuple[Monitor, ...]:
+    """Fetch the list because a monitor is missing."""
+    replace(Discovery.load(state), searched_at=now).save(state)
+    return discover(cloud, state, now)
 
-    One that could not be looked for yet stays news.
+
+def discover(cloud: Cloud, state: MutableMapping[str, object], now: datetime | None,
+             share: float = 1.0) -> tuple[Monitor, ...]:
+    """Fetch the account's monitors and their rooms, each within that `share` of the time left.
+
+    Raise NotUnderstood for an empty list.
     """
-    notes = _notes(memory)
-    is_listed = notes.get("discovered_at") == format_time(now)
-    ids = [each.endpoint_id for each in silent if is_listed or each.endpoint_id in _expected(notes)]
-    memory["monitors"] = {**notes, "silent": ids, "is_doubtful": notes.get("is_doubtful") is True and bool(silent)}
+    answer, monitors = list_monitors(cloud, state, now, share)
+    result = Discovery(tuple(monitors), now or answer.date, Discovery.load(state).searched_at)
+    result.save(state)
+    rooms = _fetch_rooms(cloud, share)
+    if rooms is not None:
+        result = replace(result, monitors=tuple(monitor._replace(room=rooms.get(monitor.endpoint_id))
+                                                for monitor in monitors))
+        result.save(state)
+    log.info("discovered %s", pluralize(len(monitors), "air quality monitor"))
+    return result.monitors
 
 
-def check_hope(cloud: Cloud, memory: MutableMapping[str, object], now: datetime) -> None:
-    """Raise NotUnderstood if the account had no monitor within the last hour: no use in asking yet."""
-    if _is_recent(_notes(memory).get("none_at"), now, AGAIN):
-        raise _none(cloud)
+def list_monitors(cloud: Cloud, state: MutableMapping[str, object], now: datetime | None = None,
+                  share: float = 1.0) -> tuple[JsonResponse, list[Monitor]]:
+    """Fetch the account's monitors; an incomplete answer is completed from the cached list.
 
-
-def discover(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | None,
-             share: float = 1.0) -> list[Monitor]:
-    """Ask which monitors there are and in which rooms; remember and return them. Raise NotUnderstood for none.
-
-    Each of the two takes no more than that `share` of the time left to the cycle.
+    Raise NotUnderstood for an empty list; a second one in a row clears the cache.
     """
-    answer, found = listed(cloud, memory, now, share)
-    discovered_at = now or answer.date
-    remembered = {"discovered_at": format_time(discovered_at) if discovered_at else None,
-                  "searched_at": _notes(memory).get("searched_at")}
-    memory["monitors"] = remembered | {"found": [each._asdict() for each in found]}
-    rooms = _rooms(cloud, share)
-    found = [each._replace(room=rooms.get(each.endpoint_id)) for each in found] if rooms is not None else found
-    memory["monitors"] = remembered | {"found": [each._asdict() for each in found]}
-    log.info("discovered %s", pluralize(len(found), "air quality monitor"))
-    return found
-
-
-def listed(cloud: Cloud, memory: MutableMapping[str, object], now: datetime | None = None,
-           share: float = 1.0) -> tuple[JsonResponse, list[Monitor]]:
-    """Ask which monitors there are. What the cloud leaves out this time is taken from what is remembered.
-
-    Raise NotUnderstood for none; those remembered are forgotten when that happens twice in a row.
-    """
-    answer = cloud.fetch(queries.monitors(), "listEndpoints", "endpoints", share)
-    before = known(memory)
-    found: dict[str, Monitor] = {}
-    for each in queries.parts(answer.document, "listEndpoints"):
-        for endpoint in objects(each, "endpoints"):
-            monitor = _parse(endpoint, {each.endpoint_id: each for each in before})
+    answer = cloud.fetch(MONITORS, "listEndpoints", "endpoints", share)
+    cached = Discovery.load(state)
+    by_id = {monitor.endpoint_id: monitor for monitor in cached.monitors}
+    monitors: dict[str, Monitor] = {}
+    for result in parts(answer.document, "listEndpoints"):
+        for endpoint in objects(result, "endpoints"):
+            monitor = _parse(endpoint, by_id)
             if monitor is not None:
-                found.setdefault(monitor.serial, monitor)
-        if each.get("completeResult") is False:
-            found = {monitor.serial: monitor for monitor in before} | found
-    if not found:
-        is_sure = not before or _notes(memory).get("is_doubtful") is True
-        memory["monitors"] = ({"none_at": format_time(now) if now else None} if is_sure
-                              else {**_notes(memory), "is_doubtful": True})
-        raise _none(cloud)
-    return answer, list(found.values())
+                monitors.setdefault(monitor.serial, monitor)
+        if result.get("completeResult") is False:
+            monitors = {monitor.serial: monitor for monitor in cached.monitors} | monitors
+    if not monitors:
+        replace(cached, monitors=() if cached.was_empty else cached.monitors, was_empty=True,
+                searched_at=now or cached.searched_at).save(state)
+        raise _no_monitor(cloud)
+    return answer, list(monitors.values())
 
 
-def _none(cloud: Cloud) -> NotUnderstood:
+def _no_monitor(cloud: Cloud) -> NotUnderstood:
     return NotUnderstood(f"there is no monitor in this account on {cloud.hosts.site}: is the domain right?",
                          "set collectors.amazon_aqm.domain to the Amazon site of the account's own country")
 
 
-def _parse(endpoint: Part, before: dict[str, Monitor]) -> Monitor | None:
-    """Return a monitor of Amazon's own make; None for another one, or one without identity."""
+def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
     endpoint_id = endpoint.get("endpointId")
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
-    known = before.get(endpoint_id, Monitor(endpoint_id, ""))
-    maker = one_line(text(endpoint, "manufacturer")) or ("amazon" if known.serial else "")
-    serial = one_line(text(endpoint, "serialNumber")) or known.serial
-    name = one_line(text(endpoint, "friendlyNameObject")) or known.name
+    previous = cached.get(endpoint_id, Monitor(endpoint_id, ""))
+    maker = one_line(text(endpoint, "manufacturer")) or ("amazon" if previous.serial else "")
+    serial = one_line(text(endpoint, "serialNumber")) or previous.serial
+    name = one_line(text(endpoint, "friendlyNameObject")) or previous.name
     if maker.casefold() != "amazon" or not serial:
-        log.info("a monitor that is not Amazon's own, or has no serial number, is left out: %s", name)
+        log.info("ignoring a monitor that is not Amazon's own, or has no serial number: %s", name)
         return None
-    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or known.model, known.room)
+    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room)
 
 
-def _rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
-    """Return the room of each endpoint that is in one; None where the cloud does not tell, which costs nothing else."""
+def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
+    """Return the rooms by endpoint id, None if the request fails."""
     try:
-        answer = cloud.send(queries.groups(), "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True,
+        answer = cloud.send(GROUPS, "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True,
                             share=share)
     except Throttled:
         raise
     except RemoteError as error:
-        log.info("the rooms remain unknown: %s", error)
+        log.info("could not fetch the rooms: %s", error)
         return None
     rooms: dict[str, str] = {}
-    for each in queries.parts(answer.document, "listDeviceGroups"):
-        for group in objects(each, "deviceGroups"):
+    for result in parts(answer.document, "listDeviceGroups"):
+        for group in objects(result, "deviceGroups"):
             name = one_line(text(group, "friendlyName"))
             if name is not None:
                 rooms = {member: name for member in _members(group)} | rooms
@@ -175,26 +188,12 @@ def _members(group: Part) -> Iterator[str]:
             yield endpoint_id
 
 
-def _notes(memory: MutableMapping[str, object]) -> Part:
-    notes = memory.get("monitors")
-    return notes if isinstance(notes, dict) else {}
+def _load_monitors(stored: Part) -> Iterator[Monitor]:
+    for values in objects(stored, "found"):
+        match values:
+            case {"endpoint_id": str(endpoint_id), "serial": str(serial), **rest}:
+                yield Monitor(endpoint_id, serial, *(one_line(rest.get(name)) for name in ("name", "model", "room")))
 
 
-def _expected(notes: Part) -> list[object]:
-    silent = notes.get("silent")
-    return silent if isinstance(silent, list) else []
-
-
-def _is_recent(moment: object, now: datetime, span: timedelta) -> bool:
-    """Tell whether a moment remembered is less than a span away; one in the future may be of a clock that was wrong."""
-    try:
-        return isinstance(moment, str) and abs(now - parse_time(moment)) < span
-    except ValueError:
-        return False
-
-
-def _remembered(values: Part) -> Monitor | None:
-    match values:
-        case {"endpoint_id": str(endpoint_id), "serial": str(serial), **rest}:
-            return Monitor(endpoint_id, serial, *(one_line(rest.get(name)) for name in ("name", "model", "room")))
-    return None
+def _is_recent(time: datetime | None, now: datetime, span: timedelta) -> bool:
+    return time is not None and abs(now - time) < span  # the clock may have been set back since

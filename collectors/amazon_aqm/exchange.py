@@ -1,15 +1,16 @@
-"""The exchange of the refresh token for session cookies, as the Alexa app makes it.
+"""Exchanges the refresh token for session cookies, as the Alexa app does.
 
-Form and answer as in alexa-cookie-cli (adn77, README, 2026-08) and thorsten-gehrig/alexa-remote-control. What Amazon
-says to a token that is dead is not known to anybody; a refusal by status, or no cookies, is taken for that.
+Form and answer as in alexa-cookie-cli (adn77, README, 2026-08) and thorsten-gehrig/alexa-remote-control. How Amazon
+answers a dead token is undocumented; a refusing status or an answer without cookies is taken for that.
 """
 
 import re
 from collections.abc import Mapping
+from typing import NoReturn
 
 from collectors.amazon_aqm.addresses import Hosts
-from collectors.amazon_aqm.queries import brief, objects, part
-from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError
+from collectors.amazon_aqm.queries import objects, part, short_message
+from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood
 from runtime.http_client import HttpClient, JsonResponse, Request
 
 APP = "Amazon Alexa"
@@ -17,8 +18,8 @@ OTHER_SITE = "set collectors.amazon_aqm.domain in config.yaml to the Amazon site
 COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
 
 
-def exchange(http: HttpClient, hosts: Hosts, refresh_token: str, timeout_seconds: float, share: float = 1.0) -> JsonResponse:
-    """Return Amazon's answer, which holds cookies for our site. Raise NotAuthorised if the token is refused."""
+def exchange(http: HttpClient, hosts: Hosts, refresh_token: str, timeout_seconds: float,
+             share: float = 1.0) -> JsonResponse:
     form = {"app_name": APP, "requested_token_type": "auth_cookies", "source_token_type": "refresh_token",
             "source_token": refresh_token, "domain": f".{hosts.site}"}
     try:
@@ -29,46 +30,42 @@ def exchange(http: HttpClient, hosts: Hosts, refresh_token: str, timeout_seconds
     except NotUnderstood as error:
         if error.status != 400:
             raise
-        raise NotAuthorised("the refresh token is no longer taken (HTTP 400): it has expired or was revoked") from None
-    except NotTrusted:
-        raise
+        raise NotAuthorised("the refresh token was rejected (HTTP 400): it has expired or was revoked") from None
     except NotAuthorised as error:
-        raise meaning(error) from None
+        raise_refusal(error)
 
 
-def meaning(error: NotAuthorised) -> RemoteError:
-    """Return what a refusal comes to: being sent anywhere but to the sign-in (maintenance, say) says nothing of us."""
+def raise_refusal(error: NotAuthorised) -> NoReturn:
+    """Raise BadAnswer for a redirect to another page than the sign-in, such as for maintenance, else the refusal."""
     if error.location is None:
-        return error
+        raise error
     if "signin" in error.location.casefold():
-        return NotAuthorised(str(error))
-    return BadAnswer(str(error), error.remedy)
+        raise NotAuthorised(str(error)) from None
+    raise BadAnswer(str(error), error.remedy) from None
 
 
-def issued(document: object, site: str) -> dict[str, str]:
-    """Return the cookies for a site among those that an answer holds, by name."""
+def issued_cookies(document: object, site: str) -> dict[str, str]:
     tokens = part(part(document, "response"), "tokens")
     cookies = {}
-    for each in objects(part(tokens, "cookies"), f".{site}"):
-        match each:
+    for cookie in objects(part(tokens, "cookies"), f".{site}"):
+        match cookie:
             case {"Name": str(name), "Value": str(value)}:
                 cookies[name] = value
-    return fit(cookies)
+    return valid_cookies(cookies)
 
 
-def fit(cookies: Mapping[str, object]) -> dict[str, str]:
-    """Return the cookies that a header can hold. Some values come in quotes, which are not theirs."""
+def valid_cookies(cookies: Mapping[str, object]) -> dict[str, str]:
+    """Return the cookies that a header can hold, without the quotes around some values."""
     bare = {name: value.strip().strip('"') for name, value in cookies.items() if isinstance(value, str)}
     return {name: value for name, value in bare.items() if COOKIE.fullmatch(f"{name}={value}")}
 
 
 def _check(document: object, site: str) -> None:
-    """Raise what an answer without cookies for our site means."""
     if not isinstance(document, dict):
-        raise NotUnderstood("the exchange of our token for cookies was answered with no JSON object")
+        raise NotUnderstood("Amazon's answer to the token exchange is no JSON object")
     error = part(part(document, "response"), "error")
     if error.get("code") == "ServerError":
         raise BadAnswer("Amazon reports an internal error")
-    if not issued(document, site):
-        said = brief(error.get("message"))
-        raise NotAuthorised(said) if said else NotAuthorised(f"no cookies for {site} came in exchange", OTHER_SITE)
+    if not issued_cookies(document, site):
+        message = short_message(error.get("message"))
+        raise NotAuthorised(message) if message else NotAuthorised(f"Amazon sent no cookies for {site}", OTHER_SITE)

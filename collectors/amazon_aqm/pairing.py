@@ -1,9 +1,8 @@
-"""How a human introduces us to Amazon: they sign in with their own browser, we are told a code that is good for once.
+"""Pairing: the user signs in to Amazon with their own browser and pastes a code that is good for one registration.
 
-The way of the Alexa app (OAuth 2 with PKCE, https://www.rfc-editor.org/rfc/rfc7636), as aioamazondevices (login.py)
-and Audible (login.py, mkb79) have it. Password, second factor and captcha stay between the person and their browser.
-Registering more than once for one sign-in is never tried: after some seven of them Amazon forces a new password
-(mkb79 in Libation issue 18).
+This is the Alexa app's flow (OAuth 2 with PKCE, https://www.rfc-editor.org/rfc/rfc7636), as in aioamazondevices
+(login.py) and Audible (login.py, mkb79). Password, second factor and captcha stay between user and browser. A code is
+never registered twice: after about seven registrations Amazon forces a new password (mkb79 in Libation issue 18).
 """
 
 from base64 import b64encode, urlsafe_b64encode
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import uuid4
 
-from collectors.amazon_aqm import Secrets, Settings, discovery
 from collectors.amazon_aqm.addresses import Hosts, hosts
-from collectors.amazon_aqm.cloud import enter
+from collectors.amazon_aqm.cloud import Cloud
+from collectors.amazon_aqm.discovery import discover
 from collectors.amazon_aqm.login import PAIR
 from collectors.amazon_aqm.queries import part
 from runtime.errors import NotAuthorised, NotTrusted, NotUnderstood, RemoteError, describe
@@ -25,17 +24,17 @@ from storage.state import State
 
 if TYPE_CHECKING:
     from collectors import Human
+    from collectors.amazon_aqm import Settings
 
 DEVICE_TYPE = "A2IVLV5VM2W81"
 APP_NAME, APP_VERSION, SOFTWARE_VERSION, OS_VERSION = "Home temperature monitoring", "2.2.663733.0", "35602678", "18.5"
-LANDING = "https://www.amazon.com/ap/maplanding"  # for every country; what is there is a "not found" page
+LANDING = "https://www.amazon.com/ap/maplanding"  # for every country; it shows a "not found" page
 HANDLE = "amzn_dp_project_dee_ios"
 IDENTITY = "http://specs.openid.net/auth/2.0/identifier_select"
 TRIES = 3
 
 
 class _Device(NamedTuple):
-    """What we pretend to be while pairing, and the secret that ties the sign-in to us."""
 
     serial: str
     verifier: str
@@ -49,25 +48,32 @@ class _Device(NamedTuple):
         return _base64url(sha256(self.verifier.encode()).digest())
 
 
-def pair(settings: Settings, http: HttpClient, memory: State, human: "Human") -> dict[str, str]:
-    """Ask the person to sign in and to paste the address where that ends; return refresh_token.
+def sign_in(settings: "Settings", http: HttpClient, human: "Human") -> str:
+    """Have the user sign in and paste the address of the last page; return the refresh token.
 
-    Raise NotUnderstood if no such address is pasted, NotAuthorised if Amazon does not take the code in it.
+    Raise NotUnderstood if no such address is pasted, NotAuthorised if Amazon rejects the code in it.
     """
-    where = hosts(settings)
     device = _Device(uuid4().hex.upper(), _base64url(token_bytes(32)))
     human.tell("Open this address in your browser and sign in to Amazon there, with the account of the Alexa app:")
-    human.tell(_sign_in(settings, device))
-    human.tell("You end on a page that says it was not found. Its address is what is needed.")
-    token = _register(http, where, device, _code(human), settings.timeout_seconds)
+    human.tell(_sign_in_url(settings, device))
+    human.tell("You will end on a page that says it was not found. Copy its address.")
+    token = _register(http, hosts(settings), device, _ask_for_code(human), settings.timeout_seconds)
     http.learn_secrets([token])
-    human.keep({"refresh_token": token})
-    human.tell(_found(settings, Secrets(refresh_token=token), http, memory))
-    return {"refresh_token": token}
+    return token
 
 
-def _sign_in(settings: Settings, device: _Device) -> str:
-    """Return the address of Amazon's own sign-in page, for the whole world in one place."""
+def list_monitors(cloud: Cloud, state: State) -> str:
+    """Try the new login; describe the monitors or the error, which does not invalidate the token."""
+    try:
+        monitors = discover(cloud, state, None)
+    except RemoteError as error:
+        return f"You are signed in, but {describe(error)}"
+    names = (f"{monitor.name} ({monitor.serial}{', ' + monitor.room if monitor.room else ''})" for monitor in monitors)
+    return f"Found {pluralize(len(monitors), 'air quality monitor')}: {'; '.join(names)}."
+
+
+def _sign_in_url(settings: "Settings", device: _Device) -> str:
+    """Return the URL of Amazon's sign-in page, the same for all countries."""
     host = settings.auth_url.rstrip("/") if settings.auth_url else "https://www.amazon.com"
     return f"{host}/ap/signin?" + urlencode({
         "openid.return_to": LANDING,
@@ -90,7 +96,7 @@ def _sign_in(settings: Settings, device: _Device) -> str:
     })
 
 
-def _code(human: "Human") -> str:
+def _ask_for_code(human: "Human") -> str:
     for _ in range(TRIES):
         answer = human.ask("Paste it here: ").strip()
         if not answer:
@@ -101,33 +107,33 @@ def _code(human: "Human") -> str:
             codes = []
         if codes:
             return codes[0]
-        human.tell("That address holds no openid.oa2.authorization_code: copy the whole of it, after signing in.")
+        human.tell("That address contains no openid.oa2.authorization_code: sign in, then copy the whole address.")
     raise NotUnderstood("the address of the page after signing in was not given", PAIR)
 
 
-def _register(http: HttpClient, where: Hosts, device: _Device, code: str, timeout_seconds: float) -> str:
-    """Exchange the code for a refresh token, with one request whatever happens."""
+def _register(http: HttpClient, account_hosts: Hosts, device: _Device, code: str, timeout_seconds: float) -> str:
+    """Exchange the code for a refresh token, with exactly one request."""
     http.learn_secrets([code, device.verifier])
     try:
         answer = http.fetch_json(Request(
-            f"{where.api}/auth/register", timeout_seconds, method="POST", body=_registration(where, device, code),
+            f"{account_hosts.api}/auth/register", timeout_seconds, method="POST", body=_registration(account_hosts.site, device, code),
             retry_on=(), operation="register", endpoint="register"))
     except NotTrusted:
         raise
     except (NotAuthorised, NotUnderstood) as error:
-        raise NotAuthorised(f"Amazon does not take the code ({error}); each is good for once, and for some minutes",
+        raise NotAuthorised(f"Amazon rejected the code ({error}); each is good for one use within a few minutes",
                             PAIR) from None
     tokens = part(part(part(answer.document, "response"), "success"), "tokens")
     token = part(tokens, "bearer").get("refresh_token")
     if not isinstance(token, str) or not token:
-        raise NotAuthorised("Amazon took the code but gave no refresh token for it", PAIR)
+        raise NotAuthorised("Amazon accepted the code but sent no refresh token", PAIR)
     return token
 
 
-def _registration(where: Hosts, device: _Device, code: str) -> dict[str, object]:
+def _registration(site: str, device: _Device, code: str) -> dict[str, object]:
     return {
         "requested_extensions": ["device_info", "customer_info"],
-        "cookies": {"website_cookies": [], "domain": f".{where.site}"},
+        "cookies": {"website_cookies": [], "domain": f".{site}"},
         "registration_data": {
             "domain": "Device",
             "app_version": APP_VERSION,
@@ -150,16 +156,6 @@ def _registration(where: Hosts, device: _Device, code: str) -> dict[str, object]
         "user_context_map": {"frc": b64encode(token_bytes(313)).decode().rstrip("=")},
         "requested_token_type": ["bearer", "mac_dms", "website_cookies", "store_authentication_cookie"],
     }
-
-
-def _found(settings: Settings, secrets: Secrets, http: HttpClient, memory: State) -> str:
-    """Try the new token and say what the account has; a trouble with that is no reason to lose the token."""
-    try:
-        found = discovery.discover(enter(settings, secrets, http, memory, None), memory, None)
-    except RemoteError as error:
-        return f"You are signed in, but {describe(error)}"
-    names = (f"{each.name} ({each.serial}{', ' + each.room if each.room else ''})" for each in found)
-    return f"Found {pluralize(len(found), 'air quality monitor')}: {'; '.join(names)}."
 
 
 def _base64url(content: bytes) -> str:

@@ -1,8 +1,8 @@
-"""How a human introduces us to a bridge: they press its round button, we ask for a key.
+"""Pairing: the user presses the bridge's round button, and the bridge gives us a key.
 
-Over https from the start: newer bridges answer http with a redirect, and a redirected POST is a GET. The certificate
-seen while the person stands before the bridge is the one trusted from then on, unless Signify's authority file is
-there.
+Over https from the start: newer bridges answer http with a redirect, and a redirected POST becomes a GET. The
+certificate seen while the user stands before the bridge is trusted from then on, unless Signify's authority file is
+present.
 """
 
 import hashlib
@@ -15,10 +15,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from collectors.hue import Settings
 from collectors.hue.address import base_address, is_address
 from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed
-from collectors.hue.lookup import listed, remember
+from collectors.hue.lookup import discover_bridges, remember
 from runtime.deadline import Deadline
 from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled
 from runtime.http_client import HttpClient
@@ -27,17 +26,18 @@ from storage.state import State
 
 if TYPE_CHECKING:
     from collectors import Human
+    from collectors.hue import Settings
 
 BUTTON_SECONDS = 30
 TELL_EVERY_SECONDS = 5
 DEVICE_NAME_LENGTH = 19  # of what follows the # in a devicetype
 
 
-def pair(settings: Settings, http: HttpClient, memory: State, human: "Human",
+def pair(settings: "Settings", http: HttpClient, state: State, human: "Human",
          sleep: Callable[[float], None] | None = None) -> dict[str, str]:
-    """Wait for the button, and return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint.
+    """Wait for the button; return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint.
 
-    Raise CannotReach where no bridge is found, NotUnderstood where what is found is none, ButtonNotPressed after 30 s.
+    Raise CannotReach if no bridge answers, NotUnderstood if it is no Hue bridge, ButtonNotPressed after 30 s.
     """
     address = _address(settings, http, human)
     fingerprint = _fingerprint(address, settings.timeout_seconds) if address.startswith("https://") else None
@@ -45,35 +45,36 @@ def pair(settings: Settings, http: HttpClient, memory: State, human: "Human",
     bridge = Bridge(http, address, "", None, trust, settings.timeout_seconds)
     identity = bridge.fetch_id()
     if identity is None:
-        raise NotUnderstood(f"whoever is at {address} is no Hue bridge", "check the address")
+        raise NotUnderstood(f"{address} is no Hue bridge", "check the address")
     if fingerprint and os.path.exists(settings.ca_file):
         bridge = bridge._replace(trust=Trust(ca_file=settings.ca_file, common_name=identity))
     human.tell(f"Found bridge {identity} at {address}. Press the round button on it now.")
     key = _wait_for_key(bridge, human, sleep)
     if settings.bridge_ip is not None and base_address(settings.bridge_ip) != address:
         human.tell(f"Note that config.yaml names another address, collectors.hue.bridge_ip: {settings.bridge_ip}")
-        remember(settings, memory, address)
+        remember(state, settings.bridge_ip, address)
     secrets = {"api_key": key, "bridge_id": identity, "bridge_ip": address}
     secrets |= {"certificate_fingerprint": fingerprint} if fingerprint else {}
     human.keep(secrets)
     return secrets
 
 
-def _address(settings: Settings, http: HttpClient, human: "Human") -> str:
-    """Return the given or configured address, else that of the one bridge the discovery service knows, else ask."""
+def _address(settings: "Settings", http: HttpClient, human: "Human") -> str:
+    """Return the given or configured address, else that of the only bridge discovered, else ask."""
     given = human.address or settings.bridge_ip
     if given is not None:
         return _checked(given)
     hosts: dict[str, str] = {}
     try:
-        hosts = listed(http, settings.discovery_url, settings.timeout_seconds) if settings.discovery_url else {}
-    except RemoteError as error:  # a person at the bridge knows better than a house without internet
-        human.tell(f"Nobody tells where your bridge is: {error}.")
+        if settings.discovery_url:
+            hosts = discover_bridges(http, settings.discovery_url, settings.timeout_seconds)
+    except RemoteError as error:  # without internet access the user can still type the address
+        human.tell(f"Could not look up your bridge: {error}.")
     if len(hosts) == 1:
         return base_address(next(iter(hosts.values())))
     for identity, host in hosts.items():
         human.tell(f"bridge {identity} at {host}")
-    answer = human.ask("Which address has your bridge (the Hue app tells it under Settings, My Hue system)? ").strip()
+    answer = human.ask("What is your bridge's address (in the Hue app: Settings, My Hue system)? ").strip()
     if not answer:
         raise CannotReach("no bridge was found", f"{PAIR} --bridge ADDRESS")
     return _checked(answer)
@@ -87,7 +88,7 @@ def _checked(text: str) -> str:
 
 
 def _fingerprint(address: str, timeout_seconds: float) -> str:
-    """Return the SHA-256 fingerprint, in hexadecimal, of the certificate presented at an address."""
+    """Return the SHA-256 fingerprint, in hexadecimal, of the certificate at an address."""
     parts = urlsplit(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -99,7 +100,7 @@ def _fingerprint(address: str, timeout_seconds: float) -> str:
     except OSError as error:
         reason = "it speaks no https" if isinstance(error, ssl.SSLError) else error.strerror or "no answer"
         raise CannotReach(f"{address} cannot be reached: {reason}",
-                          "check the address; an old round bridge wants it with http://") from None
+                          "check the address; an old round bridge needs http://") from None
     return hashlib.sha256(certificate or b"").hexdigest()
 
 

@@ -1,143 +1,137 @@
-"""What the bridge's sensors say: its JSON made into sightings and readings.
+"""Turns the bridge's sensors into sightings and readings.
 
-One motion sensor shows as three entries, ZLLPresence, ZLLTemperature and ZLLLightLevel, that share the first 23
-characters of `uniqueid`, the radio's address. Entries are numbered by the bridge, anew at each pairing: the number is
-nobody's identity. Whether a value is fresh is judged by its age alone, for `reachable` lags by hours
-(ioBroker.hue issue 736, 2025). A broken entry costs nobody but itself.
+One motion sensor shows as three entries, ZLLPresence, ZLLTemperature and ZLLLightLevel, which share the first 23
+characters of `uniqueid`, the radio's address. The bridge numbers entries afresh at each pairing, so numbers identify
+nothing. Only its age makes a value fresh or stale: `reachable` lags by hours (ioBroker.hue issue 736, 2025). A broken
+entry does not affect the others.
 """
 
 import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from collectors.hue import Settings
-from runtime.formats import finite_number, one_line
+from runtime.formats import one_line
 from storage.reading import Reading, Sighting
+
+if TYPE_CHECKING:
+    from collectors.hue import Settings
 
 log = logging.getLogger(__name__)
 
 MAC_LENGTH = 23  # of 00:17:88:01:09:15:e6:3e in 00:17:88:01:09:15:e6:3e-02-0402
-FUTURE = timedelta(minutes=5)  # a value this much younger than the bridge's own clock tells of a clock that jumped
+FUTURE = timedelta(minutes=5)  # a value this much newer than the bridge's own clock means that the clock jumped
 YEARS = timedelta(days=365)
+NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 Entry = dict[str, Any]
 
 
-def thermometers(document: object) -> list[Entry]:
-    """Return the entries of temperature sensors that can be told apart, the younger one where two share an identity.
-
-    A sensor paired anew gets a new number, and the entry under its old one may linger.
-    """
-    found: dict[str, Entry] = {}
+def thermometers(document: object) -> dict[str, Entry]:
+    """Return the temperature sensors by unique id, the latest entry of each: after re-pairing, an old one may linger."""
+    entries: dict[str, Entry] = {}
     for entry in _entries(document, "ZLLTemperature"):
-        unique_id = _unique_id(entry)
-        if unique_id is None:
-            log.warning("a temperature sensor without uniqueid is left out: %s", one_line(entry.get("name")))
-        elif unique_id not in found or _updated(found[unique_id]) < _updated(entry):
-            found[unique_id] = entry
-    return list(found.values())
+        unique_id = entry.get("uniqueid")
+        if not isinstance(unique_id, str) or unique_id != one_line(unique_id):
+            log.warning("ignoring a temperature sensor without uniqueid: %s", one_line(entry.get("name")))
+        elif unique_id not in entries or _updated(entries[unique_id]) < _updated(entry):
+            entries[unique_id] = entry
+    return entries
 
 
-def parse(document: object, settings: Settings, now: datetime,
+def parse(document: object, settings: "Settings", now: datetime,
           bridge_now: datetime | None) -> Iterator[Sighting | Reading]:
-    """Given the sensors, yield a sighting of every thermometer and a reading of each whose value is fresh.
+    """Yield a sighting of every thermometer and a reading of each whose value is fresh.
 
-    `bridge_now` is the bridge's own clock, if it told: a value's age is the difference of two times of one clock, so
-    that neither a wrong clock there nor one here matters.
+    `bridge_now` is the bridge's own clock, if known: an age between two times of one clock does not depend on its error.
     """
-    presence = {_mac(entry): entry for entry in _entries(document, "ZLLPresence")}
-    light = {_mac(entry): entry for entry in _entries(document, "ZLLLightLevel")}
-    for entry in thermometers(document):
-        sensor = _Sensor(entry, presence.get(_mac(entry)), light.get(_mac(entry)), settings, now, bridge_now)
+    presence, light = _by_mac(document, "ZLLPresence"), _by_mac(document, "ZLLLightLevel")
+    for unique_id, entry in thermometers(document).items():
+        mac = unique_id[:MAC_LENGTH]
+        sensor = _Sensor(unique_id, entry, settings, now, bridge_now or now)
+        # The app lets people rename the presence entry only.
+        name = one_line(presence.get(mac, {}).get("name")) or one_line(entry.get("name"))
         trouble = sensor.trouble()
-        yield sensor.sighting(trouble)
+        yield sensor.sighting(name, trouble)
         if trouble is None:
-            yield sensor.reading()
+            yield sensor.reading(name, light.get(mac, {}))
 
 
 class _Sensor:
-    """One motion sensor at one cycle: its three entries, and the clocks to judge them by."""
-
-    def __init__(self, entry: Entry, presence: Entry | None, light: Entry | None, settings: Settings, now: datetime,
-                 bridge_now: datetime | None) -> None:
-        self._entry, self._presence, self._light, self._settings = entry, presence or {}, light or {}, settings
-        self._now, self._bridge_now = now, bridge_now or now
-        self._unique_id = _unique_id(entry) or ""
-        self._celsius = _celsius(_part(entry, "state").get("temperature"))
-
-    @property
-    def _name(self) -> str | None:
-        """The presence entry's name: it is the one that the app lets people change."""
-        return one_line(self._presence.get("name")) or one_line(self._entry.get("name"))
-
-    def sighting(self, trouble: str | None) -> Sighting:
-        place = self._settings.places.get(f"hue:{self._unique_id}")
-        return Sighting(
-            device_id=f"hue:{self._unique_id}", device_type="hue_sensor", name=self._name, location=place,
-            location_source="config" if place else "discovered", model_info=one_line(self._entry.get("modelid")),
-            trouble=trouble)
+    def __init__(self, unique_id: str, entry: Entry, settings: "Settings", now: datetime,
+                 bridge_now: datetime) -> None:
+        self._device_id = f"hue:{unique_id}"
+        self._entry, self._state, self._config = entry, _part(entry, "state"), _part(entry, "config")
+        self._settings, self._now, self._bridge_now = settings, now, bridge_now
+        self._place = settings.places.get(self._device_id)
+        self._updated = _updated(entry)
+        hundredths = _number(self._state.get("temperature"))  # of a degree Celsius; negative, zero or null
+        self._celsius = None if hundredths is None else round(hundredths / 100, 2)
 
     def trouble(self) -> str | None:
-        """Say why there is no fresh value, or None if there is one."""
-        state = _part(self._entry, "state")
-        if self._celsius is None or state.get("lastupdated") == "none":
-            off = _part(self._entry, "config").get("on") is False
-            return "switched off in the app" if off else "has told nothing since the bridge started"
-        if _updated(self._entry) == NEVER:
+        if self._celsius is None or self._state.get("lastupdated") == "none":
+            off = self._config.get("on") is False
+            return "switched off in the app" if off else "has reported nothing since the bridge started"
+        if self._updated == NEVER:
             return "does not say when it measured"
-        age = self._age(self._entry)
+        age = self._age(self._updated)
         if age is None or age.total_seconds() <= self._settings.stale_after_seconds:
             return None
-        return f"last heard of {_span(age)} ago"
+        return f"last heard of {_format_age(age)} ago"
 
-    def reading(self) -> Reading:
-        settings, config = self._settings, _part(self._entry, "config")
-        celsius, battery = self._celsius, config.get("battery")
-        is_battery = settings.collect_battery_level and type(battery) is int and 0 <= battery <= 100
+    def sighting(self, name: str | None, trouble: str | None) -> Sighting:
+        return Sighting(
+            device_id=self._device_id, device_type="hue_sensor", name=name, location=self._place,
+            location_source="config" if self._place else "discovered", model_info=self._entry.get("modelid"),
+            trouble=trouble)
+
+    def reading(self, name: str | None, light: Entry) -> Reading:
+        settings, celsius, battery = self._settings, self._celsius, self._config.get("battery")
+        has_battery = settings.collect_battery_level and type(battery) is int and 0 <= battery <= 100
         return Reading(
-            timestamp=self._now, device_id=f"hue:{self._unique_id}", device_type="hue_sensor", name=self._name,
-            location=settings.places.get(f"hue:{self._unique_id}"), temperature_celsius=celsius,
-            temperature_raw=celsius, light_lux=self._lux(), battery_level=battery if is_battery else None,
+            timestamp=self._now, device_id=self._device_id, device_type="hue_sensor", name=name,
+            location=self._place, temperature_celsius=celsius, temperature_raw=celsius,
+            light_lux=self._lux(light) if settings.collect_light_level else None,
+            battery_level=battery if has_battery else None,
             is_anomalous=celsius is None or not settings.temperature_min <= celsius <= settings.temperature_max,
             measured_at=self._measured_at(),
             raw_response=json.dumps(self._entry) if settings.collect_raw_response else None)
 
-    def _age(self, entry: Entry) -> timedelta | None:
-        """Return how old an entry's value is by the bridge's clock; None where that clock cannot tell."""
-        updated = _updated(entry)
+    def _age(self, updated: datetime) -> timedelta | None:
+        """Return a value's age, None if the bridge's clock cannot be right."""
         age = self._bridge_now - updated
-        is_lost = age > YEARS and self._clock_is_years_off()
-        return None if updated == NEVER or age < -FUTURE or is_lost else age
+        if updated == NEVER or age < -FUTURE or age > YEARS and self._clocks_differ_by_years():
+            return None
+        return age
 
     def _measured_at(self) -> datetime | None:
-        """Return the sensor's own time; None for one in the future, or years away by a clock that is years off."""
-        updated = _updated(self._entry)
-        if self._age(self._entry) is None or (abs(self._now - updated) > YEARS and self._clock_is_years_off()):
+        if self._age(self._updated) is None:
             return None
-        return updated
+        is_absurd = abs(self._now - self._updated) > YEARS and self._clocks_differ_by_years()
+        return None if is_absurd else self._updated
 
-    def _clock_is_years_off(self) -> bool:
+    def _clocks_differ_by_years(self) -> bool:
         return abs(self._bridge_now - self._now) > YEARS
 
-    def _lux(self) -> float | None:
-        """Return the light level in lux, rounded; the bridge gives 10 000 log10(lux) + 1, and 0 for darkness."""
-        level = finite_number(_part(self._light, "state").get("lightlevel"))
-        age = self._age(self._light)
-        is_stale = age is not None and age.total_seconds() > self._settings.stale_after_seconds
-        if level is None or is_stale or not self._settings.collect_light_level or not 0 <= level <= 65_535:
+    def _lux(self, light: Entry) -> float | None:
+        """Return the light level in lux; the bridge reports 10 000 log10(lux) + 1, and 0 for darkness."""
+        level = _number(_part(light, "state").get("lightlevel"))
+        if level is None or not 0 <= level <= 65_535:
+            return None
+        age = self._age(_updated(light))
+        if age is not None and age.total_seconds() > self._settings.stale_after_seconds:
             return None
         return round(10 ** ((level - 1) / 10_000), 2) if level else 0.0
 
 
-NEVER = datetime.min.replace(tzinfo=timezone.utc)
+def _entries(document: object, kind: str) -> list[Entry]:
+    entries = document.values() if isinstance(document, dict) else ()
+    return [entry for entry in entries if isinstance(entry, dict) and entry.get("type") == kind]
 
 
-def _entries(document: object, kind: str) -> Iterator[Entry]:
-    for entry in document.values() if isinstance(document, dict) else ():
-        if isinstance(entry, dict) and entry.get("type") == kind:
-            yield entry
+def _by_mac(document: object, kind: str) -> dict[str, Entry]:
+    return {str(entry.get("uniqueid"))[:MAC_LENGTH]: entry for entry in _entries(document, kind)}
 
 
 def _part(entry: Entry, name: str) -> Entry:
@@ -145,17 +139,12 @@ def _part(entry: Entry, name: str) -> Entry:
     return part if isinstance(part, dict) else {}
 
 
-def _unique_id(entry: Entry) -> str | None:
-    unique_id = entry.get("uniqueid")
-    return unique_id if isinstance(unique_id, str) and unique_id == one_line(unique_id) else None
-
-
-def _mac(entry: Entry) -> str:
-    return (_unique_id(entry) or "")[:MAC_LENGTH]
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _updated(entry: Entry) -> datetime:
-    """Return an entry's `lastupdated`: UTC, to which emulators add a Z or milliseconds. NEVER if there is none."""
+    """Return `lastupdated`: UTC, to which emulators add a Z or milliseconds. NEVER if absent or invalid."""
     text = _part(entry, "state").get("lastupdated")
     try:
         moment = datetime.fromisoformat(text if isinstance(text, str) else "")
@@ -165,12 +154,6 @@ def _updated(entry: Entry) -> datetime:
     return moment.replace(microsecond=0)
 
 
-def _celsius(value: object) -> float | None:
-    """Return the temperature in degrees Celsius; the bridge gives hundredths, negative, zero or null."""
-    hundredths = finite_number(value)
-    return None if hundredths is None else round(hundredths / 100, 2)
-
-
-def _span(age: timedelta) -> str:
+def _format_age(age: timedelta) -> str:
     hours, minutes = divmod(int(age.total_seconds()) // 60, 60)
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days"

@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.checked_home import Patient
+from tests.checked_home import CheckedHome
 from tests.checkout import CHECKOUT, ROOMS
 from tests.home import unmeasured
 from tests.simulator.server import Simulator
@@ -81,7 +81,7 @@ def cases(stack: ExitStack, folder: Path) -> Iterator[Case]:
     for sensors in (5, 50):
         simulator = stack.enter_context(Simulator(sensors=sensors))
         for scheme in ("http", "https"):
-            home = Patient(folder / f"{scheme}{sensors}", simulator)
+            home = CheckedHome(folder / f"{scheme}{sensors}", simulator)
             home.point_at(simulator, scheme=scheme)
             home.keep_secrets()
             assert [run.code for run in home.collect()] == [0, 0]

@@ -1,8 +1,8 @@
 """What the health check costs: `python -m tests.benchmarks.health_check [RUNS]`.
 
-A healthy home is looked at without its sources, and an interpreter that imports PyYAML and sqlite3 is started, by
-turns, so that whatever else the machine does hits both alike. Prints the medians in milliseconds and their ratio, and
-how long a check takes that asks both sources.
+Alternates a check of a healthy home without its sources with an interpreter that imports PyYAML and sqlite3, so that
+other load of the machine affects both. Prints the medians in milliseconds and their ratio (the limit is 3.5), and the
+median of a check that asks both sources.
 """
 
 import os
@@ -30,14 +30,14 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
     subprocess.run([sys.executable, "-m", "compileall", "-q", *map(str, (
         CHECKOUT / name for name in (*ROOMS, "healthcheck.py")))], check=True)
-    with healthy() as patient:
-        patient.hand_over(os.geteuid())  # as its owner, who need not become somebody else first
-        check = [str(CHECKOUT / "healthcheck.py"), "--config", str(patient.config)]
+    with healthy() as home:
+        home.hand_over(os.geteuid())  # as its owner, who need not become another user first
+        check = [str(CHECKOUT / "healthcheck.py"), "--config", str(home.config)]
         times = [(milliseconds(["-c", "import yaml, sqlite3"]), milliseconds([*check, "--offline"]),
                   milliseconds(check)) for _ in range(runs)]
-    bare, offline, whole = (statistics.median(each) for each in zip(*times))
+    bare, offline, online = (statistics.median(column) for column in zip(*times))
     print(f"yaml and sqlite3 {bare:.1f} ms, --offline {offline:.1f} ms ({offline / bare:.2f} times as long), "
-          f"with both sources {whole:.1f} ms; medians of {runs} runs")
+          f"with both sources {online:.1f} ms; medians of {runs} runs")
 
 
 if __name__ == "__main__":

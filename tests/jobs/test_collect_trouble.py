@@ -66,7 +66,7 @@ def test_an_authoritys_file_that_may_not_be_seen_asks_for_a_human(closed_home: H
     closed_home.secrets.chmod(0o644)
     os.chown(closed_home.data, ORDINARY, ORDINARY)
     done = as_ordinary_user(closed_home)
-    assert done.code == 2 and "nothing tells how to recognise the bridge" in done.err
+    assert done.code == 2 and "identifies the bridge" in done.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

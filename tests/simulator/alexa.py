@@ -24,10 +24,9 @@ from tests.simulator.alexa_graphql import (
     Graph,
     parse_operations,
     refuse_operation,
-    refuse_visit,
 )
 from tests.simulator.alexa_login import Desk, refuse, show_sign_in
-from tests.simulator.alexa_sessions import SUFFIXES, HttpClient, Sessions, secret
+from tests.simulator.alexa_sessions import SUFFIXES, Session, Sessions, secret
 from tests.simulator.faults import Fault
 from tests.simulator.house import House
 from tests.simulator.messages import Answer, Request, Seen, html_answer, json_answer
@@ -36,8 +35,7 @@ from tests.simulator.messages import Answer, Request, Seen, html_answer, json_an
 class Alexa:
     """One account with the house's monitors. `site` is the country it was made in; another one's list is empty.
 
-    `counts` tells how often the cloud was asked for exchange, register, sign-in, graphql, and of the last for state,
-    discovery, groups. `refusal` is how it refuses dead cookies, "forbidden" or
+    `counts` has the number of requests: exchange, register, sign-in, graphql, and of the last state, discovery, groups. `refusal` is how it refuses dead cookies, "forbidden" or
     one of REFUSALS_BY_HTTP; `scale` CELSIUS or FAHRENHEIT.
     """
 
@@ -88,7 +86,7 @@ class Alexa:
         return dict(self._sessions.open(self.refresh_token, self.site, now).cookies)
 
     def answer(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
-        """Given a request, the moment and the faults that alter the content, return what the cloud says."""
+        """Return the answer to a request at a moment, with the faults that alter its content."""
         with self._lock:
             self.requests.append(request.seen())
         match request.method, request.path:
@@ -139,18 +137,18 @@ class Alexa:
             operations, listed = parse_operations(request.body)
         except ValueError:
             return json_answer({"message": "Bad Request"}, 400)
-        self._count("graphql", *(kind for operation in operations for kind in operation.kinds))
+        self._count("graphql", *(operation.kind for operation in operations))
         session = self._sessions.find(header(request, "Cookie"), now)
         dead = session is None or any(_outdates(fault, session) for fault in faults)
         refusals = [fault.kind for fault in faults if fault.kind in REFUSALS_BY_HTTP] or [self.refusal] * dead
         if refusals and refusals[0] in REFUSALS_BY_HTTP:
-            return refuse_visit(refusals[0], self.site)
+            return REFUSALS_BY_HTTP[refusals[0]](self.site)
         graph = Graph(self.house, self.scale, now, faults, abroad=session is not None and session.site != self.site)
         answers = [refuse_operation(each, *FORBIDDEN) if dead else graph.answer(each) for each in operations]
         return json_answer(answers if listed else answers[0])
 
 
-def _welcome(session: HttpClient, device: Mapping[str, str]) -> dict[str, Any]:
+def _welcome(session: Session, device: Mapping[str, str]) -> dict[str, Any]:
     """Return what a registration is answered with: all the tokens, of which one is worth keeping."""
     serial = device["device_serial"]
     return {
@@ -188,11 +186,11 @@ def _tokens(domain: str, cookies: list[dict[str, Any]], faults: list[Fault]) -> 
     return {"ttl": 2592000, "cookies": {domain: cookies}}
 
 
-def _outdates(fault: Fault, session: HttpClient) -> bool:
-    """Tell whether the fault is that cookies of that age have expired early."""
+def _outdates(fault: Fault, session: Session) -> bool:
+    """Return whether the fault makes cookies of that age expire early."""
     return fault.kind == "cookies-expired" and (fault.start is None or session.issued < fault.start)
 
 
 def header(request: Request, name: str) -> str:
-    """Return a header of the request however it is spelt; empty where there is none."""
+    """Return a header of the request in any spelling, empty by default."""
     return next((value for each, value in request.headers.items() if each.lower() == name.lower()), "")

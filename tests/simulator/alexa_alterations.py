@@ -1,4 +1,4 @@
-"""How faults alter what the cloud tells of its monitors: values that are null, old, odd, unnamed, or no longer there.
+"""How faults alter the monitors' state: values that are null, old, odd, unnamed or missing.
 
 Each alteration takes the endpoints as they should be and leaves them as the fault would have them.
 """
@@ -17,7 +17,7 @@ VALUES = {"TemperatureSensor": "value", "RangeValue": "rangeValue", "Reachabilit
 
 @dataclass(frozen=True)
 class _Scene:
-    """The endpoints, a fault with its options, and what is needed to know better."""
+    """The endpoints, a fault with its options, and the true state of the house."""
 
     endpoints: list[Entry]
     fault: Fault
@@ -30,7 +30,7 @@ class _Scene:
         wanted = self.fault.options["monitor"]
         for monitor in self.house.monitors:
             if wanted is None or wanted in (monitor.serial, monitor.room):
-                yield from ((monitor, entry) for entry in self.endpoints if entry["id"] == PREFIX + monitor.uuid)
+                yield from ((monitor, entry) for entry in self.endpoints if entry["endpointId"] == PREFIX + monitor.uuid)
 
     def features(self) -> Iterator[tuple[Monitor, Entry]]:
         """Yield the features wanted by name or instance; without a wish, all that measure."""
@@ -100,11 +100,6 @@ def _not_retrievable(scene: _Scene) -> None:
         each["type"] = "NOT_RETRIEVABLE"
 
 
-def _property(scene: _Scene) -> None:
-    for each in scene.properties():
-        each.update(scene.fault.options["property"])
-
-
 def _properties_null(scene: _Scene) -> None:
     for _, each in scene.features():
         each["properties"] = None
@@ -115,27 +110,12 @@ def _uninstanced(scene: _Scene) -> None:
         each["instance"] = None
 
 
-def _unlabelled(scene: _Scene) -> None:
-    for _, each in scene.features():
-        each["configuration"] = None
-
-
-def _relabelled(scene: _Scene) -> None:
-    """Give instances other names: an English one, or an asset id if it starts as those do."""
-    for _, endpoint in scene.chosen():
-        for each in endpoint["features"]:
-            if each["instance"] in scene.fault.options["labels"] and each["name"] == "range":
-                label = scene.fault.options["labels"][each["instance"]]
-                text, start, asset = (label or "").partition("Alexa.AirQuality.")
-                each["configuration"] = configure(each["instance"], text or None, asset if start else None)
-
-
 def _extra_features(scene: _Scene) -> None:
     """Add what no program knows yet: a range beyond the table, features without properties, of no type or twice."""
     for monitor, endpoint in scene.chosen():
         odd: dict[str, Any] = sample(scene.house, monitor.serial, "iaq", scene.now)
         endpoint["features"][:0] = [
-            feature("range", "12", [odd]), feature("range", "13", [], configure("13", "Radon", "Radon")),
+            feature("range", "12", [odd]), feature("range", "13", [], configure("Radon", "Radon")),
             feature("aroma", None, None), feature("colorTemperature", "1", [{**odd, "__typename": "Kelvin"}])]
 
 
@@ -148,14 +128,13 @@ def _vanished(scene: _Scene) -> None:
     """The id answers no more; where it was `replaced`, the same monitor has another."""
     for monitor, endpoint in list(scene.chosen()):
         if scene.fault.options["replaced"]:
-            endpoint["id"] = f"{PREFIX}{identify('again', monitor.uuid)}"
+            endpoint["endpointId"] = f"{PREFIX}{identify('again', monitor.uuid)}"
         else:
             scene.endpoints.remove(endpoint)
 
 
 ALTERATIONS: dict[str, Callable[[_Scene], None]] = {
-    "old-samples": _old_samples, "relabelled": _relabelled, "unlabelled": _unlabelled, "value": _value,
-    "not-retrievable": _not_retrievable, "not-found": _not_found, "value-null": _value_null, "property": _property,
-    "offline": _offline, "properties-null": _properties_null, "uninstanced": _uninstanced,
+    "old-samples": _old_samples, "value": _value, "not-retrievable": _not_retrievable, "not-found": _not_found,
+    "value-null": _value_null, "offline": _offline, "properties-null": _properties_null, "uninstanced": _uninstanced,
     "extra-features": _extra_features, "called": _renamed, "vanished": _vanished,
 }

@@ -1,8 +1,8 @@
-"""What the cloud's GraphQL knows of a house: its air monitors with their features, somebody else's monitor, the rooms.
+"""The cloud's answers about a house: its air monitors with their features, a monitor of another make, the rooms.
 
-Shapes as requested by chemelli74/aioamazondevices and recorded in m0nkmaster/alexa-mcp (2026). Objects are whole, with
-`__typename`; what a query does not ask for is left out elsewhere. The monitor has no carbon dioxide sensor; what it
-calls volatile organic compounds is an index.
+Shapes as requested by chemelli74/aioamazondevices and recorded in m0nkmaster/alexa-mcp (2026), with the product's name
+`endpointId` for an endpoint's id. The monitor has no carbon dioxide sensor; its volatile organic compounds are an
+index.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,6 @@ ASSETS: Mapping[str, str | None] = {
     "4": "Humidity", "5": "VolatileOrganicCompounds", "6": "ParticulateMatter", "7": None, "8": "CarbonMonoxide",
     "9": "IndoorAirQuality",
 }
-UNITS: Mapping[str, str] = {"4": "Alexa.Unit.Percent", "6": "Alexa.Unit.Density.MicroGramsPerCubicMeter",
-                            "8": "Alexa.Unit.PartsPerMillion"}
 
 
 def show_endpoints(house: House, now: datetime, scale: str) -> list[Entry]:
@@ -35,9 +33,9 @@ def show_endpoints(house: House, now: datetime, scale: str) -> list[Entry]:
 def show_groups(house: House) -> list[Entry]:
     """Return the rooms, each with the monitors that stand in it."""
     rooms = dict.fromkeys([*house.rooms, *(monitor.room for monitor in house.monitors)])
-    return [{"__typename": "DeviceGroup", "id": f"amzn1.alexa.endpointGroup.{identify('group', house.seed, room)}",
+    return [{"id": f"amzn1.alexa.endpointGroup.{identify('group', house.seed, room)}",
              "friendlyName": _text(room),
-             "memberDevices": {"items": [{"__typename": "Endpoint", "id": endpoint_id(monitor)}
+             "memberDevices": {"items": [{"id": endpoint_id(monitor)}
                                          for monitor in house.monitors if monitor.room == room]}} for room in rooms]
 
 
@@ -61,25 +59,21 @@ def sample(house: House, serial: str, quantity: str, now: datetime, scale: str =
     when = house.last_sample(serial, quantity, now)
     value = house.air_truth(serial, quantity, when)
     if quantity != "temperature":
-        return _property("RangeValue", "rangeValue", when, rangeValue={"__typename": "FloatValue", "value": value})
+        return _property("RangeValue", "rangeValue", when, rangeValue={"value": value})
     degrees = value if scale == "CELSIUS" else round(value * 9 / 5 + 32, 2)
     return _property("TemperatureSensor", "temperature", when,
-                     value={"__typename": "Temperature", "value": degrees, "scale": scale})
+                     value={"value": degrees, "scale": scale})
 
 
 def feature(name: str, instance: str | None, properties: list[Entry] | None, configuration: Entry | None = None
             ) -> Entry:
     """Return one feature of an endpoint; properties may be null."""
-    return {"__typename": "Feature", "name": name, "instance": instance, "properties": properties,
-            "configuration": configuration}
+    return {"name": name, "instance": instance, "properties": properties, "configuration": configuration}
 
 
-def configure(instance: str, text: str | None, asset: str | None) -> Entry:
-    """Return what a range says of itself: an English name, an asset id, a unit, each or none of them."""
-    unit = {"value": {"text": UNITS.get(instance, ""), "assetId": UNITS.get(instance)}}
-    return {"__typename": "RangeConfiguration", "unitOfMeasure": unit, "presets": [],
-            "supportedRange": {"minimumValue": 0.0, "maximumValue": 500.0 if instance in "67" else 100.0,
-                               "precision": 1.0},
+def configure(text: str | None, asset: str | None) -> Entry:
+    """Return a range's English name and asset id, each of which may be missing."""
+    return {"__typename": "RangeConfiguration",
             "friendlyName": {"value": {"text": text, "assetId": asset and f"Alexa.AirQuality.{asset}"}}}
 
 
@@ -87,7 +81,7 @@ def _monitor(house: House, monitor: Monitor, now: datetime, scale: str) -> Entry
     name = "Air quality monitor" + (f" {monitor.number}" if monitor.number > 1 else "")
     serial, reported = monitor.serial, house.last_report(f"{monitor.serial} health", now)
     ranges = [feature("range", instance, [sample(house, serial, quantity, now)],
-                      configure(instance, LABELS[instance], ASSETS[instance]))
+                      configure(LABELS[instance], ASSETS[instance]))
               for instance, quantity in INSTANCES.items()]
     features = [
         feature("toggle", "11", [_property("UnknownFeatureProperty", "toggleState", reported)]), *ranges,
@@ -95,31 +89,24 @@ def _monitor(house: House, monitor: Monitor, now: datetime, scale: str) -> Entry
         feature("connectivity", None,
                 [_property("Reachability", "reachability", reported, reachabilityStatusValue="OK")])]
     made = {"manufacturer": _text("Amazon"), "model": _text("Amazon Smart Air Quality Monitor"),
-            "serialNumber": _text(serial), "softwareVersion": _text("1011003")}
-    return _endpoint(monitor.uuid, name, "AEZME1X38KDRA", features, made)
+            "serialNumber": _text(serial)}
+    return _endpoint(monitor.uuid, name, features, made)
 
 
 def _stranger(house: House) -> Entry:
-    """Return a monitor of another make, which says neither a serial number nor much else."""
-    made = {"manufacturer": _text("Airthings"), "model": _text("Wave Plus"), "serialNumber": None,
-            "softwareVersion": None}
+    """Return a monitor of another make, which has no serial number and no values."""
+    made = {"manufacturer": _text("Airthings"), "model": _text("Wave Plus"), "serialNumber": None}
     features = [feature("temperatureSensor", None, None), feature("connectivity", None, None)]
-    return _endpoint(f"{identify('stranger', house.seed)}", "Wave Plus", None, features, made)
+    return _endpoint(f"{identify('stranger', house.seed)}", "Wave Plus", features, made)
 
 
-def _endpoint(uuid: str, name: str, device_type: str | None, features: list[Entry], made: Entry) -> Entry:
-    category = {"value": "AIR_QUALITY_MONITOR"}
-    return {"__typename": "Endpoint", "id": PREFIX + uuid, "friendlyName": name, "friendlyNameObject": _text(name),
-            **made, "enablement": "ENABLED", "displayCategories": {"primary": category, "all": [category]},
-            "legacyIdentifiers": {"dmsIdentifier": {"deviceType": _text(device_type)} if device_type else None,
-                                  "chrsIdentifier": {"entityId": uuid}},
-            "legacyAppliance": {"applianceId": f"AAA_SonarCloudService_{uuid}"}, "associatedUnits": [],
-            "features": features}
+def _endpoint(uuid: str, name: str, features: list[Entry], made: Entry) -> Entry:
+    return {"endpointId": PREFIX + uuid, "friendlyNameObject": _text(name), **made, "features": features}
 
 
 def _property(typename: str, name: str, sampled: datetime, **content: Any) -> Entry:
     return {"__typename": typename, "name": name, "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None,
-            "timeOfSample": format_time(sampled), "timeOfLastChange": format_time(sampled), **content}
+            "timeOfSample": format_time(sampled), **content}
 
 
 def _text(text: str) -> Entry:

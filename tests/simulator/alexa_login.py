@@ -1,8 +1,8 @@
 """How a person introduces a program to Amazon: the sign-in page, the code it ends with, and its exchange for a token.
 
 The flow is OAuth 2 with PKCE (https://www.rfc-editor.org/rfc/rfc7636) in the form that the phone app uses, as read in
-chemelli74/aioamazondevices and mkb79/Audible in 2026. There is no password and no second factor here: whoever asks for
-the page with the right parameters is let in.
+chemelli74/aioamazondevices and mkb79/Audible in 2026. There is no password and no second factor here: the right
+parameters are enough.
 """
 
 import base64
@@ -90,7 +90,7 @@ class Desk:
 
 
 def problems(wishes: Mapping[str, str]) -> list[str]:
-    """Given the parameters of the sign-in page, return what is wrong with them, as sentences."""
+    """Return the problems with the parameters of the sign-in page, as sentences."""
     wrong = [f"{name} is {wishes.get(name)!r} and should match {pattern}" for name, pattern in EXPECTED.items()
              if not re.fullmatch(pattern, wishes.get(name, ""))]
     if wrong:
@@ -108,7 +108,7 @@ def sign_in_page(status: int = 200) -> Answer:
 
 
 def show_sign_in(query: str) -> Answer:
-    """Given the query of the sign-in page, show it, or the page that says sorry."""
+    """Return the sign-in page, or an error page for a wrong query."""
     wrong = problems(dict(parse_qsl(query)))
     if not wrong:
         return sign_in_page()

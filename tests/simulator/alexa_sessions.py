@@ -1,6 +1,6 @@
 """Refresh tokens and the session cookies they are exchanged for: who holds what, until when, for which country's site.
 
-All values look like the real ones and say that they are not, so that they are easy to find where they must not be.
+All values look like real ones and contain the word Simulated, so that leaks are easy to find.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ SUFFIXES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class HttpClient:
+class Session:
     """The cookies that were handed out at one time, values without quotes."""
 
     site: str
@@ -42,11 +42,11 @@ class Sessions:
         self._seed = seed
         self._lock = Lock()
         self._tokens: dict[str, int] = {}
-        self._sessions: list[HttpClient] = []
+        self._sessions: list[Session] = []
         self._opened = 0
 
     def new_token(self) -> str:
-        """Return a refresh token that nobody had before and that is good for any number of exchanges."""
+        """Return a new refresh token, good for any number of exchanges."""
         with self._lock:
             token = secret("Atnr|SimulatedRefreshToken-", self._seed, len(self._tokens))
             self._tokens[token] = 200
@@ -62,12 +62,12 @@ class Sessions:
         """Return 200 for a good token, else the status it is refused with."""
         return self._tokens.get(token, 400)
 
-    def open(self, token: str, site: str, now: datetime) -> HttpClient:
+    def open(self, token: str, site: str, now: datetime) -> Session:
         """Return fresh cookies, good for COOKIE_HOURS."""
         with self._lock:
             self._opened += 1
             origin = (self._seed, self._opened, now.timestamp())
-            session = HttpClient(site, token, now, _cookies(SUFFIXES[site], *origin))
+            session = Session(site, token, now, _cookies(SUFFIXES[site], *origin))
             self._sessions.append(session)
         return session
 
@@ -76,7 +76,7 @@ class Sessions:
         with self._lock:
             self._sessions.clear()
 
-    def find(self, header: str, now: datetime) -> HttpClient | None:
+    def find(self, header: str, now: datetime) -> Session | None:
         """Given a Cookie header, return the session it belongs to; None where a cookie lacks, is old or another's."""
         pairs = (pair.strip().partition("=") for pair in header.split(";"))
         sent = {name: value for name, _, value in pairs}

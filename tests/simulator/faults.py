@@ -73,11 +73,8 @@ IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
     "value": {"monitor": None, "features": None, "value": None},  # any JSON, also NaN and Infinity
     "not-found": {"monitor": None, "features": None},
     "not-retrievable": {"monitor": None, "features": None},
-    "property": {"monitor": None, "features": None, "property": {}},  # merged into the property
     "extra-features": {"monitor": None},
     "uninstanced": {"monitor": None, "features": None},
-    "unlabelled": {"monitor": None, "features": None},
-    "relabelled": {"monitor": None, "labels": {}},  # {"5": "Carbon dioxide", "6": "Alexa.AirQuality.…", "9": None}
     "called": {"monitor": None, "name": "Spy"},
     "vanished": {"monitor": None, "replaced": True},
 }

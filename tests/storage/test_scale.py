@@ -15,13 +15,12 @@ from typing import Any
 
 import pytest
 
-from health import database as checkup
-from health import freshness
 from runtime.formats import parse_time
 from storage import manager
 from storage.changes import Changes
 from tests.benchmarks import years
 from tests.checkout import CHECKOUT
+from tests.health import checks
 from tests.home import Home
 from tests.simulator.server import Simulator
 
@@ -67,15 +66,11 @@ def lived_in(home: Home, simulator: Simulator, readings: int) -> Home:
     return home
 
 
-def marker(home: Home) -> Path:
-    return home.data / "readings.stored"
-
-
 def examine(home: Home) -> None:
     """Run the health check's queries on readings, without its search for damage, which has a time limit."""
     now = parse_time(home.rows("SELECT MAX(timestamp) AS newest FROM readings")[0]["newest"])
-    assert [each for each in freshness.freshness(home.database, marker(home), now, 300, ["hue"])]
-    assert [each for each in checkup.wal(home.database, marker(home))]
+    for name in ("freshness", "database_wal"):
+        assert checks.findings(name, checks.read(home, now=now))
 
 
 def one_device(home: Home) -> str:
@@ -112,7 +107,7 @@ def executed(home: Home, simulator: Simulator, connections: list[Callable[[sqlit
     device = one_device(home)
     for act in ACTS.values():
         act(home)
-    list(checkup.write(home.database, marker(home), lambda: False))
+    assert checks.findings("database_write", checks.read(home))
     manager.examine(home.database)
     assert list(Changes(home.database).after(0))
     assert home.desk("amend-name", device, "Attic", "--recursive").code == 0

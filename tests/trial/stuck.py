@@ -5,7 +5,8 @@ import fcntl
 import os
 from dataclasses import dataclass
 
-from collectors import CollectorSettings  # noqa: F401  # the contract's name
+from collectors import CollectorSettings
+from collectors import NoSecrets as Secrets  # noqa: F401  # the contract's name
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A home whose air quality monitors are told of by the simulated Alexa cloud."""
+"""A home with air quality monitors in the simulated Alexa cloud."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the cloud says of one monitor, written out, and what the collector makes of it. The clock stands at `NOW`."""
+"""Answers of the cloud about one monitor, and the collector's readings of them. The clock stands at `NOW`."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -24,7 +24,7 @@ URL = "https://alexa.amazon.de/nexus/v1/graphql"
 Part = dict[str, Any]
 
 
-def told(ago: timedelta = timedelta(minutes=3)) -> str:
+def stamp(ago: timedelta = timedelta(minutes=3)) -> str:
     """Return a moment that long before `NOW` as the cloud writes it."""
     return (NOW - ago).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
@@ -33,7 +33,7 @@ def value(instance: str, number: Any, **changes: Any) -> Part:
     """Return the feature of one range; `changes` are laid over its property."""
     return {"name": "range", "instance": instance, "configuration": None, "properties": [{
         "name": "rangeValue", "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None, "__typename": "RangeValue",
-        "rangeValue": {"value": number}, "timeOfSample": told(), **changes}]}
+        "rangeValue": {"value": number}, "timeOfSample": stamp(), **changes}]}
 
 
 def named(feature: Part, *values: Part) -> Part:
@@ -45,15 +45,15 @@ def temperature(degrees: Any, scale: Any = "CELSIUS", **changes: Any) -> Part:
     """Return the feature of the thermometer."""
     return {"name": "temperatureSensor", "instance": None, "configuration": None, "properties": [{
         "name": "temperature", "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None,
-        "__typename": "TemperatureSensor", "value": {"value": degrees, "scale": scale}, "timeOfSample": told(),
+        "__typename": "TemperatureSensor", "value": {"value": degrees, "scale": scale}, "timeOfSample": stamp(),
         **changes}]}
 
 
 def reachable(status: Any = "OK", **changes: Any) -> Part:
-    """Return the feature that says whether the monitor is there."""
+    """Return the connectivity feature."""
     return {"name": "connectivity", "instance": None, "configuration": None, "properties": [{
         "name": "reachability", "type": "RETRIEVABLE", "error": None, "__typename": "Reachability",
-        "reachabilityStatusValue": status, "timeOfSample": told(), **changes}]}
+        "reachabilityStatusValue": status, "timeOfSample": stamp(), **changes}]}
 
 
 def text(content: Any) -> Part:
@@ -62,7 +62,7 @@ def text(content: Any) -> Part:
 
 
 def listed(**changes: Any) -> Part:
-    """Return the monitor as discovery tells of it."""
+    """Return the monitor as in a discovery."""
     return {"endpointId": ID, "friendlyNameObject": text("Monitor"), "manufacturer": text("Amazon"),
             "model": text("Smart Air Quality Monitor"), "serialNumber": text(SERIAL), **changes}
 
@@ -73,14 +73,14 @@ def wrapped(name: str, items: str, *content: Any, **changes: Any) -> Part:
 
 
 def group(name: Any, *members: Any) -> Part:
-    """Return a room and what is in it."""
+    """Return a room and its members."""
     return {"id": "amzn1.alexa.endpointGroup.1", "friendlyName": text(name),
             "memberDevices": {"items": [{"id": member} for member in members]}}
 
 
 def collect(*features: Any, monitors: Any = None, groups: Any = None, state: Any = None, date: datetime | None = NOW,
             **settings: Any) -> list[Sighting | Reading]:
-    """Given what the cloud says of a monitor, or of its whole answers, return what is collected of it."""
+    """Return what is collected from a monitor's features, or from whole answers."""
     answers = {
         "AIR_QUALITY_MONITOR": wrapped("listEndpoints", "endpoints", listed()) if monitors is None else monitors,
         "listDeviceGroups": wrapped("listDeviceGroups", "deviceGroups") if groups is None else groups,

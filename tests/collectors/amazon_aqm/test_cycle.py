@@ -1,7 +1,7 @@
-"""Whole cycles against the simulated cloud: what is asked, when, and what is stored of it."""
+"""Whole cycles against the simulated cloud: the requests of each, and the rows that are stored."""
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -42,16 +42,6 @@ def test_the_time_measured_is_that_of_the_temperature(settled: Household) -> Non
     assert datetime.fromisoformat(settled.home.rows()[0]["measured_at"]) == when.replace(microsecond=0)
 
 
-def test_fahrenheit_is_told_as_celsius(settled: Household) -> None:
-    settled.run()
-    settled.alexa.scale = "FAHRENHEIT"
-    settled.run()
-    monitor = settled.simulator.house.monitors[0]
-    when = settled.simulator.house.last_sample(monitor.serial, "temperature", settled.moment)
-    truth = settled.simulator.house.air_truth(monitor.serial, "temperature", when)
-    assert settled.home.rows()[-1]["temperature_celsius"] == pytest.approx(truth, abs=0.01)
-
-
 def test_the_room_is_the_group_and_a_configured_one_wins(settled: Household) -> None:
     settled.configure(device_locations={settled.alexa.serial: "Box room"})
     settled.run()
@@ -71,19 +61,13 @@ def test_one_of_two_can_be_chosen_by_its_serial_number(two: Household) -> None:
     assert [reading["device_id"] for reading in two.run("--json").json["readings"]] == [f"alexa:{two.alexa.serial}"]
 
 
-def test_a_serial_number_that_nobody_has_is_said(settled: Household) -> None:
-    settled.configure(device_serial="GAJ0")
-    outcome = settled.run()
-    assert outcome.code == 1
-    assert f"device_serial 'GAJ0' is none of the account's: {settled.alexa.serial}." in outcome.err
-    assert settled.asked() == []
-
-
-def test_discover_tells_the_serial_numbers_where_the_configured_one_is_none_of_them(two: Household) -> None:
-    two.configure(device_serial="X")
-    outcome = two.run("--discover")
-    serials = ", ".join(each.serial for each in two.simulator.house.monitors)
-    assert outcome.code == 1 and f"device_serial 'X' is none of the account's: {serials}." in outcome.err
+@pytest.mark.parametrize("flags", [[], ["--discover"]])
+def test_a_serial_number_that_is_not_the_accounts_lists_those_that_are(flags: list[str], two: Household) -> None:
+    two.configure(device_serial="GAJ0")
+    outcome = two.run(*flags)
+    serials = ", ".join(monitor.serial for monitor in two.simulator.house.monitors)
+    assert outcome.code == 1 and f"device_serial 'GAJ0' is none of the account's: {serials}." in outcome.err
+    assert two.asked() == (["discovery", "groups"] if flags else [])
 
 
 def test_another_makers_monitor_is_left_out(household: Household) -> None:
@@ -96,10 +80,10 @@ def test_another_makers_monitor_is_left_out(household: Household) -> None:
     ("offline", {}, "cannot be reached by the Alexa cloud"),
     ("offline", {"frozen": True}, "cannot be reached by the Alexa cloud"),
     ("old-samples", {}, "last heard of 48 h ago"),
-    ("properties-null", {}, "tells no values"),
-    ("value-null", {}, "tells no values"),
-    ("not-found", {}, "tells no values"),
-    ("not-retrievable", {}, "tells no values"),
+    ("properties-null", {}, "reports no values"),
+    ("value-null", {}, "reports no values"),
+    ("not-found", {}, "reports no values"),
+    ("not-retrievable", {}, "reports no values"),
 ])
 def test_a_monitor_without_fresh_values_is_seen_and_not_read(
         fault: str, options: dict[str, Any], trouble: str, two: Household) -> None:
@@ -107,29 +91,6 @@ def test_a_monitor_without_fresh_values_is_seen_and_not_read(
     outcome = two.run("--json")
     assert (outcome.code, outcome.json["outcome"], len(outcome.json["readings"])) == (0, "ok", 1)
     assert trouble in two.home.log()
-
-
-def test_half_a_days_old_samples_of_a_reachable_monitor_are_normal(settled: Household) -> None:
-    """They are published on change."""
-    settled.faults.add("old-samples", seconds=43_200)
-    assert settled.run("--json").json["stored"] == 1
-
-
-@pytest.mark.parametrize("fault", ["properties-null", "value-null", "not-found", "not-retrievable", "old-samples"])
-def test_one_value_missing_costs_no_other(fault: str, settled: Household) -> None:
-    settled.faults.add(fault, features=["5"])
-    [reading] = settled.run("--json").json["readings"]
-    assert reading["voc_index"] is None and reading["humidity_percent"] is not None
-
-
-def test_readings_without_a_temperature_take_the_newest_time(settled: Household) -> None:
-    settled.faults.add("value-null", features=["temperatureSensor"])
-    [reading] = settled.run("--json").json["readings"]
-    assert reading["temperature_celsius"] is None and reading["measured_at"] is not None
-    assert reading["is_anomalous"] == 0
-    newest = max(settled.simulator.house.last_sample(settled.alexa.serial, quantity, settled.moment)
-                 for quantity in ("humidity", "voc", "pm25", "pm10", "co", "iaq"))
-    assert datetime.fromisoformat(reading["measured_at"]) == newest.replace(microsecond=0).astimezone(timezone.utc)
 
 
 def test_a_value_of_unknown_meaning_is_logged_once_and_not_stored(settled: Household) -> None:
@@ -140,34 +101,12 @@ def test_a_value_of_unknown_meaning_is_logged_once_and_not_stored(settled: House
     assert settled.memory["unknown_instances"] == ["12", "13"]
 
 
-@pytest.mark.parametrize(("label", "column"), [
-    ("Alexa.AirQuality.CarbonDioxide", "co2_ppm"), ("Carbon dioxide", "co2_ppm"), ("Humidity", "humidity_percent"),
-    ("\u4e00\u6c27\u5316\u78b3", "co_ppm"),
-])
-def test_a_name_wins_over_the_table(label: str, column: str, settled: Household) -> None:
-    settled.faults.add("relabelled", labels={"8": label, "4": "Carbon monoxide" if label == "Humidity" else None})
-    [reading] = settled.run("--json").json["readings"]
-    when = settled.simulator.house.last_sample(settled.alexa.serial, "co", settled.moment)
-    assert reading[column] == pytest.approx(settled.simulator.house.air_truth(settled.alexa.serial, "co", when))
-
-
-def test_a_name_in_no_known_language_leaves_the_table_its_say(settled: Household) -> None:
-    """A monitor set to German must not lose its values."""
-    settled.faults.add("relabelled", labels={"8": "Kohlenmonoxid"})
-    assert settled.run("--json").json["readings"][0]["co_ppm"] is not None
-
-
 @pytest.mark.parametrize("labels", [1.0, True, [1], {}, "1", -1, 7])
-def test_a_form_of_the_query_that_is_none_is_not_remembered(labels: object, settled: Household) -> None:
+def test_an_invalid_query_form_in_the_state_is_ignored(labels: object, settled: Household) -> None:
     path = settled.home.data / "amazon_aqm.session.json"
-    path.write_text(json.dumps({**settled.memory, "labels": labels}), encoding="utf-8")
-    assert settled.run().code == 0 and settled.memory["labels"] == 0
-
-
-def test_without_names_the_table_tells(settled: Household) -> None:
-    settled.faults.add("unlabelled")
-    [reading] = settled.run("--json").json["readings"]
-    assert all(reading[column] is not None for column in ("voc_index", "pm25_ugm3", "pm10_ugm3", "co_ppm", "iaq_score"))
+    monitors = {**settled.memory["monitors"], "query_form": labels}
+    path.write_text(json.dumps({**settled.memory, "monitors": monitors}), encoding="utf-8")
+    assert settled.run("--json").json["requests"] == 1
 
 
 def test_without_instances_the_names_tell(settled: Household) -> None:
@@ -186,23 +125,13 @@ def test_a_field_that_the_cloud_does_not_know_is_asked_for_once(settled: Househo
     assert (outcome.json["requests"], outcome.json["stored"]) == (1, 1)
     settled.faults.clear()
     assert settled.run("--json", hours=25).code == 0
-    assert settled.memory["labels"] == 0
+    assert settled.memory["monitors"]["query_form"] == 0
 
 
 def test_a_field_that_can_not_be_done_without_is_not_asked_for_for_ever(settled: Household) -> None:
     settled.faults.add("invalid-query", field="features")
     outcome = settled.run("--json")
     assert (outcome.code, outcome.json["requests"], outcome.json["outcome"]) == (1, 3, "not_understood")
-
-
-def test_values_out_of_range_are_stored_and_marked(settled: Household) -> None:
-    settled.faults.add("value", features=["4"], value=101)
-    settled.run()
-    settled.faults.clear()
-    settled.configure(temperature_min=39)
-    settled.run()
-    assert [row["is_anomalous"] for row in settled.home.rows()] == [0, 1, 1]
-    assert settled.home.rows()[1]["humidity_percent"] == 101
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10 ** 400, True, "20", [20]])

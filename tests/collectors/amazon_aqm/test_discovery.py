@@ -1,4 +1,4 @@
-"""Which monitors there are and where: when that is asked, what is done about those that move, hide or are new."""
+"""When the list of monitors is fetched, and what follows for monitors that move, are missing or are new."""
 
 from datetime import timedelta
 from typing import Any
@@ -56,10 +56,10 @@ def test_one_odd_or_empty_answer_makes_no_monitor_forgotten(endpoints: str, sett
     assert settled.memory["monitors"]["found"] == before
     settled.faults.clear()
     assert settled.run("--json").json["stored"] == 1
-    assert not settled.memory["monitors"].get("is_doubtful")
+    assert not settled.memory["monitors"].get("was_empty")
 
 
-def test_a_list_that_says_it_is_incomplete_takes_no_monitor_away(two: Household) -> None:
+def test_an_incomplete_list_removes_no_monitor(two: Household) -> None:
     two.faults.add("incomplete", operation="discovery", kept=1)
     assert two.run("--json", hours=25).json["stored"] == 2
     two.faults.clear()
@@ -95,7 +95,7 @@ def test_throttled_rooms_end_the_cycle_but_the_monitors_stay_known(household: Ho
     assert household.asked() == ["state"]
 
 
-def test_a_monitor_set_up_anew_is_found_in_the_same_cycle(two: Household) -> None:
+def test_a_monitor_set_up_again_is_found_in_the_same_cycle(two: Household) -> None:
     two.faults.add("vanished", monitor=two.alexa.serial)
     outcome = two.run("--json")
     assert (outcome.code, outcome.json["stored"]) == (0, 2)
@@ -111,12 +111,12 @@ def test_a_monitor_taken_out_of_the_account_is_forgotten(two: Household) -> None
     assert two.run("--json").json["requests"] == 1
 
 
-def test_a_monitor_that_is_listed_but_not_told_of_is_looked_up_once_a_day(two: Household) -> None:
+def test_a_monitor_that_is_listed_but_missing_is_searched_for_at_most_hourly(two: Household) -> None:
     two.faults.add("bad-request", monitor=two.alexa.serial)
     outcomes = [two.run("--json").json for _ in range(3)]
     assert [each["stored"] for each in outcomes] == [1, 1, 1]
     assert two.asked() == ["discovery", "groups", "state", "state", "state"]
-    assert "the Alexa cloud tells nothing of it" in two.home.log()
+    assert "is missing from the Alexa cloud's answer" in two.home.log()
     two.run(hours=24)
     assert two.asked().count("discovery") == 1
     two.faults.clear()
@@ -158,18 +158,18 @@ def test_an_incomplete_answer_leads_to_no_discovery(two: Household) -> None:
     assert two.asked() == ["state"]
 
 
-def test_the_last_monitor_gone_is_said(settled: Household) -> None:
+def test_the_loss_of_the_last_monitor_is_reported(settled: Household) -> None:
     settled.faults.add("vanished", replaced=False)
     outcome = settled.run("--json")
     assert outcome.code == 1
     assert "there is no monitor in this account on amazon.co.uk: is the domain right?" in outcome.err
 
 
-def test_the_last_monitor_gone_is_forgotten_when_that_is_said_twice(settled: Household) -> None:
+def test_the_last_monitor_is_forgotten_after_two_empty_lists(settled: Household) -> None:
     settled.faults.add("vanished", replaced=False)
     outcomes = [settled.run() for _ in range(15)]
     assert settled.asked().count("discovery") == 2
-    assert outcomes[-1].code == 1 and "found" not in settled.memory["monitors"]
+    assert outcomes[-1].code == 1 and settled.memory["monitors"]["found"] == []
     settled.faults.clear()
     assert settled.run(hours=1).code == 0
 

@@ -105,7 +105,7 @@ def test_what_an_answer_to_the_exchange_means(content: str, status: int, code: i
 def test_old_cookies_go_on_if_new_ones_cannot_be_had_just_now(settled: Household) -> None:
     settled.faults.add("503", face="alexa", paths=["/ap/exchangetoken"])
     assert settled.run(hours=13).code == 0
-    assert "the old one goes on" in settled.home.log()
+    assert "still using the old one" in settled.home.log()
     settled.faults.clear()
     settled.asked()
     settled.run()
@@ -115,7 +115,7 @@ def test_old_cookies_go_on_if_new_ones_cannot_be_had_just_now(settled: Household
 @pytest.mark.parametrize("hours", [0, 13, 25])
 @pytest.mark.parametrize("fault", ["503", "reset", "not-json"])
 def test_an_exchange_that_fails_for_a_moment_is_no_dead_login(fault: str, hours: int, settled: Household) -> None:
-    """However old the cookies are that the cloud refuses meanwhile, and whether it is a day for discovery."""
+    """Whatever the age of the refused cookies, and whether discovery is due."""
     settled.faults.add(fault, face="alexa", paths=["/ap/exchangetoken"])
     settled.alexa.expire_cookies()
     outcome = settled.run("--json", hours=hours)
@@ -181,14 +181,14 @@ def test_an_earlier_programs_cookies_once_refused_need_a_human_at_once(household
 
 
 @pytest.mark.parametrize("secrets", [{}, {"cookies": {}}, {"refresh_token": ""}, {"cookies": {"a b": "c"}}])
-def test_without_a_login_nobody_is_asked(secrets: dict[str, object], household: Household) -> None:
+def test_without_a_login_no_request_is_made(secrets: dict[str, object], household: Household) -> None:
     household.login(**secrets)
     outcome = household.run()
     assert outcome.code == 2 and "there is no amazon_aqm.refresh_token" in outcome.err
     assert household.alexa.requests == []
 
 
-def test_another_account_begins_anew(settled: Household) -> None:
+def test_another_account_starts_over(settled: Household) -> None:
     settled.login(refresh_token=settled.alexa.new_refresh_token())
     settled.run()
     assert settled.asked() == ["exchange", "discovery", "groups", "state"]
@@ -229,7 +229,7 @@ def test_no_secret_leaves_the_program(settled: Household) -> None:
 
 @pytest.mark.parametrize("address", ["base_url", "auth_url"])
 def test_a_stranger_in_amazons_place_gets_no_second_request(address: str, home: Home, simulator: Simulator) -> None:
-    """Whoever sits in between is no reason to think that the login is dead, nor to give him a day."""
+    """A man in the middle does not prove that the login is dead, and costs no day of waiting."""
     household = Household(home, simulator)
     household.configure(**{address: simulator.https_url})
     for _ in range(2):
@@ -241,7 +241,7 @@ def test_a_stranger_in_amazons_place_gets_no_second_request(address: str, home: 
 
 @pytest.mark.parametrize("padding", ["", "x" * 60])
 @pytest.mark.parametrize("hours", [0, 13])
-def test_a_cookie_that_the_cloud_says_back_is_masked(hours: float, padding: str, settled: Household) -> None:
+def test_a_cookie_that_the_cloud_repeats_is_redacted(hours: float, padding: str, settled: Household) -> None:
     """One that was kept and one just issued; cut off in the middle it would not be known again."""
     canary = settled.memory["session"]["cookies"]["session-token"] if hours == 0 else "CanaryOfTheExchange-" + 40 * "c"
     cookies = [{"Name": "session-token", "Value": canary}]

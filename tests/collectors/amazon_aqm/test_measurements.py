@@ -1,4 +1,4 @@
-"""What a monitor tells, made into a reading: every null, every odd form, every age."""
+"""A monitor's features made into a reading: nulls, odd forms, ages."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,9 +16,9 @@ from tests.collectors.amazon_aqm.samples import (
     reachable,
     reading,
     sighting,
+    stamp,
     temperature,
     text,
-    told,
     trouble,
     value,
     wrapped,
@@ -48,8 +48,8 @@ def test_temperatures_are_in_degrees_celsius(degrees: Any, scale: Any, celsius: 
 @pytest.mark.parametrize("changes", [
     {"type": "ERROR"}, {"type": "NOT_RETRIEVABLE"}, {"type": None}, {"error": {"type": "NOT_FOUND"}}, {"error": {}},
     {"rangeValue": None}, {"rangeValue": {}}, {"rangeValue": 45}, {"rangeValue": {"value": None}}, {"name": "other"},
-    {"timeOfSample": told(timedelta(seconds=86_401))}])
-def test_a_value_that_is_not_to_be_relied_on_is_none(changes: dict[str, Any]) -> None:
+    {"timeOfSample": stamp(timedelta(seconds=86_401))}])
+def test_an_unreliable_value_is_not_stored(changes: dict[str, Any]) -> None:
     found = reading(temperature(20.5), value("4", 45, **changes))
     assert (found.humidity_percent, found.temperature_celsius) == (None, 20.5)
 
@@ -59,7 +59,7 @@ def test_a_value_that_is_not_to_be_relied_on_is_none(changes: dict[str, Any]) ->
     {"name": "range", "instance": "4", "properties": None}, {"name": "temperatureSensor", "properties": {}},
     {"name": "range", "instance": {}, "properties": [{}]}, {"name": [], "instance": "4"},
     {"name": "connectivity", "properties": None}, {"name": "aroma", "properties": [{"type": "RETRIEVABLE"}]}])
-def test_an_odd_feature_costs_nobody_but_itself(feature: Any) -> None:
+def test_an_odd_feature_does_not_affect_the_others(feature: Any) -> None:
     found = reading(feature, temperature(20.5), value("9", 88))
     assert (found.temperature_celsius, found.iaq_score, found.humidity_percent) == (20.5, 88, None)
 
@@ -73,6 +73,7 @@ def test_an_odd_feature_costs_nobody_but_itself(feature: Any) -> None:
     (named(value("6", 7), {"text": "Feinstaub", "locale": "de-DE"}), "pm25_ugm3"),
     (named(value("6", 7), {"text": "Luftqualit\xe4t"}), "pm25_ugm3"),
     (named(value("6", 7), {"text": "Feinstaub"}), "pm25_ugm3"),
+    (named(value("8", 7), {"text": "\u4e00\u6c27\u5316\u78b3"}), "co_ppm"),
     (named(value("6", 7), {"text": " "}), "pm25_ugm3"),
     (named(value("6", 7), {"assetId": ""}), "pm25_ugm3"),
     (named(value("6", 7), {"assetId": ""}, {"text": ""}, {"text": "PM10"}), "pm10_ugm3"),
@@ -88,12 +89,12 @@ def test_a_name_wins_over_the_instance_and_no_name_leaves_it(given: Any, column:
 
 
 @pytest.mark.parametrize("asset", ["Alexa.AirQuality.Radon", "Alexa.Setting.FanSpeed"])
-def test_an_asset_that_is_none_of_ours_is_not_stored_under_the_instances_name(asset: str) -> None:
+def test_an_unknown_asset_is_not_stored_under_its_instances_name(asset: str) -> None:
     assert reading(named(value("6", 7), {"assetId": asset}), temperature(20)).pm25_ugm3 is None
 
 
-def test_an_english_name_that_nobody_knows_is_not_stored_under_the_instances() -> None:
-    """A name in another language, or in none that is told, says nothing against the table: it is stored."""
+def test_an_unknown_english_name_is_not_stored_under_the_instances() -> None:
+    """A name in another or an unknown language does not overrule the table."""
     radon = named(value("8", 7), {"text": "Radon", "locale": "en-GB"})
     assert reading(radon, temperature(20)).co_ppm is None
     assert reading(named(value("8", 7), {"text": "Kohlenmonoxid"}), temperature(20)).co_ppm == 7
@@ -112,19 +113,19 @@ def test_what_cannot_be_reached_is_not_read(status: Any, is_there: bool) -> None
     assert len(found) == 1 + is_there
 
 
-def test_an_unreachable_monitor_is_said_to_be_so_whatever_it_pretends() -> None:
+def test_an_unreachable_monitor_is_reported_despite_its_values() -> None:
     assert trouble(*ALL, reachable("UNREACHABLE")) == "cannot be reached by the Alexa cloud"
 
 
 def test_a_monitor_with_old_values_only_is_stale() -> None:
-    old = temperature(20, timeOfSample=told(timedelta(hours=30)))
+    old = temperature(20, timeOfSample=stamp(timedelta(hours=30)))
     assert trouble(old, reachable()) == "last heard of 30 h ago"
     assert reading(old, reachable(), stale_after_seconds=604_800).temperature_celsius == 20
 
 
 @pytest.mark.parametrize("connectivity", [[], [reachable(None)], [reachable(7)], [{"name": "connectivity"}]])
-def test_where_nobody_says_that_it_can_be_reached_values_are_old_after_an_hour(connectivity: list[Any]) -> None:
-    old, new = (value("4", 45, timeOfSample=told(minutes * MINUTES)) for minutes in (61, 59))
+def test_values_are_stale_after_an_hour_if_reachability_is_unknown(connectivity: list[Any]) -> None:
+    old, new = (value("4", 45, timeOfSample=stamp(minutes * MINUTES)) for minutes in (61, 59))
     assert trouble(old, *connectivity) == "last heard of 1 h ago"
     assert reading(new, *connectivity).humidity_percent == 45
     assert trouble(new, *connectivity, stale_after_seconds=600) == "last heard of 0 h ago"
@@ -132,25 +133,25 @@ def test_where_nobody_says_that_it_can_be_reached_values_are_old_after_an_hour(c
 
 
 @pytest.mark.parametrize("features", [[], [reachable()], [value("12", 7)], [value("4", None)]])
-def test_a_monitor_without_values_is_said_to_tell_none(features: list[Any]) -> None:
-    assert trouble(*features) == "tells no values"
+def test_a_monitor_without_values_is_reported(features: list[Any]) -> None:
+    assert trouble(*features) == "reports no values"
 
 
 @pytest.mark.parametrize("when", [
     None, "", "yesterday", 1_763_000_000, "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+23:00"])
 def test_a_value_of_unknown_age_is_dropped_and_the_others_count(when: Any) -> None:
     undated = temperature(20, timeOfSample=when)
-    assert trouble(undated, reachable()) == "tells no values of a believable time"
+    assert trouble(undated, reachable()) == "reports no values of a believable time"
     found = reading(undated, value("4", 45), reachable())
     assert (found.temperature_celsius, found.humidity_percent, found.measured_at) == (None, 45, NOW - 3 * MINUTES)
 
 
 def test_a_value_of_the_future_is_dropped() -> None:
-    later = temperature(20, timeOfSample=told(-6 * MINUTES))
-    assert trouble(later, reachable()) == "tells no values of a believable time"
+    later = temperature(20, timeOfSample=stamp(-6 * MINUTES))
+    assert trouble(later, reachable()) == "reports no values of a believable time"
     found = reading(later, value("4", 45), reachable())
     assert (found.temperature_celsius, found.humidity_percent) == (None, 45)
-    assert reading(temperature(20, timeOfSample=told(-4 * MINUTES))).measured_at == NOW + 4 * MINUTES
+    assert reading(temperature(20, timeOfSample=stamp(-4 * MINUTES))).measured_at == NOW + 4 * MINUTES
 
 
 def test_ages_are_judged_by_the_clouds_own_clock() -> None:
@@ -163,7 +164,7 @@ def test_ages_are_judged_by_the_clouds_own_clock() -> None:
 
 
 def test_the_temperatures_time_counts_else_the_newest() -> None:
-    humidity, score = value("4", 45, timeOfSample=told(MINUTES)), value("9", 88, timeOfSample=told(9 * MINUTES))
+    humidity, score = value("4", 45, timeOfSample=stamp(MINUTES)), value("9", 88, timeOfSample=stamp(9 * MINUTES))
     assert reading(temperature(20), humidity, score).measured_at == NOW - 3 * MINUTES
     assert reading(temperature(None), humidity, score).measured_at == NOW - MINUTES
 
@@ -180,7 +181,7 @@ def test_an_answer_that_is_an_object_is_read_like_a_list() -> None:
     assert reading(state=state).humidity_percent == reading(state=[None, state]).humidity_percent == 45
 
 
-def test_endpoints_nobody_asked_for_are_passed_over() -> None:
+def test_other_endpoints_are_ignored() -> None:
     others = [{"endpointId": "amzn1.alexa.endpoint.other", "features": ALL}, {"features": ALL}, None, 3]
     state = [wrapped("listEndpoints", "endpoints", *others, {"endpointId": ID, "features": ALL})]
     assert len(collect(state=state)) == 2
@@ -189,7 +190,7 @@ def test_endpoints_nobody_asked_for_are_passed_over() -> None:
 @pytest.mark.parametrize(("changes", "name"), [
     ({"friendlyNameObject": text("Bath")}, "Bath"), ({"friendlyNameObject": None}, "Monitor"),
     ({"friendlyNameObject": text(" \n")}, "Monitor"), ({"friendlyNameObject": text(7)}, "Monitor")])
-def test_the_name_is_the_one_told_last(changes: dict[str, Any], name: str) -> None:
+def test_the_latest_name_counts(changes: dict[str, Any], name: str) -> None:
     state = [wrapped("listEndpoints", "endpoints", {"endpointId": ID, "features": ALL, **changes})]
     assert (reading(state=state).name, sighting(state=state).name) == (name, name)
 

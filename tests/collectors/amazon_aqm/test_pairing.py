@@ -1,4 +1,4 @@
-"""Introducing us to Amazon: `python devices.py pair amazon_aqm`, with somebody at a browser, or nobody."""
+"""`python devices.py pair amazon_aqm`, with and without a user at a browser."""
 
 import os
 import stat
@@ -29,26 +29,26 @@ NOT_FOUND = "https://www.amazon.com/ap/maplanding?openid.mode=id_res&openid.oa2.
 
 
 class Person:
-    """Somebody at a terminal with a browser beside it, who pastes what they are meant to, or `answers` instead."""
+    """A user with terminal and browser, who pastes the right address, or `answers` instead."""
 
     address: str | None = None
 
     def __init__(self, alexa: Alexa, *answers: str) -> None:
         self.alexa, self.answers = alexa, list(answers)
-        self.told: list[str] = []
+        self.lines: list[str] = []
 
     def keep(self, values: Mapping[str, str]) -> None:
         self.kept = dict(values)
 
     def tell(self, text: str) -> None:
-        self.told.append(text)
+        self.lines.append(text)
 
     def ask(self, question: str) -> str:
         return self.answers.pop(0) if self.answers else self.alexa.sign_in(self.url) + "\n"
 
     @property
     def url(self) -> str:
-        return next(line for line in self.told if "/ap/signin" in line)
+        return next(line for line in self.lines if "/ap/signin" in line)
 
 
 def introduce(person: Person, memory: State, url: str, domain: str = "amazon.co.uk") -> dict[str, str]:
@@ -128,7 +128,7 @@ def test_each_pairing_is_another_device_with_another_secret(household: Household
 def test_an_address_without_a_code_may_be_corrected(household: Household, memory: State) -> None:
     person = Person(household.alexa, "https://www.amazon.com/", "http://[")
     assert introduce(person, memory, household.simulator.cloud_url) == {"refresh_token": household.alexa.refresh_token}
-    assert sum("holds no openid.oa2.authorization_code" in line for line in person.told) == 2
+    assert sum("no openid.oa2.authorization_code" in line for line in person.lines) == 2
 
 
 def test_three_addresses_without_a_code_are_enough(household: Household, memory: State) -> None:
@@ -151,7 +151,7 @@ def test_registration_is_tried_once_whatever_happens(
 
 
 def test_a_code_used_before_asks_for_another_sign_in(household: Household, memory: State) -> None:
-    with pytest.raises(NotAuthorised, match="good for once") as refused:
+    with pytest.raises(NotAuthorised, match="rejected the code") as refused:
         introduce(Person(household.alexa, NOT_FOUND + "USED"), memory, household.simulator.cloud_url)
     assert refused.value.remedy == "python devices.py pair amazon_aqm"
 
@@ -159,11 +159,11 @@ def test_a_code_used_before_asks_for_another_sign_in(household: Household, memor
 def test_the_wrong_country_is_suspected_and_the_token_kept_all_the_same(household: Household, memory: State) -> None:
     person = Person(household.alexa)
     assert introduce(person, memory, household.simulator.cloud_url, "amazon.de")["refresh_token"]
-    assert "is the domain right?" in person.told[-1] and "collectors.amazon_aqm.domain" in person.told[-1]
+    assert "is the domain right?" in person.lines[-1] and "collectors.amazon_aqm.domain" in person.lines[-1]
 
 
 def test_a_token_that_cannot_be_tried_just_now_is_kept_all_the_same(household: Household, memory: State) -> None:
     household.faults.add("500", face="alexa", paths=["/nexus"])
     person = Person(household.alexa)
     assert introduce(person, memory, household.simulator.cloud_url)["refresh_token"]
-    assert "HTTP 500" in person.told[-1]
+    assert "HTTP 500" in person.lines[-1]

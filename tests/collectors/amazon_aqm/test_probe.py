@@ -1,4 +1,4 @@
-"""The health check's question: one real request, and a sentence or an error that says what is wrong."""
+"""The probe for the health check: one real request, described in a sentence or an error."""
 
 import pytest
 
@@ -22,12 +22,12 @@ def probe(household: Household, **settings: str) -> str:
 
 
 def test_known_monitors_are_asked_for_their_state(settled: Household) -> None:
-    assert probe(settled) == "the Alexa cloud at amazon.co.uk tells of 1 air quality monitor: Air quality monitor"
+    assert probe(settled) == "the Alexa cloud at amazon.co.uk reports 1 air quality monitor: Air quality monitor"
     assert settled.asked() == ["state"]
 
 
-def test_where_none_is_known_it_asks_which_there_are(household: Household) -> None:
-    assert "tells of 1 air quality monitor" in probe(household)
+def test_without_a_known_monitor_it_fetches_the_list(household: Household) -> None:
+    assert "reports 1 air quality monitor" in probe(household)
     assert household.asked() == ["exchange", "discovery"]
 
 
@@ -44,12 +44,12 @@ def test_it_leaves_no_trace(settled: Household) -> None:
     assert (settled.asked(), settled.memory) == (["exchange", "state", "state"], before)
 
 
-def test_the_wrong_country_is_said(household: Household) -> None:
+def test_the_wrong_country_is_reported(household: Household) -> None:
     with pytest.raises(NotUnderstood, match="no monitor in this account on amazon.fr"):
         probe(household, domain="amazon.fr")
 
 
-def test_a_dead_login_and_throttling_are_said(settled: Household) -> None:
+def test_a_dead_login_and_throttling_are_reported(settled: Household) -> None:
     settled.faults.add("throttled")
     with pytest.raises(Throttled):
         probe(settled)

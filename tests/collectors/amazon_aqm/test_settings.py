@@ -29,7 +29,7 @@ def test_all_hosts_are_derived_from_the_domain(domain: str, site: str) -> None:
 
 @pytest.mark.parametrize("domain", ["", "amazon", "amazon.example.org", "alexa.amazon.de.evil.org", "notamazon.de",
                                     "http://alexa.amazon.de", "amazon.de/path", "amazon.de@evil.org", "amazon.d\n"])
-def test_nobody_but_amazon_is_sent_the_tokens(domain: str) -> None:
+def test_only_amazon_is_sent_the_tokens(domain: str) -> None:
     assert problems(domain=domain) == ["domain"]
 
 

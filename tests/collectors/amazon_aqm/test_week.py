@@ -1,7 +1,7 @@
 """A week of both collectors side by side, in which the Alexa cloud and the way to it go through all that they can.
 
 Fourteen times the cookies die; the network is away for six hours, the cloud throttles for two, and for three days the
-refresh token is dead until somebody pairs anew. Both collectors run all that week in this process, by a clock that is
+refresh token is dead until a human pairs again. Both collectors run all that week in this process, by a clock that is
 moved; what they left is compared with what the house was like. To save time they run every 15 minutes; WEEK_MINUTES=5
 in the environment makes it the five that cron has.
 """
@@ -46,7 +46,7 @@ EXPIRIES = [at(hours) for hours in [11.5 + 6 * turn for turn in range(26)] if no
 
 
 @dataclass(frozen=True)
-class CommandContext:
+class Visit:
     """What one cycle of each collector came to, and what the cloud was asked at it."""
 
     moment: datetime
@@ -58,14 +58,14 @@ class CommandContext:
 
 @dataclass(frozen=True)
 class Week:
-    """What is left of the week: the home, the house it stood in, each cycle, and the mails."""
+    """The results of the week: the home, the house it stood in, each cycle, and the mails."""
 
     home: Home
     simulator: Simulator
-    visits: list[CommandContext]
+    visits: list[Visit]
     mails: list[Mail]
 
-    def during(self, span: tuple[datetime, datetime]) -> list[CommandContext]:
+    def during(self, span: tuple[datetime, datetime]) -> list[Visit]:
         """Return the visits of a span, its end not included."""
         return [visit for visit in self.visits if span[0] <= visit.moment < span[1]]
 
@@ -90,7 +90,7 @@ def sign_in(home: Home, simulator: Simulator, server: MailServer) -> None:
                         "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
 
 
-def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[CommandContext]:
+def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[Visit]:
     """Run both collectors at each of the week's cycles, with what happens in between."""
     alexa, asked = simulator.alexa, simulator.alexa.requests
     with freeze_time(MONDAY, real_asyncio=True) as clock:  # the mail server goes by the real time
@@ -107,12 +107,12 @@ def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[Comma
             asked.clear()
             visit = home.run(collector=amazon_aqm)
             paths = [request.path.rpartition("/")[2] for request in asked]
-            yield CommandContext(moment, visit, home.run(collector=hue), paths, (home.data / ALERT).exists())
+            yield Visit(moment, visit, home.run(collector=hue), paths, (home.data / ALERT).exists())
 
 
 @contextmanager
 def as_before() -> Iterator[None]:
-    """Put back what runs in this process change for good; the fixture that does so is one of each test's own."""
+    """Restore what runs change in this process; the fixture for that has the scope of one test."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     level, raising, hook = logging.getLogger().level, logging.raiseExceptions, sys.excepthook
     try:
@@ -135,7 +135,7 @@ def attempts() -> list[datetime]:
 
 
 def is_readable(moment: datetime) -> bool:
-    """Tell whether a reading could be had at that cycle."""
+    """Return whether a reading was possible at that cycle."""
     spans = [AWAY, (THROTTLED[0], attempts()[-1]), DEAD]
     return not any(start <= moment < end for start, end in spans)
 
@@ -176,14 +176,14 @@ def test_each_death_of_the_cookies_costs_one_exchange_and_one_repeat(week: Week)
 
 
 def test_a_normal_cycle_is_one_request(week: Week) -> None:
-    """But for the deaths of the cookies, a look around once a day, and the log-in at the start and after pairing."""
+    """Except for dead cookies, the daily discovery, and the login at the start and after pairing."""
     others = [visit.asked for visit in week.visits if is_readable(visit.moment) and visit.asked != ["graphql"]]
     assert len([asked for asked in others if asked == ["graphql"] * 3]) == 3
     assert [asked for asked in others if asked[0] == "cookies"] == [["cookies", *["graphql"] * 3]] * 2
     assert len(others) == 3 + 2 + len(EXPIRIES)
 
 
-def test_while_the_network_is_away_each_cycle_tries_and_none_calls_a_human(week: Week) -> None:
+def test_while_the_network_is_away_each_cycle_tries_without_alerting(week: Week) -> None:
     visits = week.during(AWAY)
     assert {visit.amazon.code for visit in visits} == {1}
     assert {len(visit.asked) for visit in visits} == {3}
@@ -232,7 +232,7 @@ def test_cron_hears_of_each_trouble_at_once_and_then_once_a_day(week: Week) -> N
     assert heard == [AWAY[0], THROTTLED[0], DEAD[0], DEAD[0] + timedelta(days=1), DEAD[0] + timedelta(days=2)]
 
 
-def test_the_rows_of_the_cycles_tell_the_same_story(week: Week) -> None:
+def test_the_cycles_rows_agree(week: Week) -> None:
     rows = week.home.rows("SELECT outcome, count(*) AS cycles, sum(requests) AS requests FROM collection_cycles"
                           " WHERE collector = 'amazon_aqm' GROUP BY outcome")
     told = {row["outcome"]: (row["cycles"], row["requests"]) for row in rows}

@@ -1,4 +1,4 @@
-"""A clock for the waits: nobody sleeps, and what would have been slept is kept."""
+"""Replaces sleeping between attempts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a bridge says of one motion sensor, written out, and what the collector makes of it.
+"""A bridge's JSON for one motion sensor, and the collector's readings of it.
 
 Shapes as recorded in initialed85/mqtt_things (pkg/sensors_client/client_test.go). The clock stands at `NOW`.
 """
@@ -29,14 +29,14 @@ CLUSTERS = {"ZLLPresence": "0406", "ZLLTemperature": "0402", "ZLLLightLevel": "0
 Entry = dict[str, Any]
 
 
-def told(ago: timedelta = timedelta(minutes=1)) -> str:
+def stamp(ago: timedelta = timedelta(minutes=1)) -> str:
     """Return a moment that long before `NOW` as the bridge writes it."""
     return (NOW - ago).replace(tzinfo=None).isoformat()
 
 
 def entry(kind: str, name: str, mac: str = MAC, **state: Any) -> Entry:
     """Return one of the three entries that a motion sensor shows as."""
-    return {"state": {"lastupdated": told(), **state},
+    return {"state": {"lastupdated": stamp(), **state},
             "config": {"on": True, "battery": 100, "reachable": True, "alert": "none", "pending": []},
             "name": name, "type": kind, "modelid": "SML001", "uniqueid": f"{mac}-02-{CLUSTERS[kind]}"}
 
@@ -49,7 +49,7 @@ def box(mac: str = MAC, name: str = "Kitchen", temperature: Any = 2029, first: i
 
 
 def updated(lastupdated: Any) -> dict[str, Entry]:
-    """Return a motion sensor that says it was last updated then."""
+    """Return a motion sensor with this `lastupdated`."""
     sensors = box()
     for each in sensors.values():
         each["state"]["lastupdated"] = lastupdated
@@ -63,7 +63,7 @@ def with_literal(sensors: dict[str, Entry], literal: str) -> str:
 
 def collect(said: object, *, date: datetime | str | None = NOW, now: datetime = NOW,
             **settings: Any) -> list[Sighting | Reading]:
-    """Given what the bridge says (text as it is, anything else as JSON) and when, return what is collected of it."""
+    """Return what is collected from an answer (text, or anything else as JSON)."""
     body = said if isinstance(said, str) else json.dumps(said)
     if isinstance(date, datetime):
         date = format_datetime(date, usegmt=True)

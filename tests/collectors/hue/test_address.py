@@ -1,4 +1,4 @@
-"""Where a bridge is, as people write it and as the discovery service tells it, sense and nonsense alike."""
+"""Addresses of bridges from users and from the discovery service, valid and invalid."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ NO_ADDRESSES = ["", "two words", "bridge:port", "bridge:99999", "bridge/api", "a
 
 
 def found_at(address: str, *, port: Any, bridge_ip: str | None) -> bool:
-    """Tell whether a bridge that moved is asked at that address, discovery telling host `new` and a port."""
+    """Return whether a moved bridge is read at that address, if discovery lists host `new` and a port."""
     settings = hue.Settings(bridge_ip=bridge_ip, discovery_url="https://discovery")
     secrets = hue.Secrets(api_key=KEY, bridge_id=OURS, certificate_fingerprint="0" * 64)
     policy = retry_policy(config.Retry(base_delay_seconds=0))
@@ -49,19 +49,19 @@ def test_an_address_may_be_written_in_several_ways(written: str, address: str) -
 
 
 @pytest.mark.parametrize("written", [*NO_ADDRESSES, "ftp://bridge", "https://", "bridge:0"])
-def test_what_is_no_address_is_told_by_its_path(written: str) -> None:
+def test_an_invalid_address_is_named_by_its_path(written: str) -> None:
     [(path, sentence)] = hue.Settings(bridge_ip=written).problems()
     assert path == "bridge_ip" and "is no host, host:port" in sentence
 
 
 @pytest.mark.parametrize("written", NO_ADDRESSES)
-def test_nor_is_one_taken_that_pairing_cannot_have_kept(written: str) -> None:
+def test_an_invalid_address_in_the_secrets_is_named_too(written: str) -> None:
     [(path, _)] = hue.Secrets(bridge_ip=written).problems()
     assert path == "bridge_ip"
 
 
 @pytest.mark.parametrize("host", [*NO_ADDRESSES, "127.0.0.1:notaport"])
-def test_an_address_looked_up_that_is_none_does_no_harm(host: str, home: Home, simulator: Simulator) -> None:
+def test_an_invalid_discovered_address_is_ignored(host: str, home: Home, simulator: Simulator) -> None:
     home.point_at(simulator)
     simulator.discovery = [{"id": simulator.bridge_id, "internalipaddress": host}]
     simulator.move()
@@ -71,7 +71,7 @@ def test_an_address_looked_up_that_is_none_does_no_harm(host: str, home: Home, s
 
 
 @pytest.mark.parametrize("port", ["text", None, True, 1.5, [443]])
-def test_a_port_that_is_none_counts_for_nothing(port: Any) -> None:
+def test_an_invalid_port_is_ignored(port: Any) -> None:
     assert found_at("https://new", port=port, bridge_ip="https://old")
 
 
@@ -86,7 +86,7 @@ def test_the_configured_scheme_stays_and_over_http_port_443_means_80(
 
 
 @pytest.mark.parametrize("url", ["https://[::1", f"https://{'x' * 70}", "https://a..b"])
-def test_a_discovery_url_that_is_none_is_no_fault_of_the_program(url: str, home: Home, simulator: Simulator) -> None:
+def test_an_invalid_discovery_url_is_no_fault_of_the_program(url: str, home: Home, simulator: Simulator) -> None:
     home.point_at(simulator)
     home.configure_hue(discovery_url=url)
     simulator.move()

@@ -13,7 +13,7 @@ from tests.simulator.server import Simulator
 
 
 def asked(simulator: Simulator) -> list[str]:
-    """Return what was asked of the bridge, in order, without the key: /sensors, / for all of it, /api/config."""
+    """Return the requests to the bridge in order, without the key; / is the full configuration."""
     paths = [request.path for request in simulator.requests if not request.path.startswith("/discovery")]
     return [path.removeprefix(f"/api/{simulator.key}") or "/" for path in paths]
 
@@ -80,7 +80,7 @@ def test_proxies_and_netrc_of_the_environment_are_ignored(
 @pytest.mark.parametrize(("scheme", "requests"), [("https", ["/sensors"]), ("http", ["/sensors", "/api/config"])])
 def test_a_refused_key_asks_for_a_human_and_over_http_for_the_bridges_id(
         scheme: str, requests: list[str], home: Home, simulator: Simulator) -> None:
-    """Over https the certificate has told already that it is our bridge that refuses: one request."""
+    """Over https the certificate has proved that the bridge is ours: one request."""
     home.point_at(simulator, scheme)
     simulator.faults.add("key-refused")
     outcome = home.run()
@@ -131,7 +131,7 @@ def test_of_several_errors_the_first_counts(home: Home, simulator: Simulator) ->
 
 @pytest.mark.parametrize("content", ["[]", "[{}]", "null", "17", '"text"', "[[]]", '[{"success": {}}]', "NaN",
                                      '[{"error": {"type": "1"}}]', '[{"error": {"type": true}}]', '[{"error": []}]'])
-def test_a_shape_nobody_has_heard_of_leads_to_the_full_configuration(
+def test_an_unknown_shape_leads_to_the_full_configuration(
         content: str, home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, scheme="http")
     simulator.faults.add("body", content=content, paths=["/sensors"])
@@ -190,7 +190,7 @@ def test_when_nothing_helps_the_cycle_ends_with_1_and_the_reason(home: Home, sim
     assert home.cycles()[0]["outcome"] == "unreachable"
 
 
-def test_other_peoples_keys_in_the_full_configuration_are_neither_kept_nor_told(
+def test_other_peoples_keys_in_the_full_configuration_are_neither_stored_nor_logged(
         home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, collect_raw_response=True)
     simulator.faults.add("body", status=404, paths=["/sensors"])
@@ -212,7 +212,7 @@ def test_a_bomb_costs_no_more_bytes_than_come_over_the_wire(home: Home, simulato
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_nobody_else_sees_the_key(status: int, home: Home, simulator: Simulator) -> None:
+def test_a_redirect_is_not_followed(status: int, home: Home, simulator: Simulator) -> None:
     with Simulator(seed=9, tls=None) as elsewhere:
         home.point_at(simulator, scheme="http")
         location = f"{elsewhere.http_url}/api/{simulator.key}/sensors"

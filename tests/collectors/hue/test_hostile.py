@@ -1,4 +1,4 @@
-"""What no bridge should ever say: broken entries, bombs, far too much, names that are none.
+"""Hostile answers: broken entries, bombs, oversized documents, unprintable names.
 
 None of it may end a run, cost a sound neighbour its reading, or reach log, terminal or SQL as anything but text.
 """
@@ -20,7 +20,7 @@ HOSTILE_NAMES = ["a\nERROR hue cycle forged", "\x1b[2J\x1b]0;owned\x07", "'; DRO
 
 @pytest.mark.parametrize("junk", [None, True, 0, -1, 1.5, "text", [], [[]], {}, {"a": None}], ids=repr)
 @pytest.mark.parametrize("part", ["state", "config", "name", "type", "modelid", "uniqueid", None])
-def test_a_broken_entry_costs_nobody_but_itself(part: str | None, junk: Any) -> None:
+def test_a_broken_entry_does_not_affect_the_others(part: str | None, junk: Any) -> None:
     sensors = {**box(OTHER_MAC, "Hall", 1800, first=7), **box()}
     for number in "456":
         sensors[number] = {**sensors[number], part: junk} if part else junk
@@ -31,11 +31,11 @@ def test_a_broken_entry_costs_nobody_but_itself(part: str | None, junk: Any) -> 
 
 
 @pytest.mark.parametrize("unique_id", ["", " ", "a\nb", "hue\x00", "\ud800", "u" * 10_000, 17, None, ["x"]])
-def test_a_thermometer_that_cannot_be_told_apart_is_left_out(unique_id: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_thermometer_without_identity_is_ignored(unique_id: Any, caplog: pytest.LogCaptureFixture) -> None:
     sensors = box()
     sensors["5"]["uniqueid"] = unique_id
     assert collect(sensors) == []
-    assert "without uniqueid is left out: Hue temperature sensor 1" in caplog.text
+    assert "sensor without uniqueid: Hue temperature sensor 1" in caplog.text
 
 
 @pytest.mark.parametrize("said", ["{}", '{"1": {"type": "Daylight"}}', '{"error": 1}'])
@@ -43,7 +43,7 @@ def test_a_bridge_without_thermometers_has_nothing_to_tell(said: str) -> None:
     assert collect(said) == []
 
 
-def test_of_a_key_said_twice_the_last_counts() -> None:
+def test_of_a_duplicate_key_the_last_counts() -> None:
     twice = json.dumps(box())[:-1] + "," + json.dumps(box(temperature=1800))[1:]
     assert reading(twice).temperature_celsius == 18.0
 

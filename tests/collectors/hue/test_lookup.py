@@ -39,12 +39,12 @@ def settle(home: Home, simulator: Simulator, **settings: Any) -> None:
 
 
 def asked(simulator: Simulator) -> list[str]:
-    """Return what was asked, of the bridge and of the discovery service, in order and without the key."""
+    """Return the requests to bridge and discovery service in order, without the key."""
     return [request.path.replace(simulator.key, "KEY") for request in simulator.requests]
 
 
 def listing(bridge: Simulator, identity: str) -> list[dict[str, Any]]:
-    """Return what the discovery service would say if the bridge with that id were where this one is."""
+    """Return the discovery service's answer for an id at this bridge's address."""
     address = bridge.https_url if bridge.secure else bridge.http_url
     return [{"id": identity, "internalipaddress": "127.0.0.1", "port": int(address.rpartition(":")[2])}]
 
@@ -147,7 +147,7 @@ def test_nothing_is_looked_up_where_that_is_turned_off(home: Home, bridge: Simul
     assert bridge.requests == []
 
 
-def test_nothing_is_looked_up_for_a_bridge_that_nobody_has_named(home: Home, bridge: Simulator) -> None:
+def test_nothing_is_looked_up_without_a_bridge_id(home: Home, bridge: Simulator) -> None:
     settle(home, bridge)
     home.write_secrets({"hue": {"api_key": bridge.key}})
     bridge.move()
@@ -163,7 +163,7 @@ def test_nothing_is_looked_up_for_a_bridge_that_is_where_it_was(kind: str, home:
     assert "/discovery" not in asked(simulator)
 
 
-def test_a_refused_key_stays_one_when_whoever_refuses_it_does_not_tell_an_id(home: Home, simulator: Simulator) -> None:
+def test_a_refused_key_stays_refused_if_the_id_is_unknown(home: Home, simulator: Simulator) -> None:
     settle(home, simulator)
     simulator.faults.add("key-refused")
     simulator.faults.add("500", paths=["/config"])
@@ -232,7 +232,7 @@ def test_a_key_refused_at_the_new_address_asks_for_a_human(home: Home, simulator
 
 @pytest.mark.parametrize("kind", ["429", "500", "not-json", "truncated", "reset", "redirect", "oversized",
                                   "unlisted"])
-def test_when_looking_up_does_not_help_the_first_trouble_is_told(kind: str, home: Home, simulator: Simulator) -> None:
+def test_when_looking_up_does_not_help_the_first_error_is_reported(kind: str, home: Home, simulator: Simulator) -> None:
     settle(home, simulator)
     if kind == "unlisted":
         simulator.discovery = []
@@ -248,7 +248,7 @@ def test_when_looking_up_does_not_help_the_first_trouble_is_told(kind: str, home
 @pytest.mark.parametrize("answer", [
     [], {}, None, 7, "text", [None, 7, "x", [], {}], [{"id": None, "internalipaddress": None}],
     [{"id": ["x"], "internalipaddress": "127.0.0.1"}], [{"internalipaddress": "127.0.0.1"}]], ids=repr)
-def test_an_answer_of_the_discovery_service_that_makes_no_sense_is_none(
+def test_a_senseless_answer_of_the_discovery_service_is_ignored(
         answer: Any, home: Home, simulator: Simulator) -> None:
     settle(home, simulator, bridge_ip=None)
     simulator.faults.add("body", face="discovery", content=json.dumps(answer))
@@ -292,7 +292,7 @@ def test_a_damaged_memory_costs_nothing(memory: Any, home: Home, simulator: Simu
     assert asked(simulator) == ["/api/KEY/sensors"]
 
 
-def test_the_probe_tells_which_bridge_it_found_and_what_it_knows(home: Home, simulator: Simulator) -> None:
+def test_the_probe_describes_the_bridge(home: Home, simulator: Simulator) -> None:
     settings = hue.Settings(bridge_ip=simulator.http_url, discovery_url=None)
     secrets = hue.Secrets(api_key=simulator.key, bridge_id=simulator.bridge_id)
     with HttpClient(Deadline(20), retry_policy(config.Retry())) as http:

@@ -1,4 +1,4 @@
-"""Introducing us to a bridge: `python devices.py pair hue`, with somebody pressing the button, or nobody."""
+"""`python devices.py pair hue`, with and without a press of the button."""
 
 import stat
 import threading
@@ -24,18 +24,18 @@ from tests.simulator.server import Simulator
 
 
 class Person:
-    """Somebody at the terminal: what they were told, and the answer they give."""
+    """A user at the terminal: the lines shown, and the answer given."""
 
     def __init__(self, address: str | None = None, answer: str = "") -> None:
         self.address, self.answer = address, answer
-        self.told: list[str] = []
+        self.lines: list[str] = []
         self.questions: list[str] = []
 
     def keep(self, values: Mapping[str, str]) -> None:
         self.kept = dict(values)
 
     def tell(self, text: str) -> None:
-        self.told.append(text)
+        self.lines.append(text)
 
     def ask(self, question: str) -> str:
         self.questions.append(question)
@@ -44,7 +44,7 @@ class Person:
 
 def introduce(person: Person, sleep: Callable[[float], None] = lambda seconds: None,
               **settings: str | None) -> dict[str, str]:
-    """Pair as devices.py does, with nobody sleeping."""
+    """Pair as devices.py does, without sleeping."""
     chosen = hue.Settings(**{"discovery_url": None, **settings})  # type: ignore[arg-type]  # texts only
     with HttpClient(Deadline(60), retry_policy(config.Retry(base_delay_seconds=0))) as http:
         return pairing.pair(chosen, http, State(Path("nowhere")), person, sleep)
@@ -74,7 +74,7 @@ def pressed(simulator: Simulator) -> Simulator:
 
 
 def test_the_command_waits_for_the_button_and_then_everything_is_known(unpaired: Home, simulator: Simulator) -> None:
-    """As real processes, somebody else pressing the button meanwhile; then a cycle, with nothing more configured."""
+    """As real processes, with the button pressed while one waits; then a cycle without further configuration."""
     over = threading.Event()
 
     def press() -> None:
@@ -115,7 +115,7 @@ def test_what_is_kept_is_key_id_and_fingerprint_for_the_owner_alone(unpaired: Ho
     assert stat.S_IMODE(unpaired.secrets.stat().st_mode) == 0o600
 
 
-def test_the_bridge_is_told_who_is_asking(pressed: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bridge_learns_our_host_name(pressed: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """In no more characters than it takes: some 20 before the # and 19 after it."""
     monkeypatch.setattr("socket.gethostname", lambda: "a-machine-with-a-very-long-name")
     key = introduce(Person(pressed.https_url))["api_key"]
@@ -133,7 +133,7 @@ def test_a_button_pressed_while_waiting_is_enough(simulator: Simulator) -> None:
     person = Person(simulator.https_url)
     assert introduce(person, sleep)["api_key"] in simulator.bridge.keys
     assert slept == [1] * 12
-    assert sum("Waiting for the button" in text for text in person.told) == 3
+    assert sum("Waiting for the button" in text for text in person.lines) == 3
 
 
 def test_a_button_not_pressed_within_30_seconds_ends_it(simulator: Simulator) -> None:
@@ -197,7 +197,7 @@ def test_a_bridge_given_by_hand_is_asked_though_the_configuration_names_another_
     assert unpaired.run().code == 0
 
 
-def test_pairing_anew_takes_the_place_of_the_old_key(unpaired: Home, pressed: Simulator) -> None:
+def test_pairing_again_replaces_the_old_key(unpaired: Home, pressed: Simulator) -> None:
     keys = set()
     for _ in range(2):
         pressed.press_link_button()
@@ -207,7 +207,7 @@ def test_pairing_anew_takes_the_place_of_the_old_key(unpaired: Home, pressed: Si
     assert unpaired.secrets.read_text(encoding="utf-8").count("api_key") == 1
 
 
-def test_an_old_round_bridge_is_paired_over_http_where_the_address_says_so(unpaired: Home) -> None:
+def test_an_old_round_bridge_is_paired_over_http_if_the_address_says_http(unpaired: Home) -> None:
     with Simulator(tls=None) as round_bridge:
         round_bridge.press_link_button()
         assert pair(unpaired, "--bridge", round_bridge.http_url).exit_code == 0
@@ -215,7 +215,7 @@ def test_an_old_round_bridge_is_paired_over_http_where_the_address_says_so(unpai
         assert unpaired.run().code == 0
 
 
-def test_the_configured_address_is_taken_where_none_is_given(unpaired: Home, pressed: Simulator) -> None:
+def test_the_configured_address_is_the_default(unpaired: Home, pressed: Simulator) -> None:
     unpaired.configure_hue(bridge_ip=pressed.https_url)
     assert pair(unpaired).exit_code == 0
     assert unpaired.run().code == 0
@@ -231,30 +231,30 @@ def test_of_several_bridges_the_person_chooses(pressed: Simulator) -> None:
     pressed.discovery = [{"id": "001788fffe00000" + digit, "internalipaddress": f"10.0.0.{digit}"} for digit in "12"]
     person = Person(answer=pressed.https_url + "\n")
     assert introduce(person, discovery_url=pressed.discovery_url)["bridge_id"] == pressed.bridge_id
-    assert person.told[:2] == ["bridge 001788fffe000001 at 10.0.0.1", "bridge 001788fffe000002 at 10.0.0.2"]
+    assert person.lines[:2] == ["bridge 001788fffe000001 at 10.0.0.1", "bridge 001788fffe000002 at 10.0.0.2"]
     assert len(person.questions) == 1
 
 
 def test_without_internet_the_person_is_asked_where_the_bridge_is(pressed: Simulator) -> None:
     person = Person(answer=pressed.https_url)
     assert introduce(person, discovery_url="http://127.0.0.1:9")["bridge_id"] == pressed.bridge_id
-    assert person.told[0].startswith("Nobody tells where your bridge is: 127.0.0.1:9 cannot be reached")
+    assert person.lines[0].startswith("Could not look up your bridge: 127.0.0.1:9 cannot be reached")
 
 
-def test_a_person_who_does_not_know_either_is_told_how_to_go_on(unpaired: Home) -> None:
+def test_without_any_address_the_remedy_is_shown(unpaired: Home) -> None:
     outcome = unpaired.devices("pair", "hue", answer="")
     assert outcome.code == 1
     assert "no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS" in outcome.err
 
 
-def test_where_nobody_answers_the_address_is_named(simulator: Simulator) -> None:
+def test_an_unreachable_address_is_named(simulator: Simulator) -> None:
     simulator.close()
     with pytest.raises(CannotReach, match="127.0.0.1:[0-9]+ cannot be reached: Connection refused"):
         introduce(Person(simulator.https_url))
 
 
 @pytest.mark.parametrize(("status", "content"), [(200, "{}"), (200, "[]"), (200, '{"bridgeid": 7}'), (404, "")])
-def test_whoever_has_no_bridges_id_is_no_bridge(status: int, content: str, pressed: Simulator) -> None:
+def test_a_server_without_bridge_id_is_not_paired(status: int, content: str, pressed: Simulator) -> None:
     pressed.faults.add("body", status=status, content=content)
     with pytest.raises(NotUnderstood):
         introduce(Person(pressed.https_url))
@@ -270,26 +270,26 @@ def test_an_answer_without_a_key_is_not_taken_for_one(content: str, pressed: Sim
 
 @pytest.mark.parametrize("address", ["two words", "host:port", "host:99999", "x" * 70, "a..b", "https://[::1",
                                      "host/path", "ftp://host", "user@host"])
-def test_an_address_that_is_none_is_told_before_anything_is_tried(address: str, unpaired: Home) -> None:
+def test_an_invalid_address_is_rejected_at_once(address: str, unpaired: Home) -> None:
     result = pair(unpaired, "--bridge", address)
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
     assert "is no host, host:port, or address" in result.output
 
 
-def test_what_cannot_be_paired_is_told_with_what_can(unpaired: Home) -> None:
+def test_an_unknown_source_is_rejected_with_the_known_ones(unpaired: Home) -> None:
     result = CliRunner().invoke(devices.main, ["--config", str(unpaired.config), "pair", "kettle"])
     assert result.exit_code == 2
     assert "'kettle' cannot be paired" in result.output and "hue" in result.output
 
 
-def test_with_signifys_authority_at_hand_pairing_and_collecting_rely_on_it(unpaired: Home, pressed: Simulator) -> None:
+def test_with_signifys_authority_pairing_and_collecting_rely_on_it(unpaired: Home, pressed: Simulator) -> None:
     unpaired.configure_hue(ca_file=str(pressed.ca_file))
     assert pair(unpaired, "--bridge", pressed.https_url).exit_code == 0
     unpaired.configure_hue(certificate_fingerprint="0" * 64)
     assert unpaired.run().code == 0
 
 
-def test_with_signifys_authority_at_hand_nobody_else_is_paired_with(unpaired: Home, simulator: Simulator) -> None:
+def test_with_signifys_authority_an_impostor_is_not_paired(unpaired: Home, simulator: Simulator) -> None:
     with Simulator(tls="self-signed") as impostor:
         impostor.press_link_button()
         unpaired.configure_hue(ca_file=str(simulator.ca_file))
@@ -297,7 +297,7 @@ def test_with_signifys_authority_at_hand_nobody_else_is_paired_with(unpaired: Ho
         assert registrations(impostor) == 0
 
 
-def test_secrets_in_another_encoding_are_told_before_the_button_is_wanted(unpaired: Home, pressed: Simulator) -> None:
+def test_secrets_in_another_encoding_are_rejected_before_the_button_is_pressed(unpaired: Home, pressed: Simulator) -> None:
     unpaired.secrets.write_bytes("# Schlüssel\nhue:\n".encode("latin-1"))
     result = pair(unpaired, "--bridge", pressed.https_url)
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit)

@@ -1,4 +1,4 @@
-"""A bridge that asks for patience, dawdles, or says nothing at all: how long we wait for it."""
+"""How long we wait for a bridge that rate-limits us, is slow, or is silent."""
 
 import time
 from datetime import datetime, timedelta, timezone
@@ -44,7 +44,7 @@ def test_a_wait_too_long_for_this_cycle_is_kept_by_the_next_ones(form: str, home
 
 
 @pytest.mark.parametrize("retry_after", ["soon", "-5", "", "1.5", "٣", "9" * 5000, "Sun, 99 Nov 2026 00:55:00 GMT"])
-def test_a_wait_that_makes_no_sense_stops_nobody_for_long(
+def test_a_senseless_wait_is_short(
         retry_after: str, home: Home, simulator: Simulator, waits: list[float]) -> None:
     home.point_at(simulator)
     retry_after = retry_after.encode().decode("latin-1")

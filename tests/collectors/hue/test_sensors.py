@@ -1,4 +1,4 @@
-"""What the bridge's sensors say, made into readings: names, temperature, light and battery."""
+"""The bridge's sensors made into readings: names, temperature, light and battery."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ from tests.collectors.hue.samples import (
     collect,
     reading,
     readings,
-    told,
+    stamp,
     trouble,
     with_literal,
 )
@@ -109,7 +109,7 @@ def test_a_temperature_comes_in_hundredths_of_a_degree(hundredths: int, celsius:
 
 @pytest.mark.parametrize("literal", HOSTILE_NUMBERS)
 def test_a_temperature_that_is_no_number_is_no_reading(literal: str) -> None:
-    assert trouble(with_literal(box(temperature="HERE"), literal)) == "has told nothing since the bridge started"
+    assert trouble(with_literal(box(temperature="HERE"), literal)) == "has reported nothing since the bridge started"
 
 
 @pytest.mark.parametrize(("hundredths", "anomalous"), [
@@ -130,14 +130,14 @@ def test_light_comes_in_ten_thousand_times_the_logarithm_of_lux(level: int, lux:
 
 
 @pytest.mark.parametrize("literal", [*HOSTILE_NUMBERS, "-1", "65536", "9" * 29])
-def test_a_light_level_that_is_none_costs_only_the_light(literal: str) -> None:
+def test_an_invalid_light_level_affects_only_the_light(literal: str) -> None:
     found = reading(with_literal(lit("HERE"), literal))
     assert (found.light_lux, found.temperature_celsius) == (None, 20.29)
 
 
-def test_a_light_level_of_hours_ago_is_not_told_as_todays() -> None:
+def test_a_stale_light_level_is_dropped() -> None:
     sensors = box()
-    sensors["6"]["state"]["lastupdated"] = told(timedelta(hours=1, seconds=1))
+    sensors["6"]["state"]["lastupdated"] = stamp(timedelta(hours=1, seconds=1))
     assert (reading(sensors).light_lux, reading(sensors).temperature_celsius) == (None, 20.29)
 
 
@@ -149,11 +149,12 @@ def test_light_battery_and_the_bridges_own_words_are_a_matter_of_choice() -> Non
 
 
 @pytest.mark.parametrize("level", [0, 1, 100])
-def test_a_battery_is_told_in_percent(level: int) -> None:
+def test_a_battery_level_is_in_percent(level: int) -> None:
     assert reading(charged(level)).battery_level == level
 
 
 @pytest.mark.parametrize("literal", [*HOSTILE_NUMBERS, "-1", "101", "85.5", "9" * 29])
-def test_a_battery_level_that_is_none_costs_only_the_battery(literal: str) -> None:
+def test_an_invalid_battery_level_affects_only_the_battery(literal: str) -> None:
+    """It is null for up to two hours after the bridge's restart: homebridge-hue issue 280."""
     found = reading(with_literal(charged("HERE"), literal))
     assert (found.battery_level, found.temperature_celsius) == (None, 20.29)

@@ -94,7 +94,7 @@ def test_another_fingerprint_asks_for_a_human_before_anything_is_sent(
 
 @pytest.mark.parametrize("fingerprint", ["z" * 64, "0" * 63, "é" * 64, "sha256"])
 @pytest.mark.parametrize("place", ["config", "secrets"])
-def test_a_fingerprint_that_is_none_is_told_by_its_path(
+def test_an_invalid_fingerprint_is_named_by_its_path(
         place: str, fingerprint: str, home: Home, simulator: Simulator) -> None:
     trusting(home, simulator, **({"certificate_fingerprint": fingerprint} if place == "config" else {}))
     if place == "secrets":
@@ -133,7 +133,7 @@ def test_https_without_anything_to_trust_asks_for_a_human(spell: Any, home: Home
     home.configure_hue(bridge_ip=spell(simulator.https_url))
     outcome = home.run()
     assert outcome.code == 2
-    assert "nothing tells how to recognise the bridge" in outcome.err and "python devices.py pair hue" in outcome.err
+    assert "identifies the bridge" in outcome.err and "python devices.py pair hue" in outcome.err
     assert simulator.requests == []
 
 

@@ -1,0 +1,99 @@
+"""Runs one check in a forked process, and reports it through a pipe.
+
+Lines of JSON: the stage the check has reached, and at the end what it found.
+"""
+
+import faulthandler
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from health import COMPONENTS, finding
+from health.finding import LEVELS, Component, Finding, Findings
+from health.installation import Installation
+from runtime import files
+from runtime.deadline import Deadline, Stopwatch
+from runtime.redaction import escaped
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+MEMORY_BYTES = 2 ** 30  # of address space
+GRACE_SECONDS = 1.0  # after the deadline, until a process ends itself
+LONGEST_TEXT = 4000
+
+
+def report(name: str, checked: Installation, pipe: int) -> None:
+    """Run the check of a component, and write what it reports into the pipe. Nothing leaves this process unredacted."""
+    _confine(checked.request.deadline)
+    watch, findings = Stopwatch(), list[Finding]()
+
+    def send(**values: Any) -> None:
+        os.write(pipe, f"{json.dumps(values)}\n".encode())
+
+    def examine() -> None:
+        for item in check(name, checked):
+            if isinstance(item, str):
+                send(stage=escaped(checked.redact(item)))
+            else:
+                findings.append(item)
+
+    if fault := finding.attempt(lambda: _translating(examine, findings)):
+        findings.append(Finding("fail", fault, f"until then, leave it out: python healthcheck.py --skip {name}"))
+    send(duration_ms=round(watch.elapsed_ms(), 1), **summary(findings, checked.redact))
+
+
+def check(name: str, checked: Installation) -> Findings:
+    """Return the check of a component. Only its own process imports it: an import may fail or crash, too."""
+    if name in COMPONENTS:
+        return cast(Component, import_module(f"health.{name}")).check(checked)
+    if name in checked.plugins.faults:
+        return iter([Finding("fail", checked.plugins.faults[name], "report it, or remove the file")])
+    if name in checked.plugins.publishers:
+        from health import publisher
+        return publisher.check(name, checked)
+    from health import source
+    return source.check(name, checked)
+
+
+def summary(findings: Sequence[Finding], redact: Callable[[str], str]) -> dict[str, Any]:
+    """Return the worst level, and the texts of all findings, the worst first."""
+    ordered = sorted(findings, key=lambda item: -LEVELS.index(item.level))
+    remedies = (item.remedy for item in ordered if item.level not in ("pass", "skipped"))
+    return {"level": ordered[0].level if ordered else "pass",
+            "message": _joined((item.sentence for item in ordered), redact), "remedy": _joined(remedies, redact),
+            "figures": [figure for item in ordered for figure in item.figures]}
+
+
+def _joined(texts: Iterable[str], redact: Callable[[str], str]) -> str:
+    """Return the texts without repetitions and without secrets, and not too long for a terminal."""
+    text = escaped(redact("; ".join(dict.fromkeys(text for text in texts if text))))
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} [...]"
+
+
+def _translating(work: Callable[[], None], findings: list[Finding]) -> None:
+    """Report an error of the file system that a check did not expect as what it is: not a bug."""
+    try:
+        work()
+    except OSError as error:
+        findings.append(finding.failure("fail", files.translate(error, Path(str(error.filename or "a file")))))
+
+
+def _confine(deadline: Deadline) -> None:
+    """Detach a child from the terminal, cap its memory, disable core dumps, and end it should the parent be gone."""
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nowhere, standard)
+    for kind, wanted in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        allowed, most = resource.getrlimit(kind)
+        with suppress(OSError, ValueError):  # macOS knows no RLIMIT_AS
+            resource.setrlimit(kind, (wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed), most))
+    with suppress(RuntimeError):  # no more threads
+        faulthandler.dump_traceback_later(max(deadline.remaining(), 0) + GRACE_SECONDS, exit=True, file=2)

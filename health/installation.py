@@ -1,0 +1,127 @@
+"""The installation to be checked: its configuration, secrets and plug-ins, and the problems in them."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import collectors
+import config
+import notifiers
+import publishers
+from health import COMPONENTS
+from health.finding import attempt
+from runtime import files
+from runtime.deadline import Deadline
+from runtime.redaction import Redactor
+
+Plugin = TypeVar("Plugin")
+Problem = config.ConfigurationError | None
+
+
+class Request(NamedTuple):
+    """What the command line asks for, and when it was asked; checks end by the deadline."""
+
+    path: Path
+    only: Collection[str]
+    skip: Collection[str]
+    is_offline: bool
+    now: datetime
+    deadline: Deadline
+
+
+class Plugins(NamedTuple):
+    """The modules by name, and why others cannot be imported."""
+
+    collectors: Mapping[str, collectors.Collector]
+    publishers: Mapping[str, publishers.Publisher]
+    faults: Mapping[str, str]
+
+
+class Installation(NamedTuple):
+    """What there is to check."""
+
+    request: Request
+    configuration: config.Configuration
+    error: Problem
+    secrets: config.Secrets
+    secrets_error: Problem
+    plugins: Plugins
+    redact: Redactor
+
+    @property
+    def enabled(self) -> "dict[str, collectors.Collector]":
+        """The collectors that are switched on."""
+        settings = self.configuration.collectors
+        return {name: module for name, module in self.plugins.collectors.items()
+                if name in settings and settings[name].enabled}
+
+    @property
+    def components(self) -> list[str]:
+        """The names of all components, in the order of the output."""
+        collecting, publishing = self.configuration.collectors, self.configuration.publishers
+        sources = [name for name in self.plugins.collectors
+                   if name not in collecting or collecting[name].enabled or name in self.request.only]
+        destinations = [name for name, settings in publishing.items() if settings.enabled or name in self.request.only]
+        return [*COMPONENTS, *sorted([*self.plugins.faults, *sources]), *sorted(destinations)]
+
+    @property
+    def collect_command(self) -> str:
+        """The command that runs a cycle of one of the collectors."""
+        name = next(iter(self.enabled), None)
+        return f"python -m collectors.{name}" if name else "enable a collector in config.yaml"
+
+    def problems(self, key: str) -> list[str]:
+        """Return the problems of a key or a section of config.yaml."""
+        problems = self.error.problems if self.error else ()
+        return [problem for problem in problems if problem.startswith((f"{key}.", f"{key}:"))]
+
+
+def read(request: Request) -> Installation:
+    """Read the installation; run by root, become the owner of its data first, who may be permitted less."""
+    plugins = _load_plugins()
+    configuration, error = _survey(request, plugins)
+    folders = (configuration.storage.database_path.parent, configuration.data)
+    owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
+    _import_checks(request.is_offline)
+    if files.owned_by_other(owned):
+        files.drop_to_owner(owned)
+        configuration, error = _survey(request, plugins)
+    sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
+                | {name: module.Secrets for name, module in plugins.publishers.items()} | dict.fromkeys(plugins.faults))
+    secrets, secrets_error = config.survey_secrets(
+        configuration.secrets_path, sections, {name: partial(_notifier_settings, name) for name in notifiers.names()})
+    return Installation(request, configuration, error, secrets, secrets_error, plugins,
+                        Redactor(secrets.values, secrets.logins))
+
+
+def _load_plugins() -> Plugins:
+    faults: dict[str, str] = {}
+
+    def load_all(names: Iterable[str], load: Callable[[str], Plugin]) -> dict[str, Plugin]:
+        modules: dict[str, Plugin] = {}
+        for name in names:
+            if fault := attempt(lambda: modules.setdefault(name, load(name))):
+                faults[name] = fault
+        return modules
+
+    return Plugins(load_all(collectors.names(), collectors.load), load_all(publishers.names(), publishers.load), faults)
+
+
+def _survey(request: Request, plugins: Plugins) -> tuple[config.Configuration, Problem]:
+    unchecked = dict.fromkeys(plugins.faults)
+    return config.survey(request.path, {name: module.Settings for name, module in plugins.collectors.items()} | unchecked,
+                         {name: module.Settings for name, module in plugins.publishers.items()} | unchecked)
+
+
+def _notifier_settings(name: str) -> type[notifiers.NotifierSettings]:
+    return notifiers.load(name).Settings
+
+
+def _import_checks(is_offline: bool) -> None:
+    """Import the checks once for all their processes, and before root is given up: Python may be readable for it alone."""
+    for name in ("encodings.unicode_escape", *(f"health.{name}" for name in COMPONENTS),
+                 *(() if is_offline else ("health.source",))):
+        attempt(lambda: import_module(name))  # the check's own process will report it

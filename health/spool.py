@@ -1,0 +1,53 @@
+"""Do readings wait in the spool for the database, and is the spool undamaged?"""
+
+import os
+import shlex
+from datetime import datetime
+from pathlib import Path
+
+from health.finding import Finding, Findings, failure
+from health.installation import Installation
+from runtime import files
+from runtime.formats import format_time, pluralize
+from storage import spool
+
+
+def check(installation: Installation) -> Findings:
+    """Yield how much waits, how much was damaged, and whether the spool can be written."""
+    yield "reading the spool"
+    data = installation.configuration.data
+    journal = data / spool.NAME
+    if not journal.exists():
+        yield Finding("pass", "no readings wait", figures=("'spool_readings'=0;0",))
+        return
+    try:
+        status = spool.status(data)
+    except OSError as error:
+        yield failure("fail", files.translate(error, journal))
+        return
+    if not os.access(journal, os.W_OK):
+        yield Finding("fail", f"{journal} cannot be written, so that no reading can be saved there",
+                      files.chown_file_command(journal))
+    yield _waiting(status, installation.request.now, installation.collect_command)
+    if status.set_aside:
+        yield _damaged(status.set_aside, data / spool.SET_ASIDE, installation.collect_command)
+
+
+def _waiting(status: spool.SpoolStatus, now: datetime, collect_command: str) -> Finding:
+    figures = (f"'spool_readings'={status.readings};0", f"'spool_used'={status.used:.0%};0")
+    if status.oldest is None:
+        return Finding("pass", f"no readings wait, {status.used:.0%} of the spool is in use", figures=figures)
+    hours = (now - status.oldest).total_seconds() / 3600
+    return Finding(
+        "warn", f"waiting for the database: {pluralize(status.readings, 'reading')} of "
+        f"{pluralize(status.cycles, 'cycle')}, the oldest since {format_time(status.oldest)} ({hours:.1f} h); "
+        f"{status.used:.0%} of the spool is in use",
+        "see why: python healthcheck.py --only database_write; after that is solved, the next cycle stores them: "
+        f"{collect_command}", figures)
+
+
+def _damaged(size: int, path: Path, collect_command: str) -> Finding:
+    first = "" if path.exists() else f"let a collector put them there: {collect_command}; then "
+    return Finding("fail", f"{size} bytes of the spool were damaged and are kept in {path}",
+                   f"{first}each line is a cycle's readings as JSON: store by hand what you need, then: "
+                   f"rm {shlex.quote(str(path))}")
