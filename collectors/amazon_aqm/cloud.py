@@ -1,8 +1,8 @@
 """The Alexa cloud as an HTTP server: one URL, and the meaning of its refusals.
 
-It refuses in many ways: by status, by a redirect to the sign-in page, by that page itself, or with HTTP 200 and an
-error in the answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}], "data": null}`. Session
-cookies authenticate; an app's User-Agent avoids throttling (homebridge-alexa-smarthome issue 129).
+It refuses by status, by a redirect to the sign-in page, by that page itself, or with HTTP 200 and an error in the
+answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}], "data": null}`. Session cookies
+authenticate; an app's User-Agent avoids throttling (homebridge-alexa-smarthome issue 129).
 """
 
 import re

@@ -61,9 +61,10 @@ class Discovery:
     def load(cls, state: MutableMapping[str, object]) -> "Discovery":
         stored = part(dict(state), "monitors")
         form = stored.get("query_form")
-        return cls(tuple(_load_monitors(stored)), moment(stored.get("discovered_at")), moment(stored.get("searched_at")),
-                   stored.get("was_empty") is True,
-                   form if type(form) is int and 0 <= form < len(LABELS) else 0)
+        return cls(
+            monitors=tuple(_load_monitors(stored)), discovered_at=moment(stored.get("discovered_at")),
+            searched_at=moment(stored.get("searched_at")), was_empty=stored.get("was_empty") is True,
+            query_form=form if type(form) is int and 0 <= form < len(LABELS) else 0)
 
     def save(self, state: MutableMapping[str, object]) -> None:
         state["monitors"] = {
@@ -177,15 +178,10 @@ def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
     for result in parts(answer.document, "listDeviceGroups"):
         for group in objects(result, "deviceGroups"):
             name = one_line(text(group, "friendlyName"))
-            if name is not None:
-                rooms = {member: name for member in _members(group)} | rooms
+            for member in objects(part(group, "memberDevices"), "items"):
+                if name is not None and isinstance(member.get("id"), str):
+                    rooms.setdefault(member["id"], name)
     return rooms
-
-
-def _members(group: Part) -> Iterator[str]:
-    for item in objects(part(group, "memberDevices"), "items"):
-        if isinstance(endpoint_id := item.get("id"), str):
-            yield endpoint_id
 
 
 def _load_monitors(stored: Part) -> Iterator[Monitor]:

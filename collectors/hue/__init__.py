@@ -1,8 +1,7 @@
 """Philips Hue motion sensors, each of which has a thermometer, read through the Hue Bridge on the local network.
 
-API version 1: https://developers.meethue.com/develop/hue-api/ (behind a log-in; facts from elsewhere are cited where
-they matter). One request per cycle. It does not switch lamps or listen for motion, and leaves the local network only
-to look up a bridge that has moved.
+API version 1: https://developers.meethue.com/develop/hue-api/ (behind a log-in). One request per cycle. It does not
+switch lamps or listen for motion, and leaves the local network only to look up a bridge that has moved.
 """
 
 import re
@@ -55,7 +54,7 @@ class Settings(CollectorSettings):
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """Configured locations by device id; users write the bridge's unique id or ours, and the bridge's wins."""
+        """Locations by device id; users write the bridge's unique id or ours, and the bridge's wins."""
         ours_first = sorted(self.sensor_locations.items(), key=lambda item: not item[0].startswith("hue:"))
         return {f"hue:{unique_id.removeprefix('hue:')}": place for unique_id, place in ours_first if place}
 
@@ -83,7 +82,7 @@ class Secrets(NoSecrets):
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return every temperature sensor the bridge knows, and a reading of each whose value is fresh."""
+    """Return a sighting of every temperature sensor, and a reading of each whose value is fresh."""
     from collectors.hue import sensors
     _, response = _connect(settings, secrets, http, state)
     return sensors.parse(response.document, settings, now, response.date)
@@ -91,7 +90,7 @@ def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "St
 
 def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
                         now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return the same with the predecessor's three requests per cycle: the full configuration, and the sensors twice."""
+    """Return the same by the predecessor's three requests: the full configuration, and the sensors twice."""
     from collectors.hue import sensors
     bridge, _ = _connect(settings, secrets, http, state, in_full=True)
     bridge = bridge._replace(in_full=False)
@@ -101,7 +100,7 @@ def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient"
 
 
 def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
-    """Fetch the sensors, the only request that proves that the key is good; over http, verify the bridge's id too."""
+    """Fetch the sensors, which no other request can replace as a test of the key; over http, verify the id too."""
     from collectors.hue import sensors
     from runtime.formats import pluralize
     bridge, response = _connect(settings, secrets, http, state)
@@ -118,7 +117,7 @@ def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human")
 
 def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
              in_full: bool = False) -> "tuple[Bridge, JsonResponse]":
-    """Return the bridge and its sensors. A bridge that does not answer at its last address is looked up."""
+    """Return the bridge and its sensors; if it does not answer, look it up."""
     from collectors.hue.bridge import connect
     from runtime.errors import RemoteError
     bridge, failure = connect(settings, secrets, http, state, in_full), None

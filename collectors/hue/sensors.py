@@ -1,9 +1,8 @@
 """Turns the bridge's sensors into sightings and readings.
 
 One motion sensor shows as three entries, ZLLPresence, ZLLTemperature and ZLLLightLevel, which share the first 23
-characters of `uniqueid`, the radio's address. The bridge numbers entries afresh at each pairing, so numbers identify
-nothing. Only its age makes a value fresh or stale: `reachable` lags by hours (ioBroker.hue issue 736, 2025). A broken
-entry does not affect the others.
+characters of `uniqueid`, the radio's address. Their numbers change at each pairing. Only a value's age counts:
+`reachable` lags by hours (ioBroker.hue issue 736, 2025). A broken entry does not affect the others.
 """
 
 import json
