@@ -9,7 +9,7 @@ affect the others.
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ from collectors.amazon_aqm.discovery import Monitor
 from collectors.amazon_aqm.queries import Part, moment, objects, part, text
 from runtime.formats import finite_number, one_line
 from storage.reading import Reading, Sighting
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Settings
@@ -68,7 +69,7 @@ def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
         yield _reading(monitor, name, endpoint, fresh, settings, now)
 
 
-def log_unknown_instances(endpoint: Part, state: MutableMapping[str, object]) -> None:
+def log_unknown_instances(endpoint: Part, state: State) -> None:
     """Log each range of unknown meaning once, ever."""
     stored = state.get("unknown_instances")
     logged = [instance for instance in stored if isinstance(instance, str)] if isinstance(stored, list) else []
@@ -120,7 +121,7 @@ def _reachability(endpoint: Part) -> list[str]:
 def _samples(endpoint: Part, latest: datetime) -> Iterator[tuple[str, Sample]]:
     """Yield each quantity once, from its lowest instance. Times after `latest` are impossible."""
     seen = set()
-    for feature in sorted(objects(endpoint, "features"), key=_order):
+    for feature in sorted(objects(endpoint, "features"), key=lambda feature: str(feature.get("instance")).rjust(20)):
         quantity = _quantity(feature)
         for item in objects(feature, "properties"):
             value = _value(feature, item)
@@ -128,11 +129,6 @@ def _samples(endpoint: Part, latest: datetime) -> Iterator[tuple[str, Sample]]:
                 seen.add(quantity)
                 at = moment(item.get("timeOfSample"))
                 yield quantity, Sample(value, at if at is not None and at <= latest else None)
-
-
-def _order(feature: Part) -> tuple[int, str]:
-    instance = str(feature.get("instance"))
-    return len(instance), instance
 
 
 def _quantity(feature: Part) -> str | None:

@@ -43,10 +43,7 @@ class Settings(CollectorSettings):
     collect_raw_response: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        from collectors.hue.address import is_address
-        if self.bridge_ip is not None and not is_address(self.bridge_ip):
-            yield "bridge_ip", f"{self.bridge_ip!r} is no host, host:port, or address such as https://192.168.1.2"
-        yield from _identity_problems(self.bridge_id, self.certificate_fingerprint, quoted=f"{self.bridge_id!r} ")
+        yield from _bridge_problems(self, quote="{!r} ")
         if self.temperature_min >= self.temperature_max:
             yield "temperature_min", f"{self.temperature_min} is not below temperature_max, {self.temperature_max}"
         if self.discovery_url is not None and not self.discovery_url.startswith(("https://", "http://")):
@@ -72,12 +69,9 @@ class Secrets(NoSecrets):
         return None if self.api_key else "api_key"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        from collectors.hue.address import is_address
-        if self.bridge_ip is not None and not is_address(self.bridge_ip):
-            yield "bridge_ip", "is no host, host:port, or address such as https://192.168.1.2"
         if self.api_key is not None and not re.fullmatch(r"[A-Za-z0-9_-]{10,}", self.api_key):
             yield "api_key", "is no key of a Hue bridge: run `python devices.py pair hue`"
-        yield from _identity_problems(self.bridge_id, self.certificate_fingerprint)
+        yield from _bridge_problems(self, quote="")
 
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
@@ -130,9 +124,12 @@ def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "S
     return lookup.locate(bridge, settings, state, failure)
 
 
-def _identity_problems(bridge_id: str | None, fingerprint: str | None, quoted: str = "") -> Iterator[tuple[str, str]]:
-    from collectors.hue.address import normal_id
-    if bridge_id is not None and normal_id(bridge_id) is None:
-        yield "bridge_id", f"{quoted}must be the bridge's id, 16 hexadecimal digits"
+def _bridge_problems(section: Settings | Secrets, quote: str) -> Iterator[tuple[str, str]]:
+    from collectors.hue.address import is_address, normal_id
+    if section.bridge_ip is not None and not is_address(section.bridge_ip):
+        yield "bridge_ip", f"{quote.format(section.bridge_ip)}is no host, host:port, or address such as https://192.168.1.2"
+    if section.bridge_id is not None and normal_id(section.bridge_id) is None:
+        yield "bridge_id", f"{quote.format(section.bridge_id)}must be the bridge's id, 16 hexadecimal digits"
+    fingerprint = section.certificate_fingerprint
     if fingerprint is not None and not re.fullmatch(r"[0-9A-Fa-f]{64}", fingerprint.replace(":", "")):
         yield "certificate_fingerprint", "must be a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed"
