@@ -72,7 +72,6 @@ class Cloud(NamedTuple):
 
 def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: State,
                now: datetime | None) -> Cloud:
-    """Return the cloud with the account's login. Outside a cycle there is no `now`."""
     account_hosts = hosts(settings)
     login = Login(account_hosts, secrets, http, state, now, settings.timeout_seconds)
     return Cloud(http, account_hosts, login, settings.timeout_seconds)

@@ -110,7 +110,6 @@ def _refusal(error: NotAuthorised) -> NotAuthorised:
 
 
 def _account(hosts: Hosts, secrets: "Secrets") -> str:
-    """Return a hash that identifies the account and site."""
     credential = secrets.refresh_token or repr(sorted(secrets.cookies.items()))
     return hashlib.sha256(f"{hosts.site} {hosts.alexa} {credential}".encode("utf-8", "replace")).hexdigest()[:16]
 

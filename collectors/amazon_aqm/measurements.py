@@ -1,9 +1,8 @@
 """Turns a monitor's features into a sighting and a reading.
 
-Temperature is a separate feature; the other values are ranges that differ by `instance`. The name that comes with a
-range identifies it; without one, the table below does, on which real devices agree (alexa_media_player issues 3245 and
-3483, ioBroker.alexa2 issue 960). The device measures carbon monoxide, not carbon dioxide. A faulty value does not
-affect the others.
+Temperature is a separate feature; the other values are ranges, identified by their names, else by the table below, on
+which real devices agree (alexa_media_player issues 3245 and 3483, ioBroker.alexa2 issue 960). The device measures carbon
+monoxide, not carbon dioxide. A faulty value does not affect the others.
 """
 
 import json
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FUTURE = timedelta(minutes=5)  # a sample this much newer than the cloud's own clock means that a clock is wrong
-UNCONFIRMED_SECONDS = 3600  # the age at which a value is stale if the cloud does not call the monitor reachable
+UNCONFIRMED_SECONDS = 3600  # a value's maximum age if the cloud does not call the monitor reachable
 MOST_INSTANCES = 50  # unknown ones that are remembered
 
 BY_INSTANCE: Mapping[str, str] = {

@@ -59,7 +59,7 @@ class Bridge(NamedTuple):
     def fetch_sensors(self) -> JsonResponse:
         """Return all sensors by number; if they are unreadable, from the full configuration.
 
-        The full configuration is some three times larger and holds other people's keys: it is neither kept nor logged.
+        That is some three times larger and holds other people's keys: it is neither stored nor logged.
         """
         if self.in_full:
             return self._fetch_configuration()

@@ -43,7 +43,7 @@ def parse(document: object, settings: "Settings", now: datetime,
           bridge_now: datetime | None) -> Iterator[Sighting | Reading]:
     """Yield a sighting of every thermometer and a reading of each whose value is fresh.
 
-    `bridge_now` is the bridge's own clock, if known: an age between two times of one clock does not depend on its error.
+    `bridge_now` is the bridge's own clock, if known: ages by one clock do not depend on its error.
     """
     presence, light = _by_mac(document, "ZLLPresence"), _by_mac(document, "ZLLLightLevel")
     for unique_id, entry in thermometers(document).items():
