@@ -1,7 +1,7 @@
 """Sources of readings: one file or package each.
 
-A module's name is its section in config.yaml and secrets.yaml, its cron line, and its label in the database. This file
-is the contract with the rest of the program. Adding a source means adding one module and its test.
+A module's name is its section in config.yaml and secrets.yaml, its cron line, and its label in the database. This is
+the contract: adding a source means adding one module and its test.
 """
 
 import importlib
@@ -22,7 +22,7 @@ Problems = Iterable[tuple[str, str]]
 class CollectorSettings:
     """Base of a source's `Settings`, a frozen dataclass: its section of config.yaml, with the defaults.
 
-    `alert` is the name of its alert file and a helpful URL; the default name is made from the source's.
+    `alert` is the name of its alert file and a helpful URL.
     """
 
     enabled: bool = True
@@ -34,15 +34,15 @@ class CollectorSettings:
         return {}
 
     def problems(self) -> Problems:
-        """Yield wrong fields that their types alone do not rule out, with a sentence each."""
+        """Yield wrong fields with a sentence each."""
         return ()
 
 
 class NoSecrets:
-    """The `Secrets` of a source that needs none; base of all others, which are frozen dataclasses."""
+    """Base of a source's `Secrets`, a frozen dataclass; itself for a source that needs none."""
 
     def missing(self) -> str | None:
-        """Return the key of secrets.yaml that is required but absent, if any."""
+        """Return the required key that is absent, if any."""
         return None
 
     def problems(self) -> Problems:
@@ -70,11 +70,11 @@ class Collector(Protocol):
 
     @property
     def Settings(self) -> type[CollectorSettings]:
-        """The class of its section in config.yaml."""
+        """Its section of config.yaml."""
 
     @property
     def Secrets(self) -> type[NoSecrets]:
-        """The class of its section in secrets.yaml."""
+        """Its section of secrets.yaml."""
 
     def collect(self, settings: Any, secrets: Any, http: "HttpClient", state: "State",
                 now: "datetime") -> "Iterator[Reading | Sighting]":
@@ -94,7 +94,7 @@ class Pairable(Collector, Protocol):
 
 @runtime_checkable
 class Measurable(Collector, Protocol):
-    """A source that can also be read in the predecessor's expensive way, for the baseline."""
+    """A source that can be read in the predecessor's expensive way too, for the baseline."""
 
     def collect_unoptimised(self, settings: Any, secrets: Any, http: "HttpClient", state: "State",
                             now: "datetime") -> "Iterator[Reading | Sighting]":

@@ -1,12 +1,12 @@
 """The Alexa cloud as an HTTP server: one URL, and the meaning of its refusals.
 
-It refuses in many ways: by status, by a redirect to the sign-in page, by that page itself, or with HTTP 200 and an
-error in the answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}], "data": null}`. Session
-cookies authenticate; an app's User-Agent avoids throttling (homebridge-alexa-smarthome issue 129).
+It refuses by status, by a redirect to the sign-in page, by that page itself, or with HTTP 200 and an error in the
+answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}], "data": null}`. Session cookies
+authenticate; an app's User-Agent avoids throttling (homebridge-alexa-smarthome issue 129).
 """
 
 import re
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -17,6 +17,7 @@ from collectors.amazon_aqm.login import Login
 from collectors.amazon_aqm.queries import Part, answers, objects, part, parts, short_message
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Secrets, Settings
@@ -69,16 +70,15 @@ class Cloud(NamedTuple):
             raise_refusal(error)
 
 
-def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: MutableMapping[str, object],
+def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: State,
                now: datetime | None) -> Cloud:
-    """Return the cloud with the account's login. Outside a cycle there is no `now`."""
     account_hosts = hosts(settings)
     login = Login(account_hosts, secrets, http, state, now, settings.timeout_seconds)
     return Cloud(http, account_hosts, login, settings.timeout_seconds)
 
 
 @contextmanager
-def escalating_backoff(state: MutableMapping[str, object]) -> Iterator[None]:
+def escalating_backoff(state: State) -> Iterator[None]:
     """Give consecutive Throttled errors a `retry_after` of 15 min, 30 min, ... 4 h."""
     count = state.get("throttled")
     times = count if type(count) is int and 0 <= count < 10 else 0

@@ -5,7 +5,7 @@ other makes have no serial number, and so no identity (aioamazondevices commit 4
 """
 
 import logging
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +16,7 @@ from runtime.errors import NotAuthorised, NotUnderstood, RemoteError, Throttled
 from runtime.formats import format_time, one_line, pluralize
 from runtime.http_client import JsonResponse
 from storage.reading import Sighting
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Settings
@@ -58,14 +59,15 @@ class Discovery:
     query_form: int = 0
 
     @classmethod
-    def load(cls, state: MutableMapping[str, object]) -> "Discovery":
+    def load(cls, state: State) -> "Discovery":
         stored = part(dict(state), "monitors")
         form = stored.get("query_form")
-        return cls(tuple(_load_monitors(stored)), moment(stored.get("discovered_at")), moment(stored.get("searched_at")),
-                   stored.get("was_empty") is True,
-                   form if type(form) is int and 0 <= form < len(LABELS) else 0)
+        return cls(
+            monitors=tuple(_load_monitors(stored)), discovered_at=moment(stored.get("discovered_at")),
+            searched_at=moment(stored.get("searched_at")), was_empty=stored.get("was_empty") is True,
+            query_form=form if type(form) is int and 0 <= form < len(LABELS) else 0)
 
-    def save(self, state: MutableMapping[str, object]) -> None:
+    def save(self, state: State) -> None:
         state["monitors"] = {
             "found": [monitor._asdict() for monitor in self.monitors],
             "discovered_at": self.discovered_at and format_time(self.discovered_at),
@@ -77,7 +79,7 @@ class Discovery:
         return self.discovered_at != now and not _is_recent(self.searched_at, now, SEARCH_AFTER)
 
 
-def current_monitors(cloud: Cloud, state: MutableMapping[str, object], now: datetime) -> tuple[Monitor, ...]:
+def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor, ...]:
     """Return the account's monitors, fetched once a day; if that fails, the cached list."""
     cached = Discovery.load(state)
     if not cached.monitors:
@@ -96,13 +98,13 @@ def current_monitors(cloud: Cloud, state: MutableMapping[str, object], now: date
         return cached.monitors
 
 
-def search(cloud: Cloud, state: MutableMapping[str, object], now: datetime) -> tuple[Monitor, ...]:
+def search(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor, ...]:
     """Fetch the list because a monitor is missing."""
     replace(Discovery.load(state), searched_at=now).save(state)
     return discover(cloud, state, now)
 
 
-def discover(cloud: Cloud, state: MutableMapping[str, object], now: datetime | None,
+def discover(cloud: Cloud, state: State, now: datetime | None,
              share: float = 1.0) -> tuple[Monitor, ...]:
     """Fetch the account's monitors and their rooms, each within that `share` of the time left.
 
@@ -120,7 +122,7 @@ def discover(cloud: Cloud, state: MutableMapping[str, object], now: datetime | N
     return result.monitors
 
 
-def list_monitors(cloud: Cloud, state: MutableMapping[str, object], now: datetime | None = None,
+def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
                   share: float = 1.0) -> tuple[JsonResponse, list[Monitor]]:
     """Fetch the account's monitors; an incomplete answer is completed from the cached list.
 
@@ -177,15 +179,10 @@ def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
     for result in parts(answer.document, "listDeviceGroups"):
         for group in objects(result, "deviceGroups"):
             name = one_line(text(group, "friendlyName"))
-            if name is not None:
-                rooms = {member: name for member in _members(group)} | rooms
+            for member in objects(part(group, "memberDevices"), "items"):
+                if name is not None and isinstance(member.get("id"), str):
+                    rooms.setdefault(member["id"], name)
     return rooms
-
-
-def _members(group: Part) -> Iterator[str]:
-    for item in objects(part(group, "memberDevices"), "items"):
-        if isinstance(endpoint_id := item.get("id"), str):
-            yield endpoint_id
 
 
 def _load_monitors(stored: Part) -> Iterator[Monitor]:

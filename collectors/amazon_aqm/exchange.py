@@ -36,7 +36,7 @@ def exchange(http: HttpClient, hosts: Hosts, refresh_token: str, timeout_seconds
 
 
 def raise_refusal(error: NotAuthorised) -> NoReturn:
-    """Raise BadAnswer for a redirect to another page than the sign-in, such as for maintenance, else the refusal."""
+    """Raise BadAnswer for a redirect elsewhere than to the sign-in, else the refusal."""
     if error.location is None:
         raise error
     if "signin" in error.location.casefold():

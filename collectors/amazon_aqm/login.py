@@ -6,7 +6,7 @@ The cookies are kept in the collector's state. Cookies from secrets.yaml cannot 
 
 import hashlib
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from collectors.amazon_aqm.queries import moment, part
 from runtime.errors import CannotReach, NotAuthorised, NotTrusted, RemoteError
 from runtime.formats import format_time
 from runtime.http_client import HttpClient
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Secrets
@@ -31,7 +32,7 @@ ACCOUNT_STATE = ("session", "monitors", "unknown_instances", "throttled")
 class Login:
     """The session cookies of one cycle, renewed at most once. Outside a cycle there is no `now`: then none is too old."""
 
-    def __init__(self, hosts: Hosts, secrets: "Secrets", http: HttpClient, state: MutableMapping[str, object],
+    def __init__(self, hosts: Hosts, secrets: "Secrets", http: HttpClient, state: State,
                  now: datetime | None, timeout_seconds: float) -> None:
         self._hosts, self._secrets, self._http, self._state, self._now = hosts, secrets, http, state, now
         self._timeout_seconds = timeout_seconds
@@ -109,7 +110,6 @@ def _refusal(error: NotAuthorised) -> NotAuthorised:
 
 
 def _account(hosts: Hosts, secrets: "Secrets") -> str:
-    """Return a hash that identifies the account and site."""
     credential = secrets.refresh_token or repr(sorted(secrets.cookies.items()))
     return hashlib.sha256(f"{hosts.site} {hosts.alexa} {credential}".encode("utf-8", "replace")).hexdigest()[:16]
 

@@ -1,15 +1,14 @@
 """Turns a monitor's features into a sighting and a reading.
 
-Temperature is a separate feature; the other values are ranges that differ by `instance`. The name that comes with a
-range identifies it; without one, the table below does, on which real devices agree (alexa_media_player issues 3245 and
-3483, ioBroker.alexa2 issue 960). The device measures carbon monoxide, not carbon dioxide. A faulty value does not
-affect the others.
+Temperature is a separate feature; the other values are ranges, identified by their names, else by the table below, on
+which real devices agree (alexa_media_player issues 3245 and 3483, ioBroker.alexa2 issue 960). The device measures carbon
+monoxide, not carbon dioxide. A faulty value does not affect the others.
 """
 
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from collectors.amazon_aqm.discovery import Monitor
 from collectors.amazon_aqm.queries import Part, moment, objects, part, text
 from runtime.formats import finite_number, one_line
 from storage.reading import Reading, Sighting
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Settings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FUTURE = timedelta(minutes=5)  # a sample this much newer than the cloud's own clock means that a clock is wrong
-UNCONFIRMED_SECONDS = 3600  # the age at which a value is stale if the cloud does not call the monitor reachable
+UNCONFIRMED_SECONDS = 3600  # a value's maximum age if the cloud does not call the monitor reachable
 MOST_INSTANCES = 50  # unknown ones that are remembered
 
 BY_INSTANCE: Mapping[str, str] = {
@@ -68,7 +68,7 @@ def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
         yield _reading(monitor, name, endpoint, fresh, settings, now)
 
 
-def log_unknown_instances(endpoint: Part, state: MutableMapping[str, object]) -> None:
+def log_unknown_instances(endpoint: Part, state: State) -> None:
     """Log each range of unknown meaning once, ever."""
     stored = state.get("unknown_instances")
     logged = [instance for instance in stored if isinstance(instance, str)] if isinstance(stored, list) else []
@@ -120,7 +120,7 @@ def _reachability(endpoint: Part) -> list[str]:
 def _samples(endpoint: Part, latest: datetime) -> Iterator[tuple[str, Sample]]:
     """Yield each quantity once, from its lowest instance. Times after `latest` are impossible."""
     seen = set()
-    for feature in sorted(objects(endpoint, "features"), key=_order):
+    for feature in sorted(objects(endpoint, "features"), key=lambda feature: str(feature.get("instance")).rjust(20)):
         quantity = _quantity(feature)
         for item in objects(feature, "properties"):
             value = _value(feature, item)
@@ -128,11 +128,6 @@ def _samples(endpoint: Part, latest: datetime) -> Iterator[tuple[str, Sample]]:
                 seen.add(quantity)
                 at = moment(item.get("timeOfSample"))
                 yield quantity, Sample(value, at if at is not None and at <= latest else None)
-
-
-def _order(feature: Part) -> tuple[int, str]:
-    instance = str(feature.get("instance"))
-    return len(instance), instance
 
 
 def _quantity(feature: Part) -> str | None:

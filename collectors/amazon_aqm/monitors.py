@@ -1,7 +1,7 @@
 """One cycle of the monitors: a single request for the state of all of them, and a search for any that is missing."""
 
 import logging
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,13 +14,12 @@ from runtime.errors import NotUnderstood
 from runtime.formats import pluralize
 from runtime.http_client import JsonResponse
 from storage.reading import Reading, Sighting
+from storage.state import State
 
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Settings
 
 log = logging.getLogger(__name__)
-
-State = MutableMapping[str, object]
 
 
 class EndpointStates(NamedTuple):

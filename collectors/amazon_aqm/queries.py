@@ -1,7 +1,7 @@
 """GraphQL queries for the Alexa cloud, and access to the parts of its answers.
 
 The queries are the Alexa app's, from aioamazondevices (const/queries.py, 2026-08) and the recordings in
-m0nkmaster/alexa-mcp. A list of operations is answered by a list, a single one by an object.
+m0nkmaster/alexa-mcp. A list is answered by a list, an object by an object.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,7 @@
 """Philips Hue motion sensors, each of which has a thermometer, read through the Hue Bridge on the local network.
 
-API version 1: https://developers.meethue.com/develop/hue-api/ (behind a log-in; facts from elsewhere are cited where
-they matter). One request per cycle. It does not switch lamps or listen for motion, and leaves the local network only
-to look up a bridge that has moved.
+API version 1: https://developers.meethue.com/develop/hue-api/ (behind a log-in). One request per cycle. It does not
+switch lamps or listen for motion, and leaves the local network only to look up a bridge that has moved.
 """
 
 import re
@@ -44,10 +43,7 @@ class Settings(CollectorSettings):
     collect_raw_response: bool = False
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        from collectors.hue.address import is_address
-        if self.bridge_ip is not None and not is_address(self.bridge_ip):
-            yield "bridge_ip", f"{self.bridge_ip!r} is no host, host:port, or address such as https://192.168.1.2"
-        yield from _identity_problems(self.bridge_id, self.certificate_fingerprint, quoted=f"{self.bridge_id!r} ")
+        yield from _bridge_problems(self, quote="{!r} ")
         if self.temperature_min >= self.temperature_max:
             yield "temperature_min", f"{self.temperature_min} is not below temperature_max, {self.temperature_max}"
         if self.discovery_url is not None and not self.discovery_url.startswith(("https://", "http://")):
@@ -55,7 +51,7 @@ class Settings(CollectorSettings):
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """Configured locations by device id; users write the bridge's unique id or ours, and the bridge's wins."""
+        """Locations by device id; users write the bridge's unique id or ours, and the bridge's wins."""
         ours_first = sorted(self.sensor_locations.items(), key=lambda item: not item[0].startswith("hue:"))
         return {f"hue:{unique_id.removeprefix('hue:')}": place for unique_id, place in ours_first if place}
 
@@ -73,17 +69,14 @@ class Secrets(NoSecrets):
         return None if self.api_key else "api_key"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        from collectors.hue.address import is_address
-        if self.bridge_ip is not None and not is_address(self.bridge_ip):
-            yield "bridge_ip", "is no host, host:port, or address such as https://192.168.1.2"
         if self.api_key is not None and not re.fullmatch(r"[A-Za-z0-9_-]{10,}", self.api_key):
             yield "api_key", "is no key of a Hue bridge: run `python devices.py pair hue`"
-        yield from _identity_problems(self.bridge_id, self.certificate_fingerprint)
+        yield from _bridge_problems(self, quote="")
 
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return every temperature sensor the bridge knows, and a reading of each whose value is fresh."""
+    """Return a sighting of every temperature sensor, and a reading of each whose value is fresh."""
     from collectors.hue import sensors
     _, response = _connect(settings, secrets, http, state)
     return sensors.parse(response.document, settings, now, response.date)
@@ -91,7 +84,7 @@ def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "St
 
 def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
                         now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return the same with the predecessor's three requests per cycle: the full configuration, and the sensors twice."""
+    """Return the same by the predecessor's three requests: the full configuration, and the sensors twice."""
     from collectors.hue import sensors
     bridge, _ = _connect(settings, secrets, http, state, in_full=True)
     bridge = bridge._replace(in_full=False)
@@ -101,7 +94,7 @@ def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient"
 
 
 def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
-    """Fetch the sensors, the only request that proves that the key is good; over http, verify the bridge's id too."""
+    """Fetch the sensors, which no other request can replace as a test of the key; over http, verify the id too."""
     from collectors.hue import sensors
     from runtime.formats import pluralize
     bridge, response = _connect(settings, secrets, http, state)
@@ -118,7 +111,7 @@ def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human")
 
 def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
              in_full: bool = False) -> "tuple[Bridge, JsonResponse]":
-    """Return the bridge and its sensors. A bridge that does not answer at its last address is looked up."""
+    """Return the bridge and its sensors; if it does not answer, look it up."""
     from collectors.hue.bridge import connect
     from runtime.errors import RemoteError
     bridge, failure = connect(settings, secrets, http, state, in_full), None
@@ -131,9 +124,12 @@ def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "S
     return lookup.locate(bridge, settings, state, failure)
 
 
-def _identity_problems(bridge_id: str | None, fingerprint: str | None, quoted: str = "") -> Iterator[tuple[str, str]]:
-    from collectors.hue.address import normal_id
-    if bridge_id is not None and normal_id(bridge_id) is None:
-        yield "bridge_id", f"{quoted}must be the bridge's id, 16 hexadecimal digits"
+def _bridge_problems(section: Settings | Secrets, quote: str) -> Iterator[tuple[str, str]]:
+    from collectors.hue.address import is_address, normal_id
+    if section.bridge_ip is not None and not is_address(section.bridge_ip):
+        yield "bridge_ip", f"{quote.format(section.bridge_ip)}is no host, host:port, or address such as https://192.168.1.2"
+    if section.bridge_id is not None and normal_id(section.bridge_id) is None:
+        yield "bridge_id", f"{quote.format(section.bridge_id)}must be the bridge's id, 16 hexadecimal digits"
+    fingerprint = section.certificate_fingerprint
     if fingerprint is not None and not re.fullmatch(r"[0-9A-Fa-f]{64}", fingerprint.replace(":", "")):
         yield "certificate_fingerprint", "must be a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed"

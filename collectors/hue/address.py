@@ -1,15 +1,11 @@
-"""Addresses and ids of bridges, as users and the discovery service write them.
-
-An address is a host, host:port or URL. An id has 16 hexadecimal digits, or 12 (the MAC) where the `fffe` in the middle
-was left out.
-"""
+"""Addresses and ids of bridges, as users and the discovery service write them."""
 
 import re
 from urllib.parse import urlsplit
 
 
 def base_address(text: str) -> str:
-    """Given a host, host:port or URL, return scheme and host; the default scheme is https."""
+    """Given a host, host:port or URL, return scheme and host; https by default."""
     scheme, separator, rest = text.rpartition("://")
     if not separator and rest.count(":") > 1 and not rest.startswith("["):
         rest = f"[{rest}]"
@@ -27,7 +23,7 @@ def is_address(text: str) -> bool:
 
 
 def normal_id(text: object) -> str | None:
-    """Return a bridge id as in its certificate, in lower case; None for anything else."""
+    """Return a bridge id as in its certificate: 16 digits, from the MAC's 12 if `fffe` is missing; else None."""
     digits = text.lower() if isinstance(text, str) else ""
     if re.fullmatch(r"[0-9a-f]{12}", digits):
         digits = f"{digits[:6]}fffe{digits[6:]}"

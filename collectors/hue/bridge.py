@@ -42,8 +42,8 @@ ERRORS: Mapping[int, tuple[type[RemoteError], str]] = {
 class Bridge(NamedTuple):
     """One bridge at one address (scheme and host; empty if unknown).
 
-    `bridge_id` is the expected id, `configured` the configured address, `share` the part of the cycle's time that
-    requests may take. `in_full` fetches the full configuration instead of the sensors, for the baseline.
+    `bridge_id` is the expected id, `configured` the configured address, `share` the part of the time left that requests
+    may take. `in_full` fetches the full configuration at once, for the baseline.
     """
 
     http: HttpClient
@@ -59,7 +59,7 @@ class Bridge(NamedTuple):
     def fetch_sensors(self) -> JsonResponse:
         """Return all sensors by number; if they are unreadable, from the full configuration.
 
-        The full configuration is some three times larger and holds other people's keys: it is neither kept nor logged.
+        That is some three times larger and holds other people's keys: it is neither stored nor logged.
         """
         if self.in_full:
             return self._fetch_configuration()
@@ -73,7 +73,7 @@ class Bridge(NamedTuple):
         return self._fetch_configuration()
 
     def fetch_id(self) -> str | None:
-        """Return the id of the bridge at this address, None if it is no Hue bridge. Does not reveal the key."""
+        """Return the id of the bridge at this address, None for other servers. Does not reveal the key."""
         try:
             document = self.http.fetch_json(self._request("/api/config", "/config")).document
         except NotAuthorised as error:
@@ -86,7 +86,7 @@ class Bridge(NamedTuple):
             raise NotTrusted(f"another bridge than {self.bridge_id} is at {self.address}", INTRODUCE)
 
     def register(self, device_type: str) -> str:
-        """Request a new key and return it. Raise ButtonNotPressed until the button is pressed."""
+        """Return a new key. Raise ButtonNotPressed until the button is pressed."""
         answer = self.http.fetch_json(Request(
             f"{self.address}/api", self.timeout_seconds, method="POST", body={"devicetype": device_type},
             trust=self.trust, retry_on=(), check=_check_errors))

@@ -88,7 +88,6 @@ def _checked(text: str) -> str:
 
 
 def _fingerprint(address: str, timeout_seconds: float) -> str:
-    """Return the SHA-256 fingerprint, in hexadecimal, of the certificate at an address."""
     parts = urlsplit(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -1,9 +1,8 @@
 """Turns the bridge's sensors into sightings and readings.
 
 One motion sensor shows as three entries, ZLLPresence, ZLLTemperature and ZLLLightLevel, which share the first 23
-characters of `uniqueid`, the radio's address. The bridge numbers entries afresh at each pairing, so numbers identify
-nothing. Only its age makes a value fresh or stale: `reachable` lags by hours (ioBroker.hue issue 736, 2025). A broken
-entry does not affect the others.
+characters of `uniqueid`, the radio's address. Their numbers change at each pairing. Only a value's age counts:
+`reachable` lags by hours (ioBroker.hue issue 736, 2025). A broken entry does not affect the others.
 """
 
 import json
@@ -44,7 +43,7 @@ def parse(document: object, settings: "Settings", now: datetime,
           bridge_now: datetime | None) -> Iterator[Sighting | Reading]:
     """Yield a sighting of every thermometer and a reading of each whose value is fresh.
 
-    `bridge_now` is the bridge's own clock, if known: an age between two times of one clock does not depend on its error.
+    `bridge_now` is the bridge's own clock, if known: ages by one clock do not depend on its error.
     """
     presence, light = _by_mac(document, "ZLLPresence"), _by_mac(document, "ZLLLightLevel")
     for unique_id, entry in thermometers(document).items():

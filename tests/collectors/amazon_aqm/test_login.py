@@ -149,12 +149,6 @@ def test_being_sent_elsewhere_is_a_refusal_only_if_it_is_to_the_sign_in(path: st
     assert outcome.code == 2 and "Remedy: python devices.py pair amazon_aqm\n" in outcome.err
 
 
-def test_a_throttled_renewal_is_throttling(settled: Household) -> None:
-    settled.faults.add("429", face="alexa", paths=["/ap/exchangetoken"])
-    outcome = settled.run("--json", hours=13)
-    assert (outcome.json["outcome"], outcome.json["requests"]) == ("throttled", 1)
-
-
 def test_cookies_that_a_header_cannot_hold_are_left_out(settled: Household) -> None:
     settled.login(cookies={"session-id": '"1-2"', "b d": "x", "c": "a;b", "d": "a\u20ac", "e": "ok"})
     settled.run()

@@ -75,12 +75,6 @@ def test_an_answer_without_data_fails_the_cycle_and_no_more(content: str, reques
     assert settled.run("--json").json["requests"] == 1
 
 
-def test_an_error_beside_data_costs_nothing(two: Household) -> None:
-    two.faults.add("bad-request", monitor=two.alexa.serial)
-    outcome = two.run("--json")
-    assert (outcome.code, outcome.json["stored"]) == (0, 1)
-
-
 def test_an_empty_answer_is_no_sign_of_a_dead_login(settled: Household) -> None:
     settled.faults.add("body", face="alexa", content="", status=202, paths=["/nexus"])
     outcome = settled.run("--json")
