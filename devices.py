@@ -106,7 +106,8 @@ def accept_new_database(command: CommandContext) -> None:
         return
     click.echo("The next cycle makes a new database and stores the readings that wait in the spool.")
     if moved or had_data:
-        _explain_losses(command, [lost_database.registry_query(copy) for copy in lost_database.older_databases(database)])
+        older = lost_database.older_databases(database)
+        _explain_losses(command, [lost_database.registry_query(copy) for copy in older])
 
 
 def _explain_losses(command: CommandContext, queries: list[str]) -> None:

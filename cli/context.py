@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +20,7 @@ from runtime.log import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from storage import manager
 from storage.lost_database import MARKER
+from storage.manager import Connection
 
 if TYPE_CHECKING:
     from cli.editor import DeviceEditor

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from sqlite3 import Connection
 
 import click
 
@@ -26,6 +25,7 @@ from runtime.errors import Busy, Unavailable
 from runtime.retry import Attempt, retry_policy
 from runtime.streams import show_progress
 from storage import manager, readings, registry
+from storage.manager import Connection
 from storage.readings import Work
 from storage.registry import Device
 

@@ -19,7 +19,7 @@ from health.finding import LEVELS, Component, Finding, Findings
 from health.installation import Installation
 from runtime import files
 from runtime.deadline import Deadline, Stopwatch
-from runtime.redaction import escaped
+from runtime.redaction import escape_unprintable
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MEMORY_BYTES = 2 ** 30  # of address space
@@ -38,7 +38,7 @@ def report(name: str, checked: Installation, pipe: int) -> None:
     def examine() -> None:
         for item in check(name, checked):
             if isinstance(item, str):
-                send(stage=escaped(checked.redact(item)))
+                send(stage=escape_unprintable(checked.redact(item)))
             else:
                 findings.append(item)
 
@@ -71,7 +71,7 @@ def summary(findings: Sequence[Finding], redact: Callable[[str], str]) -> dict[s
 
 def _joined(texts: Iterable[str], redact: Callable[[str], str]) -> str:
     """Return the texts without repetitions and without secrets, and not too long for a terminal."""
-    text = escaped(redact("; ".join(dict.fromkeys(text for text in texts if text))))
+    text = escape_unprintable(redact("; ".join(dict.fromkeys(text for text in texts if text))))
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} [...]"
 
 

@@ -133,7 +133,7 @@ class Persister:
              own: SpooledCycle) -> "list[Stored | StorageError]":
         marker = self._folder / lost_database.MARKER
         if any(entry.cycle.readings for entry in entries) and not os.path.exists(marker):
-            lost_database.mark(marker)  # before anything is stored, so that no kill comes in between
+            lost_database.mark_has_data(marker)  # before anything is stored, so that no kill comes in between
         results: list[Stored | StorageError] = []
         waited: list[Cycle] = []
         for first in range(0, len(entries), CYCLES_AT_ONCE):

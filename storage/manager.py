@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Connection = sqlite3.Connection
+
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
 REPLACE = f"put a good copy in its place, or set it aside and start a new one: {lost_database.ACCEPT}"

@@ -1,7 +1,7 @@
 """What a run costs, against the floor: `python -m tests.benchmarks.cost [RUNS]`.
 
 Each program runs as a process, alternating with `floor.py`, so that other load on the machine affects both. The table
-has the median ratios of wall time and CPU time, and the peak memory; where valgrind is installed also instructions, which
+has the median ratios of wall and CPU time, and the peak memory; where valgrind is installed also instructions, which
 vary by less than a hundredth. The first run of each is not counted, nor is compiling to bytecode, which `make install`
 does.
 

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.log_handler [--lines 200000] [--rotations 20]
 
-Runs our handler, then the standard library's RotatingFileHandler, and prints how many lines each lost, tore and doubled,
-and the microseconds per line. There are enough backups to keep every line. Ours redacts 8 secrets and escapes each line,
+Runs our handler, then the standard library's RotatingFileHandler; prints how many lines each lost, tore and doubled,
+and the microseconds per line. There are enough backups to keep every line. Ours redacts 8 secrets, escapes each line,
 the other writes it as it is.
 """
 

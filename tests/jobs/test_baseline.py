@@ -119,7 +119,7 @@ def test_an_interrupted_measurement_leaves_nothing(pointed: Home, simulator: Sim
     ({"duration_ms": {"median": 0.1, "lowest": 0.1, "highest": 0.1}}, ["cycle"]),
     ({"payload_bytes": {"median": 1e-3, "lowest": 1e-3, "highest": 1e-3}}, ["payload"]),
 ])
-def test_a_missed_target_is_reported_and_exits_with_1(changes: dict[str, Any], missed: list[str], pointed: Home) -> None:
+def test_a_missed_target_is_reported_with_exit_1(changes: dict[str, Any], missed: list[str], pointed: Home) -> None:
     kept(pointed).write_text(json.dumps(baseline_of(**changes)))
     run = measure(pointed, "compare", "--cycles", "1")
     assert [line.partition(",")[0] for line in run.out.splitlines() if "missed" in line] == missed

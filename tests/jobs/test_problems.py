@@ -76,7 +76,8 @@ def test_one_problem_is_printed_at_a_time_the_logs_own_last(written: Home) -> No
     printed = []
     for hours in (0, 1, 2, 24, 25, 26):
         with at(hours):
-            printed.append(written.run(collector=source(CannotReach("away"))).err.partition(":")[0].partition(" can")[0])
+            run = written.run(collector=source(CannotReach("away")))
+            printed.append(run.err.partition(":")[0].partition(" can")[0])
     assert printed == ["made_up", "The log", "", "made_up", "The log", ""]
 
 

@@ -35,8 +35,8 @@ from tests.simulator.messages import Answer, Request, Seen, html_answer, json_an
 class Alexa:
     """One account with the house's monitors. `site` is the country it was made in; another one's list is empty.
 
-    `counts` has the number of requests: exchange, register, sign-in, graphql, and of the last state, discovery, groups. `refusal` is how it refuses dead cookies, "forbidden" or
-    one of REFUSALS_BY_HTTP; `scale` CELSIUS or FAHRENHEIT.
+    `counts` has the number of requests: exchange, register, sign-in, graphql, and of the last state, discovery, groups.
+    `refusal` is how it refuses dead cookies, "forbidden" or one of REFUSALS_BY_HTTP; `scale` CELSIUS or FAHRENHEIT.
     """
 
     def __init__(self, house: House, site: str = "amazon.co.uk") -> None:

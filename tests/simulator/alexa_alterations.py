@@ -30,7 +30,8 @@ class _Scene:
         wanted = self.fault.options["monitor"]
         for monitor in self.house.monitors:
             if wanted is None or wanted in (monitor.serial, monitor.room):
-                yield from ((monitor, entry) for entry in self.endpoints if entry["endpointId"] == PREFIX + monitor.uuid)
+                endpoint_id = PREFIX + monitor.uuid
+                yield from ((monitor, entry) for entry in self.endpoints if entry["endpointId"] == endpoint_id)
 
     def features(self) -> Iterator[tuple[Monitor, Entry]]:
         """Yield the features wanted by name or instance; without a wish, all that measure."""

@@ -1,4 +1,4 @@
-"""How a test asks the simulated cloud: with the product's operations, but without its client; redirects not followed."""
+"""How a test asks the simulated cloud: with the product's operations, without its client, following no redirects."""
 
 from typing import Any
 

@@ -44,7 +44,8 @@ def parse_operations(body: bytes) -> tuple[list[Operation], bool]:
     listed = isinstance(content, list)
     try:
         return [Operation(OPERATIONS[asked["operationName"]], asked["variables"].get("endpointIds", []),
-                          {*re.findall(r"\w+", asked["query"])}) for asked in (content if listed else [content])], listed
+                          {*re.findall(r"\w+", asked["query"])})
+                for asked in (content if listed else [content])], listed
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not one of {', '.join(OPERATIONS)}") from error
 
