@@ -224,8 +224,9 @@ def writer(configuration: config.Configuration,
 
 
 def _legacy_devices(path: Path) -> list[Device]:
+    from config import legacy
     try:
         return [Device(device_id=device.device_id, device_type=device.device_type, device_name=device.name,
-                       location=device.location) for device in config.known_devices(path)]
+                       location=device.location) for device in legacy.known_devices(path)]
     except config.ConfigurationError as error:
         raise Unusable(str(error), error.remedy) from error

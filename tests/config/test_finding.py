@@ -63,13 +63,6 @@ def test_the_data_folder_stays_beside_the_configuration_wherever_the_database_is
     assert loaded.secrets_path == house / "config" / "secrets.yaml"
 
 
-def test_a_relative_path_is_loaded_as_an_absolute_one(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (house / "config" / "config.yaml").write_text("")
-    monkeypatch.chdir(house / "config")
-    loaded = config.load(Path("config.yaml"), {})
-    assert (loaded.path, loaded.root) == (house / "config" / "config.yaml", house)
-
-
 def test_the_shipped_file_shows_every_shared_key() -> None:
     """Those of the collectors are in tests/collectors/test_shipped_files.py."""
     text = config.DEFAULT_PATH.read_text(encoding="utf-8")

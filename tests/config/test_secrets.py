@@ -14,7 +14,6 @@ MAIL = "smtp_host: mail.example.org, from: house@example.org, to: me@example.org
 
 def test_a_missing_file_means_no_secrets(house: Path) -> None:
     secrets = config.load_secrets(house / "config" / "secrets.yaml", SECTIONS)
-    assert not secrets.found
     assert secrets.path == house / "config" / "secrets.yaml"
     assert secrets.sections == {"hue": HueSecrets(), "amazon_aqm": MonitorSecrets()}
     assert (secrets.values, secrets.logins, secrets.notifiers, secrets.warnings) == ((), (), {}, ())
@@ -23,7 +22,6 @@ def test_a_missing_file_means_no_secrets(house: Path) -> None:
 @pytest.mark.parametrize("text", ["", "hue:\namazon_aqm:\nemail:\n", "hue: {api_key: '', bridge_id: null}"])
 def test_a_file_without_values_means_no_secrets(text: str, load_secrets: LoadSecrets) -> None:
     secrets = load_secrets(text)
-    assert secrets.found
     assert (secrets.sections["hue"], secrets.notifiers, secrets.values) == (HueSecrets(), {}, ())
 
 

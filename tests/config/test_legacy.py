@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 import config
-from config import known_devices
-from config.legacy_devices import NamedDevice
+from config.legacy import NamedDevice, known_devices
 
 
 def devices(house: Path, text: str) -> list[NamedDevice]:
