@@ -110,8 +110,8 @@ def secret_texts(document: Mapping[object, object]) -> tuple[str, ...]:
 
 def login_pairs(document: Mapping[object, object]) -> tuple[tuple[str, str], ...]:
     """Return each username with its password, which are sent together as one base64 text."""
-    pairs = ((node.get("username"), node.get("password")) for node in _walk(list(document.values()))
-             if isinstance(node, dict))
+    mappings = (node for node in _walk(list(document.values())) if isinstance(node, dict))
+    pairs = ((mapping.get("username"), mapping.get("password")) for mapping in mappings)
     return tuple((name, password) for name, password in pairs if isinstance(name, str) and isinstance(password, str))
 
 
