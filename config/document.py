@@ -126,9 +126,8 @@ def _located(error: yaml.YAMLError, text: str, quoting: Quoting) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return "this is not valid YAML"
     mark = error.problem_mark
-    line = "".join(text.split("\n")[mark.line:mark.line + 1])
     message = "this is not valid YAML" if quoting.is_private else error.problem  # PyYAML's may quote the file
-    if line[mark.column:mark.column + 1] == "\t":
+    if "".join(text.split("\n")[mark.line:mark.line + 1])[mark.column:mark.column + 1] == "\t":
         message = "YAML does not allow a tab here, only spaces"
     return f"line {mark.line + 1}, column {mark.column + 1}: {message}"
 
@@ -148,7 +147,7 @@ class _Builder:
             if isinstance(event, yaml.CollectionEndEvent):
                 break
             if isinstance(event, yaml.DocumentStartEvent) and nodes:
-                raise Refused(f"{_line(event)}a second document begins; only one is allowed")
+                raise Refused(f"line {_line(event)}: a second document begins; only one is allowed")
             if isinstance(event, yaml.NodeEvent):
                 _check(event, depth)
             if isinstance(event, yaml.ScalarEvent):
@@ -163,7 +162,7 @@ class _Builder:
         mapping: dict[object, object] = {}
         lines: dict[object, int] = {}
         for (event, key), (_, value) in zip(nodes[::2], nodes[1::2]):
-            line = event.start_mark.line + 1
+            line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 self.problems.append((line, "a list or a mapping is not allowed as a key"))
                 continue
@@ -176,12 +175,13 @@ class _Builder:
 
 
 def _check(event: Event, depth: int) -> None:
+    line = f"line {_line(event)}"
     if event.anchor is not None:
-        raise Refused(f"{_line(event)}anchors and aliases are not allowed; put a text beginning with & or * in quotes")
+        raise Refused(f"{line}: anchors and aliases are not allowed; put a text beginning with & or * in quotes")
     if event.tag is not None:
-        raise Refused(f"{_line(event)}tags are not allowed; put a text beginning with ! in quotes")
+        raise Refused(f"{line}: tags are not allowed; put a text beginning with ! in quotes")
     if depth == DEPTH_LIMIT and isinstance(event, yaml.CollectionStartEvent):
-        raise Refused(f"{_line(event)}nested more than {DEPTH_LIMIT} levels deep")
+        raise Refused(f"{line}: nested more than {DEPTH_LIMIT} levels deep")
 
 
 def _scalar(event: Event) -> object:
@@ -193,8 +193,8 @@ def _scalar(event: Event) -> object:
     return str(event.value)
 
 
-def _line(event: Event) -> str:
-    return f"line {event.start_mark.line + 1}: "
+def _line(event: Event) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _shorten(text: str) -> str:

@@ -11,7 +11,6 @@ VALUE_AND_COMMENT = re.compile(rf"\s*[\w-]+:(?:\s+(?:{QUOTED}|{PLAIN}))?(\s+#.*)
 
 
 def lines(section: str, values: Mapping[str, str]) -> list[str]:
-    """Return the lines to paste into the file."""
     return [f"{section}:", *(_line(name, value, "  ") for name, value in values.items())]
 
 

@@ -22,8 +22,6 @@ MOVED = (
 # Patterns of keys that mean nothing any more.
 GONE = {"collection": "max_timeout|retry_.*", "storage": "enable_pooling|retry_.*",
         "logging": "enable_file_logging|encoding"}
-GONE_SECTIONS = "nest|validation|weather"
-GONE_COLLECTORS = "general|nest|weather"
 GONE_FROM_COLLECTORS = ("auto_discover|collect_.*|collection_interval|fallback_location|fallback_to_name|iaq_max|iaq_min"
                         "|max_timeout|retry_attempts|retry_backoff_base")
 
@@ -51,7 +49,7 @@ def known_devices(path: Path) -> list[NamedDevice]:
 
 def translate(document: Document, collectors: Mapping[str, type[Any] | None]) -> dict[str, str]:
     """Change config.yaml's keys to today's; return for each value that was moved its new path and its old one."""
-    _drop(document, GONE_SECTIONS)
+    _drop(document, "nest|validation|weather")
     written = {}
     for old_section, old_key, section, key in MOVED:
         source, target = document.get(old_section), document.get(section)
@@ -66,7 +64,7 @@ def translate(document: Document, collectors: Mapping[str, type[Any] | None]) ->
     for name, gone in GONE.items():
         _drop(document.get(name), gone)
     sections = document.get("collectors")
-    _drop(sections, GONE_COLLECTORS, kept=collectors)
+    _drop(sections, "general|nest|weather", kept=collectors)
     for name, kind in collectors.items():
         if kind is not None and isinstance(sections, dict):
             _translate_collector(sections.get(name), {field.name for field in fields(kind)})

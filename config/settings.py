@@ -19,8 +19,6 @@ NOT_SECRET = frozenset({
 
 
 class SharedSection:
-    """A section in which every combination of values is allowed."""
-
     def problems(self) -> tuple[()]:
         return ()
 

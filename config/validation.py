@@ -24,8 +24,6 @@ WRONG_TYPE = {bool: "is neither true nor false", int: "is not a whole number", f
 
 
 class Section(Protocol):
-    """A dataclass for a section."""
-
     def problems(self) -> Iterable[tuple[str, str]]:
         """Yield fields whose values are wrong together, with a sentence each."""
 
@@ -34,7 +32,7 @@ Sections = Mapping[str, type[Section] | None]
 
 
 class Unfit(Exception):
-    """A value is not allowed. The message is the rest of a sentence that begins with the value."""
+    """The message is the rest of a sentence that begins with the value."""
 
 
 class Validator:

@@ -48,13 +48,11 @@ def load_secrets(house: Path) -> LoadSecrets:
 
 @pytest.fixture
 def problems(load: Load) -> Problems:
-    """Write the text as config.yaml and return what is wrong with it."""
     return partial(_problems, load)
 
 
 @pytest.fixture
 def secret_problems(load_secrets: LoadSecrets) -> Problems:
-    """Write the text as secrets.yaml and return what is wrong with it."""
     return partial(_problems, load_secrets)
 
 

@@ -12,7 +12,7 @@ import yaml
 import config
 from config import document
 from tests.checkout import CHECKOUT
-from tests.config.conftest import Load, LoadSecrets, Problems
+from tests.config.conftest import Load, Problems
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
@@ -56,8 +56,7 @@ def test_hostile_yaml_is_one_sentence(text: str, sentence: str, problems: Proble
 
 
 @pytest.mark.usefixtures("loader")
-def test_nesting_is_refused_after_50_levels() -> None:
-    """By us or by PyYAML, which since 6.0.4 has a limit as well."""
+def test_nesting_is_refused_after_50_levels() -> None:  # by us or by PyYAML, which since 6.0.4 has a limit as well
     assert document.parse("a: " + "[" * 49 + "]" * 49)
     with pytest.raises(document.Refused):
         document.parse("a: " + "[" * 50 + "]" * 50)
@@ -142,14 +141,6 @@ def test_a_file_that_cannot_be_opened_is_an_error_with_the_reason(name: str, hou
         with pytest.raises(config.ConfigurationError, match="cannot be read: .+") as caught:
             load(house / name, {})
         assert "readable" in caught.value.remedy
-
-
-def test_pyyamls_message_about_a_private_file_is_not_printed(load_secrets: LoadSecrets) -> None:
-    """It may quote names, and its marks quote whole lines."""
-    with pytest.raises(config.ConfigurationError) as caught:
-        load_secrets("hue:\n  api_key: Canary1234: x\n")
-    assert caught.value.problems == ("line 2, column 22: this is not valid YAML",)
-    assert caught.value.__suppress_context__
 
 
 def test_pyyaml_works_without_libyaml() -> None:

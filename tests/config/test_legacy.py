@@ -9,11 +9,7 @@ from config.legacy import NamedDevice, known_devices
 from tests.config.conftest import Load, LoadSecrets, Problems
 
 WHOLE = """
-collection:
-  interval_seconds: 600
-  retry_attempts: 5
-  retry_backoff_base: 2
-  collection_interval: 900
+collection: {interval_seconds: 600, retry_attempts: 5, retry_backoff_base: 2, collection_interval: 900}
 storage:
   database_path: data/readings.db
   enable_pooling: true
@@ -22,13 +18,8 @@ storage:
   retry_max_attempts: 4
   retry_base_delay: 0.5
   busy_timeout_ms: 5000
-logging:
-  level: info
-  enable_file_logging: true
-  log_file_path: data/logs/collection.log
-  max_bytes: 10485760
-  backup_count: 5
-  encoding: utf-8
+logging: {level: info, enable_file_logging: true, log_file_path: data/logs/collection.log, max_bytes: 10485760,
+          backup_count: 5, encoding: utf-8}
 validation: {temperature_min: 0, temperature_max: 40}
 nest: {enabled: false}
 weather: {enabled: false, units: metric}
@@ -49,20 +40,9 @@ collectors:
     sensor_locations: {"00:17:88:01:02:02:b5:21-02-0402": Utility}
     collect_battery_level: true
     collect_signal_strength: true
-  amazon_aqm:
-    collection_interval: 300
-    retry_attempts: 3
-    retry_backoff_base: 1
-    max_timeout: 120
-    fallback_location: Home
-    iaq_max: 100
-    collect_temperature: true
-    collect_humidity: true
-    collect_pm25: true
-    collect_voc: true
-    collect_co: true
-    collect_iaq: true
-    collect_connectivity: true
+  amazon_aqm: {collection_interval: 300, retry_attempts: 3, retry_backoff_base: 1, max_timeout: 120, iaq_max: 100,
+               fallback_location: Home, collect_temperature: true, collect_humidity: true, collect_pm25: true,
+               collect_voc: true, collect_co: true, collect_iaq: true, collect_connectivity: true}
 """
 
 
@@ -178,6 +158,7 @@ def devices(house: Path, text: str) -> list[NamedDevice]:
 
 @pytest.mark.parametrize("head", ["", "devices:\n"])
 def test_names_and_places_are_read_by_id_with_or_without_a_heading(head: str, house: Path) -> None:
+    assert known_devices(house / "config" / "config.yaml") == []  # there is no file yet
     indent = "  " if head else ""
     text = head + "".join(indent + line + "\n" for line in (
         'hue:00:17:88:01:02:03:04:05-02-0402: {name: Larder, location: Cellar, device_type: hue_sensor}',
@@ -185,10 +166,6 @@ def test_names_and_places_are_read_by_id_with_or_without_a_heading(head: str, ho
     assert devices(house, text) == [
         NamedDevice("hue:00:17:88:01:02:03:04:05-02-0402", "hue_sensor", "Larder", "Cellar"),
         NamedDevice("alexa:G123", None, None, "Küche")]
-
-
-def test_no_file_names_no_device(house: Path) -> None:
-    assert known_devices(house / "config" / "config.yaml") == []
 
 
 @pytest.mark.parametrize("text", ["", "devices:\n", "devices: []\n", "devices: text\n", "version: 1\n",
