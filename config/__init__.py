@@ -42,7 +42,7 @@ def load(path: Path, collectors: Sections, publishers: Sections | None = None) -
 
 def survey(path: Path, collectors: Sections,
            publishers: Sections | None = None) -> tuple[Configuration, ConfigurationError | None]:
-    """Return config.yaml, with defaults for whatever is wrong, and the error. An unreadable file has no plug-ins."""
+    """Return config.yaml, with defaults for wrong values, and the error. An unreadable file has no plug-ins."""
     remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
     validator = Validator(path.parent.parent)
     try:
@@ -74,7 +74,6 @@ def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = N
 
 def survey_secrets(path: Path, sections: Sections,
                    notifiers: Notifiers | None = None) -> tuple[Secrets, ConfigurationError | None]:
-    """Return secrets.yaml, with defaults for whatever is wrong, and the error."""
     remedy = f"correct {path}; the config/secrets.yaml.example of the project shows its form"
     try:
         document, error = read(path, remedy, PRIVATE) or {}, None
@@ -99,7 +98,6 @@ def _configuration(path: Path, document: dict[object, object], validator: Valida
 
 def _notifiers(document: dict[object, object], validator: Validator,
                notifiers: Notifiers) -> dict[str, tuple[Any, ...]]:
-    """Return the settings of each notifier; a section under `notify` may also be a list."""
     given = validator.mapping(document.get("notify"), "notify")
     validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
     settings: dict[str, tuple[Any, ...]] = {}

@@ -28,7 +28,6 @@ def house(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def load(house: Path) -> Load:
-    """Write the text as config.yaml and load it."""
     def written_and_loaded(text: str) -> config.Configuration:
         path = house / "config" / "config.yaml"
         path.write_text(text, encoding="utf-8")
