@@ -112,11 +112,11 @@ def accept_new_database(command: CommandContext) -> None:
 
 def _explain_losses(command: CommandContext, queries: list[str]) -> None:
     """Print what the new database lacks, and the commands that look it up in older ones."""
-    from config import legacy_devices
+    from config import legacy
     click.echo("Names, places and offsets that were set with devices.py were in the old one: set them again.")
     if command.places:
         click.echo(f"Places in {command.path} still apply.")
-    if (names := command.path.with_name(legacy_devices.FILE_NAME)).exists():
+    if (names := command.path.with_name(legacy.DEVICES)).exists():
         click.echo(f"Names and places in {names} will be read again.")
     for query in queries:
         click.echo(f"To look them up: {query}")

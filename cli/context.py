@@ -64,7 +64,7 @@ class CommandContext:
     def editor(self) -> "DeviceEditor":
         """Set up the log, and return what changes the database."""
         from cli.editor import DeviceEditor
-        from jobs.retries import RetryRecorder
+        from jobs.persist import RetryRecorder
         from runtime.deadline import Stopwatch
         self._set_up(with_log=True)
         recorder = RetryRecorder("devices", self.now, Stopwatch(), self.redact)

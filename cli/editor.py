@@ -17,9 +17,8 @@ import click
 
 import config
 from cli.lookup import find_device, find_or_new
-from jobs.persist import writer
+from jobs.persist import RetryRecorder, writer
 from jobs.problems import Problems
-from jobs.retries import RetryRecorder
 from runtime.deadline import Stopwatch
 from runtime.errors import Busy, Unavailable
 from runtime.retry import Attempt, retry_policy

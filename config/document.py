@@ -1,8 +1,7 @@
 """Reads one YAML file strictly, without the surprises of YAML.
 
-Repeated keys are refused (YAML keeps the last one silently), and so are anchors, aliases and tags (a few lines of them
-can fill the memory), several documents, deep nesting and large files. `010` and `5:00`, which YAML 1.1 reads as 8 and
-300, stay text, and so do dates.
+It refuses repeated keys (YAML keeps the last one silently), anchors, aliases and tags (a few lines of them can fill the
+memory), several documents, deep nesting and large files. Dates stay text, as do `010` and `5:00` (in YAML 8 and 300).
 """
 
 import os
@@ -10,6 +9,7 @@ import re
 import shlex
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ LENGTH_LIMIT = 60
 Event = Any  # the types of PyYAML's stubs do not have all attributes
 LOADER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 FORBIDDEN: re.Pattern[str] = yaml.reader.Reader.NON_PRINTABLE  # https://yaml.org/spec/1.1/#c-printable
+RESOLVER: Any = Resolver()
 MISLEADING_NUMBER = r"[-+]?(0[0-9_]+|.*:.*)"
 
 
@@ -36,10 +37,10 @@ class Quoting:
     """How messages, which reach logs, terminals and e-mails, quote a file: shortened, and nothing of a private one."""
 
     def __init__(self, is_private: bool = False) -> None:
-        self._is_private = is_private
+        self.is_private = is_private
 
     def value(self, value: object) -> str:
-        if self._is_private:
+        if self.is_private:
             return "the value"
         if isinstance(value, dict | list):
             return "a list" if isinstance(value, list) else "a mapping"
@@ -52,22 +53,16 @@ class Quoting:
 
     def key(self, key: object) -> str:
         text = key if isinstance(key, str) else self.value(key)
-        if self._is_private:
+        if self.is_private:
             return text if re.fullmatch(r"[a-z][a-z_-]{0,30}", text) else "(a key not shown here)"
         return text if re.fullmatch(r"[\w.:-]{1,60}", text) else _shorten(repr(text))
-
-    def parser_message(self, message: str) -> str:
-        return "this is not valid YAML" if self._is_private else message  # PyYAML's may quote the file
 
 
 PUBLIC, PRIVATE = Quoting(), Quoting(is_private=True)
 
 
 def read(path: Path, remedy: str, quoting: Quoting = PUBLIC) -> dict[object, object] | None:
-    """Return the file's mapping, empty for an empty file, or None if there is no such file. Raise ConfigurationError.
-
-    The remedy is this one unless the file cannot be opened.
-    """
+    """Return the file's mapping, or None if there is no file. Raise ConfigurationError, with the remedy for its text."""
     try:
         content = _content(path)
         return None if content is None else parse(_text(content), quoting)
@@ -78,14 +73,15 @@ def read(path: Path, remedy: str, quoting: Quoting = PUBLIC) -> dict[object, obj
 
 
 def parse(text: str, quoting: Quoting = PUBLIC) -> dict[object, object]:
-    """Return the mapping in a text. Raise Refused."""
+    """Return the mapping in a text, an empty one if there is no value. Raise Refused."""
+    builder = _Builder(text, quoting)
     try:
-        builder = _Builder(text, quoting)
-        document = builder.document()
+        nodes = builder.nodes()
     except yaml.YAMLError as error:
         raise Refused(_located(error, text, quoting)) from None
     if builder.problems:
-        raise Refused(*builder.problems)
+        raise Refused(*(f"line {line}: {problem}" for line, problem in sorted(builder.problems)))
+    document = nodes[0][1] if nodes else None
     if not isinstance(document, dict | None):
         raise Refused("the file does not consist of 'key: value' lines")
     return document or {}
@@ -130,83 +126,75 @@ def _located(error: yaml.YAMLError, text: str, quoting: Quoting) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return "this is not valid YAML"
     mark = error.problem_mark
-    line = "".join(text.split("\n")[mark.line:mark.line + 1])
-    is_tab = line[mark.column:mark.column + 1] == "\t"
-    message = "YAML does not allow a tab here, only spaces" if is_tab else quoting.parser_message(str(error.problem))
+    message = "this is not valid YAML" if quoting.is_private else error.problem  # PyYAML's may quote the file
+    if "".join(text.split("\n")[mark.line:mark.line + 1])[mark.column:mark.column + 1] == "\t":
+        message = "YAML does not allow a tab here, only spaces"
     return f"line {mark.line + 1}, column {mark.column + 1}: {message}"
 
 
 class _Builder:
-    """Builds plain values from the parser's events. `problems` do not end the reading."""
+    """Builds plain values from the parser's events. `problems`, with their lines, do not end the reading."""
 
     def __init__(self, text: str, quoting: Quoting) -> None:
-        self.problems: list[str] = []
+        self.problems: list[tuple[int, str]] = []
         self._quoting = quoting
-        self._depth = 0
         self._events: Iterator[Event] = yaml.parse(text, Loader=LOADER)
-        self._resolver: Any = Resolver()
-        self._constructor = SafeConstructor()
 
-    def document(self) -> object:
-        value, documents = None, 0
+    def nodes(self, depth: int = 0) -> list[tuple[Event, Any]]:
+        """Return the values up to the end of the list, mapping or text, and the events that they begin with."""
+        nodes: list[tuple[Event, Any]] = []
         for event in self._events:
-            documents += isinstance(event, yaml.DocumentStartEvent)
-            if documents > 1:
-                raise Refused(f"{_line(event)}a second document begins; only one is allowed")
+            if isinstance(event, yaml.CollectionEndEvent):
+                break
+            if isinstance(event, yaml.DocumentStartEvent) and nodes:
+                raise Refused(f"line {_line(event)}: a second document begins; only one is allowed")
             if isinstance(event, yaml.NodeEvent):
-                value = self._value(event)
-        return value
+                _check(event, depth)
+            if isinstance(event, yaml.ScalarEvent):
+                nodes.append((event, _scalar(event)))
+            elif isinstance(event, yaml.CollectionStartEvent):
+                contents = self.nodes(depth + 1)
+                nodes.append((event, self._mapping(contents) if isinstance(event, yaml.MappingStartEvent)
+                              else [value for _, value in contents]))
+        return nodes
 
-    def _value(self, event: Event) -> object:
-        if event.anchor is not None:
-            raise Refused(f"{_line(event)}anchors and aliases are not allowed; "
-                          "put a text beginning with & or * in quotes")
-        if event.tag is not None:
-            raise Refused(f"{_line(event)}tags are not allowed; put a text beginning with ! in quotes")
-        if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event)
-        if self._depth == DEPTH_LIMIT:
-            raise Refused(f"{_line(event)}nested more than {DEPTH_LIMIT} levels deep")
-        self._depth += 1
-        value = self._mapping() if isinstance(event, yaml.MappingStartEvent) else self._list()
-        self._depth -= 1
-        return value
-
-    def _list(self) -> list[object]:
-        values = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            values.append(self._value(event))
-        return values
-
-    def _mapping(self) -> dict[object, object]:
+    def _mapping(self, nodes: list[tuple[Event, Any]]) -> dict[object, object]:
         mapping: dict[object, object] = {}
         lines: dict[object, int] = {}
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key, is_key = self._value(event), isinstance(event, yaml.ScalarEvent)
-            if not is_key:
-                self.problems.append(f"{_line(event)}a list or a mapping is not allowed as a key")
-            elif key in mapping:
-                self.problems.append(
-                    f"{_line(event)}the key {self._quoting.key(key)} is repeated; it is already in line {lines[key]}")
-            value = self._value(next(self._events))
-            if is_key:
-                mapping[key] = value
-                lines.setdefault(key, event.start_mark.line + 1)
+        for (event, key), (_, value) in zip(nodes[::2], nodes[1::2]):
+            line = _line(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                self.problems.append((line, "a list or a mapping is not allowed as a key"))
+                continue
+            if key in lines:
+                name = self._quoting.key(key)
+                self.problems.append((line, f"the key {name} is repeated; it is already in line {lines[key]}"))
+            mapping[key] = value
+            lines.setdefault(key, line)
         return mapping
 
-    def _scalar(self, event: Event) -> object:
-        tag: str = self._resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
-        kind = tag.rpartition(":")[2]
-        if kind not in ("null", "bool", "int", "float") or re.fullmatch(MISLEADING_NUMBER, event.value):
-            return str(event.value)
-        try:
-            return self._constructor.construct_object(yaml.ScalarNode(tag, event.value))
-        except ValueError:  # more than the 4,300 digits that Python reads, or only a sign
-            return str(event.value)
+
+def _check(event: Event, depth: int) -> None:
+    line = f"line {_line(event)}"
+    if event.anchor is not None:
+        raise Refused(f"{line}: anchors and aliases are not allowed; put a text beginning with & or * in quotes")
+    if event.tag is not None:
+        raise Refused(f"{line}: tags are not allowed; put a text beginning with ! in quotes")
+    if depth == DEPTH_LIMIT and isinstance(event, yaml.CollectionStartEvent):
+        raise Refused(f"{line}: nested more than {DEPTH_LIMIT} levels deep")
 
 
-def _line(event: Event) -> str:
-    return f"line {event.start_mark.line + 1}: "
+def _scalar(event: Event) -> object:
+    tag: str = RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
+    kind = tag.rpartition(":")[2]
+    if kind in ("null", "bool", "int", "float") and not re.fullmatch(MISLEADING_NUMBER, event.value):
+        with suppress(ValueError):  # more than the 4,300 digits that Python reads, or only a sign
+            return SafeConstructor().construct_object(yaml.ScalarNode(tag, event.value))
+    return str(event.value)
+
+
+def _line(event: Event) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _shorten(text: str) -> str:

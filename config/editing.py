@@ -1,7 +1,4 @@
-"""Puts values into the text of secrets.yaml and leaves the rest, comments included, as it is.
-
-The text is changed line by line and parsed again. It has to hold exactly the old and new values then.
-"""
+"""Puts values into the text of secrets.yaml, line by line, and leaves the rest, comments included, as it is."""
 
 import json
 import re
@@ -14,12 +11,11 @@ VALUE_AND_COMMENT = re.compile(rf"\s*[\w-]+:(?:\s+(?:{QUOTED}|{PLAIN}))?(\s+#.*)
 
 
 def lines(section: str, values: Mapping[str, str]) -> list[str]:
-    """Return the lines to paste into the file."""
     return [f"{section}:", *(_line(name, value, "  ") for name, value in values.items())]
 
 
 def with_values(text: str, section: str, values: Mapping[str, str]) -> str | None:
-    """Return a file's text with these values in the section, or None if its form does not allow that."""
+    """Return a file's text with these values in the section, or None if it would not parse to just the old and new ones."""
     try:
         before = parse(text, PRIVATE)
         old = before.get(section) or {}
@@ -36,24 +32,18 @@ def _edit(text: str, section: str, values: Mapping[str, str]) -> str:
     heads = [number for number, row in enumerate(rows) if re.match(rf"{re.escape(section)}:\s*(#.*)?$", row)]
     if not heads:
         return "\n".join([*rows, *([""] if rows else []), *lines(section, values)]) + "\n"
-    start, end = heads[0] + 1, _block_end(rows, heads[0] + 1)
+    start = heads[0] + 1
+    end = next((number for number in range(start, len(rows)) if re.match(r"[^\s#]", rows[number])), len(rows))
     block = rows[start:end]
     indent = next((match[1] for row in block if (match := re.match(r"(\s+)[^\s#]", row))), "  ")
     for name, value in reversed(list(values.items())):
-        old = [number for number, row in enumerate(block) if re.match(rf"{indent}{re.escape(name)}:(\s|$)", row)]
-        comment = _comment(block[old[0]]) if old else ""
-        block[slice(old[0], old[0] + 1) if old else slice(0, 0)] = [_line(name, value, indent) + comment]
+        old = next((row for row in block if re.match(rf"{indent}{re.escape(name)}:(\s|$)", row)), None)
+        if old is None:
+            block.insert(0, _line(name, value, indent))
+        else:
+            match = VALUE_AND_COMMENT.match(old)
+            block[block.index(old)] = _line(name, value, indent) + (match[1] or "" if match else "")
     return "\n".join([*rows[:start], *block, *rows[end:]]) + "\n"
-
-
-def _comment(row: str) -> str:
-    """Return the comment after a value, with the blanks before it; a # inside a value does not start one."""
-    match = VALUE_AND_COMMENT.match(row)
-    return match[1] or "" if match else ""
-
-
-def _block_end(rows: list[str], start: int) -> int:
-    return next((number for number in range(start, len(rows)) if re.match(r"[^\s#]", rows[number])), len(rows))
 
 
 def _line(name: str, value: str, indent: str) -> str:

@@ -1,7 +1,6 @@
 """The validated files, and the sections that all scripts share, with their defaults and ranges.
 
-A plug-in describes its section in the same way, in its own `Settings`. These dataclasses have no `repr` and no `eq`,
-because every cycle would pay for generating them.
+Plug-ins describe theirs in the same way. No `repr` and no `eq`: every cycle would pay for generating them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,8 +19,6 @@ NOT_SECRET = frozenset({
 
 
 class SharedSection:
-    """A section in which every combination of values is allowed."""
-
     def problems(self) -> tuple[()]:
         return ()
 
@@ -36,8 +33,6 @@ class Collection(SharedSection):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Retry(SharedSection):
-    """How requests, database writes and log rotation are retried."""
-
     max_attempts: int = field(default=3, metadata={"range": (1, 10)})
     base_delay_seconds: float = field(default=1.0, metadata={"range": (0, 60)})
     multiplier: float = field(default=2.0, metadata={"range": (1, 10)})
@@ -47,8 +42,6 @@ class Retry(SharedSection):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Storage(SharedSection):
-    """Where the readings are kept, and how SQLite keeps them."""
-
     database_path: Path = Path("data/readings.db")
     enable_wal_mode: bool = True
     wal_checkpoint_interval: int = field(default=1000, metadata={"range": (0, 100_000)})
@@ -63,8 +56,6 @@ class Storage(SharedSection):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Logging(SharedSection):
-    """The one log file of all scripts."""
-
     level: str = field(default="INFO", metadata={"choices": LEVELS})
     log_file_path: Path = Path("data/logs/home_monitor.log")
     max_bytes: int = field(default=10_000_000, metadata={"range": (10_000, 1_000_000_000)})
@@ -99,7 +90,6 @@ class Secrets(NamedTuple):
     """secrets.yaml, validated. `values` and `logins` have to be redacted."""
 
     path: Path
-    found: bool
     sections: Mapping[str, Any]
     notifiers: Mapping[str, tuple[Any, ...]]
     values: tuple[str, ...]
@@ -113,13 +103,13 @@ class Secrets(NamedTuple):
 def secret_texts(document: Mapping[object, object]) -> tuple[str, ...]:
     """Return the secret texts of all sections, known or not, longest first: one may contain another."""
     texts = {node for node in _walk(list(document.values())) if isinstance(node, str) and len(node) >= SHORTEST_SECRET}
-    return tuple(sorted(texts, key=lambda text: (-len(text), text)))
+    return tuple(sorted(sorted(texts), key=len, reverse=True))
 
 
 def login_pairs(document: Mapping[object, object]) -> tuple[tuple[str, str], ...]:
     """Return each username with its password, which are sent together as one base64 text."""
-    pairs = ((node.get("username"), node.get("password")) for node in _walk(list(document.values()))
-             if isinstance(node, dict))
+    mappings = (node for node in _walk(list(document.values())) if isinstance(node, dict))
+    pairs = ((mapping.get("username"), mapping.get("password")) for mapping in mappings)
     return tuple((name, password) for name, password in pairs if isinstance(name, str) and isinstance(password, str))
 
 

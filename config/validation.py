@@ -1,16 +1,16 @@
 """Turns a mapping into a frozen dataclass and collects all problems.
 
-The dataclass describes its section: each field's type (a Path counts from the folder above config.yaml's), default (for
-a missing key or null), and in its metadata `range` (lowest, highest), `choices` and `key` (its name in the file, if
-Python cannot use that). An empty text means None where None is allowed. Nothing is converted: "3" and 3.0 are not 3.
+A field has a type (`X | None` if it is optional), a default (for a missing key or null), and in its metadata `range`
+(lowest, highest), `choices` and `key` (its name in the file, if Python cannot use that). A relative Path counts from
+the folder above config.yaml's. An empty text means None if the field is optional. "3" and 3.0 are no whole numbers.
 """
 
 import dataclasses
-import math
 import re
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType, NoneType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Protocol, get_args, get_origin
 
 from config.document import PUBLIC, Quoting
@@ -24,64 +24,66 @@ WRONG_TYPE = {bool: "is neither true nor false", int: "is not a whole number", f
 
 
 class Section(Protocol):
-    """A dataclass for a section."""
-
     def problems(self) -> Iterable[tuple[str, str]]:
-        """Yield fields that are wrong although each value alone is allowed, with a sentence each."""
+        """Yield fields whose values are wrong together, with a sentence each."""
 
 
 Sections = Mapping[str, type[Section] | None]
 
 
 class Unfit(Exception):
-    """A value is not allowed. The message is the rest of a sentence that begins with the value."""
+    """The message is the rest of a sentence that begins with the value."""
 
 
 class Validator:
-    """Validates one file. `problems` name the keys as they are written in it."""
+    """Validates one file. `written` maps the paths in `problems` to those in the file where they differ."""
 
     def __init__(self, root: Path, quoting: Quoting = PUBLIC, written: Mapping[str, str] = NOTHING) -> None:
         self.problems: list[str] = []
         self.unknown: list[tuple[str, object, Collection[str]]] = []
         self._root, self._quoting, self._written = root, quoting, written
 
-    def group(self, kinds: Sections, given: object, where: str) -> dict[str, Any]:
-        """Return the sections of plug-ins whose type is not None."""
-        mapping = self.mapping(given, where)
-        self.note_unknown(mapping, kinds, f"{where}.")
-        return {name: self.section(kind, mapping.get(name), f"{where}.{name}")
+    def sections(self, kinds: Sections, mapping: Mapping[object, object], prefix: str = "",
+                 others: Collection[str] = ()) -> dict[str, Any]:
+        """Return the sections whose type is not None; `others` are more keys that the mapping may have."""
+        self.note_unknown(mapping, (*kinds, *others), prefix)
+        return {name: self.section(kind, mapping.get(name), prefix + name)
                 for name, kind in kinds.items() if kind is not None}
 
     def section(self, kind: type[Section], given: object, where: str) -> Any:
         """Return an instance of the dataclass, with defaults for wrong values; None without a default."""
         problem_count = len(self.problems)
-        fields: tuple[dataclasses.Field[Any], ...] = (
-            dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ())  # none: a section without keys
-        by_key = {field.metadata.get("key", field.name): field for field in fields}
         mapping = self.mapping(given, where)
-        if len(self.problems) > problem_count:
-            values = {field.name: self._default(field) for field in fields}
-        else:
-            self.note_unknown(mapping, by_key, f"{where}.")
-            values = {field.name: self._field(field, mapping.get(key, MISSING), f"{where}.{key}")
-                      for key, field in by_key.items()}
+        is_mapping = len(self.problems) == problem_count
+        # A section without keys need not be a dataclass.
+        fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+        keys = {field.name: field.metadata.get("key", field.name) for field in fields}
+        self.note_unknown(mapping, keys.values(), f"{where}.")
+        values: dict[str, Any] = {}
+        for field in fields:
+            default = field.default if field.default_factory is MISSING else field.default_factory()
+            values[field.name] = self._root / default if isinstance(default, Path) else default
+            key = keys[field.name]
+            if default is MISSING and is_mapping and mapping.get(key) in (None, "", []):
+                self._report(f"{where}.{key}", "is missing, and there is no default")
+            elif key in mapping:
+                values[field.name] = self._field(field, mapping[key], values[field.name], f"{where}.{key}")
         if MISSING in values.values():
             return None
         section = kind(**values)
         if len(self.problems) == problem_count:
-            keys = {field.name: key for key, field in by_key.items()}
             for name, sentence in section.problems():
                 self._report(f"{where}.{keys.get(name, name)}", sentence)
         return section
 
     def mapping(self, given: object, where: str) -> dict[object, object]:
-        """Return a mapping; null counts as an empty one."""
+        """Return a mapping, an empty one for null or after reporting anything else."""
         if given is None or isinstance(given, dict):
             return given or {}
         self._report(where, f"{self._quoting.value(given)} is not a mapping of keys to values")
         return {}
 
-    def note_unknown(self, mapping: Iterable[object], known: Collection[str], prefix: str = "") -> None:
+    def note_unknown(self, mapping: Iterable[object], known: Collection[str], prefix: str) -> None:
         self.unknown.extend((prefix, key, known) for key in mapping if key not in known)
 
     def warnings(self) -> tuple[str, ...]:
@@ -95,28 +97,17 @@ class Validator:
         return tuple(sentences)
 
     def error(self, path: Path, remedy: str) -> ConfigurationError | None:
-        """Return all problems as one error."""
         return ConfigurationError(path, self.problems, remedy) if self.problems else None
 
     def _report(self, where: str, sentence: str) -> None:
         self.problems.append(f"{self._written.get(where, where)}: {sentence}")
 
-    def _field(self, field: "dataclasses.Field[Any]", given: object, where: str) -> object:
-        kind, is_optional = _unwrap(field.type)
-        default = self._default(field)
-        if default is MISSING and given in (MISSING, None, "", []):
-            self._report(where, "is missing, and there is no default")
-            return MISSING
-        if is_optional and (given is None or given == ""):
+    def _field(self, field: "dataclasses.Field[Any]", given: object, default: object, where: str) -> object:
+        kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+        if NoneType in kinds and given in (None, ""):
             return None
-        if given is MISSING or given is None:
-            return default
-        value = self._value(kind, given, field.metadata, where)
+        value = MISSING if given is None else self._value(kinds[0], given, field.metadata, where)
         return default if value is MISSING else value
-
-    def _default(self, field: "dataclasses.Field[Any]") -> object:
-        default = field.default if field.default_factory is MISSING else field.default_factory()
-        return self._root / default if isinstance(default, Path) else default
 
     def _value(self, kind: object, given: object, rules: Mapping[str, Any], where: str) -> object:
         """Return the value in the field's type, or report it and return MISSING."""
@@ -141,60 +132,40 @@ class Validator:
         return {key: text for key, text in texts.items() if text is not MISSING}
 
 
-def _unwrap(kind: object) -> tuple[object, bool]:
-    """Given `X | None` or `X`, return X and whether None is allowed."""
-    if kind in WRONG_TYPE:
-        return kind, False
-    kinds = [argument for argument in get_args(kind) if argument is not NoneType]
-    is_optional = NoneType in get_args(kind)
-    return (kinds[0] if is_optional else kind), is_optional
-
-
-def _convert(kind: Any, given: object, rules: Mapping[str, Any]) -> object:
-    value = _plain(kind, given)
-    if "choices" in rules:
-        return _choice(value, rules["choices"])
-    lowest, highest = rules.get("range", (value, value))
-    if not lowest <= value <= highest:
-        raise Unfit("is out of range")
-    return value
-
-
-def _plain(kind: Any, given: Any) -> Any:
+def _convert(kind: Any, given: Any, rules: Mapping[str, Any]) -> Any:
     if isinstance(given, bool) and kind is not bool or not isinstance(given, (int, float) if kind is float else kind):
         is_plain = kind is str and isinstance(given, bool | int | float)
         raise Unfit(WRONG_TYPE[kind] + ("; put it in quotes" if is_plain else ""))
     if isinstance(given, str) and not given.isprintable() and re.search(CONTROL_CHARACTERS, given):
         raise Unfit("contains a line break or another control character")
-    if kind is not float:
-        return given
-    try:
-        if math.isfinite(given):
-            return float(given)
-    except OverflowError:
-        pass
-    raise Unfit("is not a finite number")
+    if kind is float and not abs(given) <= sys.float_info.max:
+        raise Unfit("is not a finite number")
+    if "choices" in rules:
+        return _choice(given, rules["choices"])
+    lowest, highest = rules.get("range", (given, given))
+    if not lowest <= given <= highest:
+        raise Unfit("is out of range")
+    return float(given) if kind is float else given
+
+
+def _choice(given: Any, choices: tuple[str, ...]) -> str:
+    for choice in choices:
+        if choice.casefold() == given.casefold():
+            return choice
+    raise Unfit("is not one of the choices")
+
+
+def _path(given: object) -> str:
+    text: str = _convert(str, given, NOTHING)
+    if not text.strip():
+        raise Unfit("is not the name of a file")
+    if text.startswith("~"):  # cron, root and a shell must all find the same file
+        raise Unfit("begins with ~, which is another folder for each account; write it out")
+    return text
 
 
 def _allowed(rules: Mapping[str, Any]) -> str:
     """Return the end of a problem's sentence."""
     if "range" in rules:
-        return "; allowed is {} to {}".format(*(f"{limit:f}".rstrip("0").rstrip(".") for limit in rules["range"]))
-    return "; allowed is " + ", ".join(map(str, rules["choices"])) if "choices" in rules else ""
-
-
-def _path(given: object) -> str:
-    text: str = _plain(str, given)
-    if not text.strip():
-        raise Unfit("is not the name of a file")
-    # Cron, root and a shell must all find the same file.
-    if text.startswith("~"):
-        raise Unfit("begins with ~, which is another folder for each account; write it out")
-    return text
-
-
-def _choice(value: object, choices: tuple[object, ...]) -> object:
-    for choice in choices:
-        if str(choice).casefold() == str(value).casefold():
-            return choice
-    raise Unfit("is not one of the choices")
+        return "; allowed is {:.12g} to {:.12g}".format(*rules["range"])
+    return "; allowed is " + ", ".join(rules["choices"]) if "choices" in rules else ""

@@ -19,7 +19,7 @@ def check(installation: Installation) -> Findings:
     path = shlex.quote(str(secrets.path))
     if installation.secrets_error is not None:
         yield failure("critical", installation.secrets_error)
-    elif not secrets.found:
+    elif not secrets.path.exists():
         example = shlex.quote(str(config.DEFAULT_PATH.with_name("secrets.yaml.example")))
         yield Finding("critical", f"{secrets.path} does not exist", pair or f"cp {example} {path} && chmod 600 {path}")
     else:

@@ -25,9 +25,8 @@ import collectors
 import config
 from collectors import Measurable
 from jobs.job import RESERVED_SECONDS, clock
-from jobs.persist import Persister
+from jobs.persist import Persister, RetryRecorder
 from jobs.problems import Problems
-from jobs.retries import RetryRecorder
 from runtime import log as log_file
 from runtime import plugins
 from runtime.deadline import Deadline, Stopwatch

@@ -8,8 +8,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, exit_code, option_parser, prints_text
-from jobs.persist import Persisted, Persister
-from jobs.retries import RetryRecorder
+from jobs.persist import Persisted, Persister, RetryRecorder
 from runtime import startup
 from runtime.deadline import Tally
 from runtime.errors import HomeMonitorError, Interrupted, NotAuthorised, RemoteError, StorageError, Unusable, describe

@@ -14,23 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import config
-from jobs.retries import RetryRecorder
 from runtime import files
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import Busy, StorageError, Unusable, describe
-from runtime.formats import format_time, pluralize
+from runtime.formats import format_time, one_line, pluralize
+from runtime.redaction import Redactor
 from storage import lost_database, manager, spool
-from storage.reading import Cycle, Reading
+from storage.reading import Cycle, Reading, Retry
 from storage.registry import Device
 from storage.spool import SpooledCycle
 
 if TYPE_CHECKING:
-    from runtime.retry import RetryPolicy
+    from runtime.retry import Attempt, RetryPolicy
     from storage.cycles import Stored
 
 log = logging.getLogger(__name__)
 
 CYCLES_AT_ONCE = 50  # in one transaction, so that no other writer waits long for the database
+ERROR_LIMIT = 500  # characters of an error that the database keeps
 ESCALATE_AFTER = timedelta(hours=24)
 ESCALATE_USED = 0.5  # of the spool
 
@@ -43,6 +44,36 @@ class Persisted(NamedTuple):
     spooled: int = 0
     error: StorageError | None = None
     unsaved: tuple[Reading, ...] = ()
+
+
+class RetryRecorder:
+    """The failed attempts of one run; `record` is the listener."""
+
+    def __init__(self, source: str, now: datetime, stopwatch: Stopwatch, redact: Redactor) -> None:
+        self.retries: list[Retry] = []
+        self._source, self._now, self._stopwatch, self._redact = source, now, stopwatch, redact
+
+    def record(self, attempt: "Attempt") -> None:
+        """Log an attempt and keep its row."""
+        error = self.short(attempt.error)
+        self.retries.append(Retry(
+            at=self._now + timedelta(seconds=attempt.at_seconds - self._stopwatch.started),
+            operation=attempt.operation, endpoint=attempt.endpoint, attempt=attempt.attempt,
+            delay_seconds=attempt.delay_seconds, error_type=attempt.error_type, error=error, outcome=attempt.outcome))
+        subject = f"{attempt.operation} at {attempt.endpoint or self._source}"
+        if attempt.outcome == "recovered":
+            log.info("%s succeeded at attempt %d", subject, attempt.attempt)
+        elif attempt.outcome == "retrying":
+            log.warning("%s failed (attempt %d, next in %.1f s): %s: %s", subject, attempt.attempt,
+                        attempt.delay_seconds, attempt.error_type, error)
+        else:
+            level = logging.CRITICAL if attempt.operation == "store" else logging.ERROR
+            log.log(level, "%s given up after %s in %.1f s: %s: %s", subject, pluralize(attempt.attempt, "attempt"),
+                    attempt.elapsed_seconds, attempt.error_type, error)
+
+    def short(self, text: str) -> str:
+        """Return a text as the database keeps it: redacted, shortened, on one line."""
+        return one_line(self._redact(text), ERROR_LIMIT) or ""
 
 
 class Persister:
@@ -193,8 +224,9 @@ def writer(configuration: config.Configuration,
 
 
 def _legacy_devices(path: Path) -> list[Device]:
+    from config import legacy
     try:
         return [Device(device_id=device.device_id, device_type=device.device_type, device_name=device.name,
-                       location=device.location) for device in config.known_devices(path)]
+                       location=device.location) for device in legacy.known_devices(path)]
     except config.ConfigurationError as error:
         raise Unusable(str(error), error.remedy) from error

@@ -1,6 +1,7 @@
 """A house of its own for each test: `house/config/config.yaml` and `secrets.yaml`, written as a human would."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,6 @@ def house(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def load(house: Path) -> Load:
-    """Write the text as config.yaml and load it."""
     def written_and_loaded(text: str) -> config.Configuration:
         path = house / "config" / "config.yaml"
         path.write_text(text, encoding="utf-8")
@@ -47,19 +47,15 @@ def load_secrets(house: Path) -> LoadSecrets:
 
 @pytest.fixture
 def problems(load: Load) -> Problems:
-    """Write the text as config.yaml and return what is wrong with it."""
-    def of(text: str) -> tuple[str, ...]:
-        with pytest.raises(config.ConfigurationError) as caught:
-            load(text)
-        return caught.value.problems
-    return of
+    return partial(_problems, load)
 
 
 @pytest.fixture
 def secret_problems(load_secrets: LoadSecrets) -> Problems:
-    """Write the text as secrets.yaml and return what is wrong with it."""
-    def of(text: str) -> tuple[str, ...]:
-        with pytest.raises(config.ConfigurationError) as caught:
-            load_secrets(text)
-        return caught.value.problems
-    return of
+    return partial(_problems, load_secrets)
+
+
+def _problems(load: Callable[[str], object], text: str) -> tuple[str, ...]:
+    with pytest.raises(config.ConfigurationError) as caught:
+        load(text)
+    return caught.value.problems

@@ -10,8 +10,6 @@ from collectors import CollectorSettings, NoSecrets
 
 @dataclass(frozen=True)
 class Hue(CollectorSettings):
-    """The keys of the Hue collector's section, and their defaults as the shipped file has them."""
-
     enabled: bool = True
     bridge_ip: str | None = None
     bridge_id: str | None = None
@@ -34,8 +32,6 @@ class Hue(CollectorSettings):
 
 @dataclass(frozen=True)
 class Monitor(CollectorSettings):
-    """A second collector, with the rarer kinds of field."""
-
     domain: str = field(default="alexa.amazon.com", metadata={"choices": ("alexa.amazon.com", "alexa.amazon.de")})
     iaq_min: int | None = None
     offset: float | None = field(default=None, metadata={"range": (-5, 5)})

@@ -1,14 +1,13 @@
 """Values put into secrets.yaml: the file then holds exactly these as well, and otherwise looks as before."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 import yaml
 
+from config import DEFAULT_PATH
 from config.editing import lines, with_values
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 VALUES = {"api_key": "Key-0123456789_abcdef", "bridge_id": "001788fffe256501"}
 NEW_BLOCK = 'hue:\n  api_key: "Key-0123456789_abcdef"\n  bridge_id: "001788fffe256501"\n'
 
@@ -60,15 +59,11 @@ def untouched(text: str) -> list[str]:
     return [row for row in text.splitlines() if row.split(":")[0].strip() not in VALUES or "kept" in row]
 
 
-def around(block: str) -> list[str]:
-    """Return the files that the section's block may stand in."""
-    return [head + block + tail for head, tail in itertools.product(HEADS, TAILS)]
-
-
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_new_values_are_added_and_all_other_lines_stay(block: str) -> None:
     """In their order; and writing the same values again changes nothing."""
-    for text in around(block):
+    for head, tail in itertools.product(HEADS, TAILS):
+        text = head + block + tail
         edited = with_values(text, "hue", VALUES)
         assert edited is not None, text
         before = yaml.safe_load(text)
@@ -79,9 +74,9 @@ def test_the_new_values_are_added_and_all_other_lines_stay(block: str) -> None:
         assert with_values(edited, "hue", VALUES) == edited
 
 
-@pytest.mark.parametrize("form", NOT_EDITABLE)
-def test_a_form_that_cannot_be_edited_safely_is_left_alone(form: str) -> None:
-    assert with_values(NOT_EDITABLE[form], "hue", VALUES) is None
+@pytest.mark.parametrize("text", NOT_EDITABLE.values(), ids=list(NOT_EDITABLE))
+def test_a_form_that_cannot_be_edited_safely_is_left_alone(text: str) -> None:
+    assert with_values(text, "hue", VALUES) is None
 
 
 @pytest.mark.parametrize(("text", "before"), [
@@ -93,7 +88,7 @@ def test_a_missing_section_is_appended(text: str, before: str) -> None:
 
 
 def test_the_shipped_example_can_be_filled_in() -> None:
-    text = (CHECKOUT / "config" / "secrets.yaml.example").read_text(encoding="utf-8")
+    text = DEFAULT_PATH.with_name("secrets.yaml.example").read_text(encoding="utf-8")
     edited = with_values(text, "hue", {**VALUES, "certificate_fingerprint": "0" * 64})
     assert edited is not None
     assert yaml.safe_load(edited)["hue"] == {**VALUES, "certificate_fingerprint": "0" * 64}

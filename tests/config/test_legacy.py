@@ -1,18 +1,15 @@
-"""A file written for the predecessor: some keys are honoured, others are dropped, and there is no warning."""
+"""The predecessor's files: some keys are honoured, others dropped without a warning; its names are read."""
 
 from pathlib import Path
 
 import pytest
 
 import config
+from config.legacy import NamedDevice, known_devices
 from tests.config.conftest import Load, LoadSecrets, Problems
 
 WHOLE = """
-collection:
-  interval_seconds: 600
-  retry_attempts: 5
-  retry_backoff_base: 2
-  collection_interval: 900
+collection: {interval_seconds: 600, retry_attempts: 5, retry_backoff_base: 2, collection_interval: 900}
 storage:
   database_path: data/readings.db
   enable_pooling: true
@@ -21,13 +18,8 @@ storage:
   retry_max_attempts: 4
   retry_base_delay: 0.5
   busy_timeout_ms: 5000
-logging:
-  level: info
-  enable_file_logging: true
-  log_file_path: data/logs/collection.log
-  max_bytes: 10485760
-  backup_count: 5
-  encoding: utf-8
+logging: {level: info, enable_file_logging: true, log_file_path: data/logs/collection.log, max_bytes: 10485760,
+          backup_count: 5, encoding: utf-8}
 validation: {temperature_min: 0, temperature_max: 40}
 nest: {enabled: false}
 weather: {enabled: false, units: metric}
@@ -48,20 +40,9 @@ collectors:
     sensor_locations: {"00:17:88:01:02:02:b5:21-02-0402": Utility}
     collect_battery_level: true
     collect_signal_strength: true
-  amazon_aqm:
-    collection_interval: 300
-    retry_attempts: 3
-    retry_backoff_base: 1
-    max_timeout: 120
-    fallback_location: Home
-    iaq_max: 100
-    collect_temperature: true
-    collect_humidity: true
-    collect_pm25: true
-    collect_voc: true
-    collect_co: true
-    collect_iaq: true
-    collect_connectivity: true
+  amazon_aqm: {collection_interval: 300, retry_attempts: 3, retry_backoff_base: 1, max_timeout: 120, iaq_max: 100,
+               fallback_location: Home, collect_temperature: true, collect_humidity: true, collect_pm25: true,
+               collect_voc: true, collect_co: true, collect_iaq: true, collect_connectivity: true}
 """
 
 
@@ -103,12 +84,9 @@ def test_its_retries_are_honoured_unless_there_are_new_keys(text: str, honoured:
     assert loaded.warnings == ()
 
 
-@pytest.mark.parametrize(("text", "interval"), [
-    ("collection: {collection_interval: 900}", 900),
-    ("collection: {collection_interval: 900, interval_seconds: 600}", 600),
-])
-def test_its_interval_is_honoured_unless_there_is_the_new_key(text: str, interval: int, load: Load) -> None:
-    assert load(text).collection.interval_seconds == interval
+def test_its_interval_is_honoured_unless_there_is_the_new_key(load: Load) -> None:
+    assert load("collection: {collection_interval: 900}").collection.interval_seconds == 900
+    assert load("collection: {collection_interval: 900, interval_seconds: 600}").collection.interval_seconds == 600
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
@@ -127,10 +105,10 @@ def test_a_wrong_value_is_reported_under_the_old_key(text: str, sentence: str, p
 @pytest.mark.parametrize(("hue", "url"), [
     ("auto_discover: false", None),
     ("auto_discover: true", "https://discovery.meethue.com"),
-    ("{auto_discover: false, discovery_url: 'http://localhost/'}", "http://localhost/"),
+    ("auto_discover: false, discovery_url: 'http://localhost/'", "http://localhost/"),
 ])
 def test_a_discovery_that_was_turned_off_stays_off(hue: str, url: str | None, load: Load) -> None:
-    loaded = load("collectors:\n  hue: " + (hue if hue.startswith("{") else f"{{{hue}}}"))
+    loaded = load(f"collectors: {{hue: {{{hue}}}}}")
     assert loaded.collectors["hue"].discovery_url == url
     assert loaded.warnings == ()
 
@@ -171,3 +149,42 @@ weather: {provider: openweathermap, api_key: weatherCanary5, location: "Ulm, DE"
     assert secrets.sections["amazon_aqm"].cookies == {"session-id": "257-1234567", "at-acbuk": "Atza|Canary2"}
     assert set(secrets.values) == {"hueCanary1", "257-1234567", "Atza|Canary2", "nestCanary3", "nestCanary4",
                                    "weatherCanary5"}
+
+
+def devices(house: Path, text: str) -> list[NamedDevice]:
+    (house / "config" / "device_registry.yaml").write_text(text, encoding="utf-8")
+    return known_devices(house / "config" / "config.yaml")
+
+
+@pytest.mark.parametrize("head", ["", "devices:\n"])
+def test_names_and_places_are_read_by_id_with_or_without_a_heading(head: str, house: Path) -> None:
+    assert known_devices(house / "config" / "config.yaml") == []  # there is no file yet
+    indent = "  " if head else ""
+    text = head + "".join(indent + line + "\n" for line in (
+        'hue:00:17:88:01:02:03:04:05-02-0402: {name: Larder, location: Cellar, device_type: hue_sensor}',
+        '"alexa:G123": {location: Küche}'))
+    assert devices(house, text) == [
+        NamedDevice("hue:00:17:88:01:02:03:04:05-02-0402", "hue_sensor", "Larder", "Cellar"),
+        NamedDevice("alexa:G123", None, None, "Küche")]
+
+
+@pytest.mark.parametrize("text", ["", "devices:\n", "devices: []\n", "devices: text\n", "version: 1\n",
+                                  "a: {name: B}\n", "00:17:88:01:02:03:04:05-02-0402: {name: B}\n",
+                                  "ec:b5:fa:01: {name: B}\n", "':x': {name: B}\n", "'hue:': {name: B}\n",
+                                  "'hue:1': text\n", "'hue:1': [name, B]\n", "'hue:1':\n"])
+def test_other_entries_are_left_out(text: str, house: Path) -> None:
+    assert devices(house, text) == []
+
+
+@pytest.mark.parametrize("value", ["''", "'  '", "null", "7", "true", "[Larder]", "{a: b}"])
+def test_an_invalid_name_is_none(value: str, house: Path) -> None:
+    text = f"'hue:1': {{name: {value}, location: Cellar}}"
+    assert devices(house, text) == [NamedDevice("hue:1", None, None, "Cellar")]
+
+
+@pytest.mark.parametrize("text", ["a: b: c\n", "- a\n", "'hue:1': {}\n'hue:1': {}\n", "a: &x {}\n"])
+def test_an_unreadable_file_is_an_error_with_two_remedies(text: str, house: Path) -> None:
+    with pytest.raises(config.ConfigurationError) as caught:
+        devices(house, text)
+    assert "device_registry.yaml" in str(caught.value)
+    assert "or remove it" in caught.value.remedy
