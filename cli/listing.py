@@ -1,14 +1,19 @@
-"""Devices and gaps as rows and lines for people, and as plain values for programs.
+"""Devices and gaps as tables and lines for people, and as plain values for programs.
 
 All times are UTC, as stored: in local time, one hour of each year would occur twice.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from runtime.formats import format_time, parse_time, pluralize
-from runtime.tables import aligned
+from runtime.log import escape_unprintable
+from runtime.tables import aligned, columns
 from storage.readings import Newest
 from storage.registry import Device
 
@@ -28,6 +33,7 @@ REASONS = {
     "not_known": "not known: some readings of the cycle were deleted since",
 }
 Item = dict[str, Any]
+Rows = Sequence[Sequence[str]]
 
 
 def by_room(devices: Iterable[Device], places: Mapping[str, str]) -> list[Device]:
@@ -52,7 +58,14 @@ def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> lis
     } for device, newest in devices]
 
 
-def rows(listed: Iterable[Item]) -> list[tuple[str, ...]]:
+def show(listed: Iterable[Item]) -> None:
+    """Print the list for people, within the terminal's width."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in fitted([[escape_unprintable(cell) for cell in row] for row in rows(listed)], width, BELOW):
+        click.echo(line)
+
+
+def rows(listed: Iterable[Item]) -> Rows:
     """Return the list for people, headings first."""
     return [HEADINGS, *((
         item["device_id"], item["name"] or "-", item["location"] or "-", item["device_type"] or "-",
@@ -68,6 +81,25 @@ def age(seconds: int | None) -> str:
         return "-"
     unit, length = next((unit for unit in AGE_UNITS if abs(seconds) >= unit[1]), AGE_UNITS[-1])
     return f"{'-' * (seconds < 0)}{abs(seconds) // length} {unit}"
+
+
+def fitted(rows: Rows, width: int | None, below: Sequence[int] = ()) -> list[str]:
+    """Return a table as lines of at most `width` columns if possible; None sets no limit.
+
+    If needed, the columns `below` move to a second line per row; failing that, each row becomes a paragraph.
+    """
+    for lines in (aligned(rows), _folded(rows, below)):
+        if width is None or max(map(columns, lines)) <= width:
+            return lines
+    headings, *others = rows
+    paragraphs = (["", *aligned(list(zip(headings, row)))] for row in others)
+    return [line for paragraph in paragraphs for line in paragraph][1:]
+
+
+def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
+    upper = aligned([[cell for number, cell in enumerate(row) if number not in below] for row in rows])
+    lower = [f"    {line}" for line in aligned([[row[number] for number in below] for row in rows])]
+    return [line for pair in zip(upper, lower) for line in pair]
 
 
 def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:

@@ -10,42 +10,26 @@ FULL_ID = re.compile(r"[a-z][a-z_]{2,}:\S+")  # a hardware address without our p
 CANDIDATE_LIMIT = 8  # as many as people read
 
 
-class AmbiguousDevice(Unusable):
-    """The text means several devices, or none."""
+def find_device(text: str, devices: list[Device], may_be_new: bool = False) -> Device:
+    """Return the device with this id or name, or else the only one that has it in either.
 
-
-class NoSuchDevice(AmbiguousDevice):
-    """The text means no device."""
-
-
-def find_device(text: str, devices: list[Device]) -> Device:
-    """Return the device with this id or name, or else the only one that has it in either. Raise AmbiguousDevice."""
+    If `may_be_new`, a full id that is no device's is a new device's. Raise Unusable.
+    """
     wanted = _folded(text)
     whole = [device for device in devices if wanted in _labels(device)]
     candidates = whole or [device for device in devices if any(wanted in label for label in _labels(device))]
     if not wanted or not candidates:
-        raise NoSuchDevice(f"no device has {text!r} in its id or name{_nearest(wanted, devices)}",
-                           "`python devices.py list` shows all devices")
+        if may_be_new and FULL_ID.fullmatch(text) and text.isprintable():
+            return Device(device_id=text)
+        hint = ("; to name a device before it is seen, give its full id, hue:... or alexa:..., as --discover shows it"
+                if may_be_new else "")
+        raise Unusable(f"no device has {text!r} in its id or name{_nearest(wanted, devices)}",
+                       f"`python devices.py list` shows all devices{hint}")
     if len(candidates) > 1:
         more = len(candidates) - CANDIDATE_LIMIT
-        names = ", ".join(map(label, candidates[:CANDIDATE_LIMIT])) + (f" and {more} more" if more > 0 else "")
-        raise AmbiguousDevice(f"{text!r} may be {names}", "give more of the id, or of the name")
+        names = ", ".join(map(Device.label, candidates[:CANDIDATE_LIMIT])) + (f" and {more} more" if more > 0 else "")
+        raise Unusable(f"{text!r} may be {names}", "give more of the id, or of the name")
     return candidates[0]
-
-
-def find_or_new(text: str, devices: list[Device]) -> Device:
-    """Return the same, or a new device for a full id."""
-    try:
-        return find_device(text, devices)
-    except NoSuchDevice as error:
-        if FULL_ID.fullmatch(text) and text.isprintable():
-            return Device(device_id=text)
-        raise NoSuchDevice(str(error), f"{error.remedy}; to name a device before it is seen, give its full id, hue:... "
-                           "or alexa:..., as --discover shows it") from None
-
-
-def label(device: Device) -> str:
-    return f"{device.device_id} ({device.device_name})" if device.device_name else device.device_id
 
 
 def _labels(device: Device) -> list[str]:
@@ -62,5 +46,5 @@ def _nearest(wanted: str, devices: list[Device]) -> str:
     from difflib import get_close_matches  # slow to import, and rarely needed
     by_label = {text: device for device in devices for text in _labels(device)}
     nearest = {by_label[text].device_id: by_label[text] for text in get_close_matches(wanted, by_label, n=3, cutoff=0)}
-    names = ", ".join(map(label, nearest.values()))
+    names = ", ".join(map(Device.label, nearest.values()))
     return f"; the nearest {'is' if len(nearest) == 1 else 'are'} {names}" if nearest else ""

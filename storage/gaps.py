@@ -1,21 +1,18 @@
 """Gaps: which readings of a device are missing, and why.
 
 A reading is expected at each cycle that ran and, where none ran for longer than the interval, at each time when one
-should have. So the exact times of cycles do not matter, nor does summer time: all times are UTC. Nothing is reported
-for the time before the record of cycles begins.
-
-Where a cycle stored more readings than are left, some were deleted since: a device counts as silent only if none of
-the deleted ones can be its own.
+should have; nothing is reported for the time before the record of cycles begins. Where a cycle stored more readings than
+are left, some were deleted since: a device counts as silent only if none of the deleted ones can be its own.
 """
 
 import sqlite3
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 from storage import cycle_history
 from storage.cycle_history import ExpectedReading, Window, moment
@@ -28,8 +25,7 @@ NOTHING_RAN, OTHERS_RAN = "computer_off", "collector_not_run"  # or killed befor
 WAITING, DELETED, NOT_KNOWN = "waiting_in_the_spool", "deleted_since", "not_known"
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Successive readings that are missing for the same reason, from the first to the last; `error` is the first's."""
 
     start: datetime
@@ -39,9 +35,8 @@ class Span:
     error: str | None
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """One device's readings. `since` is None if none are expected; `note` says why, or why it is late."""
+class Coverage(NamedTuple):
+    """One device's readings. `since` is None if none are expected; `note` gives the reason, or why it is late."""
 
     device: Device
     since: datetime | None
@@ -58,16 +53,15 @@ class Coverage:
         return self.stored + self.missing
 
 
-@dataclass(frozen=True)
-class DeviceTimeline:
-    """When one device's readings were expected, are stored, and are missing, in seconds since 1970."""
+class DeviceTimeline(NamedTuple):
+    """When one device's readings are stored, were expected, and are missing, in seconds since 1970."""
 
     device: Device
-    since: int | None
-    expected: Sequence[ExpectedReading]
     stored: Sequence[int]
-    missing: set[int]
     note: str | None
+    since: int | None = None
+    expected: Sequence[ExpectedReading] = ()
+    missing: Collection[int] = ()
 
     def read_at(self) -> set[int]:
         """Return the times of the cycles that left a reading."""
@@ -89,15 +83,11 @@ def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Wi
         timelines = [analysis.timeline(device, cycle_history.reading_times(connection, device, since, analysis.now))
                      for device in group]
         coverages += _coverages(timelines, spooled)
-    return [coverage for coverage in coverages
-            if coverage.since is not None or coverage.stored or coverage.device.is_active]
+    return [coverage for coverage in coverages if coverage.since or coverage.stored or coverage.device.is_active]
 
 
 class GapAnalysis:
-    """When one collector's readings were expected, and which of them a device lacks.
-
-    `since` is the start of its record, `previous` the time of its last cycle before that.
-    """
+    """When one collector's readings were expected: from `since` on. `previous` is the time of its last cycle before."""
 
     def __init__(self, collector: str, window: Window, since: int, previous: int | None,
                  cycles: Mapping[str, list[ExpectedReading]]) -> None:
@@ -114,17 +104,15 @@ class GapAnalysis:
     def timeline(self, device: Device, stored: Sequence[int]) -> DeviceTimeline:
         first_seen = seconds(device.first_seen)
         if not self._collector or first_seen is None:
-            return DeviceTimeline(device, None, (), stored, set(), "not seen by any collector yet")
-        since, until = max(self._since, first_seen), self.now
-        if not device.is_active:
-            until = seconds(device.last_seen) or 0
+            return DeviceTimeline(device, stored, "not seen by any collector yet")
+        since, until = max(self._since, first_seen), self.now if device.is_active else seconds(device.last_seen) or 0
         stored = stored[bisect_left(stored, since):]
         if until < since:
-            return DeviceTimeline(device, None, (), stored, set(), self._note(device, since))
+            return DeviceTimeline(device, stored, self._note(device, since))
         first = bisect_left(self._expected, since, key=BY_TIME)
         expected = self._expected[first:bisect_right(self._expected, until, key=BY_TIME)]
-        return DeviceTimeline(device, since, expected, stored, self._missing(expected, stored),
-                              self._note(device, first_seen))
+        return DeviceTimeline(device, stored, self._note(device, first_seen), since, expected,
+                              self._missing(expected, stored))
 
     def _note(self, device: Device, first_seen: int) -> str | None:
         notes = []
@@ -154,9 +142,8 @@ class GapAnalysis:
         spare = sorted(set(stored) - answered)
         missing = set()
         for at in sorted({cycle.at for cycle in expected} - answered.intersection(stored)):
-            candidates = spare[bisect_left(spare, at - self._half):bisect_right(spare, at + self._half)]
-            if candidates:
-                spare.remove(min(candidates, key=lambda time: abs(time - at)))
+            if near := spare[bisect_left(spare, at - self._half):bisect_right(spare, at + self._half)]:
+                spare.remove(min(near, key=lambda time: abs(time - at)))
             else:
                 missing.add(at)
         return missing

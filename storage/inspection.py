@@ -1,4 +1,4 @@
-"""The health check's questions to the database, which leave no trace in it; health/ judges the answers.
+"""Facts about the database for the health check, which leaves no trace in it.
 
 The last connection to close an SQLite database moves the -wal into it, unless it is read-only: so a reader stays open
 until the writer has closed. SQLite's own -wal and -shm may remain, empty.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import files
-from runtime.errors import Damaged, StorageError, Unavailable, Unusable
+from runtime.errors import Damaged, Unavailable, Unusable
 from storage import manager, schema
 from storage.backup import read_only
 
@@ -68,12 +68,8 @@ def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
         for query in schema.FORM if is_current else ():
             reader.execute(query)
         with files.locked(manager.lock_path(path), wait_seconds), _open(path, "rw") as writer:
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                writer.execute(TRIAL if is_current else "PRAGMA user_version = 0")
-            finally:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
+            writer.execute("BEGIN IMMEDIATE")  # closing rolls it back
+            writer.execute(TRIAL if is_current else "PRAGMA user_version = 0")
     return is_current
 
 
@@ -90,8 +86,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
         return None
     if interrupted.is_set():  # SQLite may report pages as damaged that it had no time to read
         return "no damage found in the time available"
-    raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)",
-                  manager.REPLACE)
+    raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)", manager.REPLACE)
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
@@ -115,21 +110,17 @@ def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             yield connection
     except sqlite3.Error as error:
-        raise _translated(error, path) from error
-
-
-def _translated(error: sqlite3.Error, path: Path) -> StorageError:
-    if error.sqlite_errorname in FULL:
-        return Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent))
-    return manager.translate(error, path)
+        if error.sqlite_errorname in FULL:
+            raise Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent)) from error
+        raise manager.translate(error, path) from error
 
 
 @contextmanager
 def _interrupting(connection: sqlite3.Connection, is_late: Callable[[], bool]) -> "Iterator[threading.Event]":
     """Interrupt the connection once `is_late`, and set the event.
 
-    From a thread: SQLite calls no progress handler while it checks the pages of a table, which takes seconds for 10
-    million rows and minutes on an SD card (3.40, 2026), but it does notice an interrupt.
+    From a thread: SQLite calls no progress handler while it checks the pages of a table, which takes minutes for 10
+    million rows on an SD card (3.40, 2026), but it does notice an interrupt.
     """
     import threading
     done, interrupted = threading.Event(), threading.Event()

@@ -1,9 +1,9 @@
 """Import an earlier program's readings and device registry, row for row.
 
-Its tables had constraints that refused real values (none at all, 55 °C in the sun, an unknown type of device), came in
-several shapes, and held the 0-100 index of volatile organic compounds in `voc_ppb`. Values are copied as they are, ids
-and timestamps byte for byte. No row is lost: one without a time gets its `created_at`, one without a device or type
-gets `unknown`, and one whose key is taken goes to a table of rejected rows.
+Its tables refused real values (none at all, 55 °C in the sun, an unknown type of device), came in several shapes, and held
+the 0-100 index of volatile organic compounds in `voc_ppb`. Values are copied as they are, ids and timestamps byte for
+byte. No row is lost: one without a time gets its `created_at`, one without a device or type gets `unknown`, and one whose
+key is taken goes to a table of rejected rows.
 """
 
 import sqlite3
@@ -53,18 +53,18 @@ def ensure_ours(connection: sqlite3.Connection, path: Path, complete: bool) -> N
 
 def rename_tables(connection: sqlite3.Connection) -> RenamedTables:
     tables = tuple(table for table in REQUIRED if _columns(connection, table))
-    triggers = connection.execute("""
+    triggers = tuple(sql for sql, in connection.execute("""
         SELECT sql
         FROM sqlite_master
         WHERE type = 'trigger'
             AND lower(tbl_name) IN ('readings', 'device_registry')
-    """).fetchall()
+    """))
     # Without this, SQLite since 3.25 rewrites views to follow a renamed table, or refuses because of them.
     connection.execute("PRAGMA legacy_alter_table = ON")
     for table in tables:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}{SUFFIX}")
     connection.execute("PRAGMA legacy_alter_table = OFF")
-    return RenamedTables(tables, tuple(sql for sql, in triggers))
+    return RenamedTables(tables, triggers)
 
 
 def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: Progress) -> list[str]:
@@ -91,43 +91,27 @@ def _copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:
     total, = connection.execute(f"SELECT COUNT(*) FROM {OLD_READINGS}").fetchone()
     done = rejected = 0
     for condition in (HAS_KEY, f"NOT {HAS_KEY}"):
+        select = f"SELECT rowid FROM {OLD_READINGS} WHERE {condition} AND rowid > ? ORDER BY rowid LIMIT {BATCH}"
         batch = [-2 ** 63]
-        while batch := _next_batch(connection, batch[-1], condition):
+        while batch := [rowid for rowid, in connection.execute(select, (batch[-1],))]:
             progress("migrate", done, total)
             done += len(batch)
-            rejected += _copy_batch(connection, f"{insert} WHERE {condition}", batch)
+            rejected += _copy_batch(connection, f"{insert} WHERE {condition} AND rowid", batch)
     progress("migrate", total, total)
     return rejected
 
 
-def _next_batch(connection: sqlite3.Connection, last: int, condition: str) -> list[int]:
-    return [rowid for rowid, in connection.execute(f"""
-        SELECT rowid
-        FROM {OLD_READINGS}
-        WHERE {condition}
-            AND rowid > ?
-        ORDER BY rowid
-        LIMIT {BATCH}
-    """, (last,))]
-
-
 def _copy_batch(connection: sqlite3.Connection, insert: str, batch: list[int]) -> int:
-    """Copy rows at once or, if one is rejected, one by one."""
+    """Copy rows at once or, if one is rejected, one by one; return how many were rejected."""
     try:
-        connection.execute(f"{insert} AND rowid BETWEEN ? AND ? ORDER BY rowid", (batch[0], batch[-1]))
+        connection.execute(f"{insert} BETWEEN ? AND ? ORDER BY rowid", (batch[0], batch[-1]))
     except sqlite3.IntegrityError:
-        return sum(not _copy_row(connection, insert, rowid) for rowid in batch)
-    return 0
-
-
-def _copy_row(connection: sqlite3.Connection, insert: str, rowid: int) -> bool:
-    try:
-        connection.execute(f"{insert} AND rowid = ?", (rowid,))
-    except sqlite3.IntegrityError:
+        if len(batch) > 1:
+            return sum(_copy_batch(connection, insert, [rowid]) for rowid in batch)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {REJECTED} AS SELECT * FROM {OLD_READINGS} WHERE 0")
-        connection.execute(f"INSERT INTO {REJECTED} SELECT * FROM {OLD_READINGS} WHERE rowid = ?", (rowid,))
-        return False
-    return True
+        connection.execute(f"INSERT INTO {REJECTED} SELECT * FROM {OLD_READINGS} WHERE rowid = ?", batch)
+        return 1
+    return 0
 
 
 def _expressions(connection: sqlite3.Connection) -> dict[str, str]:
