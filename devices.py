@@ -57,10 +57,6 @@ class Commands(click.Group):
             log_file.shut_down()
 
 
-def _clock() -> datetime:
-    return datetime.now(timezone.utc).replace(microsecond=0)
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", "config_path", metavar="PATH", help="Default: $HOME_MONITOR_CONFIG, else config/config.yaml.")
 @click.pass_context
@@ -69,7 +65,7 @@ def main(context: click.Context, config_path: str | None) -> None:
 
     A device may be given as any part of its id or name that no other device has.
     """
-    context.obj = CommandContext(config.find(config_path), _clock)
+    context.obj = CommandContext(config.find(config_path), lambda: datetime.now(timezone.utc).replace(microsecond=0))
 
 
 @main.command()

@@ -16,7 +16,7 @@ from typing import TypeVar
 import click
 
 import config
-from cli.lookup import find_device
+from cli.arguments import find_device
 from jobs.persist import RetryRecorder, writer
 from jobs.problems import Problems
 from runtime.deadline import Stopwatch

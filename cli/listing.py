@@ -46,9 +46,7 @@ def by_room(devices: Iterable[Device], places: Mapping[str, str]) -> list[Device
 def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> list[Item]:
     """Return the list for programs."""
     return [{
-        "device_id": device.device_id,
-        "name": device.device_name,
-        "location": device.location,
+        "device_id": device.device_id, "name": device.device_name, "location": device.location,
         "device_type": device.device_type,
         "last_reading": newest.timestamp if newest else None,
         "age_seconds": newest.age_seconds(now.timestamp()) if newest else None,
@@ -105,14 +103,10 @@ def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
 def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
     """Return the gaps for programs."""
     return [{
-        "device_id": coverage.device.device_id,
-        "name": coverage.device.device_name,
+        "device_id": coverage.device.device_id, "name": coverage.device.device_name,
         "location": coverage.device.location,
-        "since": format_time(coverage.since) if coverage.since else None,
-        "until": format_time(until),
-        "expected": coverage.expected,
-        "stored": coverage.stored,
-        "missing": coverage.missing,
+        "since": format_time(coverage.since) if coverage.since else None, "until": format_time(until),
+        "expected": coverage.expected, "stored": coverage.stored, "missing": coverage.missing,
         "spans": [{"from": format_time(span.start), "to": format_time(span.end), "cycles": span.cycles,
                    "reason": span.reason, "error": span.error} for span in coverage.spans],
         "note": coverage.note,

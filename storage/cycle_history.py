@@ -125,13 +125,8 @@ def _times(connection: sqlite3.Connection, device: Device, since: int, until: in
     """Yield the times of readings, also some outside the limits; SQLite needs nothing but the index for it."""
     # A day, as text, sorts before all of that day's times in any of their stored forms.
     first_day, last_day = (format_time(moment(at))[:10] for at in (since, until + DAY_SECONDS))
-    rows = connection.execute("""
-        SELECT timestamp
-        FROM readings
-        WHERE device_id = ?
-            AND timestamp >= ?
-            AND timestamp < ?
-    """, (device.device_id, first_day, last_day))
+    rows = connection.execute("SELECT timestamp FROM readings WHERE device_id = ? AND timestamp >= ? AND timestamp < ?",
+                              (device.device_id, first_day, last_day))
     return (at for timestamp, in rows if (at := seconds(timestamp)) is not None)
 
 

@@ -21,8 +21,6 @@ from storage.readings import seconds
 from storage.registry import Device
 
 BY_TIME = attrgetter("at")
-NOTHING_RAN, OTHERS_RAN = "computer_off", "collector_not_run"  # or killed before it recorded anything
-WAITING, DELETED, NOT_KNOWN = "waiting_in_the_spool", "deleted_since", "not_known"
 
 
 class Span(NamedTuple):
@@ -62,10 +60,6 @@ class DeviceTimeline(NamedTuple):
     since: int | None = None
     expected: Sequence[ExpectedReading] = ()
     missing: Collection[int] = ()
-
-    def read_at(self) -> set[int]:
-        """Return the times of the cycles that left a reading."""
-        return {cycle.at for cycle in self.expected}.difference(self.missing).union(self.stored)
 
 
 def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Window,
@@ -133,8 +127,9 @@ class GapAnalysis:
             yield from (earlier + self._interval * number for number in range(1, count + 1))
 
     def _why_not_run(self, at: int) -> str:
+        """Return the reason, which may also be that the run was killed before it recorded anything."""
         others = bisect_right(self._others, at + self._half) - bisect_left(self._others, at - self._half)
-        return OTHERS_RAN if others else NOTHING_RAN
+        return "collector_not_run" if others else "computer_off"
 
     def _missing(self, expected: Sequence[ExpectedReading], stored: Sequence[int]) -> set[int]:
         """Return when an expected reading is missing; one that was moved, or whose cycle is not on record, is not."""
@@ -150,16 +145,17 @@ class GapAnalysis:
 
 
 def _coverages(timelines: list[DeviceTimeline], spooled: Mapping[str, Collection[int]]) -> Iterator[Coverage]:
-    left = Counter(at for timeline in timelines for at in timeline.read_at())
+    left = Counter(at for timeline in timelines
+                   for at in {cycle.at for cycle in timeline.expected}.difference(timeline.missing).union(timeline.stored))
     silent = Counter(at for timeline in timelines for at in timeline.missing)
 
     def why(cycle: ExpectedReading, device: Device) -> str:
         deleted = cycle.stored - left[cycle.at]
         if cycle.at in spooled.get(device.device_id, ()):
-            return WAITING
+            return "waiting_in_the_spool"
         if deleted <= 0:
             return cycle.reason
-        return DELETED if deleted >= silent[cycle.at] else NOT_KNOWN
+        return "deleted_since" if deleted >= silent[cycle.at] else "not_known"
 
     for timeline in timelines:
         since = None if timeline.since is None else moment(timeline.since)

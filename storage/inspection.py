@@ -9,15 +9,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runtime import files
 from runtime.errors import Damaged, Unavailable, Unusable
 from storage import manager, schema
 from storage.backup import read_only
-
-if TYPE_CHECKING:
-    import threading
 
 LIBRARY_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 1.0  # to wait for another connection
@@ -59,10 +55,7 @@ def owners(path: Path) -> str:
 
 
 def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
-    """Insert a row under the writers' lock and roll it back; return whether the schema is up to date.
-
-    Raise Busy after waiting for the lock. In an older schema only the header is written.
-    """
+    """Try to write under the writers' lock, without a trace; return whether the schema is up to date. Raise Busy."""
     with _open(path) as reader:
         is_current = not schema.pending(reader, path)
         for query in schema.FORM if is_current else ():
@@ -75,13 +68,27 @@ def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
 
 def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
     """Raise Damaged if the file is; return a sentence if `is_late` ended the search, else None."""
-    with _open(path) as connection, _interrupting(connection, is_late) as interrupted:
+    import threading
+    done, interrupted = threading.Event(), threading.Event()
+    with _open(path) as connection:
+        def watch() -> None:
+            while not done.wait(POLL_SECONDS):
+                if is_late():
+                    interrupted.set()
+                    connection.interrupt()
+        # SQLite calls no progress handler while it checks the pages of a table, which takes minutes for 10 million rows
+        # on an SD card (3.40, 2026), but it does notice an interrupt.
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
         try:
             result, = connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
             result = ""
+        finally:
+            done.set()
+            watcher.join()
     if result == "ok":
         return None
     if interrupted.is_set():  # SQLite may report pages as damaged that it had no time to read
@@ -113,28 +120,3 @@ def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
         if error.sqlite_errorname in FULL:
             raise Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent)) from error
         raise manager.translate(error, path) from error
-
-
-@contextmanager
-def _interrupting(connection: sqlite3.Connection, is_late: Callable[[], bool]) -> "Iterator[threading.Event]":
-    """Interrupt the connection once `is_late`, and set the event.
-
-    From a thread: SQLite calls no progress handler while it checks the pages of a table, which takes minutes for 10
-    million rows on an SD card (3.40, 2026), but it does notice an interrupt.
-    """
-    import threading
-    done, interrupted = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(POLL_SECONDS):
-            if is_late():
-                interrupted.set()
-                connection.interrupt()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield interrupted
-    finally:
-        done.set()
-        watcher.join()

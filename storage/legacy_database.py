@@ -9,12 +9,12 @@ key is taken goes to a table of rejected rows.
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from runtime.errors import Unusable
 from runtime.formats import pluralize
 
 Progress = Callable[[str, int, int], None]  # step, done, total
+RenamedTables = tuple[list[str], list[str]]  # and the statements that recreate people's own triggers on them
 
 BATCH = 5_000
 SUFFIX = "_of_the_predecessor"
@@ -28,22 +28,11 @@ DEVICE_COLUMNS = ("device_type", "device_name", "location", "model_info", "first
 VOC_INDEX = "CASE WHEN device_type IN ('alexa_aqm', 'amazon_aqm') THEN voc_ppb END"
 
 
-class RenamedTables(NamedTuple):
-    """The renamed tables, and the statements that recreate people's own triggers on them."""
-
-    tables: tuple[str, ...]
-    triggers: tuple[str, ...]
-
-
 def ensure_ours(connection: sqlite3.Connection, path: Path, complete: bool) -> None:
     """Raise Unusable if a table is another program's, or is missing from a `complete` database."""
     for table, required in REQUIRED.items():
-        kind, = connection.execute("""
-            SELECT MAX(type)
-            FROM sqlite_master
-            WHERE type IN ('table', 'view')
-                AND lower(name) = ?
-        """, (table,)).fetchone()
+        kind, = connection.execute(
+            "SELECT MAX(type) FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) = ?", (table,)).fetchone()
         missing = required - {name.lower() for name in _columns(connection, table)}
         if kind == "table" and missing or kind == "view" or kind is None and complete:
             problem = {"table": f"has no {', '.join(sorted(missing))}", "view": "is a view"}.get(kind, "is missing")
@@ -52,29 +41,26 @@ def ensure_ours(connection: sqlite3.Connection, path: Path, complete: bool) -> N
 
 
 def rename_tables(connection: sqlite3.Connection) -> RenamedTables:
-    tables = tuple(table for table in REQUIRED if _columns(connection, table))
-    triggers = tuple(sql for sql, in connection.execute("""
-        SELECT sql
-        FROM sqlite_master
-        WHERE type = 'trigger'
-            AND lower(tbl_name) IN ('readings', 'device_registry')
-    """))
+    tables = [table for table in REQUIRED if _columns(connection, table)]
+    triggers = [sql for sql, in connection.execute(
+        "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) IN ('readings', 'device_registry')")]
     # Without this, SQLite since 3.25 rewrites views to follow a renamed table, or refuses because of them.
     connection.execute("PRAGMA legacy_alter_table = ON")
     for table in tables:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}{SUFFIX}")
     connection.execute("PRAGMA legacy_alter_table = OFF")
-    return RenamedTables(tables, triggers)
+    return tables, triggers
 
 
 def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: Progress) -> list[str]:
     """Fill the new tables from the old ones, and drop these; return the messages for people."""
-    rejected = _copy_readings(connection, progress) if "readings" in old.tables else 0
-    if "device_registry" in old.tables:
+    tables, triggers = old
+    rejected = _copy_readings(connection, progress) if "readings" in tables else 0
+    if "device_registry" in tables:
         _copy_devices(connection)
-    for table in old.tables:
+    for table in tables:
         connection.execute(f"DROP TABLE {table}{SUFFIX}")
-    for trigger in old.triggers:
+    for trigger in triggers:
         connection.execute(trigger)
     return [f"{pluralize(rejected, 'reading')} of the earlier program not imported, as others have the same device and "
             f"time, or the same id; the table {REJECTED} keeps them as they are"] if rejected else []

@@ -80,12 +80,9 @@ class Work(NamedTuple):
 
     def rows_left(self, connection: sqlite3.Connection) -> int:
         """Return how many rows are left; an interrupted run may have changed some."""
-        return int(connection.execute(f"""
-            SELECT COUNT(*)
-            FROM readings
-            WHERE device_id = :device_id
-                AND {self.condition}
-        """, self.values).fetchone()[0])
+        count, = connection.execute(
+            f"SELECT COUNT(*) FROM readings WHERE device_id = :device_id AND {self.condition}", self.values).fetchone()
+        return int(count)
 
     def after(self, connection: sqlite3.Connection, timestamp: str, limit: int) -> list[tuple[int, str]]:
         return connection.execute(f"""
@@ -115,9 +112,5 @@ def rewriting(device_id: str, column: Literal["name", "location"], text: str) ->
 
 def deletion(device_id: str, until: str) -> Work:
     """Delete the readings of a device up to a stored time. Not up to an id: SQLite reuses the ids of deleted rows."""
-    return Work("""
-        DELETE FROM readings
-        WHERE id = :id
-            AND device_id = :device_id
-            AND timestamp <= :until
-    """, "timestamp <= :until", {"device_id": device_id, "until": until})
+    return Work("DELETE FROM readings WHERE id = :id AND device_id = :device_id AND timestamp <= :until",
+                "timestamp <= :until", {"device_id": device_id, "until": until})

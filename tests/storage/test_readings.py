@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from runtime.formats import format_time
 from storage import manager, readings, registry
 from storage.readings import Newest, Work, deletion, rewriting
-from tests.storage.legacy_databases import NEWEST, awkward_rows, leave
 from tests.storage.samples import NOW, a_cycle, a_reading, add, at, rows, store
 
 DEVICES = ("hue:a", "hue:b", "alexa:c")
@@ -23,8 +23,7 @@ def connection(database: Path) -> Iterator[manager.Writer]:
         yield opened
 
 
-def called(connection: manager.Writer, column: str = "name", text: str = "Larder") -> Work:
-    """Name or place the first device; return the work of rewriting its history."""
+def called(connection: manager.Writer, column: Literal["name", "location"] = "name", text: str = "Larder") -> Work:
     registry.change(connection, "hue:a", lambda device: device.named(text) if column == "name" else device.placed(text))
     return rewriting("hue:a", column, text)
 
@@ -56,7 +55,8 @@ def test_no_query_scans_all_readings(connection: manager.Writer) -> None:
 
 
 @pytest.mark.parametrize("column", ["name", "location"])
-def test_rewriting_touches_one_column_of_one_device(connection: manager.Writer, column: str, database: Path) -> None:
+def test_rewriting_touches_one_column_of_one_device(
+        connection: manager.Writer, column: Literal["name", "location"], database: Path) -> None:
     before = rows(database)
     work = called(connection, column)
     with manager.transaction(connection):
@@ -103,10 +103,3 @@ def test_later_readings_are_not_deleted(connection: manager.Writer, database: Pa
     ("9999-12-31T23:59:59-23:59", None)])
 def test_the_age_of_a_stored_time_is_that_of_the_utc_it_names(timestamp: str, age: int | None) -> None:
     assert Newest(timestamp, "hue_sensor", None, None, None).age_seconds(NOW.timestamp()) == age
-
-
-def test_the_newest_of_a_predecessors_rows_is_found(database: Path) -> None:
-    leave(database, awkward_rows(), NEWEST)
-    with manager.writing(database) as connection:
-        newest = readings.newest(connection, "alexa:GAJ1")
-        assert newest is not None and newest.timestamp == "2025-11-18T15:35:00"
