@@ -34,8 +34,6 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON lis
 
 
 class Commands(click.Group):
-    """Turns errors into a line on stderr and an exit code."""
-
     def invoke(self, context: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a terminal need not have every character
@@ -108,7 +106,6 @@ def accept_new_database(command: CommandContext) -> None:
 
 
 def _explain_losses(command: CommandContext, queries: Iterable[str]) -> None:
-    """Print what the new database lacks, and the commands that look it up in older ones."""
     from config import legacy_devices
     click.echo("Names, places and offsets that were set with devices.py were in the old one: set them again.")
     if command.places:
@@ -251,7 +248,7 @@ def gaps(command: CommandContext, since: timedelta, as_json: bool) -> None:
     stopped = [name for name, section in settings.collectors.items() if not section.enabled]
     window = Window(command.now - since, command.now, settings.collection.interval_seconds,
                     settings.storage.keep_cycles_days, stopped)
-    pending = command.pending_cycles()  # before the database: what is stored in between counts once, not never
+    pending = command.pending_cycles()  # before the database: a cycle stored in between counts once, not never
     with command.reading() as connection:
         devices = listing.by_room(registry.all_devices(connection), command.places)
         coverages = gap_report.report(connection, devices, window, pending)

@@ -19,7 +19,6 @@ CANDIDATE_LIMIT = 8  # as many as people read
 
 
 def text_type(value: str) -> str:
-    """Return a name or a place as one printable line of which nothing is cut off."""
     text = one_line(value)
     if text is None:
         raise click.BadParameter("it has no printable character")
@@ -36,7 +35,6 @@ def duration_type(value: str) -> timedelta:
 
 
 def offset_type(value: str) -> float:
-    """Return a correction in kelvin, given with a point or a comma."""
     try:
         offset = finite_number(float(value.replace(",", ".")))
     except ValueError:
@@ -59,10 +57,7 @@ def ask(question: str) -> str:
 
 
 def find_device(text: str, devices: list[Device], may_be_new: bool = False) -> Device:
-    """Return the device with this id or name, or else the only one that has it in either.
-
-    If `may_be_new`, a full id that is no device's is a new device's. Raise Unusable.
-    """
+    """Return the device with this id or name, or the only one that has it in either; a new one for a full id, if allowed."""
     wanted = _folded(text)
     whole = [device for device in devices if wanted in _labels(device)]
     candidates = whole or [device for device in devices if any(wanted in label for label in _labels(device))]
@@ -85,12 +80,10 @@ def _labels(device: Device) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """Return a text without case and with accents composed."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _nearest(wanted: str, devices: list[Device]) -> str:
-    """Return the most similar devices, as the end of a sentence."""
     from difflib import get_close_matches  # slow to import, and rarely needed
     by_label = {text: device for device in devices for text in _labels(device)}
     nearest = {by_label[text].device_id: by_label[text] for text in get_close_matches(wanted, by_label, n=3, cutoff=0)}

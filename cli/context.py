@@ -42,7 +42,6 @@ class CommandContext:
 
     @cached_property
     def configuration(self) -> config.Configuration:
-        """The settings, with those of all collectors, which hold places."""
         return config.load(self.path, {name: collectors.load(name).Settings for name in collectors.names()})
 
     @cached_property
@@ -52,7 +51,6 @@ class CommandContext:
                 for device_id, place in section.places.items()}
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """Open the database for reading only, without a log."""
         self._set_up(with_log=False)
         return self._open()
 

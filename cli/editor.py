@@ -1,7 +1,4 @@
-"""Changes that people make to devices and their readings while collectors run.
-
-Long work is done a few rows at a time, so that a waiting process gets the database's lock between two batches.
-"""
+"""Changes that people make while collectors run: a few rows at a time, so that others get the lock in between."""
 
 import glob
 import logging
@@ -38,8 +35,6 @@ Result = TypeVar("Result")
 
 
 class DeviceEditor:
-    """Changes in one database. Every method may raise StorageError."""
-
     def __init__(self, configuration: config.Configuration, reading: Callable[[], AbstractContextManager[Connection]],
                  problems: Problems, recorder: RetryRecorder) -> None:
         self._path = configuration.storage.database_path
@@ -57,7 +52,6 @@ class DeviceEditor:
         return self._read(partial(readings.newest, device_id=device.device_id))
 
     def change(self, device: Device, alter: Callable[[Device], Device]) -> None:
-        """Register a person's decision about a device, which may be a new one."""
         self._write(partial(registry.change, device_id=device.device_id, alter=alter))
 
     def count(self, work: Work) -> int:
@@ -81,7 +75,7 @@ class DeviceEditor:
         return total
 
     def migrate(self) -> list[str] | None:
-        """Migrate the database; return the copies of older ones, the latest last, or None if it was up to date."""
+        """Return the copies of older databases, the latest last, or None if it was up to date."""
         try:
             self._read(registry.all_devices)
             return None
@@ -93,7 +87,6 @@ class DeviceEditor:
         return [str(copy) for copy in sorted(copies, key=os.path.getmtime)]
 
     def _batches(self, work: Work) -> Iterator[int]:
-        """Yield the size of each finished batch; sizes adapt to the disk and the load."""
         size, latest, limit_ms = SMALLEST_BATCH, "", LONGEST_MS
         while chunk := self._read(partial(work.after, timestamp=latest, limit=CHUNK)):
             latest = chunk[-1][1]
@@ -111,7 +104,6 @@ class DeviceEditor:
             return query(connection)
 
     def _write(self, change: Callable[[Connection], Result]) -> tuple[Result, float]:
-        """Make a change in one transaction; return its result and the milliseconds it took."""
         def write() -> tuple[Result, float]:
             with self._writing() as connection:
                 stopwatch = Stopwatch()

@@ -44,7 +44,6 @@ def by_room(devices: Iterable[Device], places: Mapping[str, str]) -> list[Device
 
 
 def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> list[Item]:
-    """Return the list for programs."""
     return [{
         "device_id": device.device_id, "name": device.device_name, "location": device.location,
         "device_type": device.device_type,
@@ -64,7 +63,6 @@ def show(listed: Iterable[Item]) -> None:
 
 
 def rows(listed: Iterable[Item]) -> Rows:
-    """Return the list for people, headings first."""
     return [HEADINGS, *((
         item["device_id"], item["name"] or "-", item["location"] or "-", item["device_type"] or "-",
         _last_reading(item["last_reading"]), age(item["age_seconds"]),
@@ -101,7 +99,6 @@ def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
 
 
 def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
-    """Return the gaps for programs."""
     return [{
         "device_id": coverage.device.device_id, "name": coverage.device.device_name,
         "location": coverage.device.location,
@@ -114,7 +111,6 @@ def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
 
 
 def gap_lines(coverages: "Iterable[Coverage]", window: "Window") -> Iterator[str]:
-    """Yield the gaps for people."""
     yield f"From {_minute(window.since)} to {_minute(window.now)} UTC, with a cycle every {window.interval_seconds} s:"
     for coverage in coverages:
         device = coverage.device

@@ -17,8 +17,6 @@ MAX_DIGITS = 9  # of occurrences: at one per second that takes 31 years
 
 
 class Alert(NamedTuple):
-    """Why a person has to act, and the exact command or action: `remedy`."""
-
     sentence: str
     raised_at: str
     last_seen_at: str
@@ -35,10 +33,7 @@ class Alert(NamedTuple):
 
 
 def raise_alert(path: Path, alert: Alert) -> bool:
-    """Write the alert; return whether it is new. An active one keeps its `raised_at` and counts occurrences.
-
-    Raise OSError if not even an empty file can be created.
-    """
+    """Write the alert, or count one more occurrence; return whether it is new. Raise OSError if no file can be created."""
     active = read(path)
     if active is not None:
         count = active.get("occurrences", "")

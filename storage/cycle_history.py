@@ -1,7 +1,4 @@
-"""The record of cycles: when they ran, how they ended, which readings are stored, and how far back the record goes.
-
-A cycle that waits in the spool counts like one in the database.
-"""
+"""The record of cycles, including those in the spool: when they ran, how they ended, and since when it is complete."""
 
 import sqlite3
 from array import array
@@ -37,10 +34,7 @@ class Window(NamedTuple):
 
 
 class ExpectedReading(NamedTuple):
-    """A time in seconds since 1970 when a reading was due, and the `reason` if it is missing.
-
-    `stored` is how many readings the cycle stored.
-    """
+    """A reading due `at` (seconds since 1970), the `reason` if it is missing, and how many its cycle `stored`."""
 
     at: int
     reason: str
@@ -91,10 +85,7 @@ def spooled(waiting: Iterable[Cycle]) -> dict[str, set[int]]:
 
 
 def complete_since(connection: sqlite3.Connection, collector: str, window: Window, devices: Iterable[Device]) -> int:
-    """Return since when, within the window, the record of a collector's cycles is complete.
-
-    That is after `keep_days`, or later where its devices have readings older than its oldest cycle.
-    """
+    """Return when the complete record begins: after `keep_days`, or later if there are readings older than any cycle."""
     since = _epoch(window.since)
     if not collector:
         return since

@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """One device's readings. `since` is None if none are expected; `note` gives the reason, or why it is late."""
+    """One device's readings. Without `since` none are expected; `note` gives the reason, or why it is late."""
 
     device: Device
     since: datetime | None
@@ -132,7 +132,7 @@ class GapAnalysis:
         return "collector_not_run" if others else "computer_off"
 
     def _missing(self, expected: Sequence[ExpectedReading], stored: Sequence[int]) -> set[int]:
-        """Return when an expected reading is missing; one that was moved, or whose cycle is not on record, is not."""
+        """Return when a reading is missing; one that was moved, or whose cycle is not on record, is not."""
         answered = {cycle.at for cycle in expected if cycle.answered}
         spare = sorted(set(stored) - answered)
         missing = set()

@@ -1,7 +1,7 @@
 """Facts about the database for the health check, which leaves no trace in it.
 
-The last connection to close an SQLite database moves the -wal into it, unless it is read-only: so a reader stays open
-until the writer has closed. SQLite's own -wal and -shm may remain, empty.
+The last connection to close moves the -wal into the database, unless it is read-only: so a reader stays open until the
+writer has closed. SQLite's own -wal and -shm may remain, empty.
 """
 
 import os
@@ -109,7 +109,6 @@ def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
 
 @contextmanager
 def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    """Open the database, never create one."""
     address = f"{read_only(path).removesuffix('ro')}{mode}"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:

@@ -67,7 +67,6 @@ def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: 
 
 
 def _copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:
-    """Copy the readings, first the ones with a complete key; return how many were rejected."""
     expressions = _expressions(connection)
     insert = f"""
         INSERT INTO readings ({', '.join(map(_quoted, expressions))})
@@ -120,10 +119,7 @@ def _expressions(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def _copy_devices(connection: sqlite3.Connection) -> None:
-    """Copy the registry, with its `unique_id` (`hue:…`) as `device_id`, and its names as chosen by the user.
-
-    Of rows with the same `unique_id` the first counts; one without belongs to no reading.
-    """
+    """Copy the registry: `unique_id` (`hue:…`) becomes `device_id`, and its first row counts; names are the user's."""
     columns = {name.lower() for name in _columns(connection, f"device_registry{SUFFIX}")}
     copied = ", ".join(name for name in DEVICE_COLUMNS if name in columns)
     connection.execute(f"""

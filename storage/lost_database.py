@@ -78,5 +78,4 @@ def older_databases(database: Path) -> list[Path]:
 
 
 def registry_query(database: Path) -> str:
-    """Return the command that lists the devices in any program's database."""
     return f'sqlite3 -readonly -header {shlex.quote(str(database))} "SELECT * FROM device_registry"'

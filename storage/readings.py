@@ -1,7 +1,4 @@
-"""Stored readings: the newest one of a device, and how people rewrite or delete its history.
-
-Every query uses the index on device and time, and takes as long after ten years as after a day.
-"""
+"""Stored readings: the newest of a device, and how people rewrite or delete its history. All queries use the index."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -75,7 +72,6 @@ class Work(NamedTuple):
     values: dict[str, str]
 
     def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-        """Change these rows, in the caller's transaction."""
         connection.executemany(self.statement, (self.values | {"id": reading_id} for reading_id in ids))
 
     def rows_left(self, connection: sqlite3.Connection) -> int:

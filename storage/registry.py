@@ -1,7 +1,6 @@
-"""The device registry: which devices there are, their names and places, and when they were last seen.
+"""The device registry: names and places of devices, and when they were last seen.
 
-A source never overwrites what a person chose. A configured place goes into the readings, but does not replace one chosen
-by command. Readings carry copies of name and place, so history stays as it was.
+A source never overwrites what a person chose. A configured place goes into the readings, but replaces no chosen one here.
 """
 
 import sqlite3
@@ -91,7 +90,6 @@ def _is_configured(sighting: Sighting) -> bool:
 
 
 def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str, Device]:
-    """Return the registered ones of the devices, by id."""
     devices = {}
     for device_id in device_ids:
         for row in connection.execute(SELECT, (device_id,)):
