@@ -1,16 +1,17 @@
 """Pair, list, name and correct devices: see `python devices.py --help`.
 
-Exit codes are the collectors': 0 all is well, 1 something failed that a later run may fix, 2 a human is needed.
+Exit codes are the collectors': 0 all is well, 1 a later run may succeed, 2 a human is needed.
 """
 
 import errno
 import json
 import os
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
     from cli.editor import DeviceEditor
     from storage.registry import Device
 
+ID = click.argument("device", metavar="ID")
 WITH_HISTORY = click.option("--recursive", is_flag=True, help="Also rewrite its past readings. Collectors go on.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
 
 
 class Commands(click.Group):
-    """Commands whose errors become a line on stderr and an exit code."""
-
     def invoke(self, context: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a terminal need not have every character
@@ -55,10 +55,6 @@ class Commands(click.Group):
             log_file.shut_down()
 
 
-def _clock() -> datetime:
-    return datetime.now(timezone.utc).replace(microsecond=0)
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", "config_path", metavar="PATH", help="Default: $HOME_MONITOR_CONFIG, else config/config.yaml.")
 @click.pass_context
@@ -67,7 +63,7 @@ def main(context: click.Context, config_path: str | None) -> None:
 
     A device may be given as any part of its id or name that no other device has.
     """
-    context.obj = CommandContext(config.find(config_path), _clock)
+    context.obj = CommandContext(config.find(config_path), lambda: datetime.now(timezone.utc).replace(microsecond=0))
 
 
 @main.command()
@@ -89,14 +85,14 @@ def accept_new_database(command: CommandContext) -> None:
     """Allow a new database in place of one that is gone or damaged, which is set aside, not deleted."""
     from runtime.files import drop_to_owner, locked
     from storage import lost_database, manager
-    storage = command.configuration.storage
-    drop_to_owner(command.configuration.data)
-    database = Path(os.path.realpath(storage.database_path))
+    settings = command.configuration
+    drop_to_owner(settings.data)
+    database, marker = Path(os.path.realpath(settings.storage.database_path)), settings.data / lost_database.MARKER
     try:
-        with locked(manager.lock_path(database), storage.busy_timeout_ms / 1000):
-            is_gone, had_data = lost_database.is_gone(database), command.marker.exists()
-            moved = lost_database.set_aside(database, command.marker, f"{command.now:%Y%m%dT%H%M%SZ}",
-                                         lambda: manager.examine(database))
+        with locked(manager.lock_path(database), settings.storage.busy_timeout_ms / 1000):
+            is_gone, had_data = lost_database.is_gone(database), marker.exists()
+            moved = lost_database.set_aside(database, marker, f"{command.now:%Y%m%dT%H%M%SZ}",
+                                            lambda: manager.examine(database))
     except OSError as error:
         raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
     for path in moved:
@@ -106,12 +102,10 @@ def accept_new_database(command: CommandContext) -> None:
         return
     click.echo("The next cycle makes a new database and stores the readings that wait in the spool.")
     if moved or had_data:
-        older = lost_database.older_databases(database)
-        _explain_losses(command, [lost_database.registry_query(copy) for copy in older])
+        _explain_losses(command, map(lost_database.registry_query, lost_database.older_databases(database)))
 
 
-def _explain_losses(command: CommandContext, queries: list[str]) -> None:
-    """Print what the new database lacks, and the commands that look it up in older ones."""
+def _explain_losses(command: CommandContext, queries: Iterable[str]) -> None:
     from config import legacy
     click.echo("Names, places and offsets that were set with devices.py were in the old one: set them again.")
     if command.places:
@@ -128,7 +122,7 @@ def _explain_losses(command: CommandContext, queries: list[str]) -> None:
 @click.pass_obj
 def show(command: CommandContext, device_type: str | None, as_json: bool) -> None:
     """List the devices with names, places and last readings."""
-    from cli import listing, table
+    from cli import listing
     from storage import readings, registry
     with command.reading() as connection:
         devices = listing.by_room(registry.all_devices(connection), command.places)
@@ -138,7 +132,7 @@ def show(command: CommandContext, device_type: str | None, as_json: bool) -> Non
     if as_json:
         click.echo(json.dumps(items, indent=2))
     elif items:
-        table.show(listing.rows(items), listing.BELOW)
+        listing.show(items)
     elif types := sorted({device.device_type for device in devices if device.device_type}):
         click.echo(f"There are no devices of this type; the types are {', '.join(types)}.", err=True)
     else:
@@ -146,7 +140,7 @@ def show(command: CommandContext, device_type: str | None, as_json: bool) -> Non
 
 
 @main.command("set-name")
-@click.argument("device", metavar="ID")
+@ID
 @click.argument("name", type=text_type)
 @click.pass_obj
 def set_name(command: CommandContext, device: str, name: str) -> None:
@@ -155,91 +149,89 @@ def set_name(command: CommandContext, device: str, name: str) -> None:
     To name a device before it is seen, give its full ID, hue:... or alexa:..., as --discover shows it.
     """
     editor = command.editor()
-    _rename(command, editor, editor.find_or_new(device), name)
+    _rename(command, editor, editor.find(device, may_be_new=True), name)
 
 
 @main.command("amend-name")
-@click.argument("device", metavar="ID")
+@ID
 @click.argument("name", type=text_type)
 @WITH_HISTORY
 @click.pass_obj
 def amend_name(command: CommandContext, device: str, name: str, recursive: bool) -> None:
     """Correct the NAME of a known device."""
     editor = command.editor()
-    renamed = _rename(command, editor, editor.find(device), name)
+    renamed = editor.find(device)
+    _rename(command, editor, renamed, name)
     if recursive:
-        _rewrite(command, editor, renamed.device_id, "name", name)
+        _rewrite(command, editor, renamed, "name", name)
 
 
-def _rename(command: CommandContext, editor: "DeviceEditor", device: "Device", name: str) -> "Device":
-    from cli.lookup import label
-    renamed = editor.change(device.device_id, lambda current: current.named(name))
-    command.say(f"{label(device)} is now called {name}.")
+def _rename(command: CommandContext, editor: "DeviceEditor", device: "Device", name: str) -> None:
+    editor.change(device, lambda current: current.named(name))
+    command.say(f"{device.label()} is now called {name}.")
     if device.device_type is None and device.collector is None:
         command.say("It has not been seen yet; its first reading will have this name.")
-    return renamed
 
 
-def _rewrite(command: CommandContext, editor: "DeviceEditor", device_id: str, column: str, text: str) -> None:
-    from storage.readings import Rewriting
-    command.say(f"Past readings rewritten: {editor.run(Rewriting(device_id, column, text), 'Rewriting its history')}.")
+def _rewrite(command: CommandContext, editor: "DeviceEditor", device: "Device", column: Literal["name", "location"],
+             text: str) -> None:
+    from storage.readings import rewriting
+    count = editor.run(rewriting(device.device_id, column, text), "Rewriting its history")
+    command.say(f"Past readings rewritten: {count}.")
 
 
 @main.command("set-location")
-@click.argument("device", metavar="ID")
+@ID
 @click.argument("place", type=text_type)
 @WITH_HISTORY
 @click.pass_obj
 def set_location(command: CommandContext, device: str, place: str, recursive: bool) -> None:
     """Set the PLACE of a device."""
-    from cli.lookup import label
     editor = command.editor()
     placed = editor.find(device)
-    editor.change(placed.device_id, lambda current: current.placed(place))
-    command.say(f"The place of {label(placed)} is now {place}.")
+    editor.change(placed, lambda current: current.placed(place))
+    command.say(f"The place of {placed.label()} is now {place}.")
     configured = command.places.get(placed.device_id, place)
     if configured != place:
         command.say(f"But in {command.path} it is {configured}, which takes precedence: remove that line.",
                     is_answer=False)
     if recursive:
-        _rewrite(command, editor, placed.device_id, "location", place)
+        _rewrite(command, editor, placed, "location", place)
 
 
 # A negative number looks like an option, of which this command has none.
 @main.command("set-offset", context_settings={"ignore_unknown_options": True})
-@click.argument("device", metavar="ID")
+@ID
 @click.argument("kelvin", metavar="DEGREES", type=offset_type)
 @click.pass_obj
 def set_offset(command: CommandContext, device: str, kelvin: float) -> None:
     """Add DEGREES, such as -1.5, to a device's later temperatures; 0 ends it. The raw value is stored beside them."""
-    from cli.lookup import label
     editor = command.editor()
     corrected = editor.find(device)
-    editor.change(corrected.device_id, lambda current: current._replace(temperature_offset=kelvin))
-    command.say(f"{kelvin:+g} °C will be added to the temperatures of {label(corrected)}.")
+    editor.change(corrected, lambda current: current._replace(temperature_offset=kelvin))
+    command.say(f"{kelvin:+g} °C will be added to the temperatures of {corrected.label()}.")
 
 
 @main.command()
-@click.argument("device", metavar="ID")
+@ID
 @click.option("--delete-history", is_flag=True, help="Also delete its readings, after you have typed its whole id.")
 @click.pass_obj
 def forget(command: CommandContext, device: str, delete_history: bool) -> None:
     """Stop expecting readings of a device. Its history stays; it becomes active again when its source reports it."""
-    from cli.lookup import label
-    from storage.readings import Deletion
+    from storage.readings import deletion
     editor = command.editor()
     forgotten = editor.find(device)
     newest = editor.newest(forgotten) if delete_history else None
-    deletion = Deletion(forgotten.device_id, newest.timestamp) if newest else None
-    if deletion:
-        count = pluralize(editor.count(deletion), "reading")
+    work = deletion(forgotten.device_id, newest.timestamp) if newest else None
+    if work:
+        count = pluralize(editor.count(work), "reading")
         if ask(f"To delete its {count} permanently, type {forgotten.device_id}: ").strip() != forgotten.device_id:
             click.echo("That is not its id; nothing was changed.", err=True)
             raise SystemExit(2)
-    editor.change(forgotten.device_id, lambda current: current._replace(is_active=False))
-    command.say(f"{label(forgotten)} is now inactive, until its source reports it again.")
-    if deletion:
-        command.say(f"Past readings deleted: {editor.run(deletion, 'Deleting its history')}.")
+    editor.change(forgotten, lambda current: current._replace(is_active=False))
+    command.say(f"{forgotten.label()} is now inactive, until its source reports it again.")
+    if work:
+        command.say(f"Past readings deleted: {editor.run(work, 'Deleting its history')}.")
 
 
 @main.command()
@@ -256,7 +248,7 @@ def gaps(command: CommandContext, since: timedelta, as_json: bool) -> None:
     stopped = [name for name, section in settings.collectors.items() if not section.enabled]
     window = Window(command.now - since, command.now, settings.collection.interval_seconds,
                     settings.storage.keep_cycles_days, stopped)
-    pending = command.pending_cycles()  # before the database: what is stored in between counts once, not never
+    pending = command.pending_cycles()  # before the database: a cycle stored in between counts once, not never
     with command.reading() as connection:
         devices = listing.by_room(registry.all_devices(connection), command.places)
         coverages = gap_report.report(connection, devices, window, pending)
@@ -271,12 +263,10 @@ def gaps(command: CommandContext, since: timedelta, as_json: bool) -> None:
 @click.pass_obj
 def migrate(command: CommandContext) -> None:
     """Bring a database of an earlier version up to date; the next cycle would do the same."""
-    path = command.configuration.storage.database_path
-    copies = command.editor().migrate()
-    if copies is None:
-        command.say(f"{path} was already up to date.")
-    else:
-        command.say(f"{path} is now up to date{f'; {copies[-1]} is a copy of the old one' if copies else ''}.")
+    copies, state = command.editor().migrate(), "was already up to date"
+    if copies is not None:
+        state = f"is now up to date{f'; {copies[-1]} is a copy of the old one' if copies else ''}"
+    command.say(f"{command.configuration.storage.database_path} {state}.")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,24 @@
-"""The types of command-line arguments, and a question to the person. The types raise BadParameter."""
+"""What a person types: arguments, whose types raise BadParameter, a device by a part of its name, and answers."""
 
 import re
 import sys
+import unicodedata
 from datetime import timedelta
 
 import click
 
+from runtime.errors import Unusable
 from runtime.formats import TEXT_LIMIT, finite_number, one_line
 from runtime.log import escape_unprintable
+from storage.registry import Device
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LARGEST_OFFSET = 20.0  # kelvin: a sensor that is further off is broken, or a temperature was given
+FULL_ID = re.compile(r"[a-z][a-z_]{2,}:\S+")  # a hardware address without our prefix begins with two digits
+CANDIDATE_LIMIT = 8  # as many as people read
 
 
 def text_type(value: str) -> str:
-    """Return a name or a place as one printable line of which nothing is cut off."""
     text = one_line(value)
     if text is None:
         raise click.BadParameter("it has no printable character")
@@ -31,7 +35,6 @@ def duration_type(value: str) -> timedelta:
 
 
 def offset_type(value: str) -> float:
-    """Return a correction in kelvin, given with a point or a comma."""
     try:
         offset = finite_number(float(value.replace(",", ".")))
     except ValueError:
@@ -51,3 +54,38 @@ def ask(question: str) -> str:
         except EOFError:
             return ""
     return sys.stdin.readline()
+
+
+def find_device(text: str, devices: list[Device], may_be_new: bool = False) -> Device:
+    """Return the device with this id or name, or the only one that has it in either; a new one for a full id, if allowed."""
+    wanted = _folded(text)
+    whole = [device for device in devices if wanted in _labels(device)]
+    candidates = whole or [device for device in devices if any(wanted in label for label in _labels(device))]
+    if not wanted or not candidates:
+        if may_be_new and FULL_ID.fullmatch(text) and text.isprintable():
+            return Device(device_id=text)
+        hint = ("; to name a device before it is seen, give its full id, hue:... or alexa:..., as --discover shows it"
+                if may_be_new else "")
+        raise Unusable(f"no device has {text!r} in its id or name{_nearest(wanted, devices)}",
+                       f"`python devices.py list` shows all devices{hint}")
+    if len(candidates) > 1:
+        more = len(candidates) - CANDIDATE_LIMIT
+        names = ", ".join(map(Device.label, candidates[:CANDIDATE_LIMIT])) + (f" and {more} more" if more > 0 else "")
+        raise Unusable(f"{text!r} may be {names}", "give more of the id, or of the name")
+    return candidates[0]
+
+
+def _labels(device: Device) -> list[str]:
+    return [_folded(text) for text in (device.device_id, device.device_name) if text]
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _nearest(wanted: str, devices: list[Device]) -> str:
+    from difflib import get_close_matches  # slow to import, and rarely needed
+    by_label = {text: device for device in devices for text in _labels(device)}
+    nearest = {by_label[text].device_id: by_label[text] for text in get_close_matches(wanted, by_label, n=3, cutoff=0)}
+    names = ", ".join(map(Device.label, nearest.values()))
+    return f"; the nearest {'is' if len(nearest) == 1 else 'are'} {names}" if nearest else ""

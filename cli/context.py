@@ -42,7 +42,6 @@ class CommandContext:
 
     @cached_property
     def configuration(self) -> config.Configuration:
-        """config.yaml with the sections of all collectors, which hold places."""
         return config.load(self.path, {name: collectors.load(name).Settings for name in collectors.names()})
 
     @cached_property
@@ -51,27 +50,20 @@ class CommandContext:
         return {device_id: place for section in self.configuration.collectors.values()
                 for device_id, place in section.places.items()}
 
-    @property
-    def marker(self) -> Path:
-        """The file that shows that readings were stored."""
-        return self.configuration.data / MARKER
-
     def reading(self) -> AbstractContextManager[Connection]:
-        """Open the database for reading only; nothing is logged."""
         self._set_up(with_log=False)
         return self._open()
 
     def editor(self) -> "DeviceEditor":
-        """Set up the log, and return what changes the database."""
         from cli.editor import DeviceEditor
         from jobs.persist import RetryRecorder
         from runtime.deadline import Stopwatch
         self._set_up(with_log=True)
-        recorder = RetryRecorder("devices", self.now, Stopwatch(), self.redact)
-        return DeviceEditor(self.configuration, self._open, self.problems, recorder)
+        return DeviceEditor(self.configuration, self._open, self.problems,
+                            RetryRecorder("devices", self.now, Stopwatch(), self.redact))
 
     def pending_cycles(self) -> "list[Cycle]":
-        """Mention the cycles that wait in the spool, and return those that cannot be running any more."""
+        """Mention the cycles in the spool, and return the ones that cannot be running any more."""
         from storage import spool
         try:
             cycles = spool.pending_cycles(self.configuration.data)
@@ -98,4 +90,5 @@ class CommandContext:
 
     def _open(self) -> AbstractContextManager[Connection]:
         storage = self.configuration.storage
-        return manager.reading(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms, marker=self.marker)
+        return manager.reading(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
+                               marker=self.configuration.data / MARKER)

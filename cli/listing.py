@@ -1,14 +1,19 @@
-"""Devices and gaps as rows and lines for people, and as plain values for programs.
+"""Devices and gaps as tables and lines for people, and as plain values for programs.
 
 All times are UTC, as stored: in local time, one hour of each year would occur twice.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from runtime.formats import format_time, parse_time, pluralize
-from runtime.tables import aligned
+from runtime.log import escape_unprintable
+from runtime.tables import aligned, columns
 from storage.readings import Newest
 from storage.registry import Device
 
@@ -28,6 +33,7 @@ REASONS = {
     "not_known": "not known: some readings of the cycle were deleted since",
 }
 Item = dict[str, Any]
+Rows = Sequence[Sequence[str]]
 
 
 def by_room(devices: Iterable[Device], places: Mapping[str, str]) -> list[Device]:
@@ -38,11 +44,8 @@ def by_room(devices: Iterable[Device], places: Mapping[str, str]) -> list[Device
 
 
 def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> list[Item]:
-    """Return the list for programs."""
     return [{
-        "device_id": device.device_id,
-        "name": device.device_name,
-        "location": device.location,
+        "device_id": device.device_id, "name": device.device_name, "location": device.location,
         "device_type": device.device_type,
         "last_reading": newest.timestamp if newest else None,
         "age_seconds": newest.age_seconds(now.timestamp()) if newest else None,
@@ -52,8 +55,14 @@ def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> lis
     } for device, newest in devices]
 
 
-def rows(listed: Iterable[Item]) -> list[tuple[str, ...]]:
-    """Return the list for people, headings first."""
+def show(listed: Iterable[Item]) -> None:
+    """Print the list for people, within the terminal's width."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in fitted([[escape_unprintable(cell) for cell in row] for row in rows(listed)], width, BELOW):
+        click.echo(line)
+
+
+def rows(listed: Iterable[Item]) -> Rows:
     return [HEADINGS, *((
         item["device_id"], item["name"] or "-", item["location"] or "-", item["device_type"] or "-",
         _last_reading(item["last_reading"]), age(item["age_seconds"]),
@@ -70,17 +79,31 @@ def age(seconds: int | None) -> str:
     return f"{'-' * (seconds < 0)}{abs(seconds) // length} {unit}"
 
 
+def fitted(rows: Rows, width: int | None, below: Sequence[int] = ()) -> list[str]:
+    """Return a table as lines of at most `width` columns if possible; None sets no limit.
+
+    If needed, the columns `below` move to a second line per row; failing that, each row becomes a paragraph.
+    """
+    for lines in (aligned(rows), _folded(rows, below)):
+        if width is None or max(map(columns, lines)) <= width:
+            return lines
+    headings, *others = rows
+    paragraphs = (["", *aligned(list(zip(headings, row)))] for row in others)
+    return [line for paragraph in paragraphs for line in paragraph][1:]
+
+
+def _folded(rows: Rows, below: Sequence[int]) -> list[str]:
+    upper = aligned([[cell for number, cell in enumerate(row) if number not in below] for row in rows])
+    lower = [f"    {line}" for line in aligned([[row[number] for number in below] for row in rows])]
+    return [line for pair in zip(upper, lower) for line in pair]
+
+
 def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
-    """Return the gaps for programs."""
     return [{
-        "device_id": coverage.device.device_id,
-        "name": coverage.device.device_name,
+        "device_id": coverage.device.device_id, "name": coverage.device.device_name,
         "location": coverage.device.location,
-        "since": format_time(coverage.since) if coverage.since else None,
-        "until": format_time(until),
-        "expected": coverage.expected,
-        "stored": coverage.stored,
-        "missing": coverage.missing,
+        "since": format_time(coverage.since) if coverage.since else None, "until": format_time(until),
+        "expected": coverage.expected, "stored": coverage.stored, "missing": coverage.missing,
         "spans": [{"from": format_time(span.start), "to": format_time(span.end), "cycles": span.cycles,
                    "reason": span.reason, "error": span.error} for span in coverage.spans],
         "note": coverage.note,
@@ -88,7 +111,6 @@ def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
 
 
 def gap_lines(coverages: "Iterable[Coverage]", window: "Window") -> Iterator[str]:
-    """Yield the gaps for people."""
     yield f"From {_minute(window.since)} to {_minute(window.now)} UTC, with a cycle every {window.interval_seconds} s:"
     for coverage in coverages:
         device = coverage.device

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,7 @@ class Terminal:
     """The person at the terminal (`collectors.Human`). Talks on stderr; stdout is for results."""
 
     def __init__(self, secrets: Path, source: str, address: str | None = None) -> None:
-        self.address = address
-        self._secrets, self._source = secrets, source
+        self.address, self._secrets, self._source = address, secrets, source
 
     def tell(self, text: str) -> None:
         click.echo(escape_unprintable(text), err=True)
@@ -74,7 +74,8 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
     drop_to_owner(configuration.data)
     log.set_up(None, source, redact)
     # Before anyone is asked to press a button: can the file be read, and written?
-    _secrets(configuration, module, source)
+    load_secrets = partial(config.load_secrets, configuration.secrets_path, {source: module.Secrets})
+    load_secrets()
     if is_closed(configuration.secrets_path.parent):
         raise Unusable(f"{configuration.secrets_path} cannot be written",
                        chown_file_command(configuration.secrets_path))
@@ -83,7 +84,7 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
         module.pair(settings, http, state, Terminal(configuration.secrets_path, source, address))
         with suppress(OSError):  # all of it can be found again
             state.save()
-        secrets = _secrets(configuration, module, source)
+        secrets = load_secrets()
         redact.learn(secrets.values)
         items = list(module.collect(settings, secrets.sections[source], http, state, clock()))
     if not settings.enabled:
@@ -92,7 +93,3 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
     for item in items:
         if isinstance(item, Reading):
             click.echo(redact(f"{escape_unprintable(item.device_id)}  {item.name}  {value_text(item)}"))
-
-
-def _secrets(configuration: config.Configuration, module: Any, source: str) -> config.Secrets:
-    return config.load_secrets(configuration.secrets_path, {source: module.Secrets})

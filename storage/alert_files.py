@@ -1,10 +1,11 @@
 """Alert files: one exists in `data/` if and only if a person has to act.
 
-A sentence, then `key: value` lines. Other programs watch the folder and must never see half a file, so it is written
-under another name and renamed. On a full disk an empty file appears instead, as the name is what counts.
+A sentence, then `key: value` lines. Programs that watch the folder never see half a file. On a full disk an empty file
+appears instead, as the name is what counts.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,6 @@ MAX_DIGITS = 9  # of occurrences: at one per second that takes 31 years
 
 
 class Alert(NamedTuple):
-    """Why a person has to act, and the exact command or action: `remedy`."""
-
     sentence: str
     raised_at: str
     last_seen_at: str
@@ -28,21 +27,20 @@ class Alert(NamedTuple):
     url: str
 
     def text(self) -> str:
-        return "\n".join([_line(self.sentence), "status: active", *(
-            f"{name}: {_line(str(value))}" for name, value in self._asdict().items() if name != "sentence")]) + "\n"
+        sentence, *values = (one_line(str(value), VALUE_LIMIT) or "" for value in self)
+        lines = (f"{name}: {value}\n" for name, value in zip(self._fields[1:], values))
+        return "".join([f"{sentence}\nstatus: active\n", *lines])
 
 
 def raise_alert(path: Path, alert: Alert) -> bool:
-    """Write the alert; return whether it is new. An active one keeps its `raised_at` and counts occurrences.
-
-    Raise OSError if not even an empty file can be created.
-    """
+    """Write the alert, or count one more occurrence; return whether it is new. Raise OSError if no file can be created."""
     active = read(path)
     if active is not None:
-        raised_at, count = active.get("raised_at", ""), active.get("occurrences", "")
-        alert = alert._replace(
-            raised_at=raised_at if _is_time(raised_at) else alert.raised_at,
-            occurrences=int(count) + 1 if count.isdecimal() and len(count) <= MAX_DIGITS else 2)
+        count = active.get("occurrences", "")
+        alert = alert._replace(occurrences=int(count) + 1 if count.isdecimal() and len(count) <= MAX_DIGITS else 2)
+        with suppress(KeyError, ValueError):
+            parse_time(active["raised_at"])
+            alert = alert._replace(raised_at=active["raised_at"])
     try:
         write_atomically(path, alert.text(), 0o644)
     except OSError:
@@ -67,15 +65,3 @@ def read(path: Path) -> dict[str, str] | None:
         return None
     pairs = (line.partition(": ") for line in lines[1:])
     return {key: value for key, colon, value in pairs if colon}
-
-
-def _line(text: str) -> str:
-    return one_line(text, VALUE_LIMIT) or ""
-
-
-def _is_time(text: str) -> bool:
-    try:
-        parse_time(text)
-    except (ValueError, OverflowError):
-        return False
-    return True

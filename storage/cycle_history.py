@@ -1,12 +1,8 @@
-"""The record of cycles: when they ran, how they ended, which readings are stored, and how far back the record goes.
-
-A cycle that waits in the spool counts like one in the database.
-"""
+"""The record of cycles, including those in the spool: when they ran, how they ended, and since when it is complete."""
 
 import sqlite3
 from array import array
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -24,14 +20,10 @@ REASONS = ANSWERED | {
     "skipped": "overlapping_run",
     "interrupted": "run_interrupted",
 }
-INTERRUPTED = "interrupted"
-# Until 2026-11 an interrupted cycle was recorded as `partial` or `unreachable` with this type of error.
-OLD_INTERRUPTED = "Interrupted"
 DAY_SECONDS = 86_400
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """The time to analyse. Cycles older than `keep_days` may be deleted; the collectors in `stopped` are disabled."""
 
     since: datetime
@@ -42,10 +34,7 @@ class Window:
 
 
 class ExpectedReading(NamedTuple):
-    """A time in seconds since 1970 when a reading was due, and the `reason` if it is missing.
-
-    `stored` is how many readings the cycle stored.
-    """
+    """A reading due `at` (seconds since 1970), the `reason` if it is missing, and how many its cycle `stored`."""
 
     at: int
     reason: str
@@ -81,9 +70,9 @@ def cycles(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cyc
 
 
 def _expected(at: int, outcome: str, error_type: str | None, error: str | None, stored: int | None) -> ExpectedReading:
-    if error_type == OLD_INTERRUPTED:
-        outcome = INTERRUPTED
-    return ExpectedReading(at, REASONS.get(outcome, outcome), error, stored or 0, outcome in (*ANSWERED, INTERRUPTED))
+    if error_type == "Interrupted":  # with outcome `partial` or `unreachable` until 2026-11
+        outcome = "interrupted"
+    return ExpectedReading(at, REASONS.get(outcome, outcome), error, stored or 0, outcome in (*ANSWERED, "interrupted"))
 
 
 def spooled(waiting: Iterable[Cycle]) -> dict[str, set[int]]:
@@ -96,25 +85,19 @@ def spooled(waiting: Iterable[Cycle]) -> dict[str, set[int]]:
 
 
 def complete_since(connection: sqlite3.Connection, collector: str, window: Window, devices: Iterable[Device]) -> int:
-    """Return since when the record of a collector's cycles is complete.
-
-    That is after `keep_days`, or later where its devices have readings older than its oldest cycle.
-    """
-    since, now = _epoch(window.since), _epoch(window.now)
+    """Return when the complete record begins: after `keep_days`, or later if there are readings older than any cycle."""
+    since = _epoch(window.since)
     if not collector:
         return since
-    kept_since, oldest = _epoch(window.now - timedelta(days=window.keep_days)), _oldest(connection, collector)
-    begin = max(since, kept_since if oldest is None else min(kept_since, oldest))
-    first_cycle = now if oldest is None else oldest
+    oldest, = connection.execute("SELECT MIN(started_at) FROM collection_cycles WHERE collector = ?",
+                                 (collector,)).fetchone()
+    first_cycle, kept_since = seconds(oldest), _epoch(window.now - timedelta(days=window.keep_days))
+    if first_cycle is None:
+        first_cycle = _epoch(window.now)
+    begin = max(since, min(kept_since, first_cycle))
     has_older = any(begin <= at < first_cycle
                     for device in devices for at in _times(connection, device, begin, first_cycle))
     return first_cycle if has_older else begin
-
-
-def _oldest(connection: sqlite3.Connection, collector: str) -> int | None:
-    oldest, = connection.execute("SELECT MIN(started_at) FROM collection_cycles WHERE collector = ?",
-                                 (collector,)).fetchone()
-    return seconds(oldest)
 
 
 def newest_before(connection: sqlite3.Connection, collector: str, at: int, waiting: Iterable[Cycle]) -> int | None:
@@ -131,19 +114,11 @@ def reading_times(connection: sqlite3.Connection, device: Device, since: int, no
 
 def _times(connection: sqlite3.Connection, device: Device, since: int, until: int) -> Iterator[int]:
     """Yield the times of readings, also some outside the limits; SQLite needs nothing but the index for it."""
-    rows = connection.execute("""
-        SELECT timestamp
-        FROM readings
-        WHERE device_id = ?
-            AND timestamp >= ?
-            AND timestamp < ?
-    """, (device.device_id, _day(since), _day(until + DAY_SECONDS)))
+    # A day, as text, sorts before all of that day's times in any of their stored forms.
+    first_day, last_day = (format_time(moment(at))[:10] for at in (since, until + DAY_SECONDS))
+    rows = connection.execute("SELECT timestamp FROM readings WHERE device_id = ? AND timestamp >= ? AND timestamp < ?",
+                              (device.device_id, first_day, last_day))
     return (at for timestamp, in rows if (at := seconds(timestamp)) is not None)
-
-
-def _day(at: int) -> str:
-    """Return the day, which as text sorts before all of that day's times in any of their stored forms."""
-    return format_time(moment(at))[:10]
 
 
 def _epoch(time: datetime) -> int:

@@ -1,21 +1,18 @@
 """Gaps: which readings of a device are missing, and why.
 
 A reading is expected at each cycle that ran and, where none ran for longer than the interval, at each time when one
-should have. So the exact times of cycles do not matter, nor does summer time: all times are UTC. Nothing is reported
-for the time before the record of cycles begins.
-
-Where a cycle stored more readings than are left, some were deleted since: a device counts as silent only if none of
-the deleted ones can be its own.
+should have; nothing is reported for the time before the record of cycles begins. Where a cycle stored more readings than
+are left, some were deleted since: a device counts as silent only if none of the deleted ones can be its own.
 """
 
 import sqlite3
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 from storage import cycle_history
 from storage.cycle_history import ExpectedReading, Window, moment
@@ -24,12 +21,9 @@ from storage.readings import seconds
 from storage.registry import Device
 
 BY_TIME = attrgetter("at")
-NOTHING_RAN, OTHERS_RAN = "computer_off", "collector_not_run"  # or killed before it recorded anything
-WAITING, DELETED, NOT_KNOWN = "waiting_in_the_spool", "deleted_since", "not_known"
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Successive readings that are missing for the same reason, from the first to the last; `error` is the first's."""
 
     start: datetime
@@ -39,9 +33,8 @@ class Span:
     error: str | None
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """One device's readings. `since` is None if none are expected; `note` says why, or why it is late."""
+class Coverage(NamedTuple):
+    """One device's readings. Without `since` none are expected; `note` gives the reason, or why it is late."""
 
     device: Device
     since: datetime | None
@@ -58,20 +51,15 @@ class Coverage:
         return self.stored + self.missing
 
 
-@dataclass(frozen=True)
-class DeviceTimeline:
-    """When one device's readings were expected, are stored, and are missing, in seconds since 1970."""
+class DeviceTimeline(NamedTuple):
+    """When one device's readings are stored, were expected, and are missing, in seconds since 1970."""
 
     device: Device
-    since: int | None
-    expected: Sequence[ExpectedReading]
     stored: Sequence[int]
-    missing: set[int]
     note: str | None
-
-    def read_at(self) -> set[int]:
-        """Return the times of the cycles that left a reading."""
-        return {cycle.at for cycle in self.expected}.difference(self.missing).union(self.stored)
+    since: int | None = None
+    expected: Sequence[ExpectedReading] = ()
+    missing: Collection[int] = ()
 
 
 def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Window,
@@ -89,15 +77,11 @@ def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Wi
         timelines = [analysis.timeline(device, cycle_history.reading_times(connection, device, since, analysis.now))
                      for device in group]
         coverages += _coverages(timelines, spooled)
-    return [coverage for coverage in coverages
-            if coverage.since is not None or coverage.stored or coverage.device.is_active]
+    return [coverage for coverage in coverages if coverage.since or coverage.stored or coverage.device.is_active]
 
 
 class GapAnalysis:
-    """When one collector's readings were expected, and which of them a device lacks.
-
-    `since` is the start of its record, `previous` the time of its last cycle before that.
-    """
+    """When one collector's readings were expected: from `since` on. `previous` is the time of its last cycle before."""
 
     def __init__(self, collector: str, window: Window, since: int, previous: int | None,
                  cycles: Mapping[str, list[ExpectedReading]]) -> None:
@@ -114,17 +98,15 @@ class GapAnalysis:
     def timeline(self, device: Device, stored: Sequence[int]) -> DeviceTimeline:
         first_seen = seconds(device.first_seen)
         if not self._collector or first_seen is None:
-            return DeviceTimeline(device, None, (), stored, set(), "not seen by any collector yet")
-        since, until = max(self._since, first_seen), self.now
-        if not device.is_active:
-            until = seconds(device.last_seen) or 0
+            return DeviceTimeline(device, stored, "not seen by any collector yet")
+        since, until = max(self._since, first_seen), self.now if device.is_active else seconds(device.last_seen) or 0
         stored = stored[bisect_left(stored, since):]
         if until < since:
-            return DeviceTimeline(device, None, (), stored, set(), self._note(device, since))
+            return DeviceTimeline(device, stored, self._note(device, since))
         first = bisect_left(self._expected, since, key=BY_TIME)
         expected = self._expected[first:bisect_right(self._expected, until, key=BY_TIME)]
-        return DeviceTimeline(device, since, expected, stored, self._missing(expected, stored),
-                              self._note(device, first_seen))
+        return DeviceTimeline(device, stored, self._note(device, first_seen), since, expected,
+                              self._missing(expected, stored))
 
     def _note(self, device: Device, first_seen: int) -> str | None:
         notes = []
@@ -145,34 +127,35 @@ class GapAnalysis:
             yield from (earlier + self._interval * number for number in range(1, count + 1))
 
     def _why_not_run(self, at: int) -> str:
+        """Return the reason, which may also be that the run was killed before it recorded anything."""
         others = bisect_right(self._others, at + self._half) - bisect_left(self._others, at - self._half)
-        return OTHERS_RAN if others else NOTHING_RAN
+        return "collector_not_run" if others else "computer_off"
 
     def _missing(self, expected: Sequence[ExpectedReading], stored: Sequence[int]) -> set[int]:
-        """Return when an expected reading is missing; one that was moved, or whose cycle is not on record, is not."""
+        """Return when a reading is missing; one that was moved, or whose cycle is not on record, is not."""
         answered = {cycle.at for cycle in expected if cycle.answered}
         spare = sorted(set(stored) - answered)
         missing = set()
         for at in sorted({cycle.at for cycle in expected} - answered.intersection(stored)):
-            candidates = spare[bisect_left(spare, at - self._half):bisect_right(spare, at + self._half)]
-            if candidates:
-                spare.remove(min(candidates, key=lambda time: abs(time - at)))
+            if near := spare[bisect_left(spare, at - self._half):bisect_right(spare, at + self._half)]:
+                spare.remove(min(near, key=lambda time: abs(time - at)))
             else:
                 missing.add(at)
         return missing
 
 
 def _coverages(timelines: list[DeviceTimeline], spooled: Mapping[str, Collection[int]]) -> Iterator[Coverage]:
-    left = Counter(at for timeline in timelines for at in timeline.read_at())
+    left = Counter(at for timeline in timelines
+                   for at in {cycle.at for cycle in timeline.expected}.difference(timeline.missing).union(timeline.stored))
     silent = Counter(at for timeline in timelines for at in timeline.missing)
 
     def why(cycle: ExpectedReading, device: Device) -> str:
         deleted = cycle.stored - left[cycle.at]
         if cycle.at in spooled.get(device.device_id, ()):
-            return WAITING
+            return "waiting_in_the_spool"
         if deleted <= 0:
             return cycle.reason
-        return DELETED if deleted >= silent[cycle.at] else NOT_KNOWN
+        return "deleted_since" if deleted >= silent[cycle.at] else "not_known"
 
     for timeline in timelines:
         since = None if timeline.since is None else moment(timeline.since)

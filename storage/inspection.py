@@ -1,7 +1,7 @@
-"""The health check's questions to the database, which leave no trace in it; health/ judges the answers.
+"""Facts about the database for the health check, which leaves no trace in it.
 
-The last connection to close an SQLite database moves the -wal into it, unless it is read-only: so a reader stays open
-until the writer has closed. SQLite's own -wal and -shm may remain, empty.
+The last connection to close moves the -wal into the database, unless it is read-only: so a reader stays open until the
+writer has closed. SQLite's own -wal and -shm may remain, empty.
 """
 
 import os
@@ -9,15 +9,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runtime import files
-from runtime.errors import Damaged, StorageError, Unavailable, Unusable
+from runtime.errors import Damaged, Unavailable, Unusable
 from storage import manager, schema
 from storage.backup import read_only
-
-if TYPE_CHECKING:
-    import threading
 
 LIBRARY_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 1.0  # to wait for another connection
@@ -59,39 +55,45 @@ def owners(path: Path) -> str:
 
 
 def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
-    """Insert a row under the writers' lock and roll it back; return whether the schema is up to date.
-
-    Raise Busy after waiting for the lock. In an older schema only the header is written.
-    """
+    """Try to write under the writers' lock, without a trace; return whether the schema is up to date. Raise Busy."""
     with _open(path) as reader:
         is_current = not schema.pending(reader, path)
         for query in schema.FORM if is_current else ():
             reader.execute(query)
         with files.locked(manager.lock_path(path), wait_seconds), _open(path, "rw") as writer:
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                writer.execute(TRIAL if is_current else "PRAGMA user_version = 0")
-            finally:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
+            writer.execute("BEGIN IMMEDIATE")  # closing rolls it back
+            writer.execute(TRIAL if is_current else "PRAGMA user_version = 0")
     return is_current
 
 
 def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
     """Raise Damaged if the file is; return a sentence if `is_late` ended the search, else None."""
-    with _open(path) as connection, _interrupting(connection, is_late) as interrupted:
+    import threading
+    done, interrupted = threading.Event(), threading.Event()
+    with _open(path) as connection:
+        def watch() -> None:
+            while not done.wait(POLL_SECONDS):
+                if is_late():
+                    interrupted.set()
+                    connection.interrupt()
+        # SQLite calls no progress handler while it checks the pages of a table, which takes minutes for 10 million rows
+        # on an SD card (3.40, 2026), but it does notice an interrupt.
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
         try:
             result, = connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
             result = ""
+        finally:
+            done.set()
+            watcher.join()
     if result == "ok":
         return None
     if interrupted.is_set():  # SQLite may report pages as damaged that it had no time to read
         return "no damage found in the time available"
-    raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)",
-                  manager.REPLACE)
+    raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)", manager.REPLACE)
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
@@ -107,7 +109,6 @@ def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
 
 @contextmanager
 def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    """Open the database, never create one."""
     address = f"{read_only(path).removesuffix('ro')}{mode}"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
@@ -115,35 +116,6 @@ def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             yield connection
     except sqlite3.Error as error:
-        raise _translated(error, path) from error
-
-
-def _translated(error: sqlite3.Error, path: Path) -> StorageError:
-    if error.sqlite_errorname in FULL:
-        return Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent))
-    return manager.translate(error, path)
-
-
-@contextmanager
-def _interrupting(connection: sqlite3.Connection, is_late: Callable[[], bool]) -> "Iterator[threading.Event]":
-    """Interrupt the connection once `is_late`, and set the event.
-
-    From a thread: SQLite calls no progress handler while it checks the pages of a table, which takes seconds for 10
-    million rows and minutes on an SD card (3.40, 2026), but it does notice an interrupt.
-    """
-    import threading
-    done, interrupted = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(POLL_SECONDS):
-            if is_late():
-                interrupted.set()
-                connection.interrupt()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield interrupted
-    finally:
-        done.set()
-        watcher.join()
+        if error.sqlite_errorname in FULL:
+            raise Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent)) from error
+        raise manager.translate(error, path) from error

@@ -1,20 +1,20 @@
 """Import an earlier program's readings and device registry, row for row.
 
-Its tables had constraints that refused real values (none at all, 55 °C in the sun, an unknown type of device), came in
-several shapes, and held the 0-100 index of volatile organic compounds in `voc_ppb`. Values are copied as they are, ids
-and timestamps byte for byte. No row is lost: one without a time gets its `created_at`, one without a device or type
-gets `unknown`, and one whose key is taken goes to a table of rejected rows.
+Its tables refused real values (none at all, 55 °C in the sun, an unknown type of device), came in several shapes, and held
+the 0-100 index of volatile organic compounds in `voc_ppb`. Values are copied as they are, ids and timestamps byte for
+byte. No row is lost: one without a time gets its `created_at`, one without a device or type gets `unknown`, and one whose
+key is taken goes to a table of rejected rows.
 """
 
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from runtime.errors import Unusable
 from runtime.formats import pluralize
 
 Progress = Callable[[str, int, int], None]  # step, done, total
+RenamedTables = tuple[list[str], list[str]]  # and the statements that recreate people's own triggers on them
 
 BATCH = 5_000
 SUFFIX = "_of_the_predecessor"
@@ -28,22 +28,11 @@ DEVICE_COLUMNS = ("device_type", "device_name", "location", "model_info", "first
 VOC_INDEX = "CASE WHEN device_type IN ('alexa_aqm', 'amazon_aqm') THEN voc_ppb END"
 
 
-class RenamedTables(NamedTuple):
-    """The renamed tables, and the statements that recreate people's own triggers on them."""
-
-    tables: tuple[str, ...]
-    triggers: tuple[str, ...]
-
-
 def ensure_ours(connection: sqlite3.Connection, path: Path, complete: bool) -> None:
     """Raise Unusable if a table is another program's, or is missing from a `complete` database."""
     for table, required in REQUIRED.items():
-        kind, = connection.execute("""
-            SELECT MAX(type)
-            FROM sqlite_master
-            WHERE type IN ('table', 'view')
-                AND lower(name) = ?
-        """, (table,)).fetchone()
+        kind, = connection.execute(
+            "SELECT MAX(type) FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) = ?", (table,)).fetchone()
         missing = required - {name.lower() for name in _columns(connection, table)}
         if kind == "table" and missing or kind == "view" or kind is None and complete:
             problem = {"table": f"has no {', '.join(sorted(missing))}", "view": "is a view"}.get(kind, "is missing")
@@ -52,36 +41,32 @@ def ensure_ours(connection: sqlite3.Connection, path: Path, complete: bool) -> N
 
 
 def rename_tables(connection: sqlite3.Connection) -> RenamedTables:
-    tables = tuple(table for table in REQUIRED if _columns(connection, table))
-    triggers = connection.execute("""
-        SELECT sql
-        FROM sqlite_master
-        WHERE type = 'trigger'
-            AND lower(tbl_name) IN ('readings', 'device_registry')
-    """).fetchall()
+    tables = [table for table in REQUIRED if _columns(connection, table)]
+    triggers = [sql for sql, in connection.execute(
+        "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) IN ('readings', 'device_registry')")]
     # Without this, SQLite since 3.25 rewrites views to follow a renamed table, or refuses because of them.
     connection.execute("PRAGMA legacy_alter_table = ON")
     for table in tables:
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}{SUFFIX}")
     connection.execute("PRAGMA legacy_alter_table = OFF")
-    return RenamedTables(tables, tuple(sql for sql, in triggers))
+    return tables, triggers
 
 
 def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: Progress) -> list[str]:
     """Fill the new tables from the old ones, and drop these; return the messages for people."""
-    rejected = _copy_readings(connection, progress) if "readings" in old.tables else 0
-    if "device_registry" in old.tables:
+    tables, triggers = old
+    rejected = _copy_readings(connection, progress) if "readings" in tables else 0
+    if "device_registry" in tables:
         _copy_devices(connection)
-    for table in old.tables:
+    for table in tables:
         connection.execute(f"DROP TABLE {table}{SUFFIX}")
-    for trigger in old.triggers:
+    for trigger in triggers:
         connection.execute(trigger)
     return [f"{pluralize(rejected, 'reading')} of the earlier program not imported, as others have the same device and "
             f"time, or the same id; the table {REJECTED} keeps them as they are"] if rejected else []
 
 
 def _copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:
-    """Copy the readings, first the ones with a complete key; return how many were rejected."""
     expressions = _expressions(connection)
     insert = f"""
         INSERT INTO readings ({', '.join(map(_quoted, expressions))})
@@ -91,43 +76,27 @@ def _copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:
     total, = connection.execute(f"SELECT COUNT(*) FROM {OLD_READINGS}").fetchone()
     done = rejected = 0
     for condition in (HAS_KEY, f"NOT {HAS_KEY}"):
+        select = f"SELECT rowid FROM {OLD_READINGS} WHERE {condition} AND rowid > ? ORDER BY rowid LIMIT {BATCH}"
         batch = [-2 ** 63]
-        while batch := _next_batch(connection, batch[-1], condition):
+        while batch := [rowid for rowid, in connection.execute(select, (batch[-1],))]:
             progress("migrate", done, total)
             done += len(batch)
-            rejected += _copy_batch(connection, f"{insert} WHERE {condition}", batch)
+            rejected += _copy_batch(connection, f"{insert} WHERE {condition} AND rowid", batch)
     progress("migrate", total, total)
     return rejected
 
 
-def _next_batch(connection: sqlite3.Connection, last: int, condition: str) -> list[int]:
-    return [rowid for rowid, in connection.execute(f"""
-        SELECT rowid
-        FROM {OLD_READINGS}
-        WHERE {condition}
-            AND rowid > ?
-        ORDER BY rowid
-        LIMIT {BATCH}
-    """, (last,))]
-
-
 def _copy_batch(connection: sqlite3.Connection, insert: str, batch: list[int]) -> int:
-    """Copy rows at once or, if one is rejected, one by one."""
+    """Copy rows at once or, if one is rejected, one by one; return how many were rejected."""
     try:
-        connection.execute(f"{insert} AND rowid BETWEEN ? AND ? ORDER BY rowid", (batch[0], batch[-1]))
+        connection.execute(f"{insert} BETWEEN ? AND ? ORDER BY rowid", (batch[0], batch[-1]))
     except sqlite3.IntegrityError:
-        return sum(not _copy_row(connection, insert, rowid) for rowid in batch)
-    return 0
-
-
-def _copy_row(connection: sqlite3.Connection, insert: str, rowid: int) -> bool:
-    try:
-        connection.execute(f"{insert} AND rowid = ?", (rowid,))
-    except sqlite3.IntegrityError:
+        if len(batch) > 1:
+            return sum(_copy_batch(connection, insert, [rowid]) for rowid in batch)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {REJECTED} AS SELECT * FROM {OLD_READINGS} WHERE 0")
-        connection.execute(f"INSERT INTO {REJECTED} SELECT * FROM {OLD_READINGS} WHERE rowid = ?", (rowid,))
-        return False
-    return True
+        connection.execute(f"INSERT INTO {REJECTED} SELECT * FROM {OLD_READINGS} WHERE rowid = ?", batch)
+        return 1
+    return 0
 
 
 def _expressions(connection: sqlite3.Connection) -> dict[str, str]:
@@ -150,10 +119,7 @@ def _expressions(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def _copy_devices(connection: sqlite3.Connection) -> None:
-    """Copy the registry, with its `unique_id` (`hue:…`) as `device_id`, and its names as chosen by the user.
-
-    Of rows with the same `unique_id` the first counts; one without belongs to no reading.
-    """
+    """Copy the registry: `unique_id` (`hue:…`) becomes `device_id`, and its first row counts; names are the user's."""
     columns = {name.lower() for name in _columns(connection, f"device_registry{SUFFIX}")}
     copied = ", ".join(name for name in DEVICE_COLUMNS if name in columns)
     connection.execute(f"""

@@ -1,7 +1,7 @@
 """A missing or damaged database is replaced by a new one only on a person's command.
 
-`data/readings.stored` records that readings have been stored. From then on a missing or empty database is an unmounted
-disk or an accident: a new one would hide for years that the old one is lost.
+Once `data/readings.stored` records that readings have been stored, a missing or empty database is an unmounted disk or an
+accident: a new one would hide for years that the old one is lost.
 """
 
 import glob
@@ -28,8 +28,6 @@ SUFFIXES = ("", "-wal", "-shm")
 def mark_has_data(marker: Path) -> None:
     """Record that readings have been stored. On a full disk the file stays empty: its name is enough."""
     try:
-        if marker.exists():
-            return
         files.write_atomically(marker, MARKER_TEXT, 0o644)
     except OSError:
         try:
@@ -66,12 +64,11 @@ def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], No
             return []
     except Damaged:
         pass
-    existing = [suffix for suffix in SUFFIXES if Path(f"{database}{suffix}").exists()]
-    for suffix in existing:
-        os.rename(f"{database}{suffix}", f"{database}.set-aside-{stamp}{suffix}")
+    moved = {Path(f"{database}{suffix}"): Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in SUFFIXES}
+    renamed = [path.rename(target) for path, target in moved.items() if path.exists()]
     files.sync(database.parent)
     marker.unlink(missing_ok=True)
-    return [Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in existing]
+    return renamed
 
 
 def older_databases(database: Path) -> list[Path]:
@@ -81,5 +78,4 @@ def older_databases(database: Path) -> list[Path]:
 
 
 def registry_query(database: Path) -> str:
-    """Return the command that lists the devices in any program's database."""
     return f'sqlite3 -readonly -header {shlex.quote(str(database))} "SELECT * FROM device_registry"'

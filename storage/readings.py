@@ -1,20 +1,13 @@
-"""Stored readings: the newest one of a device, and how people rewrite or delete its history.
-
-Every query uses the index on device and time, and takes as long after ten years as after a day.
-"""
+"""Stored readings: the newest of a device, and how people rewrite or delete its history. All queries use the index."""
 
 import sqlite3
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from runtime.formats import parse_time
 
-REWRITABLE = {"name": "device_name", "location": "location"}  # column of `readings`: column of `device_registry`
 
-
-@dataclass(frozen=True)
-class Newest:
+class Newest(NamedTuple):
     timestamp: str
     device_type: str
     name: str | None
@@ -22,7 +15,7 @@ class Newest:
     battery_level: int | None
 
     def age_seconds(self, now: float) -> int | None:
-        """Return its age at `now`, in seconds since 1970; None if its timestamp is not valid."""
+        """Return the reading's age at `now`, in seconds since 1970; None if its timestamp is not valid."""
         at = seconds(self.timestamp)
         return None if at is None else round(now) - at
 
@@ -68,28 +61,24 @@ def seconds(timestamp: str | None) -> int | None:
         return None
 
 
-class Work(ABC):
-    """A change to many readings of one device, made a few rows at a time: looking them up takes no lock."""
+class Work(NamedTuple):
+    """A change to many readings of one device, made a few rows at a time: looking them up takes no lock.
 
-    device_id: str
+    `statement` changes a row, `condition` selects the rows that still have to be; `values` are the parameters of both.
+    """
 
-    @property
-    @abstractmethod
-    def condition(self) -> str:
-        """Return the SQL that selects the rows, with the fields as its parameters."""
+    statement: str
+    condition: str
+    values: dict[str, str]
 
-    @abstractmethod
     def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-        """Change these rows, in the caller's transaction."""
+        connection.executemany(self.statement, (self.values | {"id": reading_id} for reading_id in ids))
 
-    def count(self, connection: sqlite3.Connection) -> int:
+    def rows_left(self, connection: sqlite3.Connection) -> int:
         """Return how many rows are left; an interrupted run may have changed some."""
-        return int(connection.execute(f"""
-            SELECT COUNT(*)
-            FROM readings
-            WHERE device_id = :device_id
-                AND {self.condition}
-        """, vars(self)).fetchone()[0])
+        count, = connection.execute(
+            f"SELECT COUNT(*) FROM readings WHERE device_id = :device_id AND {self.condition}", self.values).fetchone()
+        return int(count)
 
     def after(self, connection: sqlite3.Connection, timestamp: str, limit: int) -> list[tuple[int, str]]:
         return connection.execute(f"""
@@ -102,47 +91,22 @@ class Work(ABC):
                 AND {self.condition}
             ORDER BY timestamp
             LIMIT :limit
-        """, vars(self) | {"after": timestamp, "limit": limit}).fetchall()
+        """, self.values | {"after": timestamp, "limit": limit}).fetchall()
 
 
-@dataclass(frozen=True)
-class Rewriting(Work):
-    """Give a device's history its present name or location: `column`."""
-
-    device_id: str
-    column: str
-    text: str
-
-    def __post_init__(self) -> None:
-        if self.column not in REWRITABLE:
-            raise ValueError(f"the column {self.column} cannot be rewritten")
-
-    @property
-    def condition(self) -> str:
-        return f"{self.column} IS NOT :text"
-
-    def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-        """Rewrite these rows, unless the device was renamed again."""
-        connection.executemany(f"""
-            UPDATE readings
-            SET {self.column} = :text
-            WHERE id = :id
-                AND device_id = :device_id
-                AND (SELECT {REWRITABLE[self.column]} FROM device_registry WHERE device_id = :device_id) = :text
-        """, (vars(self) | {"id": reading_id} for reading_id in ids))
+def rewriting(device_id: str, column: Literal["name", "location"], text: str) -> Work:
+    """Give a device's history its present name or location, unless it is changed again."""
+    registered = {"name": "device_name", "location": "location"}[column]
+    return Work(f"""
+        UPDATE readings
+        SET {column} = :text
+        WHERE id = :id
+            AND device_id = :device_id
+            AND (SELECT {registered} FROM device_registry WHERE device_id = :device_id) = :text
+    """, f"{column} IS NOT :text", {"device_id": device_id, "text": text})
 
 
-@dataclass(frozen=True)
-class Deletion(Work):
+def deletion(device_id: str, until: str) -> Work:
     """Delete the readings of a device up to a stored time. Not up to an id: SQLite reuses the ids of deleted rows."""
-
-    device_id: str
-    until: str
-
-    @property
-    def condition(self) -> str:
-        return "timestamp <= :until"
-
-    def do(self, connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-        connection.executemany("DELETE FROM readings WHERE id = ? AND device_id = ? AND timestamp <= ?",
-                               ((reading_id, self.device_id, self.until) for reading_id in ids))
+    return Work("DELETE FROM readings WHERE id = :id AND device_id = :device_id AND timestamp <= :until",
+                "timestamp <= :until", {"device_id": device_id, "until": until})

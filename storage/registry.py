@@ -1,8 +1,6 @@
-"""The device registry: which devices there are, their names and places, and when they were last seen.
+"""The device registry: names and places of devices, and when they were last seen.
 
-What a person chose is never overwritten by what a source reports. A configured place goes into the readings, but does
-not replace a place chosen by command in the registry. Readings carry copies of name and place, so history stays as it
-was.
+A source never overwrites what a person chose. A configured place goes into the readings, but replaces no chosen one here.
 """
 
 import sqlite3
@@ -41,6 +39,9 @@ class Device(NamedTuple):
     def placed(self, location: str) -> "Device":
         return self._replace(location=location, location_source="user")
 
+    def label(self) -> str:
+        return f"{self.device_id} ({self.device_name})" if self.device_name else self.device_id
+
 
 COLUMNS = Device._fields
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM device_registry WHERE device_id = ?"
@@ -55,16 +56,14 @@ INSERT_SIGHTED, INSERT_CHOSEN = (
 
 
 def record_sightings(connection: sqlite3.Connection, sightings: Iterable[Sighting], collector: str,
-          now: datetime) -> dict[str, Device]:
+                     now: datetime) -> dict[str, Device]:
     """Register and activate the devices that a source listed; return them by id, at their configured places."""
     by_id, moment = {sighting.device_id: sighting for sighting in sightings}, format_time(now)
-    registered, updated, placed = find(connection, by_id), [], {}
-    for device_id, sighting in by_id.items():
-        device = _updated(registered.get(device_id), sighting, collector, moment)
-        updated.append(device)
-        placed[device_id] = device._replace(location=sighting.location) if _is_configured(sighting) else device
-    connection.executemany(INSERT_SIGHTED, updated)
-    return placed
+    registered = find(connection, by_id)
+    devices = [_updated(registered.get(device_id), sighting, collector, moment) for device_id, sighting in by_id.items()]
+    connection.executemany(INSERT_SIGHTED, devices)
+    return {device.device_id: device._replace(location=sighting.location) if _is_configured(sighting) else device
+            for device, sighting in zip(devices, by_id.values())}
 
 
 def _updated(registered: Device | None, sighting: Sighting, collector: str, now: str) -> Device:
@@ -73,10 +72,9 @@ def _updated(registered: Device | None, sighting: Sighting, collector: str, now:
     name = device.device_name if chosen else sighting.name or device.device_name or device.device_id
     location, location_source = _place(device, sighting, name)
     return device._replace(
-        device_type=sighting.device_type, device_name=name, location=location,
-        model_info=sighting.model_info or device.model_info, first_seen=device.first_seen or now, last_seen=now,
-        is_active=True, name_source="user" if chosen else "discovered", location_source=location_source,
-        collector=collector)
+        device_type=sighting.device_type, device_name=name, location=location, location_source=location_source,
+        name_source="user" if chosen else "discovered", model_info=sighting.model_info or device.model_info,
+        first_seen=device.first_seen or now, last_seen=now, is_active=True, collector=collector)
 
 
 def _place(device: Device, sighting: Sighting, name: str | None) -> tuple[str | None, str]:
@@ -92,11 +90,9 @@ def _is_configured(sighting: Sighting) -> bool:
 
 
 def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str, Device]:
-    """Return the registered ones of the devices, by id."""
     devices = {}
     for device_id in device_ids:
-        row = connection.execute(SELECT, (device_id,)).fetchone()
-        if row is not None:
+        for row in connection.execute(SELECT, (device_id,)):
             device = Device(*row)
             devices[device_id] = device._replace(is_active=bool(device.is_active))
     return devices
@@ -104,12 +100,10 @@ def find(connection: sqlite3.Connection, device_ids: Iterable[str]) -> dict[str,
 
 def all_devices(connection: sqlite3.Connection) -> list[Device]:
     """Return all devices, by id; unregistered ones as in their newest reading, and inactive."""
-    registered = [device_id for device_id, in connection.execute("SELECT device_id FROM device_registry")]
     from storage import readings  # no cycle needs it
-    unregistered = set(readings.device_ids(connection)).difference(registered)
-    devices = [*find(connection, registered).values(),
-               *(_unregistered(connection, device_id) for device_id in unregistered)]
-    return sorted(devices, key=lambda device: device.device_id)
+    ids = [device_id for device_id, in connection.execute("SELECT device_id FROM device_registry")]
+    registered, all_ids = find(connection, ids), {*ids, *readings.device_ids(connection)}
+    return [registered.get(device_id) or _unregistered(connection, device_id) for device_id in sorted(all_ids)]
 
 
 def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Device], Device]) -> Device:
@@ -121,11 +115,11 @@ def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Devi
 
 def _unregistered(connection: sqlite3.Connection, device_id: str) -> Device:
     from storage import readings  # no cycle needs it
-    newest = readings.newest(connection, device_id)
-    if newest is None:
-        return Device(device_id=device_id, unique_id=device_id)  # yet to be seen, and so active
-    return Device(device_id=device_id, unique_id=device_id, device_type=newest.device_type, device_name=newest.name,
-                  location=newest.location, is_active=False)
+    device, newest = Device(device_id=device_id, unique_id=device_id), readings.newest(connection, device_id)
+    if newest is None:  # yet to be seen, and so active
+        return device
+    return device._replace(device_type=newest.device_type, device_name=newest.name, location=newest.location,
+                           is_active=False)
 
 
 def deactivate_absent(connection: sqlite3.Connection, collector: str, now: datetime) -> int:

@@ -30,7 +30,6 @@ def test_pairing_without_a_configuration_needs_a_human(home: Home) -> None:
 
 
 def test_an_unreachable_bridge_is_exit_code_1(home: Home) -> None:
-    """The same exit codes as the collectors': the next attempt may succeed."""
     home.write_config()
     run = home.devices("pair", "hue", "--bridge", "https://127.0.0.1:9")
     assert run.code == 1 and "https://127.0.0.1:9 cannot be reached: connection refused" in run.err.lower()
@@ -56,7 +55,6 @@ def test_control_d_at_the_question_is_an_empty_answer(home: Home) -> None:
 
 
 def test_unreadable_secrets_are_reported_before_the_button_is_asked_for(home: Home, simulator: Simulator) -> None:
-    """A key that could not be kept is not asked for."""
     home.configure_hue(timeout_seconds=2)
     home.secrets.mkdir()
     run = home.devices("pair", "hue", "--bridge", simulator.https_url)

@@ -53,7 +53,6 @@ def at_a_prompt(shell: list[str], environment: dict[str, str], line: str, presse
 
 
 def until(terminal: int, wanted: str) -> str:
-    """Return what appears on the terminal until a pattern is there, or time is over."""
     seen, end = "", monotonic() + TIMEOUT_SECONDS
     while not re.search(wanted, seen, re.DOTALL) and _is_readable(terminal, end - monotonic()):
         with suppress(UnicodeDecodeError):

@@ -31,11 +31,7 @@ class House:
     def __init__(self, home: Home, simulator: Simulator, moment: datetime) -> None:
         self.home, self.simulator, self.moment = home, simulator, moment
         simulator.clock = lambda: self.moment
-        home.settings["collectors"]["amazon_aqm"] = {
-            "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
-        home.point_at(simulator)
-        home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
-                            "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+        home.introduce(simulator)
 
     def live(self, cycles: int, *faults: str, ran: bool = True, **options: Any) -> tuple[datetime, datetime]:
         """Let that many cycles pass; return when the first and the last of them were due."""
@@ -52,7 +48,6 @@ class House:
         return first, self.moment - EVERY
 
     def run_hue(self) -> None:
-        """Run one cycle of the Hue collector."""
         self.home.run()
 
     def be_killed(self, number: int, others_run: bool) -> None:
@@ -72,14 +67,12 @@ class House:
         self.moment += EVERY
 
     def ask(self, *arguments: str, answer: str = "") -> Outcome:
-        """Run devices.py a minute after the last cycle."""
         with freeze_time(self.moment - EVERY + timedelta(minutes=1), tick=True):
             run = self.home.desk(*arguments, answer=answer)
         assert run.code == 0, run.err
         return run
 
     def gaps(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """Return the gap report for programs, by the devices' names."""
         return {item["name"]: item for item in json.loads(self.ask("gaps", "--json", *arguments).out)}
 
 
@@ -119,28 +112,6 @@ def test_every_kind_of_gap_is_reported_to_the_cycle_with_its_reason(house: House
     assert "refuse" in refused["error"] and house.simulator.key not in json.dumps(found)
 
 
-def test_without_gaps_the_report_says_so(house: House) -> None:
-    house.live(6)
-    lines = house.ask("gaps", "--since", "1h").out.splitlines()
-    assert lines[0].startswith("From ") and lines[0].endswith(" UTC, with a cycle every 300 s:")
-    assert sum(line.endswith("6 expected, 6 stored, no gaps") for line in lines) == 6
-    assert not any("missing" in line for line in lines)
-
-
-def test_for_people_each_gap_is_a_line(house: House) -> None:
-    house.live(3)
-    start, end = house.live(2, "stale", sensor="Utility")
-    house.live(1, ran=False)
-    house.live(1)
-    lines = house.ask("gaps").out.splitlines()
-    first = lines.index(f"Utility ({UTILITY})")
-    assert lines[first + 2:first + 4] == [
-        f"    {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}  2 cycles  device stale or unreachable",
-        f"    {end + EVERY:%Y-%m-%d %H:%M}                      1 cycle   "
-        "computer off, or the run was killed: no collector left a trace"]
-    assert lines[first + 1].endswith("7 expected, 4 stored, 3 missing")
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize(("others_run", "reason", "words"), [
     (True, "collector_not_run", "not started, or killed: others left a trace"),
@@ -168,14 +139,6 @@ def test_spooled_readings_are_a_gap_until_they_are_stored(house: House) -> None:
     assert asked.out.count(f"{first:%Y-%m-%d %H:%M}  1 cycle  waiting in the spool") == 6
     house.live(1)
     assert [each["spans"] for each in house.gaps().values()] == [[]] * 6
-
-
-def test_deleted_readings_are_not_blamed_on_the_device(house: House) -> None:
-    start, end = house.live(4)
-    assert house.ask("forget", "utility", "--delete-history", answer=f"{UTILITY}\n").code == 0
-    house.live(1)
-    assert [(each["from"], each["to"], each["reason"]) for each in house.gaps()["Utility"]["spans"]] == [
-        (start.isoformat(), end.isoformat(), "deleted_since")]
 
 
 def test_the_report_is_limited_to_its_window(house: House) -> None:

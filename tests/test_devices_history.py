@@ -39,11 +39,7 @@ BEGINNING = datetime(2015, 1, 1, tzinfo=timezone.utc)
 @pytest.fixture
 def old(home: Home, simulator: Simulator) -> Home:
     """A home with years of readings of the utility room; everything the collectors need is imported already."""
-    home.settings["collectors"]["amazon_aqm"] = {
-        "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
-    home.point_at(simulator)
-    home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
-                        "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+    home.introduce(simulator)
     for collector in (hue, amazon_aqm):
         assert home.run(collector=collector).code == 0
     times = (format_time(BEGINNING + timedelta(minutes=5 * n)) for n in range(ROWS))
@@ -57,14 +53,12 @@ def old(home: Home, simulator: Simulator) -> Home:
 
 
 def run_every_second(home: Home, collector: ModuleType, over: Event) -> None:
-    """Run cycles until it is over."""
     while not over.wait(1.01 - time() % 1):
         home.run(collector=collector)
 
 
 @contextmanager
 def collecting(home: Home) -> Iterator[None]:
-    """Let both collectors run beside the test; what they left is in the database afterwards."""
     over = FORK.Event()
     running = [start(run_every_second, home, collector, over) for collector in (hue, amazon_aqm)]
     try:
@@ -115,7 +109,6 @@ def count_named(home: Home, name: str) -> int:
 
 
 def start_on_terminal(home: Home, *arguments: str) -> tuple["subprocess.Popen[bytes]", int]:
-    """Start the command on a terminal; return the process, and our end of the terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), *arguments]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
@@ -124,7 +117,6 @@ def start_on_terminal(home: Home, *arguments: str) -> tuple["subprocess.Popen[by
 
 
 def shown(terminal: int) -> str:
-    """Return everything that appears on the terminal until it is closed."""
     text = b""
     while True:
         try:
@@ -169,7 +161,6 @@ def test_a_history_is_rewritten_beside_both_collectors_and_after_a_kill(old: Hom
 
 
 def test_a_history_is_deleted_beside_both_collectors(old: Home) -> None:
-    """The old readings are gone, and those taken during the deletion are kept."""
     with collecting(old):
         count, usual_ms = undisturbed(old)
         run = old.devices("forget", "utility", "--delete-history", answer=f"{UTILITY}\n")

@@ -1,7 +1,6 @@
 """Names, places and offsets set with devices.py appear in the list and in the next readings."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,30 +15,24 @@ from tests.home import Home
 from tests.simulator.server import Simulator
 from tests.storage.legacy_databases import NEWEST, REGISTRY, awkward_rows, leave
 from tests.storage.samples import a_cycle, a_reading, at, store
+from tests.test_devices_history import shown, start_on_terminal
 
 UTILITY = "hue:00:17:88:01:cc:75:00:01-02-0402"
 
 
 @pytest.fixture
 def used_home(home: Home, simulator: Simulator) -> Home:
-    """A home with five sensors and an air quality monitor, after a cycle of both collectors."""
-    alexa = {"enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
-    home.settings["collectors"]["amazon_aqm"] = alexa
-    home.point_at(simulator)
-    home.write_secrets({"hue": {"api_key": simulator.key, "bridge_id": simulator.bridge_id},
-                        "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
+    home.introduce(simulator)
     assert home.run().code == 0 and home.run(collector=amazon_aqm).code == 0
     return home
 
 
 def cycle(home: Home) -> None:
-    """Let the Hue collector run, in another second than before."""
     home.wait_for_the_next_second()
     assert home.run().code == 0
 
 
 def listed(home: Home, *arguments: str) -> dict[str, dict[str, Any]]:
-    """Return the list for programs, by name."""
     run = home.desk("list", "--json", *arguments)
     assert run.code == 0, run.err
     return {item["name"]: item for item in json.loads(run.out)}
@@ -66,13 +59,6 @@ def test_the_list_can_be_of_one_type(used_home: Home) -> None:
     assert (run.code, run.out) == (0, "") and "no devices of this type; the types are alexa_aqm, hue_sensor" in run.err
 
 
-def test_for_people_the_list_is_a_table(used_home: Home) -> None:
-    lines = used_home.desk("list").out.splitlines()
-    assert lines[0].split("  ")[0] == "id" and lines[0].endswith("age  battery  offset  active")
-    line, = (each for each in lines if each.startswith(UTILITY))
-    assert line.split()[1:4] == ["Utility", "Utility", "hue_sensor"] and line.endswith("%      -       yes")
-
-
 def test_a_name_is_used_from_the_next_reading_on(used_home: Home) -> None:
     run = used_home.devices("set-name", "Utility", "Speisekammer 食品庫")
     assert (run.code, run.out) == (0, f"{UTILITY} (Utility) is now called Speisekammer 食品庫.\n")
@@ -82,8 +68,7 @@ def test_a_name_is_used_from_the_next_reading_on(used_home: Home) -> None:
     assert (first["name"], last["name"], last["location"]) == ("Utility", "Speisekammer 食品庫", "Speisekammer 食品庫")
 
 
-def test_a_device_can_be_named_before_it_is_seen(
-        home: Home, simulator: Simulator) -> None:
+def test_a_device_can_be_named_before_it_is_seen(home: Home, simulator: Simulator) -> None:
     """Even before there is a database."""
     home.point_at(simulator)
     run = home.desk("set-name", UTILITY, "Larder")
@@ -93,26 +78,10 @@ def test_a_device_can_be_named_before_it_is_seen(
     assert [row["name"] for row in home.rows() if row["device_id"] == UTILITY] == ["Larder"]
 
 
-def test_so_can_a_monitor_of_the_cloud(home: Home, simulator: Simulator) -> None:
-    monitor = f"alexa:{simulator.alexa.serial}"
-    home.settings["collectors"]["amazon_aqm"] = {
-        "enabled": True, "base_url": simulator.cloud_url, "auth_url": simulator.cloud_url}
-    home.write_config()
-    home.write_secrets({"amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
-    assert home.desk("set-name", monitor, "Air").code == 0
-    assert home.run(collector=amazon_aqm).code == 0
-    assert [(row["device_id"], row["name"]) for row in home.rows()] == [(monitor, "Air")]
-
-
 def test_a_new_name_needs_the_full_id(used_home: Home) -> None:
     run = used_home.desk("set-name", "cc:75:00:99", "Larder")
     assert run.code == 2 and "give its full id, hue:... or alexa:..., as --discover shows it" in run.err
     assert len(listed(used_home)) == 6
-
-
-def test_an_unknown_device_cannot_be_renamed(used_home: Home) -> None:
-    run = used_home.desk("amend-name", "hue:00:17:88:01:02:03:04:05-02-0402", "Larder")
-    assert run.code == 2 and "no device has 'hue:00:17:88:01:02:03:04:05-02-0402' in its id or name" in run.err
 
 
 @pytest.mark.parametrize("command", ["set-name", "amend-name"])
@@ -146,14 +115,6 @@ def test_a_whole_name_goes_before_a_part_of_another(used_home: Home) -> None:
     used_home.desk("amend-name", "Utility", "Living")
     assert used_home.desk("amend-name", "living", "Larder").code == 0
     assert set(listed(used_home)) >= {"Larder", "Living room"}
-
-
-def test_a_place_is_used_from_the_next_reading_on(used_home: Home) -> None:
-    run = used_home.desk("set-location", "utility", "Cellar")
-    assert (run.code, run.err) == (0, "")
-    cycle(used_home)
-    assert [row["location"] for row in used_home.rows() if row["device_id"] == UTILITY] == ["Utility", "Cellar"]
-    assert listed(used_home)["Utility"]["location"] == "Cellar"
 
 
 def test_a_place_can_be_given_to_past_readings(used_home: Home) -> None:
@@ -198,15 +159,14 @@ def test_an_offset_corrects_later_temperatures_and_is_listed(used_home: Home, de
 
 
 @pytest.mark.parametrize(("arguments", "complaint"), [
-    (["set-offset", "utility", "warm"], "'warm' is not a number from -20 to 20"),
-    (["set-name", "utility", "  "], "no printable character"),
-    (["set-location", "utility", "x" * 200], "it has 200 characters; at most 120 are allowed"),
+    (["set-offset", "utility", "warm"], "not a number"), (["set-name", "utility", "  "], "no printable character"),
+    (["set-location", "utility", "x" * 200], "it has 200 characters"),
     (["set-name", "hue:\x1b[31m\udc80", "Larder"], "give its full id"),
     (["amend-name", "", "Larder"], "no device has '' in its id or name"),
-    (["gaps", "--since", "yesterday"], "'yesterday' is not a duration such as 90m, 24h, 7d or 2w"),
+    (["amend-name", "hue:00:17:88:01:02:03:04:05-02-0402", "Larder"], "in its id or name"),
+    (["gaps", "--since", "yesterday"], "is not a duration"),
     (["set-name", "utility"], "Missing argument 'NAME'"), (["sell", "utility"], "No such command 'sell'")])
-def test_invalid_arguments_are_refused_and_change_nothing(
-        used_home: Home, arguments: list[str], complaint: str) -> None:
+def test_invalid_arguments_change_nothing(used_home: Home, arguments: list[str], complaint: str) -> None:
     before = listed(used_home)
     run = used_home.desk(*arguments)
     assert run.code == 2 and complaint in run.err and "Traceback" not in run.err
@@ -276,7 +236,6 @@ def test_any_other_answer_changes_nothing(used_home: Home, answer: str) -> None:
 
 
 def test_a_predecessors_devices_are_listed_after_migration(home: Home) -> None:
-    """Those of its registry with the names people gave them, all others as in their newest readings."""
     registry = REGISTRY, """
         INSERT INTO device_registry (device_type, device_name, location, unique_id, last_seen)
         VALUES ('hue_sensor', 'Mr. X', 'Larder', 'hue:00:17:88:01-02-0402', '2025-11-18T14:50:00')
@@ -309,28 +268,12 @@ def test_any_command_that_makes_the_database_reads_the_predecessors_names(home: 
 @pytest.mark.parametrize(("width", "line"), [
     (200, f"^{UTILITY}  Utility  +Utility "), (100, f"^    {UTILITY}  hue_sensor  20"),
     (80, f"^    {UTILITY}  hue_sensor  20"), (60, f"^id +{UTILITY}\r$")])
-def test_the_list_fits_the_terminal(used_home: Home, width: int, line: str) -> None:
-    shown = on_a_terminal(used_home, width, "list")
-    assert re.search(line, shown, re.MULTILINE)
-    assert max(map(len, shown.splitlines())) <= width
-
-
-def on_a_terminal(home: Home, width: int, *arguments: str) -> str:
-    """Run the command on a terminal of that many columns; return what appears there."""
-    ours, theirs = os.openpty()
-    command = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), *arguments]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs,
-                          env={**os.environ, "COLUMNS": str(width)}) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(ours, 65536)
-            except OSError:  # Linux raises this once the terminal is closed
-                break
-    os.close(ours)
-    assert process.returncode == 0
-    return shown.decode()
+def test_the_list_fits_the_terminal(used_home: Home, monkeypatch: pytest.MonkeyPatch, width: int, line: str) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    process, terminal = start_on_terminal(used_home, "list")
+    text = shown(terminal)
+    assert process.wait() == 0 and re.search(line, text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_the_program_can_be_installed_under_the_name_that_shells_complete() -> None:

@@ -28,7 +28,6 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def stored(home: Home) -> Home:
-    """A home with two devices in its database, and short waits."""
     home.write_config(storage={"busy_timeout_ms": 50}, retry={"max_attempts": 3, "base_delay_seconds": 0})
     store(home.database, a_cycle(a_reading(), a_reading("hue:hall", name="Hall")))
     return home
@@ -49,7 +48,6 @@ def test_without_a_database_a_human_is_needed_and_none_is_made(home: Home, comma
 
 
 def test_a_missing_database_is_not_replaced_to_store_a_name(stored: Home) -> None:
-    """Readings were stored in it: its disk may only not be mounted."""
     (stored.data / "readings.stored").touch()
     stored.database.unlink()
     run = stored.desk("set-name", "hue:00:17:88:01:02:03:04:05-02-0402", "Larder")
@@ -193,8 +191,7 @@ def test_a_full_stdout_is_reported_in_a_sentence(stored: Home, command: list[str
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, str(CHECKOUT / "devices.py"), "--config", str(stored.config), *command],
                               stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (
-        1, "devices: the answer cannot be written: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "devices: the answer cannot be written: No space left on device\n")
 
 
 @pytest.mark.parametrize(("age", "spans"), [(600, ["waiting_in_the_spool"]), (5, [])])

@@ -9,23 +9,15 @@ import pytest
 from cli.arguments import duration_type, offset_type, text_type
 
 
-@pytest.mark.parametrize(("text", "kept"), [
-    ("Cellar", "Cellar"), ("  Büro\t2 ", "Büro 2"), ("O'Brien's \"x\"; DROP", "O'Brien's \"x\"; DROP"), ("部屋", "部屋"),
-    ("x" * 120, "x" * 120), ("a\x1b[31mb", "a [31mb")])
-def test_a_text_becomes_one_printable_line(text: str, kept: str) -> None:
-    assert text_type(text) == kept
-
-
-@pytest.mark.parametrize(("text", "kept"), [
-    ("-1.5", -1.5), ("-1,5", -1.5), ("+2", 2.0), ("0", 0.0), (".5", 0.5), ("20", 20.0), ("0.126", 0.13)])
-def test_an_offset_has_a_point_or_a_comma(text: str, kept: float) -> None:
-    assert offset_type(text) == kept
-
-
-@pytest.mark.parametrize(("text", "kept"), [
-    ("90m", timedelta(minutes=90)), ("24h", timedelta(days=1)), ("7d", timedelta(days=7)), ("2w", timedelta(days=14))])
-def test_a_duration_has_a_unit(text: str, kept: timedelta) -> None:
-    assert duration_type(text) == kept
+@pytest.mark.parametrize(("convert", "text", "kept"), [
+    (text_type, "Cellar", "Cellar"), (text_type, "  Büro\t2 ", "Büro 2"), (text_type, "部屋", "部屋"),
+    (text_type, "O'Brien's \"x\"; DROP", "O'Brien's \"x\"; DROP"), (text_type, "x" * 120, "x" * 120),
+    (text_type, "a\x1b[31mb", "a [31mb"), (offset_type, "-1.5", -1.5), (offset_type, "-1,5", -1.5),
+    (offset_type, "+2", 2.0), (offset_type, "0", 0.0), (offset_type, ".5", 0.5), (offset_type, "20", 20.0),
+    (offset_type, "0.126", 0.13), (duration_type, "90m", timedelta(minutes=90)), (duration_type, "24h", timedelta(days=1)),
+    (duration_type, "7d", timedelta(days=7)), (duration_type, "2w", timedelta(days=14))])
+def test_arguments_are_accepted_in_all_usual_forms(convert: Callable[[str], object], text: str, kept: object) -> None:
+    assert convert(text) == kept
 
 
 @pytest.mark.parametrize(("convert", "text", "complaint"), [

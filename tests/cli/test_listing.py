@@ -5,12 +5,14 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from cli import listing
+from cli.listing import fitted
 from storage.cycle_history import Window
 from storage.gaps import Coverage, Span
 from storage.readings import Newest
 from storage.registry import Device
 
 NOW = datetime(2026, 11, 22, 0, 55, tzinfo=timezone.utc)
+TABLE = [("id", "name", "age"), ("hue:1", "Küche", "3 min"), ("hue:22", "部屋", "-")]
 KITCHEN = Device(device_id="hue:k", device_type="hue_sensor", device_name="Kitchen", location="Ground floor")
 
 
@@ -68,3 +70,37 @@ def test_the_gap_report_covers_every_kind_of_device() -> None:
             {"from": "2026-11-21T23:55:00+00:00", "to": "2026-11-21T23:55:00+00:00", "cycles": 1,
              "reason": "overlapping_run", "error": None}]}
     assert (last["since"], last["expected"]) == (None, 0)
+
+
+def test_a_table_that_just_fits_stays_a_table() -> None:
+    assert fitted(TABLE, 20) == fitted(TABLE, None)
+
+
+def test_where_a_table_is_too_wide_some_cells_stand_below_their_row() -> None:
+    assert fitted(TABLE, 19, below=(0,)) == [
+        "name   age",
+        "    id",
+        "Küche  3 min",
+        "    hue:1",
+        "部屋   -",
+        "    hue:22"]
+    assert fitted(TABLE, 18, below=(0, 2)) == [
+        "name",
+        "    id      age",
+        "Küche",
+        "    hue:1   3 min",
+        "部屋",
+        "    hue:22  -"]
+    assert fitted(TABLE, 20, below=(0,)) == fitted(TABLE, None)
+    assert fitted(TABLE, 11, below=(0,)) == fitted(TABLE, 11)
+
+
+def test_where_a_table_does_not_fit_each_row_is_a_paragraph() -> None:
+    assert fitted(TABLE, 19) == [
+        "id    hue:1",
+        "name  Küche",
+        "age   3 min",
+        "",
+        "id    hue:22",
+        "name  部屋",
+        "age   -"]

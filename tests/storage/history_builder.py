@@ -42,7 +42,6 @@ class History:
                 registry.record_sightings(connection, sightings, collector, moment)
 
     def silent(self, device_id: str, start: datetime, end: datetime) -> None:
-        """Remove a device's readings as if it had no fresh value."""
         self.delete(device_id, start, end)
         self.change("""
             UPDATE collection_cycles
@@ -53,12 +52,10 @@ class History:
         """, device_id, format_time(start), format_time(end))
 
     def delete(self, device_id: str, start: datetime, end: datetime) -> None:
-        """Delete a device's readings as a person does."""
         self.change("DELETE FROM readings WHERE device_id = ? AND timestamp >= ? AND timestamp < ?",
                     device_id, format_time(start), format_time(end))
 
     def fail(self, outcome: str, start: datetime, end: datetime, collector: str = "hue", error: str = "oh") -> None:
-        """Replace a collector's cycles by ones with nothing but an error."""
         self.change("""
             UPDATE collection_cycles
             SET outcome = ?, error = ?, readings = 0, stored = 0
@@ -74,7 +71,6 @@ class History:
         """, collector, format_time(start), format_time(end))
 
     def off(self, start: datetime, end: datetime, *collectors: str) -> None:
-        """Remove the cycles and readings of these collectors, or of all."""
         for collector in collectors or ("hue", "amazon_aqm"):
             self.fail("off", start, end, collector)
         self.change("DELETE FROM collection_cycles WHERE outcome = 'off'")
@@ -85,9 +81,7 @@ class History:
 
     def report(self, since: datetime | None = None, now: datetime | None = None, keep_days: int = 90,
                stopped: Iterable[str] = (), waiting: Collection[Cycle] = ()) -> dict[str, gaps.Coverage]:
-        """Return the coverage of each device, by default over the whole time."""
-        window = Window(since or self.start, now or self.now, int(self.every.total_seconds()), keep_days,
-                        list(stopped))
+        window = Window(since or self.start, now or self.now, int(self.every.total_seconds()), keep_days, list(stopped))
         with manager.reading(self.path) as connection:
             coverages = gaps.report(connection, registry.all_devices(connection), window, waiting)
         return {coverage.device.device_id: coverage for coverage in coverages}

@@ -29,7 +29,6 @@ def path(tmp_path: Path) -> Path:
 
 
 def an_alert(moment: str = MORNING, **values: Any) -> Alert:
-    """Return an alert raised at that time."""
     return Alert(**{"sentence": "The home monitor needs a human: the key was refused.", "raised_at": moment,
                     "last_seen_at": moment, "occurrences": 1, "collector": "made_up", "error": "the key was refused",
                     "remedy": "python devices.py pair made_up", "url": "https://example.org/help", **values})
@@ -154,7 +153,6 @@ def watch_while(path: Path, write: Callable[[int], None], duration_seconds: floa
 
 @pytest.mark.alone
 def test_a_watcher_sees_a_whole_alert_or_none(path: Path) -> None:
-    """Neither half of one nor an empty one, while it is raised, updated and cleared."""
     def write(count: int) -> None:
         alert_files.raise_alert(path, an_alert(error="x" * 900))
         if count % 5 == 4:
@@ -166,7 +164,6 @@ def test_a_watcher_sees_a_whole_alert_or_none(path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
@@ -177,7 +174,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Write until not a byte is left on the disk, and return the file."""
     path = folder / "filler"
     with path.open("wb", buffering=0) as filler, suppress(OSError):
         while True:

@@ -28,7 +28,6 @@ def at(**passed: float) -> datetime:
 
 @pytest.fixture
 def week(database: Path) -> History:
-    """A perfect week of both collectors."""
     history = History(database, SUNDAY, SUNDAY + WEEK)
     history.run()
     history.run("amazon_aqm", ["alexa:x"], late=(2, 3, 1))
@@ -37,7 +36,6 @@ def week(database: Path) -> History:
 
 @pytest.fixture
 def day(database: Path) -> History:
-    """A perfect day of the Hue collector alone."""
     history = History(database, SUNDAY, at(days=1))
     history.run()
     return history
@@ -52,7 +50,6 @@ def test_a_perfect_week_has_no_gaps(week: History) -> None:
 
 @pytest.mark.parametrize("asked", [0, 1, 150, 299])
 def test_it_does_not_matter_when_within_the_interval_one_asks(week: History, asked: int) -> None:
-    """Neither at the newer end of the window nor at the older one."""
     moment = timedelta(seconds=asked)
     coverages = week.report(at(days=1) + moment, at(days=6) + moment)
     assert all(coverage.spans == () and coverage.expected in (1440, 1441) for coverage in coverages.values())
@@ -90,7 +87,6 @@ def test_planted_gaps_are_found_exactly_each_with_its_reason(week: History) -> N
 @pytest.mark.parametrize(("change", "hours"), [*product(CHANGES, [(-1, 0), (0, 1), (-0.5, 0.5), (-2, 3)])])
 def test_gaps_at_the_changes_of_the_clock_are_found_to_the_cycle(
         change: datetime, hours: tuple[float, float], database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the house where it is two o'clock twice, or never, as much as anywhere."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     tzset()
     try:
@@ -136,7 +132,6 @@ def test_after_a_small_step_of_the_clock_no_cycle_is_missed(day: History) -> Non
 
 @pytest.mark.parametrize("outcomes", [("skipped", "ok"), ("ok", "skipped")])
 def test_two_runs_within_one_second_are_one_cycle_if_one_was_answered(day: History, outcomes: tuple[str, str]) -> None:
-    """Whichever of them is on record first."""
     moment = format_time(at(hours=3))
     day.change("DELETE FROM collection_cycles WHERE started_at = ?", moment)
     for outcome in outcomes:
@@ -192,7 +187,6 @@ def test_a_name_given_beforehand_expects_nothing(day: History) -> None:
     (at(), at(days=1, hours=1), at(days=1), 12), (at(days=2), at(days=3), at(days=2), 288)])
 def test_a_computer_that_is_still_off_shows_until_now(
         day: History, since: datetime, now: datetime, start: datetime, cycles: int) -> None:
-    """Also where no cycle ran in the whole window."""
     span, = day.report(since=since, now=now)["hue:a"].spans
     assert (span.start, span.end, span.cycles, span.reason) == (start, now - EVERY, cycles, "computer_off")
 
@@ -204,7 +198,6 @@ def test_a_window_that_begins_in_a_gap_shows_the_part_within(day: History) -> No
 
 
 def test_where_no_cycle_is_on_record_any_more_nothing_is_invented(day: History) -> None:
-    """They are deleted in passing after keep_cycles_days, and the readings stay."""
     day.change("DELETE FROM collection_cycles WHERE started_at < ?", format_time(at(hours=6)))
     day.silent("hue:a", at(hours=2), at(hours=3))
     coverage = day.report()["hue:a"]
@@ -248,7 +241,6 @@ def test_another_interval_makes_other_gaps(database: Path) -> None:
 
 
 def test_a_predecessors_rows_count_as_readings_of_the_utc_that_they_name(database: Path) -> None:
-    """With fractions of a second, with blanks, and in local time without an offset, which is read as UTC."""
     leave(database, awkward_rows(), NEWEST)
     start = datetime(2025, 11, 18, 14, 30, tzinfo=timezone.utc)
     device = "hue:00:17:88:01-02-0402"
@@ -285,7 +277,6 @@ def test_the_index_alone_answers_when_a_device_has_readings(day: History) -> Non
 
 
 def test_readings_that_a_person_deleted_are_reported_so(day: History) -> None:
-    """The cycle's row says that it stored them."""
     day.delete("hue:a", at(hours=3), at(hours=5))
     day.delete("hue:b", at(hours=4), at(hours=6))
     assert day.gaps() == [(at(hours=3), at(hours=5) - EVERY, 24, "deleted_since")]
@@ -321,7 +312,6 @@ def test_a_stale_device_of_a_cycle_whose_readings_moved_on_is_stale(database: Pa
 
 
 def test_what_waits_in_the_spool_has_run_and_is_missing_for_the_moment(day: History) -> None:
-    """With a stale device, an unreachable source and a cycle of before the window among what waits."""
     times = [at(days=1, minutes=minutes) for minutes in (0, 5, 10)]
     cycles = [a_cycle(a_reading("hue:a", times[0]), a_reading("hue:b", times[0]), at=times[0]),
               a_cycle(a_reading("hue:b", times[1]), at=times[1]),

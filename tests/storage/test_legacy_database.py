@@ -11,22 +11,13 @@ import pytest
 from runtime.errors import Unusable
 from storage import legacy_database, manager, schema
 from storage.registry import Device, find
-from tests.storage.legacy_databases import (
-    NEWEST,
-    REGISTRY,
-    SHAPES,
-    UNGUARDED,
-    awkward_rows,
-    leave,
-    many_rows,
-)
+from tests.storage.legacy_databases import NEWEST, REGISTRY, SHAPES, UNGUARDED, awkward_rows, leave, many_rows
 from tests.storage.samples import a_cycle, a_reading, rows, store
 
 BACKUP = "readings.db.before-v1"
 
 
 def brought_over(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the row that a row of the earlier program has to become."""
     index = row.get("voc_ppb") if row["device_type"] in ("alexa_aqm", "amazon_aqm") else None
     return row | {"voc_index": index, "is_anomalous": row["is_anomalous"] or 0,
                   "created_at": row["created_at"] or row["timestamp"]}

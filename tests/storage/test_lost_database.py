@@ -25,14 +25,12 @@ NOBODY = 65534
 
 @pytest.fixture
 def used_home(home: Home, simulator: Simulator) -> Home:
-    """A home whose first cycle is stored."""
     home.point_at(simulator)
     assert home.run().code == 0 and (home.data / "readings.stored").exists()
     return home
 
 
 def waiting(home: Home) -> list[int]:
-    """Return how many readings of each stored cycle had waited in the spool."""
     return [row["spooled"] for row in home.cycles()]
 
 
@@ -51,7 +49,6 @@ def test_a_database_that_never_held_a_reading_may_be_replaced(home: Home, simula
 
 @pytest.mark.parametrize("how", ["deleted", "emptied", "its folder unmounted"])
 def test_a_missing_database_is_not_replaced(used_home: Home, how: str) -> None:
-    """Exit 2 and an alert; the readings wait, and are stored when it is back."""
     aside = used_home.folder / "aside.db"
     if how == "its folder unmounted":
         mount = used_home.folder / "mount"
@@ -124,7 +121,6 @@ def test_damage_behind_a_whole_header_is_found(used_home: Home, damage: Callable
 @pytest.mark.parametrize("places", [{}, {"00:17:88:01:cc:75:00:01-02-0402": "Attic"}], ids=["", "configured"])
 def test_names_and_offsets_are_lost_with_the_database_and_a_command_lists_them(
         used_home: Home, places: dict[str, str]) -> None:
-    """Places in config.yaml are kept."""
     assert used_home.devices("set-name", "utility", "Larder").code == 0
     assert used_home.devices("set-offset", "larder", "-1.5").code == 0
     used_home.configure_hue(sensor_locations=places)
@@ -188,8 +184,7 @@ def test_a_refused_cycle_does_not_block_the_others(used_home: Home) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [{"requests": 2 ** 70}, {"started_at": datetime.min.replace(tzinfo=timezone.utc)}])
-def test_a_cycle_that_no_database_can_hold_does_not_block_the_others(
-        used_home: Home, nonsense: dict[str, Any]) -> None:
+def test_a_cycle_that_no_database_can_hold_does_not_block_the_others(used_home: Home, nonsense: dict[str, Any]) -> None:
     """A later version may have written one."""
     spool.append(used_home.data, a_cycle(**{"at": at(minutes=1)} | nonsense), 1.0)
     spool.append(used_home.data, a_cycle(a_reading(at=at(minutes=2)), at=at(minutes=2)), 1.0)

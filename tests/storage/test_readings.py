@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from runtime.formats import format_time
 from storage import manager, readings, registry
-from storage.readings import Deletion, Newest, Rewriting
-from tests.storage.legacy_databases import NEWEST, awkward_rows, leave
+from storage.readings import Newest, Work, deletion, rewriting
 from tests.storage.samples import NOW, a_cycle, a_reading, add, at, rows, store
 
 DEVICES = ("hue:a", "hue:b", "alexa:c")
@@ -23,10 +23,9 @@ def connection(database: Path) -> Iterator[manager.Writer]:
         yield opened
 
 
-def called(connection: manager.Writer, column: str = "name", text: str = "Larder") -> Rewriting:
-    """Name or place the first device; return the work of rewriting its history."""
+def called(connection: manager.Writer, column: Literal["name", "location"] = "name", text: str = "Larder") -> Work:
     registry.change(connection, "hue:a", lambda device: device.named(text) if column == "name" else device.placed(text))
-    return Rewriting("hue:a", column, text)
+    return rewriting("hue:a", column, text)
 
 
 def test_the_newest_reading_is_the_latest_one(connection: manager.Writer) -> None:
@@ -46,8 +45,8 @@ def test_no_query_scans_all_readings(connection: manager.Writer) -> None:
     connection.set_trace_callback(statements.append)
     readings.newest(connection, "hue:a")
     readings.device_ids(connection)
-    for work in (Rewriting("hue:a", "name", "Larder"), Deletion("hue:a", format_time(NOW))):
-        work.count(connection)
+    for work in (rewriting("hue:a", "name", "Larder"), deletion("hue:a", format_time(NOW))):
+        work.rows_left(connection)
         work.after(connection, "", 3)
     connection.set_trace_callback(None)
     plans = ["\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
@@ -56,7 +55,8 @@ def test_no_query_scans_all_readings(connection: manager.Writer) -> None:
 
 
 @pytest.mark.parametrize("column", ["name", "location"])
-def test_rewriting_touches_one_column_of_one_device(connection: manager.Writer, column: str, database: Path) -> None:
+def test_rewriting_touches_one_column_of_one_device(
+        connection: manager.Writer, column: Literal["name", "location"], database: Path) -> None:
     before = rows(database)
     work = called(connection, column)
     with manager.transaction(connection):
@@ -69,7 +69,7 @@ def test_what_is_rewritten_does_not_count_any_more(connection: manager.Writer) -
     work = called(connection)
     first = work.after(connection, "", 4)
     work.do(connection, [number for number, _ in first])
-    assert [work.count(connection), len(work.after(connection, "", 100))] == [6, 6]
+    assert [work.rows_left(connection), len(work.after(connection, "", 100))] == [6, 6]
     assert work.after(connection, first[-1][1], 1)[0][1] == format_time(at(minutes=20))
 
 
@@ -78,22 +78,17 @@ def test_of_two_people_who_rename_at_once_the_later_one_wins(connection: manager
     everything = [number for number, _ in first.after(connection, "", 100)]
     second.do(connection, everything)
     first.do(connection, everything)
-    assert second.count(connection) == 0
+    assert second.rows_left(connection) == 0
 
 
 def test_a_missing_name_is_rewritten_too(connection: manager.Writer) -> None:
     connection.execute("UPDATE readings SET name = NULL")
-    assert Rewriting("hue:a", "name", "Larder").count(connection) == 10
-
-
-def test_only_names_and_places_can_be_rewritten() -> None:
-    with pytest.raises(ValueError, match="temperature_celsius"):
-        Rewriting("hue:a", "temperature_celsius", "20")
+    assert rewriting("hue:a", "name", "Larder").rows_left(connection) == 10
 
 
 def test_later_readings_are_not_deleted(connection: manager.Writer, database: Path) -> None:
     """Not even with the id of a deleted row, which SQLite gives to the next one."""
-    work = Deletion("hue:a", format_time(at(minutes=45)))
+    work = deletion("hue:a", format_time(at(minutes=45)))
     connection.execute("DELETE FROM readings WHERE device_id != 'hue:a'")
     doomed = [number for number, _ in work.after(connection, "", 100)]
     connection.execute("DELETE FROM readings")
@@ -108,10 +103,3 @@ def test_later_readings_are_not_deleted(connection: manager.Writer, database: Pa
     ("9999-12-31T23:59:59-23:59", None)])
 def test_the_age_of_a_stored_time_is_that_of_the_utc_it_names(timestamp: str, age: int | None) -> None:
     assert Newest(timestamp, "hue_sensor", None, None, None).age_seconds(NOW.timestamp()) == age
-
-
-def test_the_newest_of_a_predecessors_rows_is_found(database: Path) -> None:
-    leave(database, awkward_rows(), NEWEST)
-    with manager.writing(database) as connection:
-        newest = readings.newest(connection, "alexa:GAJ1")
-        assert newest is not None and newest.timestamp == "2025-11-18T15:35:00"
