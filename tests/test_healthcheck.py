@@ -10,7 +10,6 @@ import sys
 import sysconfig
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,14 +27,6 @@ def shared() -> Iterator[CheckedHome]:
     """A healthy home that no test changes."""
     with healthy() as home:
         yield home
-
-
-def test_a_database_without_readings_is_a_warning(checked_home: CheckedHome) -> None:
-    with closing(sqlite3.connect(checked_home.database)) as connection, connection:
-        connection.execute("DELETE FROM readings")
-    checked_home.hand_over()
-    code, components = checked_home.components("--offline")
-    assert (code, components["freshness"]["status"]) == (0, "warn")
 
 
 def test_the_text_has_a_line_for_each_component_and_a_remedy_below_it(checked_home: CheckedHome) -> None:
