@@ -85,8 +85,10 @@ def read(request: Request) -> Installation:
     configuration, error = _survey(request, plugins)
     folders = (configuration.storage.database_path.parent, configuration.data)
     owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
-    _import_checks(request.is_offline)
+    _import_all(f"health.{name}" for name in (*COMPONENTS, "publisher", *(() if request.is_offline else ("source",))))
     if files.owned_by_other(owned):
+        # Python may be readable for root alone, so that nothing can be imported later.
+        _import_all(["encodings.unicode_escape", *(f"notifiers.{name}" for name in notifiers.names())])
         files.drop_to_owner(owned)
         configuration, error = _survey(request, plugins)
     sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
@@ -120,8 +122,6 @@ def _notifier_settings(name: str) -> type[notifiers.NotifierSettings]:
     return notifiers.load(name).Settings
 
 
-def _import_checks(is_offline: bool) -> None:
-    """Import the checks once for all their processes, and before root is given up: Python may be readable for it alone."""
-    for name in ("encodings.unicode_escape", *(f"health.{name}" for name in COMPONENTS),
-                 *(() if is_offline else ("health.source",))):
-        attempt(lambda: import_module(name))  # the check's own process will report it
+def _import_all(names: Iterable[str]) -> None:
+    for name in names:
+        attempt(lambda: import_module(name))  # whatever needs it will report it

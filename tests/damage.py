@@ -16,17 +16,8 @@ def write(home: CheckedHome, path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def only_hue(home: CheckedHome) -> None:
-    home.configure("amazon_aqm", enabled=False)
-
-
-def without_config(home: CheckedHome) -> None:
-    home.config.unlink()
-
-
 def wrong_values(home: CheckedHome) -> None:
-    home.write_config(collection={"interval_seconds": 5}, storage={"busy_timeout_ms": "long"},
-                         logging={"level": "LOUD"})
+    home.write_config(collection={"interval_seconds": 5}, storage={"busy_timeout_ms": "long"}, logging={"level": "LOUD"})
 
 
 def right_values(home: CheckedHome) -> None:
@@ -36,7 +27,7 @@ def right_values(home: CheckedHome) -> None:
 
 
 def without_secrets(home: CheckedHome) -> None:
-    only_hue(home)
+    home.configure("amazon_aqm", enabled=False)
     home.secrets.unlink()
 
 
@@ -89,11 +80,6 @@ def turn_wal(home: CheckedHome, on: bool) -> None:
     home.collect("hue")
 
 
-def unrotatable(home: CheckedHome) -> None:
-    """Use settings that are in range, but too large for any disk of this machine."""
-    home.write_config(logging={"max_bytes": 1_000_000_000, "backup_count": 100, "min_free_mb": 1_000_000})
-
-
 def original_bridge(home: CheckedHome) -> None:
     """Put the original bridge back, at its own address."""
     home.simulator.faults.clear()
@@ -103,10 +89,6 @@ def original_bridge(home: CheckedHome) -> None:
 def refuse_login(home: CheckedHome) -> None:
     home.simulator.alexa.revoke()
     home.simulator.alexa.expire_cookies()
-
-
-def unreachable(home: CheckedHome) -> None:
-    home.configure("hue", bridge_ip="https://127.0.0.1:9", discovery_url=None)
 
 
 def reachable(home: CheckedHome) -> None:
@@ -130,18 +112,10 @@ def remove_key(home: CheckedHome) -> None:
     home.simulator.bridge.keys.clear()
 
 
-def throttle(home: CheckedHome) -> None:
-    home.simulator.faults.add("throttled")
-
-
 def add_silent_device(home: CheckedHome) -> None:
     """Add a device whose newest reading is an hour old."""
     hour_ago = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=hour_ago, name="Cellar"), at=hour_ago))
-
-
-def stop_cron(home: CheckedHome) -> None:
-    execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'")
 
 
 def raise_alert(home: CheckedHome) -> None:
@@ -181,7 +155,3 @@ def grow_wal(home: CheckedHome) -> None:
     with closing(sqlite3.connect(home.database, isolation_level=None)) as writer:
         writer.execute("CREATE TABLE notes (note BLOB)")
         writer.executemany("INSERT INTO notes VALUES (zeroblob(1000000))", [()] * 17)
-
-
-def give_secrets_to_root(home: CheckedHome) -> None:
-    home.give_to_root(home.secrets, 0o600)

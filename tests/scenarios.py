@@ -26,14 +26,14 @@ from tests.remedies import (
 class Scenario:
     """How a home gets a problem, which component reports it, and how its remedy is carried out."""
 
-    damage: Callable[[CheckedHome], None]
+    damage: Callable[[CheckedHome], object]
     component: str
     repair: Callable[[CheckedHome, str], None]
     as_root_only: bool = False
 
 
 SCENARIOS = {
-    "config.yaml is missing": Scenario(damage.without_config, "configuration", copy_config),
+    "config.yaml is missing": Scenario(lambda home: home.config.unlink(), "configuration", copy_config),
     "config.yaml cannot be read": Scenario(
         lambda home: home.give_to_root(home.config, 0o600), "configuration",
         command("sudo chown 54321 {config} && sudo chmod u+rw {config}"), as_root_only=True),
@@ -50,7 +50,7 @@ SCENARIOS = {
         lambda home: damage.write(home, home.secrets, "hue: {"), "secrets",
         by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml cannot be read": Scenario(
-        damage.give_secrets_to_root, "secrets", command("sudo chown 54321 {secrets} && sudo chmod u+rw {secrets}"),
+        lambda home: home.give_to_root(home.secrets, 0o600), "secrets", command("sudo chown 54321 {secrets} && sudo chmod u+rw {secrets}"),
         as_root_only=True),
     "secrets.yaml can be read by others": Scenario(
         lambda home: home.secrets.chmod(0o644), "secrets", command("chmod 600 {secrets}")),
@@ -88,11 +88,11 @@ SCENARIOS = {
         lambda home: home.write_config(logging={"max_bytes": 10}), "log_rotation",
         by_hand(damage.right_values)),
     "the logs may outgrow the disk": Scenario(
-        damage.unrotatable, "log_rotation", by_hand(damage.right_values)),
+        lambda home: home.write_config(logging={"max_bytes": 10 ** 9, "backup_count": 100, "min_free_mb": 10 ** 6}), "log_rotation", by_hand(damage.right_values)),
     "a folder blocks the rotation": Scenario(
         lambda home: Path(f"{home.log_file}.1").mkdir(), "log_rotation", command("mv {log}.1 {log}.1.folder")),
     "the bridge does not answer": Scenario(
-        damage.unreachable, "hue",
+        lambda home: home.configure("hue", bridge_ip="https://127.0.0.1:9", discovery_url=None), "hue",
         by_hand(damage.reachable)),
     "another bridge is at the address": Scenario(
         damage.stranger, "hue", by_hand(damage.reachable)),
@@ -100,7 +100,7 @@ SCENARIOS = {
         damage.stranger_over_http, "hue", by_hand(damage.original_bridge)),
     "the bridge refuses our key": Scenario(damage.remove_key, "hue", pair_with_hue),
     "Amazon refuses our login": Scenario(damage.refuse_login, "amazon_aqm", pair_with_amazon),
-    "Amazon is rate-limiting us": Scenario(damage.throttle, "amazon_aqm", wait_for_amazon),
+    "Amazon is rate-limiting us": Scenario(lambda home: home.simulator.faults.add("throttled"), "amazon_aqm", wait_for_amazon),
     "the wrong country": Scenario(
         lambda home: home.configure("amazon_aqm", domain="amazon.fr"), "amazon_aqm",
         by_hand(lambda home: home.configure("amazon_aqm", domain="amazon.co.uk"))),
@@ -111,7 +111,7 @@ SCENARIOS = {
         command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"),
         as_root_only=True),
     "a device is silent": Scenario(damage.add_silent_device, "freshness", report_again),
-    "nothing is collected any more": Scenario(damage.stop_cron, "freshness", command(COLLECT, "hue")),
+    "nothing is collected any more": Scenario(lambda home: damage.execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'"), "freshness", command(COLLECT, "hue")),
     "an alert is active": Scenario(damage.raise_alert, "alerts", pair_and_collect),
     "an alert for which the disk had no room": Scenario(
         lambda home: (home.data / "ALERT_STORAGE_FAILING.txt").touch(), "alerts", by_hand(collect_hue)),

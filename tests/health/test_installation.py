@@ -68,11 +68,3 @@ def test_a_missing_key_is_critical_if_every_source_lacks_one(
     """Cookies of the predecessor are a login, too."""
     home.write_secrets(secrets)
     assert checks.worst("secrets", checks.read(home)).level == level
-
-
-def test_errors_of_sources_come_with_their_remedies(home: CheckedHome) -> None:
-    home.simulator.faults.add("throttled")
-    home.simulator.bridge.keys.clear()
-    findings = check_all(checks.read(home))
-    assert (findings["hue"].level, findings["hue"].remedy) == ("fail", "python devices.py pair hue")
-    assert findings["amazon_aqm"].level == "warn"
