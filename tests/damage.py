@@ -12,12 +12,13 @@ from tests.remedies import ACCEPT
 from tests.storage.samples import a_cycle, a_reading, store
 
 
-def write(home: CheckedHome, path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
 def wrong_values(home: CheckedHome) -> None:
-    home.write_config(collection={"interval_seconds": 5}, storage={"busy_timeout_ms": "long"}, logging={"level": "LOUD"})
+    home.write_config(collection={"interval_seconds": 5}, storage={"busy_timeout_ms": "long"},
+                      logging={"level": "LOUD"})
 
 
 def right_values(home: CheckedHome) -> None:
@@ -72,7 +73,7 @@ def other_database(home: CheckedHome) -> None:
 
 def replace_by_text(home: CheckedHome) -> None:
     lose_database(home)
-    write(home, home.database, "Dear diary, " * 500)
+    write(home.database, "Dear diary, " * 500)
 
 
 def turn_wal(home: CheckedHome, on: bool) -> None:
