@@ -9,7 +9,6 @@ from storage import alert_files
 
 
 def check(installation: Installation) -> Findings:
-    """Yield each alert file as a failure, with its own remedy."""
     yield "looking for alerts"
     data = installation.configuration.data
     if data.is_dir() and files.is_closed(data):

@@ -13,7 +13,6 @@ from storage import spool
 
 
 def check(installation: Installation) -> Findings:
-    """Yield how much waits, how much was damaged, and whether the spool can be written."""
     yield "reading the spool"
     data = installation.configuration.data
     journal = data / spool.NAME
