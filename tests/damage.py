@@ -54,7 +54,6 @@ def lose_database(home: CheckedHome) -> None:
 
 
 def close_folder(home: CheckedHome) -> None:
-    """Configure a database in a folder that only root can create."""
     (home.data / lost_database.MARKER).unlink()
     home.write_config(storage={"database_path": "vault/deep/readings.db"})
     os.chown(home.folder, 0, 0)
@@ -82,7 +81,6 @@ def turn_wal(home: CheckedHome, on: bool) -> None:
 
 
 def original_bridge(home: CheckedHome) -> None:
-    """Put the original bridge back, at its own address."""
     home.simulator.faults.clear()
     reachable(home)
 
@@ -109,24 +107,20 @@ def stranger_over_http(home: CheckedHome) -> None:
 
 
 def remove_key(home: CheckedHome) -> None:
-    """Remove our key from the bridge."""
     home.simulator.bridge.keys.clear()
 
 
 def add_silent_device(home: CheckedHome) -> None:
-    """Add a device whose newest reading is an hour old."""
     hour_ago = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=hour_ago, name="Cellar"), at=hour_ago))
 
 
 def raise_alert(home: CheckedHome) -> None:
-    """Have a cycle refused by the bridge."""
     remove_key(home)
     assert [run.code for run in home.collect("hue")] == [2]
 
 
 def fill_spool(home: CheckedHome) -> None:
-    """Lock the database during a cycle."""
     home.write_config(storage={"busy_timeout_ms": 50})
     with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -134,7 +128,6 @@ def fill_spool(home: CheckedHome) -> None:
 
 
 def give_spool_to_root(home: CheckedHome) -> None:
-    """Leave the spool as a run by root leaves it."""
     journal = home.data / "spool.journal"
     assert journal.exists()
     os.chown(journal, 0, 0)
@@ -148,7 +141,6 @@ def damage_spool(home: CheckedHome) -> None:
 
 
 def grow_wal(home: CheckedHome) -> None:
-    """Open a reader, and write 17 MB before it ends."""
     reader = sqlite3.connect(home.database, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM readings").fetchone()

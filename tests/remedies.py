@@ -55,7 +55,6 @@ def collect_hue(home: CheckedHome) -> None:
 
 
 def pair_with_hue(home: CheckedHome, remedy: str) -> None:
-    """Run the command while the button is pressed."""
     home.simulator.press_link_button()
     command(PAIR_HUE)(home, remedy)
 
@@ -82,7 +81,6 @@ def pair_and_collect(home: CheckedHome, remedy: str) -> None:
 
 
 def wait_for_amazon(home: CheckedHome, _remedy: str) -> None:
-    """Let time pass until the cloud answers again."""
     home.simulator.faults.clear()
 
 

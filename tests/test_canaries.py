@@ -55,27 +55,23 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MailServer]:
-    """A mail server that takes the password over an unencrypted connection."""
     with MailServer(login=("house", PASSWORD)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def canaries(tmp_path_factory: pytest.TempPathFactory, server: MailServer) -> Iterator[CanaryHome]:
-    """One home for all tests."""
     with Simulator() as simulator:
         yield CanaryHome(Home(tmp_path_factory.mktemp("canaries") / "home"), simulator, server)
 
 
 @pytest.fixture
 def house(canaries: CanaryHome) -> CanaryHome:
-    """The same home, reset."""
     canaries.reset()
     return canaries
 
 
 def options(kind: str) -> dict[str, Any]:
-    """Return options that make a fault take less time."""
     return BRIEF.get(kind, {})
 
 

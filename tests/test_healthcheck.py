@@ -24,7 +24,6 @@ LINE = re.compile(r"(?P<name>\w+) +(?P<status>pass|warn|fail|skipped) +(?P<messa
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[CheckedHome]:
-    """A healthy home that no test changes."""
     with healthy() as home:
         yield home
 
@@ -100,8 +99,7 @@ def test_bad_usage_is_explained(arguments: list[str], message: str, shared: Chec
 
 @pytest.mark.parametrize(("problem", "code", "word"), [
     ("none", 0, "OK"), ("warn", 1, "WARNING"), ("fail", 2, "CRITICAL"), ("critical", 2, "CRITICAL")])
-def test_nagios_gets_one_line_in_its_own_format(problem: str, code: int, word: str,
-                                                checked_home: CheckedHome) -> None:
+def test_nagios_gets_one_line_in_its_own_format(problem: str, code: int, word: str, checked_home: CheckedHome) -> None:
     """https://www.monitoring-plugins.org/doc/guidelines.html: text, a bar, 'label'=value[unit];[warn];[critical]."""
     if problem == "warn":
         checked_home.secrets.chmod(0o644)

@@ -42,14 +42,12 @@ def checkout() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def shared_home() -> Iterator[CheckedHome]:
-    """One healthy home for all tests; each sets its own source."""
     with healthy() as home:
         yield home
 
 
 def timed(home: CheckedHome, limit: float, *prefix: str, program: Path = CHECKOUT / "healthcheck.py",
           arguments: tuple[str, ...] = ("--json",)) -> tuple[float, Outcome]:
-    """Return the seconds from the start of the process to its end, and its outcome."""
     command = [*prefix, sys.executable, str(program), "--config", str(home.config), *arguments]
     if limit != DEFAULT:
         command += ["--timeout", f"{limit:g}"]
@@ -74,7 +72,6 @@ def expect_in_time(took: float, run: Outcome, limit: float, name: str) -> dict[s
 
 
 def running(program: Path | str) -> str:
-    """Return the ids of the processes that still run a program."""
     return subprocess.run(["pgrep", "-f", str(program)], capture_output=True, text=True).stdout
 
 

@@ -27,7 +27,6 @@ class Row(NamedTuple):
     remedy: str
 
     def describes(self, result: dict[str, Any], code: int) -> bool:
-        """Return whether this is the result, names and numbers aside."""
         return ((self.status, self.code) == (result["status"], str(code)) and result["name"] in self.components
                 and bool(pattern(self.message).search(result["message"]) and pattern(self.remedy).search(result["remedy"])))
 
@@ -38,7 +37,6 @@ def pattern(text: str) -> re.Pattern[str]:
 
 @cache
 def runbook() -> dict[str, Row]:
-    """Return the rows of the page by their problem."""
     rows, components = {}, [""]
     for line in (CHECKOUT / "docs" / "running.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):

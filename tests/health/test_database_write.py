@@ -15,7 +15,6 @@ from tests.storage.samples import NOW, a_cycle, a_reading, at, store
 
 @pytest.fixture
 def stored(written: Home) -> Home:
-    """A home with readings."""
     store(written.database, a_cycle(*(a_reading(f"hue:{number}") for number in range(50))))
     return written
 

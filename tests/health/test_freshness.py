@@ -14,13 +14,11 @@ from tests.storage.samples import a_cycle, a_reading, at, store
 
 @pytest.fixture
 def stored(written: Home) -> Home:
-    """A home whose kitchen had a reading at `NOW`."""
     store(written.database, a_cycle(a_reading()))
     return written
 
 
 def check(home: Home, minutes: float) -> Finding:
-    """Return the worst that is found so many minutes later."""
     return checks.worst("freshness", checks.read(home, now=at(minutes=minutes)))
 
 

@@ -14,12 +14,10 @@ from tests.simulator.server import Simulator
 
 @pytest.fixture
 def home(tmp_path: Path, simulator: Simulator) -> CheckedHome:
-    """A home that has not collected anything yet."""
     return CheckedHome(tmp_path / "home", simulator)
 
 
 def check_all(checked: Installation) -> dict[str, Finding]:
-    """Return the worst that each component finds."""
     return {name: checks.worst(name, checked) for name in checked.components}
 
 

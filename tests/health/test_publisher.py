@@ -37,7 +37,6 @@ def probe(settings, secrets, state):
 
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Path]:
-    """A copy of the program with a further publisher."""
     with public_folder() as folder:
         make_checkout(folder)
         (folder / "publishers" / "shelf.py").write_text(SOURCE, encoding="utf-8")
@@ -46,7 +45,6 @@ def checkout() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[CheckedHome]:
-    """One healthy home for all tests; each sets its own publisher."""
     with healthy() as healthy_home:
         yield healthy_home
 
