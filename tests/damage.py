@@ -8,7 +8,6 @@ from pathlib import Path
 
 from storage import lost_database
 from tests.checked_home import CheckedHome
-from tests.remedies import ACCEPT
 from tests.storage.samples import a_cycle, a_reading, store
 
 
@@ -66,7 +65,7 @@ def replace_by_folder(home: CheckedHome) -> None:
 
 def other_database(home: CheckedHome) -> None:
     home.write_config(storage={"database_path": "data/other.db"})
-    home.carry_out(ACCEPT)
+    home.carry_out(lost_database.ACCEPT)
     home.collect("hue")
 
 

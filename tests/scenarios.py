@@ -1,35 +1,111 @@
-"""Problems of a home: how each is caused, which component reports it, and how its remedy is carried out."""
+"""Problems of a home: how each is caused, which component reports it, and how its remedy is carried out.
 
+A remedy is carried out as by a person: to the letter, by a shell where it is a command.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import NamedTuple
 
+from storage.lost_database import ACCEPT
 from tests import damage
 from tests.checked_home import CheckedHome
-from tests.remedies import (
-    ACCEPT,
-    COLLECT,
-    by_hand,
-    collect_hue,
-    command,
-    copy_config,
-    end_reader,
-    pair_and_collect,
-    pair_with_amazon,
-    pair_with_hue,
-    report_again,
-    wait_for_amazon,
-)
+from tests.checkout import CHECKOUT
+from tests.home import unmeasured
+from tests.storage.samples import a_cycle, a_reading, store
+
+COLLECT = "python -m collectors.amazon_aqm"
+Repair = Callable[[CheckedHome, str], None]  # of a home, by its remedy
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """How a home gets a problem, which component reports it, and how its remedy is carried out."""
-
+class Scenario(NamedTuple):
     damage: Callable[[CheckedHome], object]
     component: str
-    repair: Callable[[CheckedHome, str], None]
+    repair: Repair
     as_root_only: bool = False
+
+
+def command(text: str, *after: str) -> Repair:
+    """Return a function that runs a command of the remedy, then a cycle of each of the collectors."""
+    def repair(home: CheckedHome, remedy: str) -> None:
+        wanted = text.format(home=home.folder, data=home.data, config=home.config, secrets=home.secrets,
+                             log=home.log_file)
+        assert wanted in remedy
+        if wanted.startswith("python"):
+            home.hand_over(os.geteuid())
+        done = home.carry_out(wanted)
+        assert done.code == 0, done
+        home.hand_over()
+        home.collect(*after) if after else None
+        home.hand_over()
+    return repair
+
+
+def by_hand(change: Callable[[CheckedHome], None]) -> Repair:
+    """Return a function that makes a change which the remedy describes in words."""
+    def repair(home: CheckedHome, _remedy: str) -> None:
+        change(home)
+        home.hand_over()
+    return repair
+
+
+def copy_config(home: CheckedHome, _remedy: str) -> None:
+    shutil.copy(CHECKOUT / "config" / "config.yaml", home.config)
+    home.hand_over()
+
+
+def collect_hue(home: CheckedHome) -> None:
+    home.collect("hue")
+
+
+def pair_with_hue(home: CheckedHome, remedy: str) -> None:
+    home.simulator.press_link_button()
+    command("python devices.py pair hue")(home, remedy)
+
+
+def pair_with_amazon(home: CheckedHome, _remedy: str) -> None:
+    """Run the command, and sign in at the address that it prints."""
+    home.hand_over(os.geteuid())
+    program = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "pair", "amazon_aqm"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=unmeasured()) as process:
+        assert process.stderr is not None
+        line = ""
+        while "/ap/signin" not in line:
+            line = process.stderr.readline()
+            assert line
+        process.communicate(home.simulator.alexa.sign_in(line.strip()) + "\n", timeout=60)
+    assert process.returncode == 0
+    home.hand_over()
+
+
+def pair_and_collect(home: CheckedHome, remedy: str) -> None:
+    pair_with_hue(home, remedy)
+    home.collect("hue")
+
+
+def wait_for_amazon(home: CheckedHome, _remedy: str) -> None:
+    home.simulator.faults.clear()
+
+
+def report_again(home: CheckedHome, _remedy: str) -> None:
+    """Run the command; it shows, for example, an empty battery, and with a new one the device reports again."""
+    assert home.carry_out("python -m collectors.hue --discover").code == 0
+    now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
+    store(home.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
+    home.hand_over()
+
+
+def end_reader(home: CheckedHome, remedy: str) -> None:
+    assert f"fuser -v {home.database}" in remedy
+    home.reader.close()  # type: ignore[attr-defined]  # opened when the home was damaged
+    home.collect("hue")
+    home.hand_over()
 
 
 SCENARIOS = {
