@@ -15,8 +15,9 @@ TOLERANCE = timedelta(minutes=5)  # of a timestamp in the future; beyond it a cl
 
 def check(installation: Installation) -> Findings:
     path = database.locate(installation)
+    nothing = Finding("warn", "nothing has been collected yet", installation.collect_command)
     if isinstance(path, Finding):
-        yield path if path.level != "warn" else _nothing_yet(installation)
+        yield nothing if path.level == "warn" else path
         return
     yield "reading the newest readings"
     try:
@@ -26,14 +27,10 @@ def check(installation: Installation) -> Findings:
         yield failure(level, error, "python healthcheck.py --only database_write")
         return
     if newest is None:
-        yield _nothing_yet(installation)
+        yield nothing
     else:
         enabled = [device for device in devices if device[2] in installation.enabled]
         yield from _judge(enabled, newest, installation)
-
-
-def _nothing_yet(installation: Installation) -> Finding:
-    return Finding("warn", "nothing has been collected yet", installation.collect_command)
 
 
 def _judge(devices: list[inspection.DeviceReading], newest: str, installation: Installation) -> Findings:

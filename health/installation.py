@@ -33,7 +33,7 @@ class Request(NamedTuple):
 
 
 class Plugins(NamedTuple):
-    """The modules by name; `faults` says why others cannot be imported."""
+    """The modules by name; `faults` are the reasons why others cannot be imported."""
 
     collectors: Mapping[str, collectors.Collector]
     publishers: Mapping[str, publishers.Publisher]

@@ -58,7 +58,7 @@ def _nagios(results: Sequence[Result]) -> tuple[list[str], int]:
 
 
 def limit(deadline: Deadline, code: int) -> None:
-    """Exit with that code at the deadline, should whatever reads stdout not take what is written to it."""
+    """Exit with that code at the deadline, if the reader of stdout does not take the output."""
     signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(code))
     signal.setitimer(signal.ITIMER_REAL, max(deadline.remaining(), PRINTING_SECONDS))
 

@@ -1,7 +1,7 @@
 """Runs the checks side by side, so that one that hangs, crashes or eats the memory costs no other its answer.
 
 The parent reads the configuration, forks a process per component, collects the answers until its deadline, and kills
-what is late. Each child has its own pipe, because macOS keeps only 512 bytes together in a shared one.
+late ones. Each child has its own pipe, because macOS keeps only 512 bytes together in a shared one.
 """
 
 import errno
