@@ -1,7 +1,6 @@
 """Is all well with the home temperature monitor, and if not, what can you do? `python healthcheck.py --help`.
 
-Runs from anywhere, leaves no trace, and ends within its time limit, whatever hangs. The checks are in `health`.
-
+Runs from anywhere, leaves no trace, and ends within its time limit, whatever hangs.
 Exit codes: 0 all is well, warnings allowed · 1 something failed · 2 the configuration, the secrets or the database
 failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 unknown.
 """
@@ -18,7 +17,6 @@ PRINTING_SECONDS = 1.0  # of the time limit
 
 
 def main() -> int:
-    """Run the checks that the command line asks for, print their results, and return the exit code."""
     runner.normalise()
     chosen = options.parse()
     watch, deadline = Stopwatch(), Deadline.since_start(chosen.timeout)
@@ -29,8 +27,8 @@ def main() -> int:
     except OSError as error:
         options.refuse(f"no process can be started: {error.strerror}; see ulimit -u and ulimit -n")
     lines, code = rendering.render(results, chosen, request.now.isoformat(timespec="seconds"), watch.elapsed_ms())
-    with rendering.in_time(deadline, code):
-        rendering.write(lines)
+    rendering.limit(deadline, code)
+    rendering.write(lines)
     return code
 
 

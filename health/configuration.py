@@ -5,11 +5,8 @@ import sys
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
 
-IN_ENVIRONMENT = "make install, then .venv/bin/python healthcheck.py"
-
 
 def check(installation: Installation) -> Findings:
-    """Yield all that is wrong with config.yaml at once, and the version of Python."""
     configuration, error = installation.configuration, installation.error
     if error is not None:
         yield failure("critical", error)
@@ -17,7 +14,7 @@ def check(installation: Installation) -> Findings:
         yield Finding("warn", f"{configuration.path}: {warning}", f"correct or remove that line in {configuration.path}")
     if sys.prefix == sys.base_prefix:
         yield Finding("warn", "not run in a virtual environment: a system update may change the packages at any time",
-                      IN_ENVIRONMENT)
+                      "make install, then .venv/bin/python healthcheck.py")
     if error is None and not configuration.warnings:
         yield Finding("pass", f"{configuration.path} is valid")
     yield Finding("pass", f"Python {sys.version.split()[0]}")

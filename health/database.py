@@ -20,7 +20,8 @@ def locate(installation: Installation) -> Path | Finding:
     try:
         lost_database.ensure_present(path, installation.configuration.data / lost_database.MARKER)
         if not lost_database.is_gone(path):
-            return _not_a_file(path) if path.is_dir() else path
+            return path if not path.is_dir() else Finding(
+                "critical", f"{path} is a folder, not a database", "set storage.database_path in config.yaml to a file")
         folder = next(parent for parent in path.parents if parent.exists())
     except StorageError as error:
         return failure("critical", error)
@@ -30,8 +31,3 @@ def locate(installation: Installation) -> Path | Finding:
         return Finding("warn", f"{path} does not exist yet: nothing has been collected", installation.collect_command)
     return Finding("critical", f"{path} does not exist, and cannot be created in {folder}",
                    f"sudo mkdir -p {shlex.quote(str(path.parent))} && {files.chown_folder_command(path.parent)}")
-
-
-def _not_a_file(path: Path) -> Finding:
-    return Finding("critical", f"{path} is a folder, not a database",
-                   "set storage.database_path in config.yaml to a file")

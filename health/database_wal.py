@@ -14,7 +14,6 @@ DEFAULT_CHECKPOINT_PAGES = 1000
 
 
 def check(installation: Installation) -> Findings:
-    """Yield the state of the write-ahead log."""
     path = database.locate(installation)
     if isinstance(path, Finding):
         yield path
@@ -45,7 +44,7 @@ def library(version: tuple[int, int, int] = inspection.LIBRARY_VERSION) -> Findi
     name = ".".join(map(str, version))
     is_fixed = version >= (3, 53) or any(start <= version < (*start[:2], 1000) for start in (
         (3, 51, 3), (3, 50, 7), (3, 44, 6)))
-    if is_fixed or version < (3, 7):
+    if is_fixed or version < (3, 7):  # which introduced write-ahead logging
         return Finding("pass", f"SQLite {name}")
     return Finding("warn", f"SQLite {name} has the WAL-reset bug, which does no harm as long as only this program writes "
                    "to the database", "nothing to do now; the next Python should have a sqlite3.sqlite_version of "

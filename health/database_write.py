@@ -18,15 +18,22 @@ SEARCH_SECONDS = 0.5  # for damage; a database of two million rows takes as long
 
 
 def check(installation: Installation) -> Findings:
-    """Yield what keeps a row from being written, and damage that was seen in the time available."""
     path = database.locate(installation)
     if isinstance(path, Finding):
         yield path
         return
-    problem = _read_only(path) or _closed(path.parent)
-    if problem is not None:
-        yield problem
+    if os.statvfs(path).f_flag & os.ST_RDONLY:  # after an error on the disk, Linux remounts it so (man mount, errors=)
+        yield Finding("critical", f"the disk of {path} is read-only", "see in dmesg why, then: sudo mount -o remount,rw "
+                      f"\"$(findmnt -n -o TARGET -T {shlex.quote(str(path.parent))})\"")
         return
+    if files.is_closed(path.parent):  # the database could be written only while its -wal exists
+        yield Finding("critical", f"no file can be created in {path.parent} ({files.owner(path.parent)})",
+                      files.chown_folder_command(path.parent))
+        return
+    yield from _trial(path, installation)
+
+
+def _trial(path: Path, installation: Installation) -> Findings:
     half = installation.request.deadline.remaining() / 2
     search = Deadline(min(SEARCH_SECONDS, half))
     yield "waiting to write"
@@ -39,27 +46,8 @@ def check(installation: Installation) -> Findings:
         yield "searching for damage"
         yield Finding("pass", inspection.find_damage(path, lambda: search.remaining() < 0) or "no damage found")
     except Busy as error:
-        yield Finding("fail", str(error), f"try again in a minute; if it lasts, fuser -v {_quoted(lock_path(path))} "
-                      f"{_quoted(path)} shows which process it is, and kill ends it")
+        paths = shlex.join(map(str, (lock_path(path), path)))
+        yield Finding("fail", str(error), f"try again in a minute; if it lasts, fuser -v {paths} shows which process it "
+                      "is, and kill ends it")
     except StorageError as error:
         yield failure("critical", error)
-
-
-def _read_only(path: Path) -> Finding | None:
-    """Report a read-only disk: after an error on it, Linux remounts it so (man mount, errors=remount-ro)."""
-    if not os.statvfs(path).f_flag & os.ST_RDONLY:
-        return None
-    return Finding("critical", f"the disk of {path} is read-only", "see in dmesg why, then: sudo mount -o remount,rw "
-                   f"\"$(findmnt -n -o TARGET -T {_quoted(path.parent)})\"")
-
-
-def _closed(folder: Path) -> Finding | None:
-    """Report a folder in which no file can be created: the database could be written only while its -wal exists."""
-    if not files.is_closed(folder):
-        return None
-    return Finding("critical", f"no file can be created in {folder} ({files.owner(folder)})",
-                   files.chown_folder_command(folder))
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))

@@ -8,11 +8,9 @@ from health.installation import Installation
 from runtime import files
 
 WARN_SHARE, FAIL_SHARE, FAIL_BYTES = 0.05, 0.01, 100_000_000
-MEGABYTE = 1_000_000
 
 
 def check(installation: Installation) -> Findings:
-    """Yield how much is free, once for each disk."""
     configuration = installation.configuration
     disks: dict[int, Path] = {}
     for folder in (configuration.data, configuration.storage.database_path.parent,
@@ -31,7 +29,7 @@ def _room(folder: Path, suffix: str) -> Finding:
     inodes = disk.f_favail / disk.f_files if disk.f_files else 1.0  # some file systems do not count them
     figures = (f"'disk_free{suffix}'={free}B;{int(size * WARN_SHARE)}:;"
                f"{max(int(size * FAIL_SHARE), FAIL_BYTES)}:;0;{size}",)
-    sentence = f"{free // MEGABYTE} MB ({share:.1%}) of the disk of {folder} are free"
+    sentence = f"{free // 1_000_000} MB ({share:.1%}) of the disk of {folder} are free"
     remedy = files.make_room(folder)
     if free < FAIL_BYTES or share < FAIL_SHARE:
         return Finding("fail", sentence, remedy, figures)

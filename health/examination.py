@@ -1,7 +1,4 @@
-"""Runs one check in a forked process, and reports it through a pipe.
-
-Lines of JSON: the stage the check has reached, and at the end what it found.
-"""
+"""Runs one check in a forked process, and reports it through a pipe in lines of JSON: stages, then a summary."""
 
 import faulthandler
 import json
@@ -12,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from health import COMPONENTS, finding
-from health.finding import LEVELS, Component, Finding, Findings
+from health.finding import LEVELS, Finding, Findings
 from health.installation import Installation
 from runtime import files
 from runtime.deadline import Deadline, Stopwatch
@@ -24,7 +21,7 @@ from runtime.redaction import escape_unprintable
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MEMORY_BYTES = 2 ** 30  # of address space
 GRACE_SECONDS = 1.0  # after the deadline, until a process ends itself
-LONGEST_TEXT = 4000
+LONGEST_TEXT = 4000  # characters
 
 
 def report(name: str, checked: Installation, pipe: int) -> None:
@@ -36,28 +33,30 @@ def report(name: str, checked: Installation, pipe: int) -> None:
         os.write(pipe, f"{json.dumps(values)}\n".encode())
 
     def examine() -> None:
-        for item in check(name, checked):
-            if isinstance(item, str):
-                send(stage=escape_unprintable(checked.redact(item)))
-            else:
-                findings.append(item)
+        try:
+            for item in check(name, checked):
+                if isinstance(item, str):
+                    send(stage=escape_unprintable(checked.redact(item)))
+                else:
+                    findings.append(item)
+        except OSError as error:  # of a file, which the check did not expect: no bug
+            findings.append(finding.failure("fail", files.translate(error, Path(str(error.filename or "a file")))))
 
-    if fault := finding.attempt(lambda: _translating(examine, findings)):
+    if fault := finding.attempt(examine):
         findings.append(Finding("fail", fault, f"until then, leave it out: python healthcheck.py --skip {name}"))
     send(duration_ms=round(watch.elapsed_ms(), 1), **summary(findings, checked.redact))
 
 
 def check(name: str, checked: Installation) -> Findings:
     """Return the check of a component. Only its own process imports it: an import may fail or crash, too."""
+    findings: Findings
     if name in COMPONENTS:
-        return cast(Component, import_module(f"health.{name}")).check(checked)
-    if name in checked.plugins.faults:
-        return iter([Finding("fail", checked.plugins.faults[name], "report it, or remove the file")])
-    if name in checked.plugins.publishers:
-        from health import publisher
-        return publisher.check(name, checked)
-    from health import source
-    return source.check(name, checked)
+        findings = import_module(f"health.{name}").check(checked)
+    elif name in checked.plugins.faults:
+        findings = iter([Finding("fail", checked.plugins.faults[name], "report it, or remove the file")])
+    else:
+        findings = import_module("health.plugin").check(name, checked)
+    return findings
 
 
 def summary(findings: Sequence[Finding], redact: Callable[[str], str]) -> dict[str, Any]:
@@ -70,17 +69,8 @@ def summary(findings: Sequence[Finding], redact: Callable[[str], str]) -> dict[s
 
 
 def _joined(texts: Iterable[str], redact: Callable[[str], str]) -> str:
-    """Return the texts without repetitions and without secrets, and not too long for a terminal."""
     text = escape_unprintable(redact("; ".join(dict.fromkeys(text for text in texts if text))))
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} [...]"
-
-
-def _translating(work: Callable[[], None], findings: list[Finding]) -> None:
-    """Report an error of the file system that a check did not expect as what it is: not a bug."""
-    try:
-        work()
-    except OSError as error:
-        findings.append(finding.failure("fail", files.translate(error, Path(str(error.filename or "a file")))))
 
 
 def _confine(deadline: Deadline) -> None:

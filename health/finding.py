@@ -1,15 +1,9 @@
-"""What a check reports: findings, and before them the stage it has reached, which is shown if it never gets further.
-
-A check never stops at the first problem, and prints nothing.
-"""
+"""The answers of a check: findings, and the stage it has reached, which is shown if it never gets further."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple
 
 from runtime.errors import HomeMonitorError
-
-if TYPE_CHECKING:
-    from health.installation import Installation
 
 LEVELS = ("skipped", "pass", "warn", "fail", "critical")
 
@@ -29,15 +23,8 @@ class Finding(NamedTuple):
 Findings = Iterator[Finding | str]
 
 
-class Component(Protocol):
-    """The module of a component."""
-
-    def check(self, installation: "Installation") -> Findings:
-        """Yield stages and findings. Leave no trace behind."""
-
-
 class Result:
-    """What a component answered, at first nothing."""
+    """The answer of a component, at first none."""
 
     level = ""
     message = ""
@@ -52,12 +39,10 @@ class Result:
 
     @property
     def status(self) -> str:
-        """The level as it is printed."""
         return "fail" if self.level == "critical" else self.level
 
     @property
     def code(self) -> int:
-        """What it means for the exit code."""
         return {"fail": 1, "critical": 2}.get(self.level, 0)
 
 

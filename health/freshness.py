@@ -1,6 +1,6 @@
 """Is any device silent? Judged by its newest reading, not by whether the jobs ran."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from health import database
 from health.finding import Finding, Findings, failure
@@ -14,10 +14,10 @@ TOLERANCE = timedelta(minutes=5)  # of a timestamp in the future; beyond it a cl
 
 
 def check(installation: Installation) -> Findings:
-    """Yield the active devices without a reading for three intervals, 15 minutes at least."""
     path = database.locate(installation)
+    nothing = Finding("warn", "nothing has been collected yet", installation.collect_command)
     if isinstance(path, Finding):
-        yield path if path.level != "warn" else _nothing_yet(installation)
+        yield nothing if path.level == "warn" else path
         return
     yield "reading the newest readings"
     try:
@@ -27,14 +27,10 @@ def check(installation: Installation) -> Findings:
         yield failure(level, error, "python healthcheck.py --only database_write")
         return
     if newest is None:
-        yield _nothing_yet(installation)
+        yield nothing
     else:
         enabled = [device for device in devices if device[2] in installation.enabled]
         yield from _judge(enabled, newest, installation)
-
-
-def _nothing_yet(installation: Installation) -> Finding:
-    return Finding("warn", "nothing has been collected yet", installation.collect_command)
 
 
 def _judge(devices: list[inspection.DeviceReading], newest: str, installation: Installation) -> Findings:
@@ -51,13 +47,9 @@ def _judge(devices: list[inspection.DeviceReading], newest: str, installation: I
                       f"{installation.collect_command}", figures)
         return
     for label, device_id, collector, timestamp in devices:
-        if timestamp is not None and _is_older(timestamp, now - limit):
+        if timestamp is not None and parse_time(timestamp) < now - limit:
             yield Finding("fail", f"{label} ({device_id}) has been silent since {timestamp}: more than "
                           f"{limit.total_seconds() / 60:.0f} min", "see that it has power and is within reach; what its "
                           f"source reports of it: python -m collectors.{collector} --discover")
     yield Finding("pass", f"{len(devices)} active devices, the newest reading is {age.total_seconds():.0f} s old",
                   figures=figures)
-
-
-def _is_older(timestamp: str, time: datetime) -> bool:
-    return parse_time(timestamp) < time

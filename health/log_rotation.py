@@ -5,28 +5,28 @@ import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 
-import config
+from config import Logging
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
 from runtime import files
+from runtime.formats import format_time
 
 
 def check(installation: Installation) -> Findings:
-    """Yield what keeps the log from being written or rotated, and its size."""
     settings = installation.configuration.logging
     path = settings.log_file_path
     yield f"looking at {path}"
     for problem in installation.problems("logging"):
         yield Finding("fail", f"invalid settings: {problem}", f"correct {problem.partition(':')[0]} in config.yaml")
     try:
-        yield from _folder(path)
-        yield from _backups(settings)
+        folder = next(parent for parent in path.parents if parent.exists())
+        yield from _permissions(path, folder)
+        yield from _sizes(settings, folder)
     except OSError as error:
         yield failure("fail", files.translate(error, path))
 
 
-def _folder(path: Path) -> Findings:
-    folder = next(parent for parent in path.parents if parent.exists())
+def _permissions(path: Path, folder: Path) -> Findings:
     if not folder.is_dir() or files.is_closed(folder):
         yield Finding("fail", f"the log cannot be written or rotated in {folder} ({files.owner(folder)})",
                       files.chown_folder_command(folder))
@@ -35,7 +35,7 @@ def _folder(path: Path) -> Findings:
                       "set logging.log_file_path in config.yaml to a file")
 
 
-def _backups(settings: config.Logging) -> Findings:
+def _sizes(settings: Logging, folder: Path) -> Findings:
     path = settings.log_file_path
     names = [Path(f"{path}.{number}") for number in range(1, settings.backup_count + 1)]
     for name in (name for name in names if name.is_dir()):
@@ -45,15 +45,17 @@ def _backups(settings: config.Logging) -> Findings:
     size = path.stat().st_size if path.is_file() else 0
     total = size + sum(backup.stat().st_size for backup in backups)
     limit = settings.max_bytes * (settings.backup_count + 1)
-    yield from _disk(settings, limit)
-    rotated = f"last rotated {_modified(backups[0])}" if backups else "never rotated yet"
+    yield from _disk(settings, folder, limit)
+    rotated = "never rotated yet"
+    if backups:
+        rotated = f"last rotated {format_time(datetime.fromtimestamp(backups[0].stat().st_mtime, timezone.utc))}"
     yield Finding("pass", f"{path.name} {size} of {settings.max_bytes} bytes, {len(backups)} of "
                   f"{settings.backup_count} backups, {total} bytes in all, {rotated}",
                   figures=(f"'log'={total}B;;{limit}",))
 
 
-def _disk(settings: config.Logging, limit: int) -> Findings:
-    disk = os.statvfs(next(parent for parent in settings.log_file_path.parents if parent.exists()))
+def _disk(settings: Logging, folder: Path, limit: int) -> Findings:
+    disk = os.statvfs(folder)
     size = disk.f_blocks * disk.f_frsize
     if size < settings.min_free_mb * 1_000_000:
         yield Finding("fail", "the log is never rotated, because its disk is smaller than logging.min_free_mb "
@@ -61,7 +63,3 @@ def _disk(settings: config.Logging, limit: int) -> Findings:
     elif size < limit:
         yield Finding("fail", f"the logs may grow to {limit // 1_000_000} MB, which is more than their disk has",
                       "set logging.max_bytes or logging.backup_count in config.yaml to less")
-
-
-def _modified(path: Path) -> str:
-    return f"{datetime.fromtimestamp(path.stat().st_mtime, timezone.utc):%Y-%m-%dT%H:%M:%S+00:00}"

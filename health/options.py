@@ -25,7 +25,6 @@ def refuse(message: str) -> NoReturn:
 
 
 def parse() -> argparse.Namespace:
-    """Return the options; exit if they are wrong."""
     names = (*COMPONENTS, *collectors.names(), *publishers.names())
     # A fixed width, because asking for the terminal's imports modules that cost a tenth of the whole run.
     parser = _Parser(prog="healthcheck.py", description="Is all well, and if not, what can you do?",

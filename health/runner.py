@@ -1,8 +1,7 @@
-"""Runs the checks side by side: one parent, and one forked process per component.
+"""Runs the checks side by side, so that one that hangs, crashes or eats the memory costs no other its answer.
 
-The parent reads the configuration, forks, and then only waits: it collects the answers until its deadline, and kills
-what is late. A check that hangs, crashes or eats the memory costs no other check its answer. Every child has its own
-pipe, because macOS keeps only 512 bytes together in a shared one.
+The parent reads the configuration, forks a process per component, collects the answers until its deadline, and kills
+late ones. Each child has its own pipe, because macOS keeps only 512 bytes together in a shared one.
 """
 
 import errno
@@ -53,11 +52,6 @@ class Child:
             self.result.stage += f", when signal {number} ended it"
         return not chunk or bool(self.result.level)
 
-    def kill(self) -> None:
-        """Send SIGKILL, which a process may heed late, in a read from a dead disk for instance."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-
     def reap(self) -> int:
         """Return the signal that ended the process; 0 for none, for one already reaped and for one that does not end."""
         for _ in range(REAP_ATTEMPTS):
@@ -70,10 +64,7 @@ class Child:
 
 
 def run(request: Request, watch: Stopwatch) -> list[Result]:
-    """Return the results of all components that were asked for, in order. Raise OSError if no process can be started.
-
-    A configuration that cannot be used is always among them.
-    """
+    """Return the results of the components asked for, and of a bad configuration. Raise OSError without processes."""
     results = {name: Result(name) for name in COMPONENTS}
     checked = _read(request, results["configuration"])
     sources: Collection[str] = ()
@@ -139,7 +130,8 @@ def _check_all(checked: Installation, results: dict[str, Result], watch: Stopwat
                         _give_up(child.result, request.deadline, watch)
     finally:
         for child in children:
-            child.kill()
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)  # heeded late in a read from a dead disk, for instance
         for child in children:
             child.reap()
 

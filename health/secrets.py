@@ -12,9 +12,9 @@ from runtime import files
 
 
 def check(installation: Installation) -> Findings:
-    """Yield the problems of the file, and the keys that are missing in it."""
     secrets, enabled = installation.secrets, installation.enabled
-    missing = {name: key for name in enabled if (key := _missing_key(installation, name))}
+    missing = {name: key for name in enabled
+               if (section := secrets.sections.get(name)) is not None and (key := section.missing())}
     pair = " && ".join(f"python devices.py pair {name}" for name in missing if isinstance(enabled[name], Pairable))
     path = shlex.quote(str(secrets.path))
     if installation.secrets_error is not None:
@@ -29,11 +29,6 @@ def check(installation: Installation) -> Findings:
                           f"{name}.{key} is missing in {secrets.path}", pair or f"add {name}.{key} to {path}")
     for warning in secrets.warnings:
         yield Finding("warn", f"{secrets.path}: {warning}", f"correct or remove that line in {secrets.path}")
-
-
-def _missing_key(installation: Installation, name: str) -> str | None:
-    section = installation.secrets.sections.get(name)
-    return section.missing() or None if section is not None else None
 
 
 def _privacy(path: Path) -> Finding:

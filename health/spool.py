@@ -3,7 +3,6 @@
 import os
 import shlex
 from datetime import datetime
-from pathlib import Path
 
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
@@ -13,7 +12,6 @@ from storage import spool
 
 
 def check(installation: Installation) -> Findings:
-    """Yield how much waits, how much was damaged, and whether the spool can be written."""
     yield "reading the spool"
     data = installation.configuration.data
     journal = data / spool.NAME
@@ -28,9 +26,13 @@ def check(installation: Installation) -> Findings:
     if not os.access(journal, os.W_OK):
         yield Finding("fail", f"{journal} cannot be written, so that no reading can be saved there",
                       files.chown_file_command(journal))
-    yield _waiting(status, installation.request.now, installation.collect_command)
+    collect_command, aside = installation.collect_command, data / spool.SET_ASIDE
+    yield _waiting(status, installation.request.now, collect_command)
     if status.set_aside:
-        yield _damaged(status.set_aside, data / spool.SET_ASIDE, installation.collect_command)
+        first = "" if aside.exists() else f"let a collector put them there: {collect_command}; then "
+        yield Finding("fail", f"{status.set_aside} bytes of the spool were damaged and are kept in {aside}",
+                      f"{first}each line is a cycle's readings as JSON: store by hand what you need, then: "
+                      f"rm {shlex.quote(str(aside))}")
 
 
 def _waiting(status: spool.SpoolStatus, now: datetime, collect_command: str) -> Finding:
@@ -44,10 +46,3 @@ def _waiting(status: spool.SpoolStatus, now: datetime, collect_command: str) -> 
         f"{status.used:.0%} of the spool is in use",
         "see why: python healthcheck.py --only database_write; after that is solved, the next cycle stores them: "
         f"{collect_command}", figures)
-
-
-def _damaged(size: int, path: Path, collect_command: str) -> Finding:
-    first = "" if path.exists() else f"let a collector put them there: {collect_command}; then "
-    return Finding("fail", f"{size} bytes of the spool were damaged and are kept in {path}",
-                   f"{first}each line is a cycle's readings as JSON: store by hand what you need, then: "
-                   f"rm {shlex.quote(str(path))}")

@@ -60,24 +60,20 @@ class CanaryHome:
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The collectors' sections of config.yaml."""
         sections: dict[str, dict[str, Any]] = self.home.settings["collectors"]
         return sections
 
     def configure(self, source: str, **settings: Any) -> None:
-        """Change a source's section and write config.yaml."""
         self.settings[source].update(settings)
         self.home.write_config()
 
     def write_secrets(self, **sections: Any) -> None:
-        """Write secrets.yaml, with further sections."""
         section = self.server.section(**({"password": PASSWORD} if self.server.login else {}))
         self.home.write_secrets({
             "hue": {"api_key": self.simulator.key, "bridge_id": self.simulator.bridge_id}, "email": section,
             "amazon_aqm": {"refresh_token": self.simulator.alexa.refresh_token}, **sections})
 
     def run(self, face: str, *arguments: str, folder: Path = CHECKOUT) -> int:
-        """Run a cycle as a process, keep its output, and return its exit code."""
         done = subprocess.run(self.home.command(*arguments, module=f"collectors.{COLLECTORS.get(face, face)}"),
                               capture_output=True, timeout=60, cwd=folder, env=unmeasured())
         return self.keep(done.returncode, done.stdout, done.stderr)
@@ -100,7 +96,6 @@ class CanaryHome:
         return self.keep(process.returncode, out, b"".join(seen) + err)
 
     def keep(self, code: int, *printed: bytes) -> int:
-        """Keep the output of a process, and the secrets that have come up."""
         self.outputs += printed
         for request in self.simulator.alexa.requests:
             header = request.headers.get("Cookie", "")
@@ -115,13 +110,11 @@ class CanaryHome:
         return {*self.seen_secrets, *MARKS, PASSWORD, self.simulator.key, self.simulator.alexa.refresh_token, key}
 
     def leaks(self) -> list[str]:
-        """Return a line per secret and place where it appears."""
         needles = {needle: secret for secret in self.secrets() for needle in encodings(secret)}
         return [f"{secret!r} as {needle!r} in {place}" for place, content in self.products()
                 for needle, secret in needles.items() if needle in content]
 
     def products(self) -> Iterator[tuple[str, bytes]]:
-        """Yield everything that this home has produced, as place and content."""
         yield "the output", b"\0".join(self.outputs)
         yield "the mails", b"\0".join(mail.message.as_bytes() + mail.body.encode() for mail in self.server.mails)
         for path in self.home.folder.rglob("*"):
@@ -154,7 +147,6 @@ def encodings(secret: str) -> set[bytes]:
 
 
 def aligned(piece: str) -> Iterator[bytes]:
-    """Yield the base64 of a piece at any position of an encoded text."""
     for before in range(3):
         raw = b"\0" * before + piece.encode()
         for encode in (b64encode, urlsafe_b64encode):

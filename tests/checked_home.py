@@ -48,27 +48,22 @@ class CheckedHome(Home):
             "amazon_aqm": {"refresh_token": self.simulator.alexa.refresh_token}, **sections})
 
     def configure(self, source: str, **settings: Any) -> None:
-        """Change a source's section of config.yaml."""
         self.settings["collectors"][source].update(settings)
         self.write_config()
 
     def collect(self, *sources: str) -> list[Outcome]:
-        """Run a cycle of each."""
         return [Forked(self, collector=name).end() for name in sources or ("hue", "amazon_aqm")]
 
     def hand_over(self, user: int = USER) -> None:
-        """Make the ordinary user the owner of all files."""
         for path in (self.folder, *self.folder.rglob("*")) if IS_ROOT else ():
             os.chown(path, user, user, follow_symlinks=False)
 
     def give_to_root(self, path: Path, mode: int) -> None:
-        """Make root the owner of a file."""
         path.chmod(mode)
         os.chown(path, 0, 0)
 
     def check(self, *arguments: str, environment: Mapping[str, str] | None = None,
               program: Path = CHECKOUT / "healthcheck.py") -> Outcome:
-        """Run the health check from another folder, as a process of its own."""
         done = subprocess.run([sys.executable, str(program), "--config", str(self.config), *arguments],
                               capture_output=True, text=True, cwd="/", timeout=60,
                               env={**(environment or os.environ), "PYTHONPATH": str(program.parent)})
@@ -76,7 +71,6 @@ class CheckedHome(Home):
 
     def components(self, *arguments: str,
                    environment: Mapping[str, str] | None = None) -> tuple[int, dict[str, dict[str, Any]]]:
-        """Return the exit code, and the components of --json by name."""
         run = self.check("--json", *arguments, environment=environment)
         assert run.err == "" and run.json["exit_code"] == run.code
         return run.code, {component["name"]: component for component in run.json["components"]}
@@ -93,7 +87,6 @@ class CheckedHome(Home):
 
 @pytest.fixture
 def checked_home() -> Iterator[CheckedHome]:
-    """A healthy home of an ordinary user, to be changed."""
     with healthy() as home:
         yield home
 
@@ -122,7 +115,6 @@ def public_folder() -> Iterator[Path]:
 
 @contextmanager
 def full_pipe() -> Iterator[int]:
-    """Yield the writing end of a pipe that is full."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with suppress(BlockingIOError):

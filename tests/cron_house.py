@@ -85,7 +85,6 @@ class CronHouse:
             sleep(0.5)
 
     def stop(self) -> None:
-        """End the daemon, its processes and the simulated house, and remove their files."""
         self._stack.close()
         self.running = False
 
@@ -108,15 +107,12 @@ class CronHouse:
         return []  # the database is being created
 
     def mails(self) -> list[str]:
-        """Return what sendmail was given."""
         return [path.read_text(errors="replace") for path in sorted(self._mails.iterdir())]
 
     def canaries(self) -> list[str]:
-        """Return the mails of a crontab line that proves that mail arrives."""
         return [mail for mail in self.mails() if CANARY in mail]
 
     def _furnish(self, folder: Path) -> None:
-        """Make a checkout, and the files that the namespace mounts over the machine's."""
         folder.chmod(0o755)
         self.folder, self.home = folder, folder / "home monitor"
         self._mails, self._output = folder / "mails", folder / "output"
@@ -131,7 +127,6 @@ class CronHouse:
         (folder / "crontab").write_text(_every_minute(self.home), encoding="utf-8")
 
     def _hand_over(self) -> None:
-        """Make the ordinary user the owner of the checkout and of its mail."""
         for top in (self.home, self._mails):
             for path in (top, *top.rglob("*")):
                 os.chown(path, UID, UID, follow_symlinks=False)
@@ -152,12 +147,10 @@ class CronHouse:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that need the house last."""
     items.sort(key=_wants_house)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the house while other tests run."""
     if any(map(_wants_house, session.items)) and not session.config.option.collectonly:
         house = session.config.stash[HOUSE] = CronHouse()
         session.config.add_cleanup(house.stop)
@@ -186,7 +179,6 @@ def _which(tool: str) -> str | None:
 
 
 def _every_minute(home: Path) -> str:
-    """Return the crontab, with every minute, and the canary's line."""
     return f"{edited_crontab(home, minutes=1)}* * * * * echo {CANARY}\n"
 
 

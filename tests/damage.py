@@ -8,25 +8,16 @@ from pathlib import Path
 
 from storage import lost_database
 from tests.checked_home import CheckedHome
-from tests.remedies import ACCEPT
 from tests.storage.samples import a_cycle, a_reading, store
 
 
-def write(home: CheckedHome, path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-def only_hue(home: CheckedHome) -> None:
-    home.configure("amazon_aqm", enabled=False)
-
-
-def without_config(home: CheckedHome) -> None:
-    home.config.unlink()
 
 
 def wrong_values(home: CheckedHome) -> None:
     home.write_config(collection={"interval_seconds": 5}, storage={"busy_timeout_ms": "long"},
-                         logging={"level": "LOUD"})
+                      logging={"level": "LOUD"})
 
 
 def right_values(home: CheckedHome) -> None:
@@ -36,7 +27,7 @@ def right_values(home: CheckedHome) -> None:
 
 
 def without_secrets(home: CheckedHome) -> None:
-    only_hue(home)
+    home.configure("amazon_aqm", enabled=False)
     home.secrets.unlink()
 
 
@@ -62,7 +53,6 @@ def lose_database(home: CheckedHome) -> None:
 
 
 def close_folder(home: CheckedHome) -> None:
-    """Configure a database in a folder that only root can create."""
     (home.data / lost_database.MARKER).unlink()
     home.write_config(storage={"database_path": "vault/deep/readings.db"})
     os.chown(home.folder, 0, 0)
@@ -75,13 +65,13 @@ def replace_by_folder(home: CheckedHome) -> None:
 
 def other_database(home: CheckedHome) -> None:
     home.write_config(storage={"database_path": "data/other.db"})
-    home.carry_out(ACCEPT)
+    home.carry_out(lost_database.ACCEPT)
     home.collect("hue")
 
 
 def replace_by_text(home: CheckedHome) -> None:
     lose_database(home)
-    write(home, home.database, "Dear diary, " * 500)
+    write(home.database, "Dear diary, " * 500)
 
 
 def turn_wal(home: CheckedHome, on: bool) -> None:
@@ -89,13 +79,7 @@ def turn_wal(home: CheckedHome, on: bool) -> None:
     home.collect("hue")
 
 
-def unrotatable(home: CheckedHome) -> None:
-    """Use settings that are in range, but too large for any disk of this machine."""
-    home.write_config(logging={"max_bytes": 1_000_000_000, "backup_count": 100, "min_free_mb": 1_000_000})
-
-
 def original_bridge(home: CheckedHome) -> None:
-    """Put the original bridge back, at its own address."""
     home.simulator.faults.clear()
     reachable(home)
 
@@ -103,10 +87,6 @@ def original_bridge(home: CheckedHome) -> None:
 def refuse_login(home: CheckedHome) -> None:
     home.simulator.alexa.revoke()
     home.simulator.alexa.expire_cookies()
-
-
-def unreachable(home: CheckedHome) -> None:
-    home.configure("hue", bridge_ip="https://127.0.0.1:9", discovery_url=None)
 
 
 def reachable(home: CheckedHome) -> None:
@@ -126,32 +106,20 @@ def stranger_over_http(home: CheckedHome) -> None:
 
 
 def remove_key(home: CheckedHome) -> None:
-    """Remove our key from the bridge."""
     home.simulator.bridge.keys.clear()
 
 
-def throttle(home: CheckedHome) -> None:
-    home.simulator.faults.add("throttled")
-
-
 def add_silent_device(home: CheckedHome) -> None:
-    """Add a device whose newest reading is an hour old."""
     hour_ago = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=hour_ago, name="Cellar"), at=hour_ago))
 
 
-def stop_cron(home: CheckedHome) -> None:
-    execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'")
-
-
 def raise_alert(home: CheckedHome) -> None:
-    """Have a cycle refused by the bridge."""
     remove_key(home)
     assert [run.code for run in home.collect("hue")] == [2]
 
 
 def fill_spool(home: CheckedHome) -> None:
-    """Lock the database during a cycle."""
     home.write_config(storage={"busy_timeout_ms": 50})
     with closing(sqlite3.connect(home.database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -159,7 +127,6 @@ def fill_spool(home: CheckedHome) -> None:
 
 
 def give_spool_to_root(home: CheckedHome) -> None:
-    """Leave the spool as a run by root leaves it."""
     journal = home.data / "spool.journal"
     assert journal.exists()
     os.chown(journal, 0, 0)
@@ -173,7 +140,6 @@ def damage_spool(home: CheckedHome) -> None:
 
 
 def grow_wal(home: CheckedHome) -> None:
-    """Open a reader, and write 17 MB before it ends."""
     reader = sqlite3.connect(home.database, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM readings").fetchone()
@@ -181,7 +147,3 @@ def grow_wal(home: CheckedHome) -> None:
     with closing(sqlite3.connect(home.database, isolation_level=None)) as writer:
         writer.execute("CREATE TABLE notes (note BLOB)")
         writer.executemany("INSERT INTO notes VALUES (zeroblob(1000000))", [()] * 17)
-
-
-def give_secrets_to_root(home: CheckedHome) -> None:
-    home.give_to_root(home.secrets, 0o600)

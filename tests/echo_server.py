@@ -44,7 +44,6 @@ class EchoServer:
         self._server.server_close()
 
     def planned(self, path: str) -> tuple[int, str] | None:
-        """Return status and form of the answer to a path, None to forward the request."""
         return next((plan for top, plan in self.plan.items() if path.startswith(top)), None)
 
 
@@ -52,7 +51,6 @@ class _Handler(BaseHTTPRequestHandler):
     echo: EchoServer
 
     def do_POST(self) -> None:
-        """Record the secrets of a request; echo or forward it."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         secrets = _secrets(self.path, self.headers.get("Cookie", ""), body)
         self.echo.secrets.update(secrets)
@@ -103,7 +101,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _secrets(path: str, cookies: str, body: bytes) -> list[str]:
-    """Return the secrets in a request, the longest first."""
     secrets = [pair.partition("=")[2] for pair in cookies.split("; ") if pair]
     top, _, rest = path.strip("/").partition("/")
     if top == "api" and rest:
@@ -119,7 +116,6 @@ def _encodings(secret: str) -> list[str]:
 
 
 def _errors(path: str, code: str, text: str) -> Any:
-    """Return an error in the form of the service at this path."""
     if path.startswith(("/api", "/discovery")) or path == "/":
         kind = {"FORBIDDEN": 1, "BAD_REQUEST": 901}.get(code, 3)
         return [{"error": {"type": kind, "address": path, "description": text}}]

@@ -85,20 +85,17 @@ class MailServer:
         self._folder.cleanup()
 
     def section(self, **changes: Any) -> dict[str, Any]:
-        """Return the section `email` of secrets.yaml."""
         login = dict(zip(("username", "password"), self.login or ()))
         return email_section(self.port, **{"security": self.security, **login, **changes})
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str,
                           _options: list[str]) -> str:
-        """Accept or refuse a recipient."""
         if address in self.refuses:
             return "550 no such person here"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Keep the mail; refuse it without a login if one is required."""
         if self.login and not session.authenticated:
             return "530 log in first"
         content = envelope.content if isinstance(envelope.content, bytes) else b""
@@ -124,7 +121,6 @@ def email_section(port: int, **changes: Any) -> dict[str, Any]:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """Accept connections and send nothing; yield the port."""
     with create_server((HOST, 0)) as listening:
         yield listening.getsockname()[1]
 
@@ -169,7 +165,6 @@ class _Controller(Controller):
                          server_hostname="mail.example.org", **options)
 
     def factory(self) -> SMTP:
-        """Return the protocol of a connection."""
         return _Connection(self.handler, **self.SMTP_kwargs)
 
     def _create_server(self) -> Awaitable[Any]:
@@ -180,14 +175,12 @@ class _Connection(SMTP):
     """A connection that records cleartext."""
 
     def data_received(self, data: bytes) -> None:
-        """Record unencrypted data."""
         if self.transport is None or self.transport.get_extra_info("sslcontext") is None:
             self.event_handler.plain_heard += data
         super().data_received(data)
 
 
 def _identity(path: Path) -> ssl.SSLContext:
-    """Write a self-signed certificate for 127.0.0.1, and return a server's context with it."""
     key, name = Ed25519PrivateKey.generate(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail server")])
     certificate = x509.CertificateBuilder(
         issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number(),

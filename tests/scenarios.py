@@ -1,57 +1,130 @@
-"""Problems of a home: how each is caused, which component reports it, and how its remedy is carried out."""
+"""Problems of a home: how each is caused, which component reports it, and how its remedy is carried out.
 
+A remedy is carried out as by a person: to the letter, by a shell where it is a command.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import NamedTuple
 
+from storage.lost_database import ACCEPT
 from tests import damage
 from tests.checked_home import CheckedHome
-from tests.remedies import (
-    ACCEPT,
-    COLLECT,
-    by_hand,
-    collect_hue,
-    command,
-    copy_config,
-    end_reader,
-    pair_and_collect,
-    pair_with_amazon,
-    pair_with_hue,
-    report_again,
-    wait_for_amazon,
-)
+from tests.checkout import CHECKOUT
+from tests.home import unmeasured
+from tests.storage.samples import a_cycle, a_reading, store
+
+COLLECT = "python -m collectors.amazon_aqm"
+Repair = Callable[[CheckedHome, str], None]  # of a home, by its remedy
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """How a home gets a problem, which component reports it, and how its remedy is carried out."""
-
-    damage: Callable[[CheckedHome], None]
+class Scenario(NamedTuple):
+    damage: Callable[[CheckedHome], object]
     component: str
-    repair: Callable[[CheckedHome, str], None]
+    repair: Repair
     as_root_only: bool = False
 
 
+def command(text: str, *after: str) -> Repair:
+    """Return a function that runs a command of the remedy, then a cycle of each of the collectors."""
+    def repair(home: CheckedHome, remedy: str) -> None:
+        wanted = text.format(home=home.folder, data=home.data, config=home.config, secrets=home.secrets,
+                             log=home.log_file)
+        assert wanted in remedy
+        if wanted.startswith("python"):
+            home.hand_over(os.geteuid())
+        done = home.carry_out(wanted)
+        assert done.code == 0, done
+        home.hand_over()
+        home.collect(*after) if after else None
+        home.hand_over()
+    return repair
+
+
+def by_hand(change: Callable[[CheckedHome], None]) -> Repair:
+    """Return a function that makes a change which the remedy describes in words."""
+    def repair(home: CheckedHome, _remedy: str) -> None:
+        change(home)
+        home.hand_over()
+    return repair
+
+
+def copy_config(home: CheckedHome, _remedy: str) -> None:
+    shutil.copy(CHECKOUT / "config" / "config.yaml", home.config)
+    home.hand_over()
+
+
+def collect_hue(home: CheckedHome) -> None:
+    home.collect("hue")
+
+
+def pair_with_hue(home: CheckedHome, remedy: str) -> None:
+    home.simulator.press_link_button()
+    command("python devices.py pair hue")(home, remedy)
+
+
+def pair_with_amazon(home: CheckedHome, _remedy: str) -> None:
+    """Run the command, and sign in at the address that it prints."""
+    home.hand_over(os.geteuid())
+    program = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "pair", "amazon_aqm"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=unmeasured()) as process:
+        assert process.stderr is not None
+        line = ""
+        while "/ap/signin" not in line:
+            line = process.stderr.readline()
+            assert line
+        process.communicate(home.simulator.alexa.sign_in(line.strip()) + "\n", timeout=60)
+    assert process.returncode == 0
+    home.hand_over()
+
+
+def pair_and_collect(home: CheckedHome, remedy: str) -> None:
+    pair_with_hue(home, remedy)
+    home.collect("hue")
+
+
+def wait_for_amazon(home: CheckedHome, _remedy: str) -> None:
+    home.simulator.faults.clear()
+
+
+def report_again(home: CheckedHome, _remedy: str) -> None:
+    """Run the command; it shows, for example, an empty battery, and with a new one the device reports again."""
+    assert home.carry_out("python -m collectors.hue --discover").code == 0
+    now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
+    store(home.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
+    home.hand_over()
+
+
+def end_reader(home: CheckedHome, remedy: str) -> None:
+    assert f"fuser -v {home.database}" in remedy
+    home.reader.close()  # type: ignore[attr-defined]  # opened when the home was damaged
+    home.collect("hue")
+    home.hand_over()
+
+
 SCENARIOS = {
-    "config.yaml is missing": Scenario(damage.without_config, "configuration", copy_config),
+    "config.yaml is missing": Scenario(lambda home: home.config.unlink(), "configuration", copy_config),
     "config.yaml cannot be read": Scenario(
         lambda home: home.give_to_root(home.config, 0o600), "configuration",
         command("sudo chown 54321 {config} && sudo chmod u+rw {config}"), as_root_only=True),
     "config.yaml is not YAML": Scenario(
-        lambda home: damage.write(home, home.config, "collection: [1, 2\nretry: }"), "configuration",
+        lambda home: damage.write(home.config, "collection: [1, 2\nretry: }"), "configuration",
         by_hand(CheckedHome.write_config)),
-    "wrong types and ranges, all at once": Scenario(
-        damage.wrong_values, "configuration", by_hand(damage.right_values)),
+    "wrong types and ranges, all at once": Scenario(damage.wrong_values, "configuration", by_hand(damage.right_values)),
     "an unknown key": Scenario(
-        lambda home: home.write_config(colection={}), "configuration",
-        by_hand(damage.right_values)),
+        lambda home: home.write_config(colection={}), "configuration", by_hand(damage.right_values)),
     "secrets.yaml is missing": Scenario(damage.without_secrets, "secrets", pair_with_hue),
     "secrets.yaml is not YAML": Scenario(
-        lambda home: damage.write(home, home.secrets, "hue: {"), "secrets",
-        by_hand(CheckedHome.keep_secrets)),
+        lambda home: damage.write(home.secrets, "hue: {"), "secrets", by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml cannot be read": Scenario(
-        damage.give_secrets_to_root, "secrets", command("sudo chown 54321 {secrets} && sudo chmod u+rw {secrets}"),
-        as_root_only=True),
+        lambda home: home.give_to_root(home.secrets, 0o600), "secrets",
+        command("sudo chown 54321 {secrets} && sudo chmod u+rw {secrets}"), as_root_only=True),
     "secrets.yaml can be read by others": Scenario(
         lambda home: home.secrets.chmod(0o644), "secrets", command("chmod 600 {secrets}")),
     "the Hue key is missing": Scenario(lambda home: home.keep_secrets(hue={"api_key": None}), "secrets", pair_with_hue),
@@ -67,9 +140,7 @@ SCENARIOS = {
         damage.close_folder, "database_write",
         command("sudo mkdir -p {home}/vault/deep && sudo chown 54321 {home}/vault/deep && "
                 "sudo chmod u+rwx {home}/vault/deep", "hue"), as_root_only=True),
-    "the database is a folder": Scenario(
-        damage.replace_by_folder, "database_write",
-        by_hand(damage.other_database)),
+    "the database is a folder": Scenario(damage.replace_by_folder, "database_write", by_hand(damage.other_database)),
     "the database is another kind of file": Scenario(damage.replace_by_text, "database_write", command(ACCEPT, "hue")),
     "the database is damaged": Scenario(damage.overwrite_pages, "database_write", command(ACCEPT, "hue")),
     "the database is gone": Scenario(damage.lose_database, "database_write", command(ACCEPT, "hue")),
@@ -79,28 +150,26 @@ SCENARIOS = {
     "WAL is off": Scenario(
         lambda home: damage.execute(home, "PRAGMA journal_mode = DELETE"), "database_wal", command(COLLECT)),
     "WAL is turned off": Scenario(
-        lambda home: damage.turn_wal(home, False), "database_wal",
-        by_hand(lambda home: damage.turn_wal(home, True))),
+        lambda home: damage.turn_wal(home, False), "database_wal", by_hand(lambda home: damage.turn_wal(home, True))),
     "the log cannot be written": Scenario(
         lambda home: home.log_file.parent.chmod(0o555), "log_rotation",
         command("sudo chown 54321 {data}/logs && sudo chmod u+rwx {data}/logs"), as_root_only=True),
     "rotation settings are wrong": Scenario(
-        lambda home: home.write_config(logging={"max_bytes": 10}), "log_rotation",
-        by_hand(damage.right_values)),
+        lambda home: home.write_config(logging={"max_bytes": 10}), "log_rotation", by_hand(damage.right_values)),
     "the logs may outgrow the disk": Scenario(
-        damage.unrotatable, "log_rotation", by_hand(damage.right_values)),
+        lambda home: home.write_config(logging={"max_bytes": 10 ** 9, "backup_count": 100, "min_free_mb": 10 ** 6}),
+        "log_rotation", by_hand(damage.right_values)),
     "a folder blocks the rotation": Scenario(
         lambda home: Path(f"{home.log_file}.1").mkdir(), "log_rotation", command("mv {log}.1 {log}.1.folder")),
     "the bridge does not answer": Scenario(
-        damage.unreachable, "hue",
+        lambda home: home.configure("hue", bridge_ip="https://127.0.0.1:9", discovery_url=None), "hue",
         by_hand(damage.reachable)),
-    "another bridge is at the address": Scenario(
-        damage.stranger, "hue", by_hand(damage.reachable)),
-    "another bridge takes our key": Scenario(
-        damage.stranger_over_http, "hue", by_hand(damage.original_bridge)),
+    "another bridge is at the address": Scenario(damage.stranger, "hue", by_hand(damage.reachable)),
+    "another bridge takes our key": Scenario(damage.stranger_over_http, "hue", by_hand(damage.original_bridge)),
     "the bridge refuses our key": Scenario(damage.remove_key, "hue", pair_with_hue),
     "Amazon refuses our login": Scenario(damage.refuse_login, "amazon_aqm", pair_with_amazon),
-    "Amazon is rate-limiting us": Scenario(damage.throttle, "amazon_aqm", wait_for_amazon),
+    "Amazon is rate-limiting us": Scenario(
+        lambda home: home.simulator.faults.add("throttled"), "amazon_aqm", wait_for_amazon),
     "the wrong country": Scenario(
         lambda home: home.configure("amazon_aqm", domain="amazon.fr"), "amazon_aqm",
         by_hand(lambda home: home.configure("amazon_aqm", domain="amazon.co.uk"))),
@@ -108,10 +177,11 @@ SCENARIOS = {
     "a part of the spool was damaged": Scenario(damage.damage_spool, "spool", command("rm {data}/spool.bad")),
     "the spool belongs to another account": Scenario(
         damage.give_spool_to_root, "spool",
-        command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"),
-        as_root_only=True),
+        command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"), as_root_only=True),
     "a device is silent": Scenario(damage.add_silent_device, "freshness", report_again),
-    "nothing is collected any more": Scenario(damage.stop_cron, "freshness", command(COLLECT, "hue")),
+    "nothing is collected any more": Scenario(
+        lambda home: damage.execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'"), "freshness",
+        command(COLLECT, "hue")),
     "an alert is active": Scenario(damage.raise_alert, "alerts", pair_and_collect),
     "an alert for which the disk had no room": Scenario(
         lambda home: (home.data / "ALERT_STORAGE_FAILING.txt").touch(), "alerts", by_hand(collect_hue)),

@@ -23,7 +23,8 @@ from tests.simulator.faults import ALEXA_KINDS, AT_THE_EXCHANGE, KINDS, ON_THE_W
 from tests.simulator.server import Simulator
 
 pytestmark = pytest.mark.slow
-BRIEF = {"gzip-bomb": {"megabytes": 9}, "oversized": {"megabytes": 9}, "delay": {"seconds": 1}}
+BRIEF: dict[str, dict[str, Any]] = {  # options that make a fault take less time
+    "gzip-bomb": {"megabytes": 9}, "oversized": {"megabytes": 9}, "delay": {"seconds": 1}}
 FLAGS = (["-v", "--json"], ["-v", "--discover"], ["--json", "--dry-run"], ["-v"])
 FAULTY = '''"""A source with a fault in it."""
 import sys
@@ -55,49 +56,28 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MailServer]:
-    """A mail server that takes the password over an unencrypted connection."""
     with MailServer(login=("house", PASSWORD)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def canaries(tmp_path_factory: pytest.TempPathFactory, server: MailServer) -> Iterator[CanaryHome]:
-    """One home for all tests."""
     with Simulator() as simulator:
         yield CanaryHome(Home(tmp_path_factory.mktemp("canaries") / "home"), simulator, server)
 
 
 @pytest.fixture
 def house(canaries: CanaryHome) -> CanaryHome:
-    """The same home, reset."""
     canaries.reset()
     return canaries
 
 
-def options(kind: str) -> dict[str, Any]:
-    """Return options that make a fault take less time."""
-    return BRIEF.get(kind, {})
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_shows_when_the_bridge_fails(kind: str, house: CanaryHome) -> None:
-    house.simulator.faults.add(kind, **options(kind))
-    house.fork("hue", *FLAGS[:2])
-    assert house.leaks() == []
-
-
-@pytest.mark.parametrize("kind", ALEXA_KINDS)
-def test_nothing_shows_when_the_cloud_fails(kind: str, house: CanaryHome) -> None:
-    paths = [] if kind in AT_THE_EXCHANGE else ["/nexus"]
-    house.simulator.faults.add(kind, face="alexa", paths=paths, **options(kind))
-    house.fork("alexa", *FLAGS[:2])
-    assert house.leaks() == []
-
-
-@pytest.mark.parametrize("kind", ON_THE_WIRE)
-def test_nothing_shows_when_the_exchange_fails(kind: str, house: CanaryHome) -> None:
-    house.simulator.faults.add(kind, face="alexa", paths=["/ap"], **options(kind))
-    house.fork("alexa", FLAGS[0])
+@pytest.mark.parametrize(("face", "kind", "paths"), [
+    *(("hue", kind, []) for kind in KINDS), *(("alexa", kind, ["/ap"]) for kind in ON_THE_WIRE),
+    *(("alexa", kind, [] if kind in AT_THE_EXCHANGE else ["/nexus"]) for kind in ALEXA_KINDS)])
+def test_nothing_shows_when_a_source_fails(face: str, kind: str, paths: list[str], house: CanaryHome) -> None:
+    house.simulator.faults.add(kind, face=face, paths=paths, **BRIEF.get(kind, {}))
+    house.fork(face, *FLAGS[:2])
     assert house.leaks() == []
 
 

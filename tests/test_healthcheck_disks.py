@@ -15,7 +15,6 @@ pytestmark = needs_root
 
 @contextmanager
 def mounted(checked_home: CheckedHome, *arguments: str) -> Iterator[None]:
-    """Mount a file system over the data folder, with a copy of the data on it."""
     kept = checked_home.folder / "kept"
     checked_home.data.rename(kept)
     checked_home.data.mkdir()

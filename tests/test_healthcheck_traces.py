@@ -67,7 +67,6 @@ def test_no_database_is_created(checked_home: CheckedHome) -> None:
 
 
 def test_it_works_while_collectors_write(checked_home: CheckedHome) -> None:
-    """Cycle after cycle during ten health checks: all succeed, and every row is stored."""
     checked_home.hand_over(os.geteuid())
     enough = threading.Event()
     codes: list[int] = []

@@ -18,7 +18,6 @@ SENSORS_AND_MONITORS = 6
 
 @pytest.fixture(scope="module")
 def hour() -> Account:
-    """The account of the hour, run once for all tests."""
     if not fake_clock.library():
         pytest.skip("NOT PROVEN: Debian's package libfaketime is not installed")
     return soak.run_phase(HOUR, seed=1)

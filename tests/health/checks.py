@@ -11,15 +11,12 @@ from tests.home import Home
 
 
 def read(home: Home, only: Collection[str] = (), now: datetime | None = None, seconds: float = 10.0) -> Installation:
-    """Read the installation as the health check does."""
     return installation.read(Request(home.config, only, (), False, now or datetime.now(timezone.utc), Deadline(seconds)))
 
 
 def findings(name: str, checked: Installation) -> list[Finding]:
-    """Return everything that the check of a component finds."""
     return [item for item in examination.check(name, checked) if isinstance(item, Finding)]
 
 
 def worst(name: str, checked: Installation) -> Finding:
-    """Return the worst that the check of a component finds."""
     return max(findings(name, checked), key=lambda item: LEVELS.index(item.level))

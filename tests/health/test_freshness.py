@@ -14,13 +14,11 @@ from tests.storage.samples import a_cycle, a_reading, at, store
 
 @pytest.fixture
 def stored(written: Home) -> Home:
-    """A home whose kitchen had a reading at `NOW`."""
     store(written.database, a_cycle(a_reading()))
     return written
 
 
 def check(home: Home, minutes: float) -> Finding:
-    """Return the worst that is found so many minutes later."""
     return checks.worst("freshness", checks.read(home, now=at(minutes=minutes)))
 
 
@@ -57,3 +55,9 @@ def test_a_device_that_never_had_a_reading_is_silent_since_it_was_first_seen(sto
     store(stored.database, a_cycle(sightings=(cellar,)))
     store(stored.database, a_cycle(a_reading(at=at(minutes=20)), at=at(minutes=20)))
     assert check(stored, 21).sentence.startswith("Cellar (hue:cellar)")
+
+
+def test_a_database_without_readings_is_a_warning(stored: Home) -> None:
+    with closing(sqlite3.connect(stored.database, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM readings")
+    assert check(stored, 0).level == "warn"

@@ -14,12 +14,10 @@ from tests.simulator.server import Simulator
 
 @pytest.fixture
 def home(tmp_path: Path, simulator: Simulator) -> CheckedHome:
-    """A home that has not collected anything yet."""
     return CheckedHome(tmp_path / "home", simulator)
 
 
 def check_all(checked: Installation) -> dict[str, Finding]:
-    """Return the worst that each component finds."""
     return {name: checks.worst(name, checked) for name in checked.components}
 
 
@@ -68,11 +66,3 @@ def test_a_missing_key_is_critical_if_every_source_lacks_one(
     """Cookies of the predecessor are a login, too."""
     home.write_secrets(secrets)
     assert checks.worst("secrets", checks.read(home)).level == level
-
-
-def test_errors_of_sources_come_with_their_remedies(home: CheckedHome) -> None:
-    home.simulator.faults.add("throttled")
-    home.simulator.bridge.keys.clear()
-    findings = check_all(checks.read(home))
-    assert (findings["hue"].level, findings["hue"].remedy) == ("fail", "python devices.py pair hue")
-    assert findings["amazon_aqm"].level == "warn"

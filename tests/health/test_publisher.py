@@ -1,6 +1,5 @@
 """A publisher that is dropped into its folder is a component of the health check: its last success, and its probe."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from runtime.formats import format_time
 from storage.state import State
 from tests.checked_home import CheckedHome, healthy, public_folder
-from tests.checkout import CHECKOUT, ROOMS
+from tests.checkout import make_checkout
 
 SOURCE = """
 from dataclasses import dataclass
@@ -38,18 +37,14 @@ def probe(settings, secrets, state):
 
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Path]:
-    """A copy of the program with a further publisher."""
     with public_folder() as folder:
-        for room in ROOMS:
-            shutil.copytree(CHECKOUT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
-        shutil.copy(CHECKOUT / "healthcheck.py", folder)
+        make_checkout(folder)
         (folder / "publishers" / "shelf.py").write_text(SOURCE, encoding="utf-8")
         yield folder / "healthcheck.py"
 
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[CheckedHome]:
-    """One healthy home for all tests; each sets its own publisher."""
     with healthy() as healthy_home:
         yield healthy_home
 

@@ -22,7 +22,6 @@ SEED = 1
 
 
 def main() -> int:
-    """Run the phases; return 1 if there are unexplained problems."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("phases", nargs="+", choices=[*PHASES, "month", "report"])
     parser.add_argument("--seed", type=int, default=SEED)
@@ -49,7 +48,6 @@ def run_phase(phase: Phase, seed: int, keep: Path | None = None) -> Account:
 
 
 def _keep(place: Place, diary: Diary, folder: Path) -> None:
-    """Keep the data of a phase with unexplained problems."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(place.home.data, folder)
     (folder / "diary.json").write_text(json.dumps(asdict(diary), default=str, indent=1), encoding="utf-8")
@@ -60,15 +58,13 @@ def _progress(text: str) -> None:
 
 
 def _commit() -> str:
-    """Return the commit, empty if git does not know it."""
     asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True)
     return asked.stdout.strip()
 
 
 def _run(name: str, seed: int) -> Account:
     started = time.monotonic()
-    account = month.run_month(_progress) if name == "month" else run_phase(
-        PHASES[name], seed, RESULTS / f"{name}-data")
+    account = month.run_month(_progress) if name == "month" else run_phase(PHASES[name], seed, RESULTS / f"{name}-data")
     account.measured["minutes the phase took"] = round((time.monotonic() - started) / 60, 1)
     RESULTS.mkdir(parents=True, exist_ok=True)
     result = {"seed": seed, "commit": _commit(), **asdict(account)}

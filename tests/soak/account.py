@@ -37,7 +37,6 @@ class Account:
 
 
 def settle(place: Place, schedule: list[Mishap], diary: Diary) -> Account:
-    """Compare the data of a phase with the house and with the schedule."""
     return _Settlement(place, schedule, diary).account()
 
 
@@ -55,7 +54,6 @@ class _Settlement:
                        for each in devices(self.house, run.what)}
 
     def account(self) -> Account:
-        """Return the whole account."""
         runs = Counter(run.what for run in self.diary.runs)
         counts = {"cycles": len(self.moments), "runs": dict(sorted(runs.items())),
                   "mishaps": dict(sorted(Counter(each.kind for each in self.schedule).items()))}

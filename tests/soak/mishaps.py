@@ -32,14 +32,12 @@ class Kind:
 
 
 def devices(house: House, collector: str) -> list[str]:
-    """Return the ids of a collector's devices."""
     if collector == "hue":
         return [f"hue:{sensor.uniqueid()}" for sensor in house.sensors]
     return [f"alexa:{monitor.serial}" for monitor in house.monitors]
 
 
 def lost(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
-    """Yield the readings that a mishap costs."""
     moments = [moment for moment in phase.moments() if mishap.start <= moment]
     if mishap.kind == "sensor off":
         yield from ((_sensor_off(mishap, house), moment) for moment in moments if moment < mishap.end)
@@ -66,7 +64,6 @@ def _nothing(place: Place, mishap: Mishap) -> Iterator[None]:
 
 
 def _throughout(kind: str, *faces: str) -> Play:
-    """Return a mishap with this fault in every request."""
     @contextmanager
     def play(place: Place, mishap: Mishap) -> Iterator[None]:
         for face in faces:
@@ -85,7 +82,6 @@ def _network_and_database(place: Place, mishap: Mishap) -> Iterator[None]:
 
 
 def _once(kind: str, times: int, faces: tuple[str, ...] = ("hue", "alexa")) -> Play:
-    """Return a mishap with this fault in the first requests to each source."""
     @contextmanager
     def play(place: Place, mishap: Mishap) -> Iterator[None]:
         wanted = str(mishap.options.get("answer", kind))

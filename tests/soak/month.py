@@ -29,7 +29,6 @@ LogLine = tuple[str, str, str]  # level, module and message of a line
 
 
 def run_month(progress: Callable[[str], None]) -> Account:
-    """Run the month, and return its account."""
     with furnished(MONTH) as place:
         place.home.write_config(logging={"level": "DEBUG"})
         month = _Month(place)
@@ -48,7 +47,6 @@ class _Month:
         self.lines = self.written = self.most = 0
 
     def step(self, is_away: bool) -> None:
-        """Run both collectors once, then write the lines of all cycles until the next step."""
         if is_away:
             for face in ("hue", "discovery", "alexa"):
                 self.place.simulator.faults.add("reset", face=face, start=self.place.moment,
@@ -61,7 +59,6 @@ class _Month:
         self.most = max(self.most, sum(path.stat().st_size for path in self.folder.iterdir()))
 
     def account(self) -> Account:
-        """Return the account of the month."""
         backups = [path for path in self.folder.iterdir() if path.suffix[1:].isdecimal()]
         problems = [f"the log took {self.most} bytes"] if self.most > LOG_LIMIT else []
         if self.written < 2 * LOG_LIMIT:

@@ -41,12 +41,10 @@ class Place:
             "amazon_aqm": {"refresh_token": simulator.alexa.refresh_token}})
 
     def be_at(self, moment: datetime) -> None:
-        """Set the clock; it runs on at normal speed."""
         self.moment, started = moment, time.monotonic()
         self.simulator.clock = lambda: moment + timedelta(seconds=time.monotonic() - started)
 
     def due(self) -> list[str]:
-        """Return the commands of the crontab that are due now, in local time."""
         local = self.moment.astimezone(self.zone)
         return [command for minute, hour, command in self.crontab
                 if _matches(minute, local.minute) and _matches(hour, local.hour)]
@@ -60,7 +58,6 @@ class Place:
         return process
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of cron's processes, with the fake time."""
         return {"PATH": PATH, "HOME": str(self.home.folder), "SHELL": "/bin/sh", "TZ": self.phase.zone,
                 "HOME_MONITOR": str(self.home.folder), "PYTHONDONTWRITEBYTECODE": "1", **starting_at(self.moment)}
 
@@ -91,7 +88,6 @@ def furnished(phase: Phase) -> Iterator[Place]:
 
 
 def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str] | None:
-    """Return exit code and output of a process of `Place.start` if it has ended."""
     if process.poll() is None:
         return None
     tidy_up_after(process.pid)
@@ -102,12 +98,10 @@ def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str] | None:
 
 
 def _lines(crontab: str) -> list[tuple[str, str, str]]:
-    """Return minute, hour and command of each line with a command."""
     entries = [line.split(maxsplit=5) for line in crontab.splitlines() if line and line[0] in "*0123456789"]
     return [(minute, hour, command) for minute, hour, _, _, _, command in entries]
 
 
 def _matches(field: str, value: int) -> bool:
-    """Return whether a field of a crontab (`*`, `*/5` or a number) matches a minute or hour."""
     every, _, step = field.partition("/")
     return value % int(step or 1) == 0 if every == "*" else value == int(field)

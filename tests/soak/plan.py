@@ -25,7 +25,6 @@ class Mishap:
     options: Mapping[str, object] = field(default_factory=dict)
 
     def covers(self, moment: datetime) -> bool:
-        """Return whether it is active."""
         return self.start <= moment < self.end
 
 
@@ -52,11 +51,9 @@ class Phase:
 
     @property
     def every(self) -> timedelta:
-        """The time from one cycle to the next."""
         return timedelta(minutes=self.minutes)
 
     def moments(self) -> list[datetime]:
-        """Return the time of every cycle."""
         return [self.start + self.every * turn for turn in range(int(timedelta(hours=self.hours) / self.every) + 1)]
 
 
@@ -128,7 +125,6 @@ def _tail(phase: Phase, kind: str, cycles: int) -> int:
 
 
 def _free_starts(is_free: list[bool], length: int) -> list[int]:
-    """Return the starts of so many free cycles in a row, plus a quiet one."""
     starts = [turn for turn in range(len(is_free) - length) if all(is_free[turn:turn + length + 1])]
     if not starts:
         raise NoRoom

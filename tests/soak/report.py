@@ -57,7 +57,6 @@ def _commands(phases: Results, month: Result | None) -> Iterator[str]:
 
 
 def _table(phases: Results, rows_of: Callable[[Result], Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a table with a row for whatever any phase reports, and a column per phase."""
     columns = [rows_of(result) for result in phases.values()]
     yield "|  | " + " | ".join(TITLES[name] for name in phases) + " |"
     yield "|---|" + "---:|" * len(columns)

@@ -51,7 +51,6 @@ class Diary:
 
 
 def run_cycles(place: Place, schedule: list[Mishap], progress: Callable[[str], None]) -> Diary:
-    """Run the phase of the place with these mishaps, reporting progress."""
     diary, under_way = Diary(), list[tuple[Mishap, ExitStack]]()
     moments = place.phase.moments()
     try:
@@ -103,7 +102,6 @@ def cycle(place: Place, present: list[Mishap], look: bool) -> list[Run]:
 
 
 def _is_over(place: Place, process: "subprocess.Popen[bytes]", run: Run, kill_after: float) -> bool:
-    """Record how the run ended, if it has; kill it when its time has come."""
     if run.seconds >= kill_after and not run.killed:
         os.killpg(process.pid, signal.SIGKILL)
         run.killed = True
@@ -129,7 +127,6 @@ def _name(command: str) -> str:
 
 
 def _waits(place: Place, run: Run) -> bool:
-    """Return whether the spool holds the readings of a killed run."""
     found = WAITING.findall((place.home.data / "spool.journal").read_bytes())
     return any(collector.decode() == run.what and _cycle_of(place, started) == run.moment
                for collector, started in found)
@@ -141,7 +138,6 @@ def _cycle_of(place: Place, started: bytes) -> datetime:
 
 
 def _look(pid: int, run: Run) -> None:
-    """Record the open files and the peak memory of a shell's descendants."""
     with suppress(OSError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             _look(int(child), run)

@@ -13,7 +13,6 @@ from runtime import log
 
 
 def main() -> None:
-    """Write the lines, with the shipped limits."""
     path, collector, times = sys.argv[1:]
     settings, lines = Logging(level="DEBUG", log_file_path=Path(path)), json.load(sys.stdin)
     for _ in range(int(times)):

@@ -1,0 +1,61 @@
+"""The health check's judgement of the database, beyond docs/running.md; tests/storage/test_inspection.py has the facts."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from health import database_wal
+from tests.health import checks
+from tests.home import Home
+from tests.storage.legacy_databases import awkward_rows, leave
+from tests.storage.samples import a_cycle, a_reading, store
+
+SOUND = [(3, 44, 6), (3, 44, 7), (3, 50, 7), (3, 51, 3), (3, 53, 0), (3, 54, 1), (4, 0, 0), (3, 6, 23)]
+FAULTY = [(3, 7, 0), (3, 40, 1), (3, 44, 5), (3, 45, 0), (3, 46, 1), (3, 50, 6), (3, 51, 2), (3, 52, 0)]
+
+
+@pytest.mark.parametrize(("version", "level"), [*((version, "pass") for version in SOUND),
+                                                *((version, "warn") for version in FAULTY)])
+def test_a_library_with_the_wal_reset_bug_is_a_warning(version: tuple[int, int, int], level: str) -> None:
+    """https://www.sqlite.org/wal.html#walresetbug: fixed in 3.51.3 and 3.53.0, and in 3.44.6 and 3.50.7."""
+    finding = database_wal.library(version)
+    assert finding.level == level and ".".join(map(str, version)) in finding.sentence
+
+
+@pytest.mark.parametrize("statements", [
+    ["DROP TABLE retry_events"],
+    ["CREATE INDEX twin ON readings (device_id)", "PRAGMA writable_schema = ON",
+     "UPDATE sqlite_master SET rootpage = 2 WHERE name = 'twin'"]], ids=["another schema", "only the search finds it"])
+def test_damage_is_critical(statements: list[str], written: Home) -> None:
+    store(written.database, a_cycle(a_reading()))
+    assert checks.worst("database_write", checks.read(written)).level == "pass"
+    with closing(sqlite3.connect(written.database, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    finding = checks.worst("database_write", checks.read(written))
+    assert finding.level == "critical" and "accept-new-database" in finding.remedy
+
+
+def test_the_search_for_damage_is_given_up_when_time_is_over(written: Home) -> None:
+    store(written.database, a_cycle(a_reading()))
+    with closing(sqlite3.connect(written.database)) as connection:
+        connection.execute("CREATE TABLE notes (note TEXT)")
+        connection.executemany("INSERT INTO notes VALUES (?)", [(f"note {number}",) for number in range(300_000)])
+        connection.commit()
+    findings = [checks.findings("database_write", checks.read(written, seconds=seconds))[-1] for seconds in (0.0, 100.0)]
+    assert [finding.level for finding in findings] == ["pass", "pass"] and findings[0] != findings[1]
+
+
+def test_a_predecessors_database_is_a_warning(written: Home) -> None:
+    leave(written.database, awkward_rows())
+    finding = checks.worst("database_write", checks.read(written))
+    assert (finding.level, finding.remedy) == ("warn", "python -m collectors.hue")
+
+
+def test_an_empty_file_counts_as_none(written: Home) -> None:
+    written.database.touch()
+    assert checks.worst("database_write", checks.read(written)).level == "warn"
+    (written.data / "readings.stored").touch()
+    assert checks.worst("database_write", checks.read(written)).level == "critical"
+    assert written.database.stat().st_size == 0
