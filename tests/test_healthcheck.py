@@ -178,7 +178,7 @@ def test_a_pause_is_kept_unless_asked_for_by_name(patient: Patient) -> None:
     patient.simulator.faults.clear()
     before = len(patient.simulator.alexa.requests)
     code, found = patient.components()
-    assert (code, found["amazon_aqm"]["status"]) == (0, "warn") and "left alone until" in found["amazon_aqm"]["message"]
+    assert (code, found["amazon_aqm"]["status"]) == (0, "warn")
     assert len(patient.simulator.alexa.requests) == before
     assert patient.components("--only", "amazon_aqm")[1]["amazon_aqm"]["status"] == "pass"
 
