@@ -60,8 +60,7 @@ def sync(path: Path) -> None:
 def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
     """Hold the lock file while the block runs; the kernel frees it when the process dies.
 
-    Raise Busy if another process still holds it after `wait_seconds` (0 tries once), Unusable or Unavailable if the file
-    cannot be opened.
+    Raise Busy if another process still holds it after `wait_seconds` (0 tries once), or another StorageError.
     """
     descriptor = _open(path)
     try:
@@ -109,7 +108,6 @@ def _try_lock(descriptor: int, path: Path) -> bool:
 
 
 def translate(error: OSError, path: Path) -> StorageError:
-    """Return the operating system's error about a file as a StorageError."""
     reason = error.strerror or type(error).__name__
     if error.errno in FOR_A_HUMAN:
         return Unusable(f"{path} cannot be used: {reason}", chown_file_command(path))
@@ -164,7 +162,7 @@ def _quoted(path: Path) -> str:
 
 
 def owner(path: Path) -> str:
-    """Return the name of a file, its owner and its mode."""
+    """Return the file's name, owner and mode."""
     from pwd import getpwuid
     status = path.stat()
     try:
