@@ -32,30 +32,20 @@ class Stopwatch:
 class Deadline:
     """A moment that waits and time-outs must not pass."""
 
-    def __init__(self, seconds: float, *, _end: float | None = None) -> None:
-        self._end = time.monotonic() + seconds if _end is None else _end
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
 
     @classmethod
     def since_start(cls, seconds: float) -> "Deadline":
         """Count from the start of this process."""
         return cls(seconds - _process_age())
 
-    @classmethod
-    def at(cls, moment: float) -> "Deadline":
-        """Return the deadline of another process."""
-        return cls(0, _end=moment)
-
-    @property
-    def moment(self) -> float:
-        """The monotonic clock's value, which all processes share."""
-        return self._end
-
     def remaining(self) -> float:
         """Return the seconds left, negative when over."""
         return self._end - time.monotonic()
 
     def earlier(self, seconds: float) -> "Deadline":
-        return Deadline.at(self._end - seconds)
+        return Deadline(self.remaining() - seconds)
 
 
 def _process_age() -> float:
@@ -92,8 +82,8 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raise TimeoutError in the body after that many seconds, whatever it waits for.
 
     requests and smtplib have a time-out per read, which a server that sends one byte a second never exceeds. The alarm
-    repeats ten times a second in case a clean-up swallows it, and is ignored once the body is done. Only the main thread
-    can be interrupted; in others there is no limit. An inner limit ends the outer one.
+    repeats ten times a second in case a clean-up swallows it. Only the main thread can be interrupted; in others there
+    is no limit. An inner limit ends the outer one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -120,10 +110,9 @@ class Watchdog:
     """Ends a run that hangs where no alarm reaches it: in a name look-up, on a dead network disk, in C code.
 
     The C library's name look-up cannot be interrupted (measured: 10 s with one silent name server, longer with three).
-    After `seconds` a thread calls `rescue` and ends the process with exit code `code`; a second thread ends it if the
-    rescue takes too long. If C code keeps the interpreter's lock, so that no thread runs, `faulthandler` ends it: last,
-    because it reads frames without the lock, and crashes now and then if one is changing. All three start at once:
-    later there may be no more threads.
+    After `seconds` a thread calls `rescue` and exits with `code`; a second thread exits if the rescue takes too long.
+    `faulthandler` comes last, for C code that keeps the interpreter's lock: it reads frames without that lock, and may
+    crash. All three start at once: later there may be no more threads.
     """
 
     def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:

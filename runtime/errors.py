@@ -2,11 +2,11 @@
 
     HomeMonitorError            exit code 1: the next run may succeed
     ├── RemoteError             a source or a destination
-    │   ├── CannotReach         transient
+    │   ├── CannotReach         transient: no usable answer
     │   │   └── BadAnswer       5xx, or a body that cannot be read
     │   │       └── WebPage
     │   ├── Throttled           HTTP 429
-    │   ├── Interrupted
+    │   ├── Interrupted         by a signal, before the source had answered completely
     │   ├── NotUnderstood       a retry would change nothing
     │   └── NotAuthorised       exit code 2: a human is needed
     │       └── NotTrusted      another certificate
@@ -52,8 +52,6 @@ class RemoteError(HomeMonitorError):
 
 
 class CannotReach(RemoteError):
-    """No answer, or no usable one."""
-
     outcome = "unreachable"
 
 
@@ -70,14 +68,10 @@ class WebPage(BadAnswer):
 
 
 class Throttled(RemoteError):
-    """HTTP 429 or its equivalent."""
-
     outcome = "throttled"
 
 
 class Interrupted(RemoteError):
-    """A signal ended the run before the source had answered completely."""
-
     outcome = "interrupted"
 
 
@@ -110,7 +104,7 @@ class NotUnderstood(RemoteError):
 
 
 class StorageError(HomeMonitorError):
-    """A file of the program could not be used."""
+    pass
 
 
 class Unavailable(StorageError):

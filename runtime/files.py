@@ -7,12 +7,10 @@ process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 import errno
 import fcntl
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from pwd import getpwuid
 
 from runtime.errors import Busy, StorageError, Unavailable, Unusable
 
@@ -62,8 +60,7 @@ def sync(path: Path) -> None:
 def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
     """Hold the lock file while the block runs; the kernel frees it when the process dies.
 
-    Raise Busy if another process still holds it after `wait_seconds` (0 tries once), Unusable or Unavailable if the file
-    cannot be opened.
+    Raise Busy if another process still holds it after `wait_seconds` (0 tries once), or another StorageError.
     """
     descriptor = _open(path)
     try:
@@ -111,7 +108,6 @@ def _try_lock(descriptor: int, path: Path) -> bool:
 
 
 def translate(error: OSError, path: Path) -> StorageError:
-    """Return the operating system's error about a file as a StorageError."""
     reason = error.strerror or type(error).__name__
     if error.errno in FOR_A_HUMAN:
         return Unusable(f"{path} cannot be used: {reason}", chown_file_command(path))
@@ -145,23 +141,29 @@ def permitted(path: Path) -> bool:
 
 
 def chown_folder_command(folder: Path) -> str:
-    quoted = shlex.quote(str(folder))
+    quoted = _quoted(folder)
     return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}"
 
 
 def make_room(folder: Path) -> str:
-    return f"delete what is not needed; the largest files come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"
+    return f"delete what is not needed; the largest files come last in: du -ax {_quoted(folder)} | sort -n | tail"
 
 
 def chown_file_command(path: Path) -> str:
     if is_closed(path.parent):
         return chown_folder_command(path.parent)
-    names = f"{shlex.quote(str(path))}*"
+    names = f"{_quoted(path)}*"
     return f"sudo chown {os.geteuid()} {names} && sudo chmod u+rw {names}"
 
 
+def _quoted(path: Path) -> str:
+    import shlex  # for remedies only
+    return shlex.quote(str(path))
+
+
 def owner(path: Path) -> str:
-    """Return the name of a file, its owner and its mode."""
+    """Return the file's name, owner and mode."""
+    from pwd import getpwuid
     status = path.stat()
     try:
         account = getpwuid(status.st_uid).pw_name

@@ -45,10 +45,9 @@ class JsonResponse(NamedTuple):
 class Request(NamedTuple):
     """One request for JSON, and how its answer is checked.
 
-    One attempt takes at most `timeout_seconds` in all, however slowly the answer arrives; all attempts together at most
-    that `share` of the run's remaining time. The body is `body` as JSON, or `form`. Errors in `retry_on` are retried;
-    an empty tuple means one attempt. `check` raises the error that a document reports, `check_page` the one that a web
-    page in its place means.
+    One attempt takes at most `timeout_seconds` in all, all attempts at most that `share` of the run's remaining time.
+    The body is `body` as JSON, or `form`. `check` raises the error that a document reports, `check_page` the one that a
+    web page in its place means.
     """
 
     url: str
@@ -76,17 +75,13 @@ class Request(NamedTuple):
 
 
 class HttpClient:
-    """All HTTP of one run, within its deadline.
-
-    `learn_secrets` takes texts to redact from now on. Cookies that a server sets are dropped.
-    """
+    """All HTTP of one run, within its deadline. `learn_secrets` takes texts to redact from now on."""
 
     def __init__(self, deadline: Deadline, retry: RetryPolicy,
                  learn_secrets: Callable[[Iterable[str]], None] = lambda _values: None) -> None:
         self.tally = Tally()
         self.learn_secrets = learn_secrets
-        self._deadline = deadline
-        self._retry = retry
+        self._deadline, self._retry = deadline, retry
         self._requests = requests.Session()
         self._requests.trust_env = False
         self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -98,7 +93,7 @@ class HttpClient:
         self._requests.close()
 
     def fetch_json(self, request: Request) -> JsonResponse:
-        """Return the answer to a request. Raise a RemoteError."""
+        """Raise a RemoteError."""
         deadline = Deadline(self._deadline.remaining() * request.share)
         retry = self._retry(on=request.retry_on, operation=request.operation, endpoint=request.endpoint,
                             deadline=deadline)
@@ -184,8 +179,9 @@ def _check_status(response: requests.Response, host: str) -> None:
         return
     if 300 <= status < 400:
         location = response.headers.get("Location", "")
-        raise NotAuthorised(f"{host} redirects us to another address (HTTP {status}), which we do not follow",
-                            _redirect_remedy(location), location=location)
+        remedy = "give its address with https://" if location.startswith("https://") else "check the address"
+        raise NotAuthorised(f"{host} redirects us to another address (HTTP {status}), which we do not follow", remedy,
+                            location=location)
     if status in (401, 403):
         raise NotAuthorised(f"{host} refused us (HTTP {status})")
     wait = _retry_after(response)
@@ -196,12 +192,8 @@ def _check_status(response: requests.Response, host: str) -> None:
     raise NotUnderstood(f"{host} rejects our request (HTTP {status})", status=status)
 
 
-def _redirect_remedy(location: str) -> str:
-    return "give its address with https://" if location.startswith("https://") else "check the address"
-
-
 def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds in a Retry-After header; a date counts from the answer's Date header."""
+    """Return seconds; a date in Retry-After counts from the answer's Date header."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])

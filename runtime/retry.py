@@ -134,9 +134,9 @@ def retry_with_backoff(
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Call the decorated function again after 1 s, 2 s, 4 s, ... while it raises one of the errors in `on`.
 
-    A wait that would pass the deadline is not started. An exception may have `retry_after` (seconds): the wait is then
-    the longer of the two. `jitter` spreads each wait by that fraction to either side. Raise ValueError for values out
-    of range, TypeError for a generator or coroutine function: its errors come long after the call.
+    A wait that would pass the deadline is not started; one is at least as long as an exception's `retry_after` (s).
+    `jitter` spreads each wait by that fraction to either side. Raise ValueError for values out of range, TypeError for
+    a generator or coroutine function: its errors come long after the call.
     """
     policy = RetryPolicy(max_attempts, base_delay, multiplier, max_delay, jitter, sleep)
     return policy(on=on, operation=operation, endpoint=endpoint, deadline=deadline, listener=listener)
