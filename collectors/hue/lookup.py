@@ -8,8 +8,7 @@ it is given the key. Nothing here falls back from https to http.
 import logging
 from typing import TYPE_CHECKING
 
-from collectors.hue.address import base_address, is_address, normal_id
-from collectors.hue.bridge import FIND_IT, PAIR, Bridge, trusted, with_remedy
+from collectors.hue.bridge import FIND_IT, PAIR, Bridge, base_address, is_address, normal_id, trusted, with_remedy
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
 from storage.state import State

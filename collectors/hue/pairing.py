@@ -15,8 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from collectors.hue.address import base_address, is_address
-from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed
+from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed, base_address, is_address
 from collectors.hue.lookup import discover_bridges, remember
 from runtime.deadline import Deadline
 from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled

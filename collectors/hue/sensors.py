@@ -28,7 +28,7 @@ Entry = dict[str, Any]
 
 
 def thermometers(document: object) -> dict[str, Entry]:
-    """Return the temperature sensors by unique id, the latest entry of each: after re-pairing, an old one may linger."""
+    """Return the temperature sensors by unique id, the latest entry of each: re-pairing may leave an old one."""
     entries: dict[str, Entry] = {}
     for entry in _entries(document, "ZLLTemperature"):
         unique_id = entry.get("uniqueid")
