@@ -41,13 +41,11 @@ def simulator(clock: Clock) -> Iterator[Simulator]:
 
 
 def query_fields(text: str) -> set[str]:
-    """Return the field names of a query, under their aliases."""
     text = re.sub(r"\([^)]*\)|\.\.\. on \w+", "", text[text.index("{"):])
     return {*re.findall(r"\w+", re.sub(r"(\w+): \w+", r"\1", text))}
 
 
 def answer_fields(value: Any) -> set[str]:
-    """Return the names of all fields in a JSON document."""
     if isinstance(value, list):
         return set().union(*map(answer_fields, value))
     return set(value).union(*map(answer_fields, value.values())) if isinstance(value, dict) else set()

@@ -36,7 +36,6 @@ WISHES = {
 
 @pytest.fixture
 def frozen() -> Iterator[Simulator]:
-    """A simulator on a fine winter noon that does not pass."""
     with Simulator(tls=None, clock=lambda: NOW) as running:
         yield running
 
@@ -48,7 +47,6 @@ def page(simulator: Simulator, **changes: str) -> str:
 
 
 def landed(simulator: Simulator) -> str:
-    """Sign in and return the code."""
     return parse_qs(urlsplit(simulator.alexa.sign_in(page(simulator))).query)["openid.oa2.authorization_code"][0]
 
 
@@ -67,7 +65,6 @@ def register(simulator: Simulator, code: str, auth: dict[str, Any] | None = None
 
 
 def refusal(answer: requests.Response) -> tuple[int, str]:
-    """Return the status and the code of a refusal."""
     return answer.status_code, answer.json()["response"]["error"]["code"]
 
 

@@ -17,7 +17,6 @@ from tests.simulator.asking import ask, port
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A house with one sensor."""
     with Simulator(sensors=1) as running:
         yield running
 

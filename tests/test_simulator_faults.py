@@ -55,8 +55,7 @@ def test_statuses_and_pages(frozen: Simulator, kind: str, status: int, phrase: s
     (NOW + timedelta(seconds=7), "Thu, 15 Jan 2026 12:00:07 GMT"),
 ])
 @pytest.mark.parametrize("kind", ["429", "503"])
-def test_a_retry_after_is_in_seconds_or_a_date(frozen: Simulator, kind: str, asked: Any, header: str | None
-                                                     ) -> None:
+def test_a_retry_after_is_in_seconds_or_a_date(frozen: Simulator, kind: str, asked: Any, header: str | None) -> None:
     frozen.faults.add(kind, retry_after=asked)
     assert ask(frozen).headers.get("Retry-After") == header
 

@@ -51,8 +51,7 @@ class Login:
 
     def cookies(self) -> str:
         renewable = bool(self._secrets.refresh_token)
-        cookies = valid_cookies(
-            part(self._state.get("session"), "cookies") if renewable else self._secrets.cookies)
+        cookies = valid_cookies(part(self._state.get("session"), "cookies") if renewable else self._secrets.cookies)
         self._http.learn_secrets(cookies.values())
         if not cookies:
             return self._renew()

@@ -55,8 +55,7 @@ def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
     name, clock = one_line(text(endpoint, "friendlyNameObject")), cloud_now or now
     samples = dict(_samples(endpoint, clock + FUTURE))
     longest = settings.stale_after_seconds
-    limit = clock - timedelta(
-        seconds=longest if "OK" in _reachability(endpoint) else min(longest, UNCONFIRMED_SECONDS))
+    limit = clock - timedelta(seconds=longest if "OK" in _reachability(endpoint) else min(longest, UNCONFIRMED_SECONDS))
     fresh = {quantity: sample for quantity, sample in samples.items() if sample.at is not None and sample.at >= limit}
     trouble = _trouble(endpoint, samples, fresh, clock)
     yield monitor.sighting(settings, trouble, name)

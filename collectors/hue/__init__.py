@@ -106,8 +106,7 @@ def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human")
     return pairing.pair(settings, http, state, human)
 
 
-def _connect(settings: Settings, secrets: Secrets, http: "HttpClient",
-             state: "State") -> "tuple[Bridge, JsonResponse]":
+def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> "tuple[Bridge, JsonResponse]":
     """Return the bridge and its sensors; if it does not answer, look it up."""
     from collectors.hue.bridge import connect
     from runtime.errors import RemoteError

@@ -58,8 +58,7 @@ def parse(document: object, settings: "Settings", now: datetime,
 
 
 class _Sensor:
-    def __init__(self, unique_id: str, entry: Entry, settings: "Settings", now: datetime,
-                 bridge_now: datetime) -> None:
+    def __init__(self, unique_id: str, entry: Entry, settings: "Settings", now: datetime, bridge_now: datetime) -> None:
         self._device_id = f"hue:{unique_id}"
         self._entry, self._state, self._config = entry, _part(entry, "state"), _part(entry, "config")
         self._settings, self._now, self._bridge_now = settings, now, bridge_now

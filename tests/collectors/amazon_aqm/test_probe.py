@@ -13,7 +13,6 @@ from tests.collectors.amazon_aqm.conftest import Household
 
 
 def probe(household: Household, **settings: str) -> str:
-    """Ask as the health check does."""
     url = household.simulator.cloud_url
     chosen = amazon_aqm.Settings(base_url=url, auth_url=url, **settings)  # type: ignore[arg-type]  # texts only
     memory = State(household.home.data / "amazon_aqm.session.json")

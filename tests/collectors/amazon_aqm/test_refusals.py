@@ -11,14 +11,12 @@ from tests.collectors.amazon_aqm.conftest import Household
 
 
 def refused(code: object = "SOMETHING", retryable: object = False, data: object = None, **extensions: Any) -> str:
-    """Return an answer that consists of an error."""
     extensions |= {"errorCode": code, "isRetryable": retryable}
     return json.dumps([{"errors": [{"message": "so it is", "extensions": extensions}], "data": data}])
 
 
 @pytest.mark.parametrize(("fault", "options"), [("throttled", {}), ("429", {"face": "alexa", "paths": ["/nexus"]})])
-def test_throttling_is_not_answered_by_another_try(
-        fault: str, options: dict[str, Any], settled: Household) -> None:
+def test_throttling_is_not_answered_by_another_try(fault: str, options: dict[str, Any], settled: Household) -> None:
     settled.faults.add(fault, **options)
     outcome = settled.run("--json")
     assert (outcome.code, outcome.json["requests"], outcome.json["retries"]) == (1, 1, 0)

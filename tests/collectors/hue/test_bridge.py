@@ -131,8 +131,7 @@ def test_of_several_errors_the_first_counts(home: Home, simulator: Simulator) ->
 
 @pytest.mark.parametrize("content", ["[]", "[{}]", "null", "17", '"text"', "[[]]", '[{"success": {}}]', "NaN",
                                      '[{"error": {"type": "1"}}]', '[{"error": {"type": true}}]', '[{"error": []}]'])
-def test_an_unknown_shape_leads_to_the_full_configuration(
-        content: str, home: Home, simulator: Simulator) -> None:
+def test_an_unknown_shape_leads_to_the_full_configuration(content: str, home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, scheme="http")
     simulator.faults.add("body", content=content, paths=["/sensors"])
     assert home.run().code == 0
