@@ -131,21 +131,6 @@ def test_an_exchange_is_checked_field_by_field(frozen: Simulator, changes: dict[
     assert refusal(exchange(frozen, **changes)) == (400, "InvalidValue")
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_revoked_token_takes_its_cookies_along_and_another_is_not_touched(frozen: Simulator, status: int) -> None:
-    mine, dead = cookies(frozen), frozen.alexa.refresh_token
-    frozen.alexa.revoke(status)
-    assert refusal(exchange(frozen)) == (status, "InvalidToken")
-    assert "errors" in query(frozen, GROUPS, mine).json()
-    assert frozen.alexa.new_refresh_token() != dead and exchange(frozen).ok
-    assert exchange(frozen, token=dead).status_code == status
-    assert exchange(frozen, token="Atnr|unknown").status_code == 400 and frozen.alexa.counts["exchange"] == 5
-
-
-def test_a_browsers_cookies_are_good_as_they_are(frozen: Simulator) -> None:
-    assert "errors" not in query(frozen, GROUPS, frozen.alexa.browser_cookies(NOW)).json()
-
-
 def test_another_process_can_sign_in_revoke_and_expire(frozen: Simulator) -> None:
     def tell(wish: str, **wishes: Any) -> dict[str, Any]:
         answer: dict[str, Any] = requests.post(f"{frozen.cloud_url}/simulator/{wish}", json=wishes, timeout=5).json()

@@ -43,11 +43,6 @@ def test_it_leaves_no_trace(settled: Household) -> None:
     assert (settled.asked(), settled.memory) == (["exchange", "state", "state"], before)
 
 
-def test_the_wrong_country_is_reported(household: Household) -> None:
-    with pytest.raises(NotUnderstood, match="no monitor in this account on amazon.fr"):
-        probe(household, domain="amazon.fr")
-
-
 def test_a_dead_login_and_throttling_are_reported(settled: Household) -> None:
     settled.faults.add("throttled")
     with pytest.raises(Throttled):

@@ -129,13 +129,6 @@ def test_https_without_anything_to_trust_asks_for_a_human(spell: Any, home: Home
     assert simulator.requests == []
 
 
-def test_a_scheme_in_capitals_does_not_switch_the_check_off(home: Home, simulator: Simulator) -> None:
-    trusting(home, simulator, certificate_fingerprint="0" * 64)
-    home.configure_hue(bridge_ip=simulator.https_url.replace("https", "HTTPS"), discovery_url=None)
-    assert home.run().code == 2
-    assert simulator.requests == []
-
-
 def test_nothing_falls_back_from_https_to_http(home: Home) -> None:
     """Neither where the bridge speaks http only, nor at the port where it does."""
     with Simulator(tls=None) as round_bridge:
