@@ -178,7 +178,8 @@ def test_cookies_last_a_day_of_the_houses_time_or_until_a_fault_ends_them(simula
         codes.append(errors(query(simulator, GROUPS, own).json()))
     assert codes == [[], ["FORBIDDEN"]]
     own = cookies(simulator)
-    simulator.faults.add("cookies-expired")
+    clock.now += timedelta(seconds=1)
+    simulator.faults.add("cookies-expired", start=clock.now)
     assert errors(query(simulator, GROUPS, own).json()) == ["FORBIDDEN"]
     assert errors(query(simulator, GROUPS).json()) == []
 

@@ -31,7 +31,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 900.0, 14_400.0
 
 
 class UnknownEndpoint(NotUnderstood):
-    """The cloud knows none of the endpoints in the query."""
+    """The cloud does not know one of the endpoints in the query."""
 
 
 class InvalidQuery(NotUnderstood):

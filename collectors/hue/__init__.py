@@ -76,7 +76,6 @@ class Secrets(NoSecrets):
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return a sighting of every temperature sensor, and a reading of each whose value is fresh."""
     from collectors.hue import sensors
     _, response = _connect(settings, secrets, http, state)
     return sensors.parse(response.document, settings, now, response.date)
@@ -101,7 +100,6 @@ def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "Stat
 
 
 def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
-    """Ask for a press of the bridge's button; return its section of secrets.yaml."""
     from collectors.hue import pairing
     return pairing.pair(settings, http, state, human)
 

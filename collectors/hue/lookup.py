@@ -21,10 +21,7 @@ log = logging.getLogger(__name__)
 
 def locate(bridge: Bridge, settings: "Settings", state: State,
            failure: RemoteError | None) -> tuple[Bridge, JsonResponse]:
-    """Try the configured address, then the discovery service; return the bridge and its sensors.
-
-    `failure` is the error at the last address, if any; it is raised if the search fails.
-    """
+    """Try the configured address, then the discovery service; if both fail, raise the last address's `failure`."""
     configured = bridge.configured and base_address(bridge.configured)
     if failure is not None and configured and configured != bridge.address and _may_have_moved(bridge, failure):
         bridge = bridge._replace(address=trusted(configured, bridge.trust))
