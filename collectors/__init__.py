@@ -1,13 +1,12 @@
-"""Sources of readings: one file or package each.
+"""Sources of readings, and their contract: adding a source means adding one file or package and its test.
 
-A module's name is its section in config.yaml and secrets.yaml, its cron line, and its label in the database. This is
-the contract: adding a source means adding one module and its test.
+A module's name is its section in config.yaml and secrets.yaml, its cron line, and its label in the database.
 """
 
-import importlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
+
+from runtime import plugins
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,26 +54,22 @@ class Human(Protocol):
 
     address: str | None
 
-    def tell(self, text: str) -> None:
-        """Print one line."""
+    def tell(self, text: str) -> None: ...
 
-    def ask(self, question: str) -> str:
-        """Return the user's answer."""
+    def ask(self, question: str) -> str: ...
 
     def keep(self, values: Mapping[str, str]) -> None:
         """Write values to secrets.yaml at once: they cannot be obtained twice if the next step fails."""
 
 
 class Collector(Protocol):
-    """A source's module."""
+    """A source's module. Its `Settings` and `Secrets` are its sections of config.yaml and secrets.yaml."""
 
     @property
-    def Settings(self) -> type[CollectorSettings]:
-        """Its section of config.yaml."""
+    def Settings(self) -> type[CollectorSettings]: ...
 
     @property
-    def Secrets(self) -> type[NoSecrets]:
-        """Its section of secrets.yaml."""
+    def Secrets(self) -> type[NoSecrets]: ...
 
     def collect(self, settings: Any, secrets: Any, http: "HttpClient", state: "State",
                 now: "datetime") -> "Iterator[Reading | Sighting]":
@@ -102,11 +97,8 @@ class Measurable(Collector, Protocol):
 
 
 def names() -> list[str]:
-    entries = os.listdir(__path__[0])  # not pkgutil, whose imports take a tenth of a cold start
-    folders = (name for name in entries if os.path.isfile(f"{__path__[0]}/{name}/__init__.py"))
-    files = (name.removesuffix(".py") for name in entries if name.endswith(".py") and not name.startswith("__"))
-    return sorted(name for name in (*folders, *files) if name.isidentifier())
+    return plugins.names("collectors")
 
 
 def load(name: str) -> Collector:
-    return cast(Collector, importlib.import_module(f"{__name__}.{name}"))
+    return cast(Collector, plugins.load("collectors", name))

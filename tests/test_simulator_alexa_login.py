@@ -36,7 +36,6 @@ WISHES = {
 
 @pytest.fixture
 def frozen() -> Iterator[Simulator]:
-    """A simulator on a fine winter noon that does not pass."""
     with Simulator(tls=None, clock=lambda: NOW) as running:
         yield running
 
@@ -48,7 +47,6 @@ def page(simulator: Simulator, **changes: str) -> str:
 
 
 def landed(simulator: Simulator) -> str:
-    """Sign in and return the code."""
     return parse_qs(urlsplit(simulator.alexa.sign_in(page(simulator))).query)["openid.oa2.authorization_code"][0]
 
 
@@ -67,7 +65,6 @@ def register(simulator: Simulator, code: str, auth: dict[str, Any] | None = None
 
 
 def refusal(answer: requests.Response) -> tuple[int, str]:
-    """Return the status and the code of a refusal."""
     return answer.status_code, answer.json()["response"]["error"]["code"]
 
 
@@ -132,21 +129,6 @@ def test_an_incomplete_registration_is_refused(frozen: Simulator, changes: dict[
 ])
 def test_an_exchange_is_checked_field_by_field(frozen: Simulator, changes: dict[str, str]) -> None:
     assert refusal(exchange(frozen, **changes)) == (400, "InvalidValue")
-
-
-@pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_revoked_token_takes_its_cookies_along_and_another_is_not_touched(frozen: Simulator, status: int) -> None:
-    mine, dead = cookies(frozen), frozen.alexa.refresh_token
-    frozen.alexa.revoke(status)
-    assert refusal(exchange(frozen)) == (status, "InvalidToken")
-    assert "errors" in query(frozen, GROUPS, mine).json()
-    assert frozen.alexa.new_refresh_token() != dead and exchange(frozen).ok
-    assert exchange(frozen, token=dead).status_code == status
-    assert exchange(frozen, token="Atnr|unknown").status_code == 400 and frozen.alexa.counts["exchange"] == 5
-
-
-def test_a_browsers_cookies_are_good_as_they_are(frozen: Simulator) -> None:
-    assert "errors" not in query(frozen, GROUPS, frozen.alexa.browser_cookies(NOW)).json()
 
 
 def test_another_process_can_sign_in_revoke_and_expire(frozen: Simulator) -> None:

@@ -20,7 +20,6 @@ Started = tuple["subprocess.Popen[str]", Facts]
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Started]:
-    """The running command, and the facts that it printed."""
     command = [sys.executable, "-m", "tests.simulator", "--sensors", "3", "--fault", "battery-null",
                "--write-config", str(tmp_path)]
     with subprocess.Popen(command, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -34,18 +33,15 @@ def started(tmp_path: Path) -> Iterator[Started]:
 
 
 def sensors(facts: Facts) -> requests.Response:
-    """Request the sensors from the bridge that was started."""
     return requests.get(f"{facts['http_url']}/api/{facts['key']}/sensors", timeout=5)
 
 
 def control(facts: Facts, command: str, method: str = "POST", **options: Any) -> requests.Response:
-    """Call a control endpoint."""
     return requests.request(method, f"{facts['cloud_url']}/simulator/{command}", json=options, timeout=5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_prints_its_addresses_and_serves_until_ended(
-        started: Started, number: signal.Signals) -> None:
+def test_the_command_prints_its_addresses_and_serves_until_ended(started: Started, number: signal.Signals) -> None:
     process, facts = started
     with Simulator(sensors=3) as same:
         assert facts.keys() == {"http_url", "https_url", "cloud_url", "discovery_url", "key", "bridge_id",

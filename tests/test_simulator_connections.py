@@ -17,7 +17,6 @@ from tests.simulator.asking import ask, port
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A house with one sensor."""
     with Simulator(sensors=1) as running:
         yield running
 
@@ -46,29 +45,6 @@ def test_a_restarted_bridge_is_the_same_bridge(simulator: Simulator) -> None:
     with Simulator(sensors=1) as again, Simulator(seed=2) as other:
         identities = [(each.fingerprint, each.key, each.bridge_id) for each in (simulator, again, other)]
     assert identities[0] == identities[1] and not set(identities[0]) & set(identities[2])
-
-
-def test_a_bridge_that_moved_refuses_at_the_old_address_and_is_discovered_at_the_new(simulator: Simulator) -> None:
-    before, discovery_url = (simulator.http_url, simulator.https_url), simulator.discovery_url
-    simulator.move()
-    for url in before:
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port(url)))
-    assert simulator.discovery_url == discovery_url and not set(before) & {simulator.http_url, simulator.https_url}
-    (entry,) = requests.get(discovery_url, timeout=5).json()
-    assert entry["port"] == port(simulator.https_url)
-    assert "1" in ask(simulator).json()
-    assert shake_hands(simulator.https_url, simulator.ca_file, simulator.bridge_id)
-
-
-def test_a_stranger_may_move_in_at_the_old_address(simulator: Simulator) -> None:
-    before, secure = simulator.http_url, simulator.https_url
-    simulator.faults.add("503")
-    simulator.move(stranger=True)
-    shown = requests.get(f"{before}/api/config", timeout=5).json()["bridgeid"]
-    assert shown.lower() == simulator.stranger.bridge_id and ask(simulator).status_code == 503
-    assert shake_hands(secure, simulator.ca_file, simulator.stranger.bridge_id)
-    assert [seen.path for seen in simulator.stranger_requests] == ["/api/config"]
 
 
 @pytest.mark.alone

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-import requests
 
 from tests.simulator import Simulator
-from tests.simulator.asking import Entry, ask, logical_sensors, port, temperatures
+from tests.simulator.asking import Entry, ask, port, temperatures
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
 MOTION = ("ZLLPresence", "ZLLLightLevel", "ZLLTemperature")
@@ -50,17 +49,6 @@ def test_statuses_and_pages(frozen: Simulator, kind: str, status: int, phrase: s
         answer.json()
 
 
-@pytest.mark.parametrize("asked, header", [
-    (None, None), (7, "7"), ("Thu, 15 Jan 2026 12:00:07 GMT", "Thu, 15 Jan 2026 12:00:07 GMT"),
-    (NOW + timedelta(seconds=7), "Thu, 15 Jan 2026 12:00:07 GMT"),
-])
-@pytest.mark.parametrize("kind", ["429", "503"])
-def test_a_retry_after_is_in_seconds_or_a_date(frozen: Simulator, kind: str, asked: Any, header: str | None
-                                                     ) -> None:
-    frozen.faults.add(kind, retry_after=asked)
-    assert ask(frozen).headers.get("Retry-After") == header
-
-
 def test_a_pace_is_kept_from_the_first_byte_to_the_last(frozen: Simulator) -> None:
     """First a pause, then so many bytes per second at most."""
     frozen.faults.add("pace", seconds=0.1, bytes_per_second=20_000)
@@ -78,26 +66,6 @@ def test_a_drip_never_pauses_for_long_and_never_gets_far(frozen: Simulator, kind
     head, blank, body = dripped.partition(b"\r\n\r\n")
     assert (blank == b"\r\n\r\n") is complete and 5 < len(dripped) < whole
     assert len(body or head) <= 21
-
-
-def test_a_reset_is_a_reset(frozen: Simulator) -> None:
-    frozen.faults.add("reset")
-    with socket.create_connection(("127.0.0.1", port(frozen.http_url))) as client:
-        client.sendall(b"GET /api/config HTTP/1.1\r\n\r\n")
-        with pytest.raises(ConnectionResetError):
-            client.recv(1)
-
-
-def test_a_truncated_body_is_shorter_than_promised(frozen: Simulator) -> None:
-    frozen.faults.add("truncated", keep=0.25)
-    with pytest.raises(requests.exceptions.ChunkedEncodingError, match=r"IncompleteRead\(17.. bytes read, 51.. more"):
-        ask(frozen)
-
-
-def test_faults_come_one_after_the_other_as_often_as_asked(frozen: Simulator) -> None:
-    frozen.faults.add("429", times=2)
-    frozen.faults.add("503", times=1)
-    assert [ask(frozen).status_code for _ in range(4)] == [429, 429, 503, 200]
 
 
 SHOWN: list[tuple[str, dict[str, Any], Callable[[Entry], bool]]] = [
@@ -128,16 +96,6 @@ def test_a_fault_shows_on_all_motion_sensors_or_on_one_and_nowhere_else(
     frozen.faults.clear()
     frozen.faults.add(kind, sensor="Küche", **options)
     assert [shown(entry) for entry in temperatures(frozen)] == [False, True]
-
-
-@pytest.mark.parametrize("lingering", [False, True])
-def test_a_repaired_sensor_has_a_new_number_and_its_old_address(frozen: Simulator, lingering: bool) -> None:
-    before = logical_sensors(frozen, "ZLLTemperature")
-    frozen.faults.add("re-paired", lingering=lingering)
-    after = logical_sensors(frozen, "ZLLTemperature")
-    fresh = [entry for number, entry in after.items() if number not in before]
-    assert fresh == list(before.values()) and (before.keys() <= after.keys()) is lingering
-    assert all(after[number]["state"]["lastupdated"] < "2026-01-13" for number in before if lingering)
 
 
 def test_a_wrong_clock_moves_all_the_bridge_says_and_a_wrong_date_only_that(frozen: Simulator) -> None:

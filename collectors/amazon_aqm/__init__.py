@@ -71,20 +71,17 @@ class Secrets(NoSecrets):
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
-    """Yield every monitor of the account, and a reading of each that is reachable and has fresh values."""
     from collectors.amazon_aqm import cloud, monitors
     with cloud.escalating_backoff(state):
         yield from monitors.collect(cloud.open_cloud(settings, secrets, http, state, now), settings, state, now)
 
 
 def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
-    """Fetch the state of the known monitors, or the list of monitors if none is known."""
     from collectors.amazon_aqm import cloud, monitors
     return monitors.probe(cloud.open_cloud(settings, secrets, http, state, None), settings, state)
 
 
 def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
-    """Have the user sign in with their own browser; return its section of secrets.yaml."""
     from collectors.amazon_aqm import cloud, pairing
     token = pairing.sign_in(settings, http, human)
     human.keep({"refresh_token": token})

@@ -26,10 +26,7 @@ def hosts(settings: "Settings") -> Hosts:
 
 
 def site(domain: str) -> str | None:
-    """Given `alexa.amazon.co.uk`, `https://www.amazon.co.uk/` or the like, return `amazon.co.uk`.
-
-    Return None for any other name: only Amazon may be sent the tokens.
-    """
+    """Return `amazon.co.uk` for `https://www.amazon.co.uk/` or the like, else None: only Amazon is sent the tokens."""
     match = SITE.fullmatch(domain.strip())
     return match[1].lower() if match else None
 
@@ -38,15 +35,9 @@ def is_safe(address: str) -> bool:
     """Return whether the connection is private: https, or http within this machine."""
     try:
         parts = urlsplit(address)
-        host = parts.hostname or ""
-        return bool(host) and parts.port != 0 and (
-            parts.scheme == "https" or parts.scheme == "http" and _is_this_machine(host))
-    except ValueError:
-        return False
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        if parts.port == 0 or not parts.hostname or parts.scheme not in ("https", "http"):
+            return False
+        return (parts.scheme == "https" or parts.hostname == "localhost"
+                or ipaddress.ip_address(parts.hostname).is_loopback)
     except ValueError:
         return False

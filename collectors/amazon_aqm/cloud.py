@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from collectors.amazon_aqm.addresses import Hosts, hosts
-from collectors.amazon_aqm.exchange import raise_refusal
-from collectors.amazon_aqm.login import Login
+from collectors.amazon_aqm.login import Login, raise_refusal
 from collectors.amazon_aqm.queries import Part, answers, objects, part, parts, short_message
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
@@ -46,10 +45,7 @@ class Cloud(NamedTuple):
     timeout_seconds: float
 
     def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> JsonResponse:
-        """Return the answer to operations for the list `items` of the field `name`, renewing refused cookies once.
-
-        Each attempt takes at most that `share` of the time left. Raise UnknownEndpoint if all endpoints are unknown.
-        """
+        """Return the answer to operations for the list `items` of the field `name`, renewing refused cookies once."""
         cookies = self.login.cookies()
         while True:
             try:
@@ -59,19 +55,16 @@ class Cloud(NamedTuple):
 
     def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False,
              share: float = 1.0) -> JsonResponse:
-        """Send a request with these cookies, without retries if `once`."""
         try:
             return self.http.fetch_json(Request(
                 f"{self.hosts.alexa}/nexus/v1/graphql", self.timeout_seconds, method="POST", body=body,
-                headers={**HEADERS, "Cookie": cookies}, compressed=True, share=share,
-                retry_on=() if once else (CannotReach,), endpoint=name, check=_check(name, items),
-                check_page=_check_page))
+                headers={**HEADERS, "Cookie": cookies}, compressed=True, share=share, endpoint=name,
+                retry_on=() if once else (CannotReach,), check=_check(name, items), check_page=_check_page))
         except NotAuthorised as error:
             raise_refusal(error)
 
 
-def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: State,
-               now: datetime | None) -> Cloud:
+def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: State, now: datetime | None) -> Cloud:
     account_hosts = hosts(settings)
     login = Login(account_hosts, secrets, http, state, now, settings.timeout_seconds)
     return Cloud(http, account_hosts, login, settings.timeout_seconds)
@@ -109,8 +102,7 @@ def _check(name: str, items: str) -> Callable[[object], None]:
 
 
 def _raise_for(errors: list[Part]) -> NoReturn:
-    first = part(errors[0], "extensions")
-    codes = [part(error, "extensions").get("errorCode") for error in errors]
+    first, codes = part(errors[0], "extensions"), [part(error, "extensions").get("errorCode") for error in errors]
     reason = short_message(errors[0].get("message")) or short_message(codes[0]) or "no reason given"
     if "FORBIDDEN" in codes:
         raise NotAuthorised(f"the Alexa cloud refuses our session ({reason})")

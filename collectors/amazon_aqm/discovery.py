@@ -39,24 +39,19 @@ class Monitor(NamedTuple):
     def sighting(self, settings: "Settings", trouble: str | None, name: str | None = None) -> Sighting:
         place = settings.device_locations.get(self.serial)
         return Sighting(
-            device_id=f"alexa:{self.serial}", device_type="alexa_aqm", name=name or self.name,
-            location=place or self.room, location_source="config" if place else "discovered", model_info=self.model,
-            trouble=trouble)
+            device_id=f"alexa:{self.serial}", device_type="alexa_aqm", name=name or self.name, model_info=self.model,
+            location=place or self.room, location_source="config" if place else "discovered", trouble=trouble)
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """The account's monitors, as kept in the collector's state.
-
-    `searched_at` is when a missing monitor was last searched for; `was_empty` marks that the last list was empty, which
-    may be a fault of the cloud; `query_form` is the index in LABELS that the cloud understands.
-    """
+    """The account's monitors, as kept in the collector's state."""
 
     monitors: tuple[Monitor, ...] = ()
     discovered_at: datetime | None = None
-    searched_at: datetime | None = None
-    was_empty: bool = False
-    query_form: int = 0
+    searched_at: datetime | None = None  # when a missing monitor was last searched for
+    was_empty: bool = False  # the last list, perhaps by a fault of the cloud
+    query_form: int = 0  # the index in LABELS that the cloud understands
 
     @classmethod
     def load(cls, state: State) -> "Discovery":
@@ -98,25 +93,15 @@ def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor
         return cached.monitors
 
 
-def search(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor, ...]:
-    """Fetch the list because a monitor is missing."""
-    replace(Discovery.load(state), searched_at=now).save(state)
-    return discover(cloud, state, now)
-
-
-def discover(cloud: Cloud, state: State, now: datetime | None,
-             share: float = 1.0) -> tuple[Monitor, ...]:
-    """Fetch the account's monitors and their rooms, each within that `share` of the time left.
-
-    Raise NotUnderstood for an empty list.
-    """
+def discover(cloud: Cloud, state: State, now: datetime | None, share: float = 1.0) -> tuple[Monitor, ...]:
+    """Fetch the account's monitors and their rooms, each within that `share` of the time left."""
     answer, monitors = list_monitors(cloud, state, now, share)
     result = Discovery(tuple(monitors), now or answer.date, Discovery.load(state).searched_at)
     result.save(state)
     rooms = _fetch_rooms(cloud, share)
     if rooms is not None:
-        result = replace(result, monitors=tuple(monitor._replace(room=rooms.get(monitor.endpoint_id))
-                                                for monitor in monitors))
+        monitors = [monitor._replace(room=rooms.get(monitor.endpoint_id)) for monitor in monitors]
+        result = replace(result, monitors=tuple(monitors))
         result.save(state)
     log.info("discovered %s", pluralize(len(monitors), "air quality monitor"))
     return result.monitors
@@ -124,9 +109,9 @@ def discover(cloud: Cloud, state: State, now: datetime | None,
 
 def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
                   share: float = 1.0) -> tuple[JsonResponse, list[Monitor]]:
-    """Fetch the account's monitors; an incomplete answer is completed from the cached list.
+    """Fetch the account's monitors, an incomplete list completed from the cache.
 
-    Raise NotUnderstood for an empty list; a second one in a row clears the cache.
+    Raise NotUnderstood for an empty list; the second in a row clears the cache.
     """
     answer = cloud.fetch(MONITORS, "listEndpoints", "endpoints", share)
     cached = Discovery.load(state)
@@ -166,10 +151,8 @@ def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
 
 
 def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
-    """Return the rooms by endpoint id, None if the request fails."""
     try:
-        answer = cloud.send(GROUPS, "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True,
-                            share=share)
+        answer = cloud.send(GROUPS, "listDeviceGroups", "deviceGroups", cloud.login.cookies(), once=True, share=share)
     except Throttled:
         raise
     except RemoteError as error:

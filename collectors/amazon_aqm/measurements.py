@@ -1,8 +1,7 @@
 """Turns a monitor's features into a sighting and a reading.
 
-Temperature is a separate feature; the other values are ranges, identified by their names, else by the table below, on
-which real devices agree (alexa_media_player issues 3245 and 3483, ioBroker.alexa2 issue 960). The device measures carbon
-monoxide, not carbon dioxide. A faulty value does not affect the others.
+Ranges are identified by their names, else by the table below, on which real devices agree (alexa_media_player issues
+3245 and 3483, ioBroker.alexa2 issue 960). The device measures carbon monoxide, not carbon dioxide.
 """
 
 import json
@@ -52,17 +51,13 @@ class Sample(NamedTuple):
 
 def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
           cloud_now: datetime | None) -> Iterator[Reading | Sighting]:
-    """Yield the monitor's sighting, and a reading if any value is fresh.
-
-    `cloud_now` is the cloud's own clock, if known, by which ages are judged.
-    """
-    name = one_line(text(endpoint, "friendlyNameObject"))
-    samples = dict(_samples(endpoint, (cloud_now or now) + FUTURE))
+    """Yield the monitor's sighting, and a reading if any value is fresh by the cloud's own clock, if that is known."""
+    name, clock = one_line(text(endpoint, "friendlyNameObject")), cloud_now or now
+    samples = dict(_samples(endpoint, clock + FUTURE))
     longest = settings.stale_after_seconds
-    limit = (cloud_now or now) - timedelta(
-        seconds=longest if "OK" in _reachability(endpoint) else min(longest, UNCONFIRMED_SECONDS))
+    limit = clock - timedelta(seconds=longest if "OK" in _reachability(endpoint) else min(longest, UNCONFIRMED_SECONDS))
     fresh = {quantity: sample for quantity, sample in samples.items() if sample.at is not None and sample.at >= limit}
-    trouble = _trouble(endpoint, samples, fresh, cloud_now or now)
+    trouble = _trouble(endpoint, samples, fresh, clock)
     yield monitor.sighting(settings, trouble, name)
     if trouble is None:
         yield _reading(monitor, name, endpoint, fresh, settings, now)
@@ -90,14 +85,10 @@ def _reading(monitor: Monitor, name: str | None, endpoint: Part, samples: Mappin
         timestamp=now, device_id=f"alexa:{monitor.serial}", device_type="alexa_aqm", name=name or monitor.name,
         location=settings.device_locations.get(monitor.serial) or monitor.room,
         temperature_celsius=celsius, temperature_raw=celsius, **values,  # type: ignore[arg-type]  # all are numbers
-        is_anomalous=_is_outside(celsius, settings.temperature_min, settings.temperature_max)
-        or _is_outside(humidity, settings.humidity_min, settings.humidity_max),
+        is_anomalous=celsius is not None and not settings.temperature_min <= celsius <= settings.temperature_max
+        or humidity is not None and not settings.humidity_min <= humidity <= settings.humidity_max,
         measured_at=temperature_at or max(times, default=None),
         raw_response=json.dumps(endpoint) if settings.collect_raw_response else None)
-
-
-def _is_outside(value: float | None, lowest: float, highest: float) -> bool:
-    return value is not None and not lowest <= value <= highest
 
 
 def _trouble(endpoint: Part, samples: Mapping[str, Sample], fresh: Mapping[str, Sample], now: datetime) -> str | None:
@@ -145,14 +136,15 @@ def _quantity(feature: Part) -> str | None:
 
 
 def _names(feature: Part) -> tuple[str | None, list[tuple[str, str]]]:
+    """Return its first asset, and its labels with their locales."""
     configuration, resources = part(feature, "configuration"), part(feature, "resources")
-    named = [part(configuration, "friendlyName"), *objects(configuration, "friendlyNames"),
+    names = [part(configuration, "friendlyName"), *objects(configuration, "friendlyNames"),
              *objects(resources, "friendlyNames")]
-    values = [part(name, "value") for name in named]
-    assets = [asset for value in values if (asset := one_line(value.get("assetId")))]
+    values = [part(name, "value") for name in names]
+    assets = (asset for value in values if (asset := one_line(value.get("assetId"))))
     labels = [(label, one_line(value.get("locale")) or "") for value in values
               if (label := one_line(value.get("text")))]
-    return next(iter(assets), None), labels
+    return next(assets, None), labels
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.amazon_aqm.cloud import Cloud, InvalidQuery, UnknownEndpoint
-from collectors.amazon_aqm.discovery import Discovery, Monitor, current_monitors, list_monitors, search
+from collectors.amazon_aqm.discovery import Discovery, Monitor, current_monitors, discover, list_monitors
 from collectors.amazon_aqm.measurements import log_unknown_instances, parse
 from collectors.amazon_aqm.queries import LABELS, Part, objects, parts, state_operation
 from runtime.errors import NotUnderstood
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 
 class EndpointStates(NamedTuple):
-
     endpoints: dict[str, Part]
     is_complete: bool
     date: datetime | None
@@ -37,15 +36,17 @@ def collect(cloud: Cloud, settings: "Settings", state: State, now: datetime) -> 
     monitors = _selected(current_monitors(cloud, state, now), settings)
     answer = fetch_state(cloud, monitors, state)
     yield from _parse(monitors, answer, settings, state, now)
-    missing = _missing(monitors, answer.endpoints)
+    missing = [monitor for monitor in monitors if monitor.endpoint_id not in answer.endpoints]
     cached = Discovery.load(state)
     if answer.is_complete and missing and cached.may_search(now):
         old_ids = {monitor.endpoint_id for monitor in monitors}
-        monitors = _selected(search(cloud, state, now), settings)
+        replace(cached, searched_at=now).save(state)
+        monitors = _selected(discover(cloud, state, now), settings)
         new = [monitor for monitor in monitors if monitor.endpoint_id not in old_ids]
         new_answer = fetch_state(cloud, new, state) if new else EndpointStates({}, True, None)
         yield from _parse(new, new_answer, settings, state, now)
-        missing = _missing(monitors, answer.endpoints | new_answer.endpoints)
+        endpoints = answer.endpoints | new_answer.endpoints
+        missing = [monitor for monitor in monitors if monitor.endpoint_id not in endpoints]
     elif answer.is_complete and not missing and cached.was_empty:
         replace(cached, was_empty=False).save(state)
     for monitor in missing:
@@ -69,15 +70,13 @@ def fetch_state(cloud: Cloud, monitors: Sequence[Monitor], state: State) -> Endp
     An id that the cloud does not know spoils the whole operation; then each id gets its own, still in one request.
     """
     ids = [monitor.endpoint_id for monitor in monitors]
-    answer = JsonResponse(None, None)
     try:
         answer = _fetch(cloud, [ids], state)
     except UnknownEndpoint:
         try:
-            if len(ids) > 1:
-                answer = _fetch(cloud, [[endpoint_id] for endpoint_id in ids], state)
+            answer = _fetch(cloud, [[endpoint_id] for endpoint_id in ids], state)
         except UnknownEndpoint:
-            pass
+            return EndpointStates({}, True, None)
     results = parts(answer.document, "listEndpoints")
     endpoints = {endpoint["endpointId"]: endpoint for result in results for endpoint in objects(result, "endpoints")
                  if isinstance(endpoint.get("endpointId"), str)}
@@ -120,7 +119,3 @@ def _parse(monitors: Iterable[Monitor], answer: EndpointStates, settings: "Setti
             endpoint = answer.endpoints[monitor.endpoint_id]
             yield from parse(monitor, endpoint, settings, now, answer.date)
             log_unknown_instances(endpoint, state)
-
-
-def _missing(monitors: Iterable[Monitor], endpoints: dict[str, Part]) -> list[Monitor]:
-    return [monitor for monitor in monitors if monitor.endpoint_id not in endpoints]

@@ -35,7 +35,6 @@ TRIES = 3
 
 
 class _Device(NamedTuple):
-
     serial: str
     verifier: str
 
@@ -49,10 +48,7 @@ class _Device(NamedTuple):
 
 
 def sign_in(settings: "Settings", http: HttpClient, human: "Human") -> str:
-    """Have the user sign in and paste the address of the last page; return the refresh token.
-
-    Raise NotUnderstood if no such address is pasted, NotAuthorised if Amazon rejects the code in it.
-    """
+    """Have the user sign in and paste the address of the last page; return the refresh token."""
     device = _Device(uuid4().hex.upper(), _base64url(token_bytes(32)))
     human.tell("Open this address in your browser and sign in to Amazon there, with the account of the Alexa app:")
     human.tell(_sign_in_url(settings, device))
@@ -72,27 +68,16 @@ def list_monitors(cloud: Cloud, state: State) -> str:
     return f"Found {pluralize(len(monitors), 'air quality monitor')}: {'; '.join(names)}."
 
 
-def _sign_in_url(settings: "Settings", device: _Device) -> str:
-    """Return the URL of Amazon's sign-in page, the same for all countries."""
+def _sign_in_url(settings: "Settings", device: _Device) -> str:  # the same for all countries
     host = settings.auth_url.rstrip("/") if settings.auth_url else "https://www.amazon.com"
     return f"{host}/ap/signin?" + urlencode({
-        "openid.return_to": LANDING,
-        "openid.oa2.code_challenge_method": "S256",
-        "openid.oa2.code_challenge": device.challenge,
-        "openid.assoc_handle": HANDLE,
-        "pageId": HANDLE,
-        "openid.identity": IDENTITY,
-        "openid.claimed_id": IDENTITY,
-        "accountStatusPolicy": "P1",
-        "openid.mode": "checkid_setup",
-        "openid.ns": "http://specs.openid.net/auth/2.0",
-        "openid.ns.oa2": "http://www.amazon.com/ap/ext/oauth/2",
-        "openid.oa2.client_id": f"device:{device.client_id}",
-        "openid.oa2.response_type": "code",
-        "openid.oa2.scope": "device_auth_access",
+        "openid.return_to": LANDING, "openid.mode": "checkid_setup", "accountStatusPolicy": "P1", "language": "en-US",
+        "openid.oa2.code_challenge_method": "S256", "openid.oa2.code_challenge": device.challenge,
+        "openid.assoc_handle": HANDLE, "pageId": HANDLE, "openid.identity": IDENTITY, "openid.claimed_id": IDENTITY,
+        "openid.ns": "http://specs.openid.net/auth/2.0", "openid.ns.oa2": "http://www.amazon.com/ap/ext/oauth/2",
+        "openid.oa2.client_id": f"device:{device.client_id}", "openid.oa2.response_type": "code",
+        "openid.oa2.scope": "device_auth_access", "openid.pape.max_auth_age": "0",
         "openid.ns.pape": "http://specs.openid.net/extensions/pape/1.0",
-        "openid.pape.max_auth_age": "0",
-        "language": "en-US",
     })
 
 
@@ -116,8 +101,8 @@ def _register(http: HttpClient, account_hosts: Hosts, device: _Device, code: str
     http.learn_secrets([code, device.verifier])
     try:
         answer = http.fetch_json(Request(
-            f"{account_hosts.api}/auth/register", timeout_seconds, method="POST", body=_registration(account_hosts.site, device, code),
-            retry_on=(), operation="register", endpoint="register"))
+            f"{account_hosts.api}/auth/register", timeout_seconds, method="POST", retry_on=(), operation="register",
+            endpoint="register", body=_registration(account_hosts.site, device, code)))
     except NotTrusted:
         raise
     except (NotAuthorised, NotUnderstood) as error:
@@ -135,24 +120,12 @@ def _registration(site: str, device: _Device, code: str) -> dict[str, object]:
         "requested_extensions": ["device_info", "customer_info"],
         "cookies": {"website_cookies": [], "domain": f".{site}"},
         "registration_data": {
-            "domain": "Device",
-            "app_version": APP_VERSION,
-            "device_type": DEVICE_TYPE,
-            "device_name": f"%FIRST_NAME%'s%DUPE_STRATEGY_1ST%{APP_NAME}",
-            "os_version": OS_VERSION,
-            "device_serial": device.serial,
-            "device_model": "iPhone",
-            "app_name": APP_NAME,
-            "software_version": SOFTWARE_VERSION,
-        },
+            "domain": "Device", "device_type": DEVICE_TYPE, "device_serial": device.serial, "device_model": "iPhone",
+            "device_name": f"%FIRST_NAME%'s%DUPE_STRATEGY_1ST%{APP_NAME}", "app_name": APP_NAME,
+            "app_version": APP_VERSION, "os_version": OS_VERSION, "software_version": SOFTWARE_VERSION},
         "auth_data": {
-            "use_global_authentication": "true",
-            "client_id": device.client_id,
-            "authorization_code": code,
-            "code_verifier": device.verifier,
-            "code_algorithm": "SHA-256",
-            "client_domain": "DeviceLegacy",
-        },
+            "use_global_authentication": "true", "client_id": device.client_id, "client_domain": "DeviceLegacy",
+            "authorization_code": code, "code_verifier": device.verifier, "code_algorithm": "SHA-256"},
         "user_context_map": {"frc": b64encode(token_bytes(313)).decode().rstrip("=")},
         "requested_token_type": ["bearer", "mac_dms", "website_cookies", "store_authentication_cookie"],
     }

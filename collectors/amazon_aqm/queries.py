@@ -23,15 +23,9 @@ query getEndpointState($endpointIds: [String]!) {
       endpointId: id
       friendlyNameObject { value { text } }
       features {
-        name
-        instance
-        %s
+        name instance %s
         properties {
-          name
-          type
-          accuracy
-          error { type message }
-          __typename
+          name type accuracy error { type message } __typename
           ... on Reachability { reachabilityStatusValue timeOfSample }
           ... on TemperatureSensor { value { value scale } timeOfSample }
           ... on RangeValue { rangeValue { value } timeOfSample }

@@ -76,7 +76,6 @@ class Secrets(NoSecrets):
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
             now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return a sighting of every temperature sensor, and a reading of each whose value is fresh."""
     from collectors.hue import sensors
     _, response = _connect(settings, secrets, http, state)
     return sensors.parse(response.document, settings, now, response.date)
@@ -84,13 +83,10 @@ def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "St
 
 def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
                         now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return the same by the predecessor's three requests: the full configuration, and the sensors twice."""
-    from collectors.hue import sensors
-    bridge, _ = _connect(settings, secrets, http, state, in_full=True)
-    bridge = bridge._replace(in_full=False)
-    bridge.fetch_sensors()
-    response = bridge.fetch_sensors()
-    return sensors.parse(response.document, settings, now, response.date)
+    """Return the same by the predecessor's three requests: the sensors twice, and the full configuration."""
+    bridge, _ = _connect(settings, secrets, http, state)
+    bridge.fetch_configuration()
+    return collect(settings, secrets, http, state, now)
 
 
 def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
@@ -104,17 +100,15 @@ def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "Stat
 
 
 def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
-    """Ask for a press of the bridge's button; return its section of secrets.yaml."""
     from collectors.hue import pairing
     return pairing.pair(settings, http, state, human)
 
 
-def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
-             in_full: bool = False) -> "tuple[Bridge, JsonResponse]":
+def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> "tuple[Bridge, JsonResponse]":
     """Return the bridge and its sensors; if it does not answer, look it up."""
     from collectors.hue.bridge import connect
     from runtime.errors import RemoteError
-    bridge, failure = connect(settings, secrets, http, state, in_full), None
+    bridge, failure = connect(settings, secrets, http, state), None
     if bridge.address:
         try:
             return bridge, bridge.fetch_sensors()
@@ -125,9 +119,10 @@ def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "S
 
 
 def _bridge_problems(section: Settings | Secrets, quote: str) -> Iterator[tuple[str, str]]:
-    from collectors.hue.address import is_address, normal_id
+    from collectors.hue.bridge import is_address, normal_id
     if section.bridge_ip is not None and not is_address(section.bridge_ip):
-        yield "bridge_ip", f"{quote.format(section.bridge_ip)}is no host, host:port, or address such as https://192.168.1.2"
+        address = quote.format(section.bridge_ip)
+        yield "bridge_ip", f"{address}is no host, host:port, or address such as https://192.168.1.2"
     if section.bridge_id is not None and normal_id(section.bridge_id) is None:
         yield "bridge_id", f"{quote.format(section.bridge_id)}must be the bridge's id, 16 hexadecimal digits"
     fingerprint = section.certificate_fingerprint

@@ -6,16 +6,19 @@ object. Finding a bridge that has moved is left to lookup.py.
 
 import logging
 import os
-from collections.abc import Mapping
+import re
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-from collectors.hue.address import base_address, is_address, normal_id
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError
-from runtime.http_client import HttpClient, JsonResponse, Request
-from runtime.tls import Trust
+from runtime.formats import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from collectors.hue import Secrets, Settings
+    from runtime.http_client import HttpClient, JsonResponse, Request
+    from runtime.tls import Trust
     from storage.state import State
 
 log = logging.getLogger(__name__)
@@ -32,7 +35,7 @@ class ButtonNotPressed(RemoteError):
 
 
 # https://developers.meethue.com/develop/hue-api/error-messages/
-ERRORS: Mapping[int, tuple[type[RemoteError], str]] = {
+ERRORS: dict[int, tuple[type[RemoteError], str]] = {
     1: (NotAuthorised, "the bridge refuses our key"),
     101: (ButtonNotPressed, "the bridge's button was not pressed"),
     901: (BadAnswer, "the bridge reports an internal error ({})"),
@@ -40,37 +43,34 @@ ERRORS: Mapping[int, tuple[type[RemoteError], str]] = {
 
 
 class Bridge(NamedTuple):
-    """One bridge at one address (scheme and host; empty if unknown).
+    """One bridge at one address: scheme and host, empty if unknown. Requests may take that `share` of the time left."""
 
-    `bridge_id` is the expected id, `configured` the configured address, `share` the part of the time left that requests
-    may take. `in_full` fetches the full configuration at once, for the baseline.
-    """
-
-    http: HttpClient
+    http: "HttpClient"
     address: str
     key: str
-    bridge_id: str | None
-    trust: Trust | None
+    bridge_id: str | None  # that the bridge is expected to have
+    trust: "Trust | None"
     timeout_seconds: float
-    configured: str | None = None
+    configured: str | None = None  # the address in config.yaml or secrets.yaml
     share: float = 1.0
-    in_full: bool = False
 
-    def fetch_sensors(self) -> JsonResponse:
-        """Return all sensors by number; if they are unreadable, from the full configuration.
-
-        That is some three times larger and holds other people's keys: it is neither stored nor logged.
-        """
-        if self.in_full:
-            return self._fetch_configuration()
+    def fetch_sensors(self) -> "JsonResponse":
+        """Return all sensors by number; if they are unreadable, from the full configuration."""
+        request = self._request(f"/api/{self.key}/sensors", "/sensors", _check_sensors)
         try:
-            return self.http.fetch_json(self._request(f"/api/{self.key}/sensors", "/sensors")._replace(
-                check=_check_sensors))
+            return self.http.fetch_json(request)
         except (BadAnswer, NotUnderstood) as error:
             if isinstance(error, BadAnswer) and (error.retry_after or 0) > self.timeout_seconds:
                 raise  # it asked us to wait
             log.warning("falling back to the full configuration: %s", error)
-        return self._fetch_configuration()
+        return self.fetch_configuration()
+
+    def fetch_configuration(self) -> "JsonResponse":
+        """Return the same from an answer three times larger with other people's keys, neither stored nor logged."""
+        self.http.tally.endpoint = "fallback"
+        answer = self.http.fetch_json(self._request(f"/api/{self.key}", "/", _check_configuration))
+        assert isinstance(answer.document, dict)
+        return answer._replace(document=answer.document["sensors"])
 
     def fetch_id(self) -> str | None:
         """Return the id of the bridge at this address, None for other servers. Does not reveal the key."""
@@ -87,44 +87,37 @@ class Bridge(NamedTuple):
 
     def register(self, device_type: str) -> str:
         """Return a new key. Raise ButtonNotPressed until the button is pressed."""
-        answer = self.http.fetch_json(Request(
-            f"{self.address}/api", self.timeout_seconds, method="POST", body={"devicetype": device_type},
-            trust=self.trust, retry_on=(), check=_check_errors))
-        match answer.document:
+        request = self._request("/api", "")._replace(method="POST", body={"devicetype": device_type}, retry_on=())
+        match self.http.fetch_json(request).document:
             case [{"success": {"username": str(key)}}, *_]:
                 return key
         raise NotUnderstood(f"{self.address} did not answer with a key")
 
-    def _fetch_configuration(self) -> JsonResponse:
-        self.http.tally.endpoint = "fallback"
-        answer = self.http.fetch_json(self._request(f"/api/{self.key}", "/")._replace(check=_check_configuration))
-        assert isinstance(answer.document, dict)
-        return JsonResponse(answer.document["sensors"], answer.date)
-
-    def _request(self, path: str, endpoint: str) -> Request:
+    def _request(self, path: str, endpoint: str, check: "Callable[[object], None] | None" = None) -> "Request":
+        from runtime.http_client import Request  # here: commands that only check addresses need no HTTP client
         return Request(self.address + path, self.timeout_seconds, trust=self.trust, endpoint=endpoint,
-                       share=self.share, check=_check_errors)
+                       share=self.share, check=check or _check_errors)
 
 
-def connect(settings: "Settings", secrets: "Secrets", http: HttpClient, state: "State", in_full: bool) -> Bridge:
+def connect(settings: "Settings", secrets: "Secrets", http: "HttpClient", state: "State") -> Bridge:
     """Return the bridge where it was found last time, else at the configured address."""
     if secrets.api_key is None:
         raise NotAuthorised("there is no hue.api_key in secrets.yaml", PAIR)
     bridge_id = _expected_id(settings, secrets)
     configured = settings.bridge_ip or secrets.bridge_ip
     trust = _trust(settings, secrets, bridge_id)
+    address = base_address(configured) if configured else ""
     match state.get("bridge"):
-        case {"configured": remembered, "found": str(address)} if remembered == configured and is_address(address):
-            pass
+        case {"configured": remembered, "found": str(last)} if remembered == configured and is_address(last):
+            address = last
         case _:
-            address = configured and base_address(configured) or ""
             state.pop("bridge", None)
     can_look_up = bridge_id is not None and settings.discovery_url is not None
     return Bridge(http, trusted(address, trust), secrets.api_key, bridge_id, trust, settings.timeout_seconds,
-                  configured, KNOWN_ADDRESS_SHARE if can_look_up else 1.0, in_full)
+                  configured, KNOWN_ADDRESS_SHARE if can_look_up else 1.0)
 
 
-def trusted(address: str, trust: Trust | None) -> str:
+def trusted(address: str, trust: "Trust | None") -> str:
     if trust is None and address.startswith("https://"):
         raise NotAuthorised("no fingerprint or certificate authority identifies the bridge at " + address,
                             f"{PAIR} (or, for a bridge without https, write its bridge_ip as http://...)")
@@ -137,20 +130,48 @@ def with_remedy(error: RemoteError) -> RemoteError:
     return error
 
 
+def base_address(text: str) -> str:
+    """Given a host, host:port or URL, return scheme and host; https by default."""
+    scheme, separator, rest = text.rpartition("://")
+    if not separator and rest.count(":") > 1 and not rest.startswith("["):
+        rest = f"[{rest}]"
+    return f"{scheme.lower() or 'https'}://{rest.rstrip('/')}"
+
+
+def is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(base_address(text))
+        return (parts.scheme in ("http", "https") and bool((parts.hostname or "").encode("idna"))
+                and (parts.port is None or parts.port > 0) and not parts.path and not re.search(r"[\s\\%?#@]", text)
+                and _is_name_or_full_ip(parts.hostname or ""))
+    except ValueError:
+        return False
+
+
+def normal_id(text: object) -> str | None:
+    """Return a bridge id as in its certificate: 16 digits, from the MAC's 12 if `fffe` is missing; else None."""
+    digits = text.lower() if isinstance(text, str) else ""
+    if re.fullmatch(r"[0-9a-f]{12}", digits):
+        digits = f"{digits[:6]}fffe{digits[6:]}"
+    return digits if re.fullmatch(r"[0-9a-f]{16}", digits) else None
+
+
 def _expected_id(settings: "Settings", secrets: "Secrets") -> str | None:
-    ids = {normal_id(bridge_id) for bridge_id in (settings.bridge_id, secrets.bridge_id) if bridge_id}
-    if len(ids) > 1:
+    ids = [normal_id(bridge_id) for bridge_id in (settings.bridge_id, secrets.bridge_id) if bridge_id]
+    if len({*ids}) > 1:
         raise NotAuthorised("config.yaml and secrets.yaml name two different bridges",
                             "remove collectors.hue.bridge_id or hue.bridge_id")
-    return ids.pop() if ids else None
+    return ids[0] if ids else None
 
 
-def _trust(settings: "Settings", secrets: "Secrets", bridge_id: str | None) -> Trust | None:
+def _trust(settings: "Settings", secrets: "Secrets", bridge_id: str | None) -> "Trust | None":
     """Trust Signify's authority if its file exists, else the fingerprint."""
-    if bridge_id is not None and os.path.exists(settings.ca_file):  # False too where access is denied
-        return Trust(ca_file=settings.ca_file, common_name=bridge_id)
-    fingerprint = settings.certificate_fingerprint or secrets.certificate_fingerprint
-    return Trust(fingerprint=fingerprint.replace(":", "").lower()) if fingerprint else None
+    is_signed = bridge_id is not None and os.path.exists(settings.ca_file)  # False too where access is denied
+    fingerprint = (settings.certificate_fingerprint or secrets.certificate_fingerprint or "").replace(":", "").lower()
+    if not is_signed and not fingerprint:
+        return None
+    from runtime.tls import Trust  # here: not needed over http
+    return Trust(settings.ca_file, bridge_id) if is_signed else Trust(fingerprint=fingerprint)
 
 
 def _check_sensors(document: object) -> None:
@@ -161,19 +182,22 @@ def _check_sensors(document: object) -> None:
 
 def _check_configuration(document: object) -> None:
     _check_errors(document)
-    if not isinstance(document, dict) or not isinstance(document.get("sensors"), dict):
-        raise NotUnderstood("the bridge's configuration holds no JSON object of sensors")
+    _check_sensors(document.get("sensors") if isinstance(document, dict) else None)
 
 
 def _check_errors(document: object) -> None:
     match document:
         case [{"error": {"type": int(code), **rest}}, *_] if code is not True:
+            reason = one_line(rest.get("description"), 2 * LONGEST_QUOTE) or ""
+            if not 0 < len(reason) <= LONGEST_QUOTE:  # cut inside a key, the rest of it would escape redaction
+                reason = "no short reason given"
             error, message = ERRORS.get(code, (NotUnderstood, f"the bridge answers with error {code} ({{}})"))
-            raise error(message.format(_quotable(rest.get("description"))))
+            raise error(message.format(reason))
 
 
-def _quotable(description: object) -> str:
-    """Return a short description; a longer one might be cut inside a key, which would then escape redaction."""
-    from runtime.formats import one_line
-    text = one_line(description, 2 * LONGEST_QUOTE) or ""
-    return text if 0 < len(text) <= LONGEST_QUOTE else "no short reason given"
+def _is_name_or_full_ip(host: str) -> bool:
+    """Return False for invalid IPv4 addresses such as 192.168.1 or 192.168.1.300."""
+    if re.search(r"[^\d.]", host):
+        return True
+    parts = host.split(".")
+    return len(parts) == 4 and all(part and int(part) < 256 for part in parts)

@@ -8,8 +8,7 @@ it is given the key. Nothing here falls back from https to http.
 import logging
 from typing import TYPE_CHECKING
 
-from collectors.hue.address import base_address, is_address, normal_id
-from collectors.hue.bridge import FIND_IT, PAIR, Bridge, trusted, with_remedy
+from collectors.hue.bridge import FIND_IT, PAIR, Bridge, base_address, is_address, normal_id, trusted, with_remedy
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
 from storage.state import State
@@ -22,10 +21,7 @@ log = logging.getLogger(__name__)
 
 def locate(bridge: Bridge, settings: "Settings", state: State,
            failure: RemoteError | None) -> tuple[Bridge, JsonResponse]:
-    """Try the configured address, then the discovery service; return the bridge and its sensors.
-
-    `failure` is the error at the last address, if any; it is raised if the search fails.
-    """
+    """Try the configured address, then the discovery service; if both fail, raise the last address's `failure`."""
     configured = bridge.configured and base_address(bridge.configured)
     if failure is not None and configured and configured != bridge.address and _may_have_moved(bridge, failure):
         bridge = bridge._replace(address=trusted(configured, bridge.trust))

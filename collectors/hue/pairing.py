@@ -1,8 +1,7 @@
 """Pairing: the user presses the bridge's round button, and the bridge gives us a key.
 
-Over https from the start: newer bridges answer http with a redirect, and a redirected POST becomes a GET. The
-certificate seen while the user stands before the bridge is trusted from then on, unless Signify's authority file is
-present.
+Over https from the start: newer bridges redirect http, and a redirected POST becomes a GET. The certificate seen then
+is trusted from then on, unless Signify's authority file is present.
 """
 
 import hashlib
@@ -15,8 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from collectors.hue.address import base_address, is_address
-from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed
+from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed, base_address, is_address
 from collectors.hue.lookup import discover_bridges, remember
 from runtime.deadline import Deadline
 from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled
@@ -35,10 +33,7 @@ DEVICE_NAME_LENGTH = 19  # of what follows the # in a devicetype
 
 def pair(settings: "Settings", http: HttpClient, state: State, human: "Human",
          sleep: Callable[[float], None] | None = None) -> dict[str, str]:
-    """Wait for the button; return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint.
-
-    Raise CannotReach if no bridge answers, NotUnderstood if it is no Hue bridge, ButtonNotPressed after 30 s.
-    """
+    """Wait for the button; return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint."""
     address = _address(settings, http, human)
     fingerprint = _fingerprint(address, settings.timeout_seconds) if address.startswith("https://") else None
     trust = Trust(fingerprint=fingerprint) if fingerprint else None

@@ -28,7 +28,7 @@ Entry = dict[str, Any]
 
 
 def thermometers(document: object) -> dict[str, Entry]:
-    """Return the temperature sensors by unique id, the latest entry of each: after re-pairing, an old one may linger."""
+    """Return the temperature sensors by unique id, the latest entry of each: re-pairing may leave an old one."""
     entries: dict[str, Entry] = {}
     for entry in _entries(document, "ZLLTemperature"):
         unique_id = entry.get("uniqueid")
@@ -41,10 +41,7 @@ def thermometers(document: object) -> dict[str, Entry]:
 
 def parse(document: object, settings: "Settings", now: datetime,
           bridge_now: datetime | None) -> Iterator[Sighting | Reading]:
-    """Yield a sighting of every thermometer and a reading of each whose value is fresh.
-
-    `bridge_now` is the bridge's own clock, if known: ages by one clock do not depend on its error.
-    """
+    """Yield every thermometer, and a reading if fresh by the bridge's own clock: one clock's error cancels out."""
     presence, light = _by_mac(document, "ZLLPresence"), _by_mac(document, "ZLLLightLevel")
     for unique_id, entry in thermometers(document).items():
         mac = unique_id[:MAC_LENGTH]
@@ -58,8 +55,7 @@ def parse(document: object, settings: "Settings", now: datetime,
 
 
 class _Sensor:
-    def __init__(self, unique_id: str, entry: Entry, settings: "Settings", now: datetime,
-                 bridge_now: datetime) -> None:
+    def __init__(self, unique_id: str, entry: Entry, settings: "Settings", now: datetime, bridge_now: datetime) -> None:
         self._device_id = f"hue:{unique_id}"
         self._entry, self._state, self._config = entry, _part(entry, "state"), _part(entry, "config")
         self._settings, self._now, self._bridge_now = settings, now, bridge_now
@@ -105,10 +101,8 @@ class _Sensor:
         return age
 
     def _measured_at(self) -> datetime | None:
-        if self._age(self._updated) is None:
-            return None
         is_absurd = abs(self._now - self._updated) > YEARS and self._clocks_differ_by_years()
-        return None if is_absurd else self._updated
+        return None if is_absurd or self._age(self._updated) is None else self._updated
 
     def _clocks_differ_by_years(self) -> bool:
         return abs(self._bridge_now - self._now) > YEARS

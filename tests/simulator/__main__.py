@@ -60,8 +60,7 @@ def _print_facts(simulator: Simulator, with_alexa: bool) -> None:
     facts = {"http_url": simulator.http_url, "cloud_url": simulator.cloud_url,
              "discovery_url": simulator.discovery_url, "key": simulator.key, "bridge_id": simulator.bridge_id}
     if simulator.secure:
-        facts.update(https_url=simulator.https_url, fingerprint=simulator.fingerprint,
-                     ca_file=str(simulator.ca_file))
+        facts.update(https_url=simulator.https_url, fingerprint=simulator.fingerprint, ca_file=str(simulator.ca_file))
     if with_alexa:
         facts.update(site=simulator.alexa.site, refresh_token=simulator.alexa.refresh_token,
                      serial=simulator.alexa.serial, endpoint_id=simulator.alexa.endpoint_id)

@@ -53,12 +53,10 @@ class Alexa:
 
     @property
     def serial(self) -> str:
-        """The first monitor's serial number."""
         return self.house.monitors[0].serial
 
     @property
     def endpoint_id(self) -> str:
-        """What the cloud calls the first monitor."""
         return endpoint_id(self.house.monitors[0])
 
     def sign_in(self, url: str) -> str:

@@ -41,7 +41,6 @@ class _Scene:
                         if each["name"] in wanted or each["instance"] in wanted)
 
     def properties(self) -> Iterator[Entry]:
-        """Yield the properties of those features."""
         for _, each in self.features():
             yield from each["properties"] or ()
 

@@ -31,7 +31,6 @@ def show_endpoints(house: House, now: datetime, scale: str) -> list[Entry]:
 
 
 def show_groups(house: House) -> list[Entry]:
-    """Return the rooms, each with the monitors that stand in it."""
     rooms = dict.fromkeys([*house.rooms, *(monitor.room for monitor in house.monitors)])
     return [{"id": f"amzn1.alexa.endpointGroup.{identify('group', house.seed, room)}",
              "friendlyName": _text(room),
@@ -40,17 +39,14 @@ def show_groups(house: House) -> list[Entry]:
 
 
 def endpoint_id(monitor: Monitor) -> str:
-    """Return what the cloud calls a monitor."""
     return PREFIX + monitor.uuid
 
 
 def identify(*origin: object) -> UUID:
-    """Return an id that depends on the origin alone."""
     return UUID("".join(f"{int(chance(part, *origin) * 2**32):08x}" for part in range(4)), version=4)
 
 
 def format_time(moment: datetime) -> str:
-    """Return the moment as the cloud writes it."""
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
@@ -61,8 +57,7 @@ def sample(house: House, serial: str, quantity: str, now: datetime, scale: str =
     if quantity != "temperature":
         return _property("RangeValue", "rangeValue", when, rangeValue={"value": value})
     degrees = value if scale == "CELSIUS" else round(value * 9 / 5 + 32, 2)
-    return _property("TemperatureSensor", "temperature", when,
-                     value={"value": degrees, "scale": scale})
+    return _property("TemperatureSensor", "temperature", when, value={"value": degrees, "scale": scale})
 
 
 def feature(name: str, instance: str | None, properties: list[Entry] | None, configuration: Entry | None = None

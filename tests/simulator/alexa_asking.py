@@ -20,7 +20,6 @@ def exchange(simulator: Simulator, site: str = "amazon.co.uk", token: str | None
 
 
 def cookies(simulator: Simulator, site: str = "amazon.co.uk") -> dict[str, str]:
-    """Return fresh cookies, without the quotes."""
     listed = exchange(simulator, site).json()["response"]["tokens"]["cookies"][f".{site}"]
     return {cookie["Name"]: cookie["Value"].strip('"') for cookie in listed}
 

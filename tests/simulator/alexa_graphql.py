@@ -34,7 +34,6 @@ class Operation(NamedTuple):
 
     @property
     def root(self) -> str:
-        """The field that it asks for."""
         return "listDeviceGroups" if self.kind == "groups" else "listEndpoints"
 
 
@@ -57,7 +56,6 @@ class Graph:
         self._house, self._scale, self._now, self._faults, self._abroad = house, scale, now, faults, abroad
 
     def answer(self, operation: Operation) -> Entry:
-        """Return the answer to one operation."""
         for fault in self._concerning(operation, *REFUSED_IN_WORDS, "bad-request", "invalid-query"):
             if fault.kind in REFUSED_IN_WORDS:
                 return refuse_operation(operation, *REFUSED_IN_WORDS[fault.kind])
@@ -88,7 +86,6 @@ class Graph:
         return {"endpoints": chosen}
 
     def _bad_ids(self, operation: Operation) -> list[str]:
-        """Return the ids of monitors that are refused as invalid."""
         wanted = [fault.options["monitor"] for fault in self._concerning(operation, "bad-request")]
         return [endpoint_id(monitor) for monitor in self._house.monitors
                 if {None, monitor.serial, monitor.room} & {*wanted}]
@@ -108,7 +105,6 @@ def _named(value: Any, names: set[str]) -> Any:
 
 
 def refuse_operation(operation: Operation, message: str, code: str) -> Entry:
-    """Return the refusal of a whole operation."""
     return {"errors": [_error(message, code)], "data": {operation.root: None}}
 
 

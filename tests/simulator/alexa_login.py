@@ -108,7 +108,6 @@ def sign_in_page(status: int = 200) -> Answer:
 
 
 def show_sign_in(query: str) -> Answer:
-    """Return the sign-in page, or an error page for a wrong query."""
     wrong = problems(dict(parse_qsl(query)))
     if not wrong:
         return sign_in_page()

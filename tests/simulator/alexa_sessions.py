@@ -63,7 +63,6 @@ class Sessions:
         return self._tokens.get(token, 400)
 
     def open(self, token: str, site: str, now: datetime) -> Session:
-        """Return fresh cookies, good for COOKIE_HOURS."""
         with self._lock:
             self._opened += 1
             origin = (self._seed, self._opened, now.timestamp())
@@ -72,7 +71,6 @@ class Sessions:
         return session
 
     def expire(self) -> None:
-        """Refuse all the cookies there are from now on."""
         with self._lock:
             self._sessions.clear()
 

@@ -31,7 +31,6 @@ class _Context:
         return [entry for entry in chosen if quantity is None or entry["type"] == KINDS[quantity].type]
 
     def option(self, name: str) -> Any:
-        """Return an option of the fault, or its default."""
         return self.fault.options[name]
 
 
@@ -65,7 +64,6 @@ def _shift(entry: Entry, offset: timedelta) -> None:
 
 
 def _for_each_entry(alter_entry: Callable[[Entry], object]) -> Callable[[_Context], None]:
-    """Return an alteration that changes every chosen entry alike."""
     def alteration(context: _Context) -> None:
         for entry in context.entries():
             alter_entry(entry)

@@ -21,10 +21,8 @@ def logical_sensors(simulator: Simulator, kind: str) -> dict[str, Entry]:
 
 
 def temperatures(simulator: Simulator) -> list[Entry]:
-    """Return the temperature sensors in the bridge's order."""
     return list(logical_sensors(simulator, "ZLLTemperature").values())
 
 
 def port(url: str) -> int:
-    """Return the port of an address without a path."""
     return int(url.rpartition(":")[2])

@@ -36,7 +36,6 @@ class Bridge:
         self._pressed_at: datetime | None = None
 
     def press_link_button(self, now: datetime) -> None:
-        """Allow pairing for BUTTON_SECONDS."""
         self._pressed_at = now
 
     def admit(self, guests: Mapping[str, str]) -> None:
@@ -44,7 +43,6 @@ class Bridge:
         self._guests = guests
 
     def answer(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
-        """Answer a request, with the faults in the content applied."""
         top, key, *rest = [*request.path.strip("/").split("/"), ""][:4]
         rest = [part for part in rest if part]
         if top != "api":

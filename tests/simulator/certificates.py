@@ -36,7 +36,6 @@ class _Holder:
     certificate: x509.Certificate
 
     def pem(self) -> bytes:
-        """Return the certificate as files hold it."""
         return self.certificate.public_bytes(Encoding.PEM)
 
 

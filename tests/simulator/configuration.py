@@ -42,7 +42,6 @@ def _hue(simulator: "Simulator") -> dict[str, str | bool]:
 
 
 def _lines(sections: Sections, indent: int) -> str:
-    """Return sections as YAML, with values quoted as in JSON."""
     return "".join(f"{' ' * indent}{section}:\n" + "".join(
         f"{' ' * (indent + 2)}{name}: {json.dumps(value)}\n" for name, value in values.items())
         for section, values in sections.items())

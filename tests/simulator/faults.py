@@ -96,7 +96,6 @@ class Fault:
     face: str = "hue"
 
     def matches(self, face: str, resource: str, now: datetime) -> bool:
-        """Return whether it is active and concerns such a request."""
         started = self.start is None or self.start <= now
         over = self.times == 0 or self.end is not None and self.end <= now
         return face == self.face and started and not over and (
@@ -128,7 +127,6 @@ class Faults:
         return fault
 
     def clear(self, kind: str | None = None) -> None:
-        """End all faults, or those of one kind."""
         with self._lock:
             self._faults = [fault for fault in self._faults if kind is not None and fault.kind != kind]
 
@@ -146,7 +144,6 @@ class Faults:
         return (wire[0] if wire else None), content
 
     def take_handshake(self, now: datetime) -> Fault | None:
-        """Return the oldest fault of handshakes, and count this one."""
         faults = self.active("hue", "", now, *IN_THE_HANDSHAKE)[:1]
         self._count(faults)
         return faults[0] if faults else None

@@ -118,7 +118,6 @@ class House:
         return round(celsius + 0.25 * drift(seconds, 1200, self.seed, room, "noise"), 2)
 
     def occupied(self, room: str, when: datetime) -> bool:
-        """Return whether someone moves about in the room."""
         hour = when.timestamp() % DAY_SECONDS / 3600
         likely = 0.35 if 6 <= hour < 23 else 0.03
         return chance(self.seed, room, "presence", when.timestamp() // 600) < likely
@@ -168,7 +167,6 @@ class House:
                 "iaq": 100.0 - 0.6 * vapours - 0.7 * dust}[quantity]
 
     def air_truth(self, serial: str, quantity: str, when: datetime) -> float:
-        """Return what the monitor would measure at that moment."""
         return self.air(quantity, self.monitor(serial).room, when)
 
     def last_sample(self, serial: str, quantity: str, when: datetime) -> datetime:

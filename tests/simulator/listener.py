@@ -40,7 +40,6 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """The address without a path."""
         return f"{'https' if self.tls_context else 'http'}://127.0.0.1:{self.port}"
 
     def close(self) -> None:
@@ -118,8 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer any method; http.server prescribes the names."""
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        request = Request(self.command, unquote(parts.path), dict(self.headers), self.rfile.read(length),
-                          parts.query)
+        request = Request(self.command, unquote(parts.path), dict(self.headers), self.rfile.read(length), parts.query)
         wire = Wire(self.connection, self.server.closing)
         self.server.respond(request, wire)
         self.close_connection = self.close_connection or not wire.keep_open

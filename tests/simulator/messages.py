@@ -26,7 +26,6 @@ class Request:
     query: str = ""
 
     def seen(self) -> Seen:
-        """Return the part for assertions."""
         return Seen(self.method, self.path, self.headers)
 
 
@@ -39,7 +38,6 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def head(self, date: str) -> bytes:
-        """Return the status line and the headers."""
         fields = {"Server": "nginx", "Date": date, "Content-Type": "application/json",
                   "Content-Length": str(len(self.body)), "Cache-Control": "no-store"}
         fields.update(self.headers)
@@ -55,6 +53,5 @@ def json_answer(content: Any, status: int = 200) -> Answer:
 
 
 def html_answer(sentence: str, status: int) -> Answer:
-    """Return a sentence as a web page."""
     page = f"<html><head><title>hue</title></head><body><p>{sentence}</p></body></html>"
     return Answer(page.encode(), status, {"Content-Type": "text/html; charset=utf-8"})

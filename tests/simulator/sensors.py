@@ -34,7 +34,6 @@ KINDS = {
 
 
 def show_sensors(house: House, now: datetime) -> dict[str, Entry]:
-    """Return the whole answer to /sensors, keyed by decimal ids."""
     numbers = _numbers(house.seed)
     return {str(next(numbers)): entry for entry in _entries(house, now)}
 

@@ -102,7 +102,6 @@ class Simulator:
 
     @property
     def http_url(self) -> str:
-        """The bridge's current address, without a path."""
         return self._ports["http"].url
 
     @property

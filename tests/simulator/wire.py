@@ -28,7 +28,6 @@ class Wire:
         self.keep_open = True
 
     def send(self, answer: Answer, date: str) -> None:
-        """Send the answer unchanged."""
         self._connection.sendall(answer.head(date) + answer.body)
 
     def distort(self, kind: str, options: Options, answer: Answer, date: str) -> None:
@@ -39,7 +38,6 @@ class Wire:
             MISBEHAVIOUR[kind](self, options, answer, date)
 
     def delay(self, options: Options, answer: Answer, date: str) -> None:
-        """Answer late."""
         if self._pause(options["seconds"]):
             self.send(answer, date)
 
@@ -54,7 +52,6 @@ class Wire:
             self._connection.sendall(content[at:at + PACKET])
 
     def keep_silent(self, options: Options, answer: Answer, date: str) -> None:
-        """Stay silent for a while, then hang up."""
         self._pause(options["seconds"])
         self.keep_open = False
 
@@ -63,12 +60,10 @@ class Wire:
         self._drip(answer.head(date) + answer.body, options)
 
     def drip_body(self, options: Options, answer: Answer, date: str) -> None:
-        """Send the headers at once and the body a little at a time."""
         self._connection.sendall(answer.head(date))
         self._drip(answer.body, options)
 
     def reset(self, options: Options, answer: Answer, date: str) -> None:
-        """Close at once with a reset."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self._connection.detach())
         self.keep_open = False

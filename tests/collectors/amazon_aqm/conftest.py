@@ -28,16 +28,13 @@ class Household:
         self.login(refresh_token=self.alexa.refresh_token)
 
     def configure(self, **settings: Any) -> None:
-        """Change settings of the collector and write config.yaml."""
         self.home.settings["collectors"].setdefault("amazon_aqm", {}).update(settings)
         self.home.write_config()
 
     def login(self, **secrets: Any) -> None:
-        """Write secrets.yaml."""
         self.home.write_secrets({"amazon_aqm": secrets})
 
     def run(self, *arguments: str, hours: float = 0) -> Outcome:
-        """Let so much time pass, then run a cycle."""
         self.moment += timedelta(hours=hours, minutes=5)
         with freeze_time(self.moment, tick=True):
             return self.home.run(*arguments, collector=amazon_aqm)
@@ -50,14 +47,12 @@ class Household:
 
     @property
     def memory(self) -> dict[str, Any]:
-        """What the collector remembers."""
         path = self.home.data / "amazon_aqm.session.json"
         remembered = json.loads(path.read_text(encoding="utf-8"))
         assert isinstance(remembered, dict)
         return remembered
 
     def secrets(self) -> dict[str, Any]:
-        """Return the collector's section of secrets.yaml."""
         section = yaml.safe_load(self.home.secrets.read_text(encoding="utf-8"))["amazon_aqm"]
         assert isinstance(section, dict)
         return section
@@ -84,7 +79,6 @@ def settled(household: Household) -> Household:
 
 @pytest.fixture
 def two(home: Home) -> Iterator[Household]:
-    """A household with two monitors, after a cycle."""
     with Simulator(tls=None, monitors=2) as simulator:
         both = Household(home, simulator)
         assert both.run().code == 0

@@ -42,7 +42,6 @@ def named(feature: Part, *values: Part) -> Part:
 
 
 def temperature(degrees: Any, scale: Any = "CELSIUS", **changes: Any) -> Part:
-    """Return the feature of the thermometer."""
     return {"name": "temperatureSensor", "instance": None, "configuration": None, "properties": [{
         "name": "temperature", "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None,
         "__typename": "TemperatureSensor", "value": {"value": degrees, "scale": scale}, "timeOfSample": stamp(),
@@ -50,30 +49,25 @@ def temperature(degrees: Any, scale: Any = "CELSIUS", **changes: Any) -> Part:
 
 
 def reachable(status: Any = "OK", **changes: Any) -> Part:
-    """Return the connectivity feature."""
     return {"name": "connectivity", "instance": None, "configuration": None, "properties": [{
         "name": "reachability", "type": "RETRIEVABLE", "error": None, "__typename": "Reachability",
         "reachabilityStatusValue": status, "timeOfSample": stamp(), **changes}]}
 
 
 def text(content: Any) -> Part:
-    """Return a name as the cloud wraps it."""
     return {"value": {"text": content}}
 
 
 def listed(**changes: Any) -> Part:
-    """Return the monitor as in a discovery."""
     return {"endpointId": ID, "friendlyNameObject": text("Monitor"), "manufacturer": text("Amazon"),
             "model": text("Smart Air Quality Monitor"), "serialNumber": text(SERIAL), **changes}
 
 
 def wrapped(name: str, items: str, *content: Any, **changes: Any) -> Part:
-    """Return the answer to one operation."""
     return {"data": {name: {"completeResult": True, items: list(content), **changes}}}
 
 
 def group(name: Any, *members: Any) -> Part:
-    """Return a room and its members."""
     return {"id": "amzn1.alexa.endpointGroup.1", "friendlyName": text(name),
             "memberDevices": {"items": [{"id": member} for member in members]}}
 
@@ -100,13 +94,11 @@ def collect(*features: Any, monitors: Any = None, groups: Any = None, state: Any
 
 
 def reading(*features: Any, **circumstances: Any) -> Reading:
-    """Return the one reading that is to be expected."""
     [only] = [item for item in collect(*features, **circumstances) if isinstance(item, Reading)]
     return only
 
 
 def sighting(*features: Any, **circumstances: Any) -> Sighting:
-    """Return the one device that is seen, with a value or without."""
     [only] = [item for item in collect(*features, **circumstances) if isinstance(item, Sighting)]
     return only
 

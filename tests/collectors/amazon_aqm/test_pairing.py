@@ -52,7 +52,6 @@ class Person:
 
 
 def introduce(person: Person, memory: State, url: str, domain: str = "amazon.co.uk") -> dict[str, str]:
-    """Pair as devices.py does."""
     settings = amazon_aqm.Settings(domain=domain, base_url=url, auth_url=url)
     with HttpClient(Deadline(20), retry_policy(config.Retry(base_delay_seconds=0))) as http:
         return amazon_aqm.pair(settings, http, memory, person)

@@ -13,7 +13,6 @@ from tests.collectors.amazon_aqm.conftest import Household
 
 
 def probe(household: Household, **settings: str) -> str:
-    """Ask as the health check does."""
     url = household.simulator.cloud_url
     chosen = amazon_aqm.Settings(base_url=url, auth_url=url, **settings)  # type: ignore[arg-type]  # texts only
     memory = State(household.home.data / "amazon_aqm.session.json")
@@ -42,11 +41,6 @@ def test_it_leaves_no_trace(settled: Household) -> None:
     settled.alexa.expire_cookies()
     probe(settled)
     assert (settled.asked(), settled.memory) == (["exchange", "state", "state"], before)
-
-
-def test_the_wrong_country_is_reported(household: Household) -> None:
-    with pytest.raises(NotUnderstood, match="no monitor in this account on amazon.fr"):
-        probe(household, domain="amazon.fr")
 
 
 def test_a_dead_login_and_throttling_are_reported(settled: Household) -> None:

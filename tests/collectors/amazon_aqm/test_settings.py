@@ -56,13 +56,6 @@ def test_secrets_do_not_show_in_a_representation() -> None:
     assert "Atnr" not in repr(Secrets("Atnr|x", {"at-main": "Atza|y"}))
 
 
-def test_a_wrong_domain_ends_the_cycle_before_anybody_is_asked(household: Household) -> None:
-    household.configure(domain="amazon.example.org")
-    outcome = household.run()
-    assert outcome.code == 2 and "collectors.amazon_aqm.domain" in outcome.err
-    assert household.alexa.requests == []
-
-
 def test_it_is_off_unless_switched_on(household: Household) -> None:
     del household.home.settings["collectors"]["amazon_aqm"]["enabled"]
     household.configure()

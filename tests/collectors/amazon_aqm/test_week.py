@@ -34,7 +34,6 @@ COLUMNS = {"temperature_celsius": "temperature", "humidity_percent": "humidity",
 
 
 def at(hours: float) -> datetime:
-    """Return the moment so many hours into the week."""
     return MONDAY + timedelta(hours=hours)
 
 
@@ -66,13 +65,11 @@ class Week:
     mails: list[Mail]
 
     def during(self, span: tuple[datetime, datetime]) -> list[Visit]:
-        """Return the visits of a span, its end not included."""
         return [visit for visit in self.visits if span[0] <= visit.moment < span[1]]
 
 
 @pytest.fixture(scope="module")
 def week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
-    """The week, lived through once for all the tests."""
     home = Home(tmp_path_factory.mktemp("week") / "home")
     with MailServer() as server, Simulator() as simulator, as_before():
         cloud = simulator.cloud_url
@@ -135,14 +132,12 @@ def attempts() -> list[datetime]:
 
 
 def is_readable(moment: datetime) -> bool:
-    """Return whether a reading was possible at that cycle."""
     spans = [AWAY, (THROTTLED[0], attempts()[-1]), DEAD]
     return not any(start <= moment < end for start, end in spans)
 
 
 @cache
 def readable() -> list[datetime]:
-    """Return the cycles at which the monitor could be read."""
     return [moment for moment in (MONDAY + EVERY * turn for turn in range(CYCLES)) if is_readable(moment)]
 
 
@@ -203,10 +198,6 @@ def test_a_dead_login_is_asked_for_twice_and_then_once_a_day(week: Week) -> None
     assert {visit.amazon.code for visit in visits} == {2}
     assert [(visit.moment - DEAD[0], visit.asked) for visit in visits if visit.asked] == [
         (timedelta(0), ["graphql", "cookies"]), (timedelta(days=1), ["cookies"]), (timedelta(days=2), ["cookies"])]
-
-
-def test_a_new_token_is_tried_at_the_next_cycle(week: Week) -> None:
-    assert week.during((DEAD[1], at(168)))[0].amazon.code == 0
 
 
 def test_the_alert_stands_while_the_login_is_dead_and_at_no_other_time(week: Week) -> None:

@@ -75,12 +75,10 @@ def collect(said: object, *, date: datetime | str | None = NOW, now: datetime = 
 
 
 def readings(said: object, **circumstances: Any) -> list[Reading]:
-    """Return the readings alone."""
     return [item for item in collect(said, **circumstances) if isinstance(item, Reading)]
 
 
 def reading(said: object, **circumstances: Any) -> Reading:
-    """Return the one reading that is to be expected."""
     [only] = readings(said, **circumstances)
     return only
 

@@ -8,7 +8,7 @@ import responses
 
 import config
 from collectors import hue
-from collectors.hue.address import base_address
+from collectors.hue.bridge import base_address
 from runtime.deadline import Deadline
 from runtime.http_client import HttpClient
 from runtime.retry import retry_policy

@@ -43,7 +43,7 @@ def test_the_old_way_finds_the_same_by_three_requests(home: Home, simulator: Sim
     module = SimpleNamespace(**{**vars(hue), "collect": hue.collect_unoptimised})
     lean = home.run("--json", "--dry-run").json["readings"]
     old = home.run("--json", "--dry-run", collector=module).json["readings"]
-    assert asked(simulator) == ["/sensors", "/", "/sensors", "/sensors"]
+    assert asked(simulator) == ["/sensors", "/sensors", "/", "/sensors"]
     assert old and [{**each, "timestamp": ""} for each in old] == [{**each, "timestamp": ""} for each in lean]
 
 
@@ -131,8 +131,7 @@ def test_of_several_errors_the_first_counts(home: Home, simulator: Simulator) ->
 
 @pytest.mark.parametrize("content", ["[]", "[{}]", "null", "17", '"text"', "[[]]", '[{"success": {}}]', "NaN",
                                      '[{"error": {"type": "1"}}]', '[{"error": {"type": true}}]', '[{"error": []}]'])
-def test_an_unknown_shape_leads_to_the_full_configuration(
-        content: str, home: Home, simulator: Simulator) -> None:
+def test_an_unknown_shape_leads_to_the_full_configuration(content: str, home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, scheme="http")
     simulator.faults.add("body", content=content, paths=["/sensors"])
     assert home.run().code == 0

@@ -33,7 +33,6 @@ def bridge(request: pytest.FixtureRequest) -> Iterator[Simulator]:
 
 
 def settle(home: Home, simulator: Simulator, **settings: Any) -> None:
-    """Point the home at a bridge, with the scheme that it speaks."""
     home.point_at(simulator, scheme="https" if simulator.secure else "http")
     home.configure_hue(**settings)
 
@@ -205,8 +204,7 @@ def test_an_address_looked_up_gets_no_key_before_it_has_shown_the_right_id(
         lie: str, home: Home, round_bridge: Simulator) -> None:
     settle(home, round_bridge)
     with Simulator(seed=9, tls=None) as stranger:
-        round_bridge.discovery = listing(
-            stranger, round_bridge.bridge_id if lie == "our id" else stranger.bridge_id)
+        round_bridge.discovery = listing(stranger, round_bridge.bridge_id if lie == "our id" else stranger.bridge_id)
         round_bridge.move()
         outcome = home.run()
         assert asked(stranger) == (["/api/config"] if lie == "our id" else [])
@@ -248,8 +246,7 @@ def test_when_looking_up_does_not_help_the_first_error_is_reported(kind: str, ho
 @pytest.mark.parametrize("answer", [
     [], {}, None, 7, "text", [None, 7, "x", [], {}], [{"id": None, "internalipaddress": None}],
     [{"id": ["x"], "internalipaddress": "127.0.0.1"}], [{"internalipaddress": "127.0.0.1"}]], ids=repr)
-def test_a_senseless_answer_of_the_discovery_service_is_ignored(
-        answer: Any, home: Home, simulator: Simulator) -> None:
+def test_a_senseless_answer_of_the_discovery_service_is_ignored(answer: Any, home: Home, simulator: Simulator) -> None:
     settle(home, simulator, bridge_ip=None)
     simulator.faults.add("body", face="discovery", content=json.dumps(answer))
     outcome = home.run()

@@ -44,14 +44,12 @@ class Person:
 
 def introduce(person: Person, sleep: Callable[[float], None] = lambda seconds: None,
               **settings: str | None) -> dict[str, str]:
-    """Pair as devices.py does, without sleeping."""
     chosen = hue.Settings(**{"discovery_url": None, **settings})  # type: ignore[arg-type]  # texts only
     with HttpClient(Deadline(60), retry_policy(config.Retry(base_delay_seconds=0))) as http:
         return pairing.pair(chosen, http, State(Path("nowhere")), person, sleep)
 
 
 def pair(home: Home, *arguments: str) -> Result:
-    """Run the command in this process."""
     return CliRunner().invoke(devices.main, ["--config", str(home.config), "pair", "hue", *arguments])
 
 
@@ -68,7 +66,6 @@ def unpaired(home: Home) -> Home:
 
 @pytest.fixture
 def pressed(simulator: Simulator) -> Simulator:
-    """A bridge whose button has just been pressed."""
     simulator.press_link_button()
     return simulator
 

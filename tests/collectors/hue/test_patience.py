@@ -44,8 +44,7 @@ def test_a_wait_too_long_for_this_cycle_is_kept_by_the_next_ones(form: str, home
 
 
 @pytest.mark.parametrize("retry_after", ["soon", "-5", "", "1.5", "٣", "9" * 5000, "Sun, 99 Nov 2026 00:55:00 GMT"])
-def test_a_senseless_wait_is_short(
-        retry_after: str, home: Home, simulator: Simulator, waits: list[float]) -> None:
+def test_a_senseless_wait_is_short(retry_after: str, home: Home, simulator: Simulator, waits: list[float]) -> None:
     home.point_at(simulator)
     retry_after = retry_after.encode().decode("latin-1")
     simulator.faults.add("429", times=1, retry_after=retry_after)

@@ -24,7 +24,6 @@ def rows_of(home: Home, room: str = ROOM) -> list[dict[str, Any]]:
 
 
 def entries(simulator: Simulator, kind: str) -> list[dict[str, Any]]:
-    """Return the bridge's entries of a type, as it shows them now."""
     shown = show_sensors(simulator.house, simulator.now())
     return [entry for entry in shown.values() if entry["type"] == kind]
 
@@ -53,28 +52,12 @@ def test_05_what_old_firmware_leaves_out_is_not_missed(home: Home, simulator: Si
     assert f"hue:{old['uniqueid']}" in [row["device_id"] for row in home.rows()]
 
 
-def test_05_a_sensor_without_an_address_cannot_be_stored_and_costs_no_other(home: Home, simulator: Simulator) -> None:
-    simulator.faults.add("uniqueid-missing", sensor=ROOM)
-    assert home.run().code == 0
-    assert len(home.rows()) == 4 and rows_of(home) == []
-    assert "ignoring a temperature sensor without uniqueid" in home.log()
-
-
-def test_06_virtual_sensors_are_ignored(
-        home: Home, simulator: Simulator) -> None:
+def test_06_virtual_sensors_are_ignored(home: Home, simulator: Simulator) -> None:
     assert [entry["uniqueid"] for entry in entries(simulator, "CLIPPresence")] == ["WA0001", "WA0001"]
     assert entries(simulator, "CLIPTemperature")
     home.run()
     real = {f"hue:{sensor.uniqueid()}" for sensor in simulator.house.sensors}
     assert {row["device_id"] for row in home.rows()} == real
-
-
-def test_07_a_sensor_silent_for_hours_is_stale_though_it_is_called_reachable(home: Home, simulator: Simulator) -> None:
-    """ioBroker.hue issue 736."""
-    simulator.faults.add("stale", sensor=ROOM, seconds=18_000)
-    assert home.run().code == 0
-    assert len(home.rows()) == 4 and rows_of(home) == []
-    assert f"{ROOM} (last heard of 5 h " in home.log()
 
 
 def test_07_a_sensor_heard_of_is_read_though_it_is_called_unreachable(home: Home, simulator: Simulator) -> None:
@@ -115,18 +98,6 @@ def test_10_a_sensor_switched_off_in_the_app_is_stale(frozen: bool, home: Home, 
     assert home.run().code == 0
     assert rows_of(home) == []
     assert f"{ROOM} ({'last heard of' if frozen else 'switched off in the app'}" in home.log()
-
-
-@pytest.mark.parametrize("kind", ["429", "503", "502", "silence"])
-def test_11_a_bridge_that_stays_busy_costs_readings_and_stores_no_false_ones(
-        kind: str, home: Home, simulator: Simulator) -> None:
-    """home-assistant/core issues 126796 and 181864."""
-    home.configure_hue(timeout_seconds=0.1)
-    fault = simulator.faults.add(kind)
-    assert [home.run().code, home.run().code] == [1, 1]
-    assert home.rows() == []
-    simulator.faults.clear(fault.kind)
-    assert home.run().code == 0
 
 
 def test_12_a_newer_bridge_redirects_http_to_https_which_needs_a_human(home: Home, simulator: Simulator) -> None:
