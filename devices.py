@@ -25,7 +25,7 @@ from cli.registry import Registry, label
 from runtime import log as log_file
 from runtime.errors import RemoteError, StorageError, Unavailable, Unusable
 from runtime.files import drop_to_owner, locked
-from runtime.log import escaped
+from runtime.log import escape_unprintable
 from runtime.signals import interruptible
 from storage import lost_database, manager
 from storage.cycle_history import Window
@@ -235,7 +235,7 @@ def gaps(visit: CommandContext, since: timedelta, as_json: bool) -> None:
         click.echo(json.dumps(listing.gap_items(found, window.now), indent=2))
     else:
         for line in listing.gap_lines(found, window):
-            click.echo(escaped(line))
+            click.echo(escape_unprintable(line))
 
 
 @main.command()

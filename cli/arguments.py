@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 
 from runtime.formats import TEXT_LIMIT, one_line
-from runtime.log import escaped
+from runtime.log import escape_unprintable
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LARGEST_OFFSET = 20.0  # kelvin: whatever is further off is broken, or was meant as a temperature
@@ -45,7 +45,7 @@ def degrees(value: str) -> float:
 
 def ask(question: str) -> str:
     """Return the line that the person answers with; empty where there is nobody to answer."""
-    click.echo(escaped(question), err=True, nl=False)
+    click.echo(escape_unprintable(question), err=True, nl=False)
     if sys.stdin.isatty():
         import readline  # noqa: F401  # a terminal without it cuts a pasted address at 1024 characters
         try:

@@ -19,7 +19,7 @@ from runtime import log as log_file
 from runtime.deadline import Stopwatch
 from runtime.files import drop_to_owner
 from runtime.formats import pluralize
-from runtime.log import Redactor, escaped
+from runtime.log import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from storage import lost_database, spool
 from storage.reading import Cycle
@@ -112,9 +112,9 @@ class CommandContext:
 
     def hint(self, text: str) -> None:
         """Tell the person, on stderr, what is no part of the answer."""
-        click.echo(escaped(self.redact(text)), err=True)
+        click.echo(escape_unprintable(self.redact(text)), err=True)
 
     def say(self, text: str, err: bool = False) -> None:
         """Tell the person, and the log, what was done."""
         log.info("%s", text)
-        click.echo(escaped(self.redact(text)), err=err)
+        click.echo(escape_unprintable(self.redact(text)), err=err)

@@ -19,7 +19,7 @@ from runtime.deadline import Deadline
 from runtime.errors import Unusable
 from runtime.files import chown_file_command, drop_to_owner, is_closed, write_atomically
 from runtime.http_client import HttpClient
-from runtime.log import Redactor, escaped
+from runtime.log import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from storage.reading import Reading
 from storage.state import State
@@ -36,7 +36,7 @@ class Terminal:
 
     def tell(self, text: str) -> None:
         """Say one line, of which a part may come from a stranger."""
-        click.echo(escaped(text), err=True)
+        click.echo(escape_unprintable(text), err=True)
 
     def ask(self, question: str) -> str:
         """Return the line that the person answers with; empty where there is nobody to answer."""
@@ -76,7 +76,7 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
                    err=True)
     for each in found:
         if isinstance(each, Reading):
-            click.echo(mask(f"{escaped(each.device_id)}  {each.name}  {value_text(each)}"))
+            click.echo(mask(f"{escape_unprintable(each.device_id)}  {each.name}  {value_text(each)}"))
 
 
 def _secrets(configuration: config.Configuration, module: Any, source: str) -> config.Secrets:

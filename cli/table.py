@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from runtime.log import escaped
+from runtime.log import escape_unprintable
 from runtime.tables import aligned, columns
 
 Rows = Sequence[Sequence[str]]
@@ -15,7 +15,7 @@ Rows = Sequence[Sequence[str]]
 def show(rows: Rows, below: Sequence[int] = ()) -> None:
     """Print a table, its headings first, in as many columns as the terminal has; see `fitted`."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in fitted([[escaped(cell) for cell in row] for row in rows], width, below):
+    for line in fitted([[escape_unprintable(cell) for cell in row] for row in rows], width, below):
         click.echo(line)
 
 

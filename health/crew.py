@@ -118,8 +118,8 @@ class Crew:
 
     def send(self, **told: Any) -> None:
         """Tell the process that waits."""
-        from runtime.redaction import escaped
-        told = {key: escaped(self.mask(value)) if isinstance(value, str) else value for key, value in told.items()}
+        from runtime.redaction import escape_unprintable
+        told = {key: escape_unprintable(self.mask(value)) if isinstance(value, str) else value for key, value in told.items()}
         line = json.dumps(told)
         while len(line) >= select.PIPE_BUF:
             longest = max((key for key, value in told.items() if isinstance(value, str | list)),

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.problems import redacted_json
 from runtime.formats import format_time
-from runtime.redaction import Redactor, escaped
+from runtime.redaction import Redactor, escape_unprintable
 from runtime.streams import write_line
 from runtime.tables import aligned
 from storage.reading import Cycle, Reading
@@ -21,7 +21,7 @@ class Console:
 
     def print_line(self, text: str) -> None:
         """Print one line."""
-        write_line(sys.stdout, escaped(self._redact(text)))
+        write_line(sys.stdout, escape_unprintable(self._redact(text)))
 
     def print_json(self, document: Mapping[str, Any]) -> None:
         """Print one JSON object."""

@@ -23,7 +23,7 @@ from runtime import log as log_file
 from runtime.deadline import Deadline, Stopwatch, Watchdog, watching
 from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, StorageError, describe
 from runtime.files import locked
-from runtime.redaction import Redactor, escaped
+from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from runtime.streams import is_terminal, show_progress, write_line
 from storage.state import State
@@ -253,7 +253,7 @@ class Job:
         if self.options.json:
             self.print_skipped(reason)
         elif prints_text(self.options):
-            write_line(sys.stdout, escaped(self.redact(f"{self.name}: {reason}")))
+            write_line(sys.stdout, escape_unprintable(self.redact(f"{self.name}: {reason}")))
 
     def _alarm(self, text: str) -> None:
         """Log and print what no later run will repeat."""

@@ -19,13 +19,13 @@ from runtime import files
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import Busy, StorageError, Unusable, describe
 from runtime.formats import format_time, pluralize
-from runtime.retry import RetryPolicy
 from storage import lost_database, manager, spool
 from storage.reading import Cycle, Reading
 from storage.registry import Device
 from storage.spool import SpooledCycle
 
 if TYPE_CHECKING:
+    from runtime.retry import RetryPolicy
     from storage.cycles import Stored
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Persisted(NamedTuple):
 class Persister:
     """Stores one cycle. `alarm` reports what no later run can report; `progress` shows a migration's steps."""
 
-    def __init__(self, configuration: config.Configuration, *, now: datetime, retry: RetryPolicy,
+    def __init__(self, configuration: config.Configuration, *, now: datetime, retry: "RetryPolicy",
                  deadline: Deadline, stopwatch: Stopwatch, recorder: RetryRecorder, alarm: Callable[[str], None],
                  progress: Callable[[str, int, int], None]) -> None:
         self.is_spooled = False

@@ -14,7 +14,7 @@ from typing import Any
 from runtime import log as log_file
 from runtime.errors import ConfigurationError, describe
 from runtime.formats import format_time, parse_time
-from runtime.redaction import Redactor, escaped
+from runtime.redaction import Redactor, escape_unprintable
 from runtime.streams import is_terminal, write_line
 from storage.state import State
 
@@ -46,13 +46,13 @@ class Problems:
     def say(self, text: str) -> None:
         """Print one line in any case."""
         self.has_written = True
-        write_line(sys.stderr, escaped(self._redact(f"{self._source}: {text}")))
+        write_line(sys.stderr, escape_unprintable(self._redact(f"{self._source}: {text}")))
 
     def print_unsaved(self, rows: Sequence[dict[str, Any]], error: Exception) -> None:
         """Print readings that could not be saved anywhere, and why: cron's mail keeps them."""
         self.has_written, self._printed = True, error
         values = [{name: value for name, value in row.items() if value is not None} for row in rows]
-        why = escaped(self._redact(f"{self._source}: {describe(error)}"))
+        why = escape_unprintable(self._redact(f"{self._source}: {describe(error)}"))
         write_line(sys.stderr, f"{why}; not stored: {redacted_json(values, self._redact)}")
 
     def print_bug(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -41,7 +41,10 @@ class Redactor:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, MASKED)
-        return re.sub(PATTERNS, _masked, text) if any(hint in text for hint in HINTS) else text
+        for hint in HINTS:
+            if hint in text:
+                return re.sub(PATTERNS, _masked, text)
+        return text
 
     def learn(self, values: Iterable[str]) -> None:
         """Hide these as well from now on: a renewed cookie, for example."""
@@ -55,7 +58,7 @@ class Redactor:
         self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
 
 
-def escaped(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Return the text with line feeds, escape codes, direction marks and lone surrogates as backslash escapes."""
     if text.isprintable():
         return text

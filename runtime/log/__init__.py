@@ -12,13 +12,13 @@ import time
 from typing import TYPE_CHECKING
 
 from runtime.log.rotating import RotatingLog
-from runtime.redaction import Redactor, escaped
+from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import config
 
-__all__ = ["LIMIT", "Line", "Redactor", "RotatingLog", "escaped", "set_up", "shut_down", "troubled"]
+__all__ = ["LIMIT", "Line", "Redactor", "RotatingLog", "escape_unprintable", "set_up", "shut_down", "troubled"]
 
 LIMIT = 8192  # bytes, the line feed included
 CUT = " [...] "
@@ -81,10 +81,10 @@ class Line(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         module = record.name.rpartition(".")[2]
         start = f"{self._stamp(int(record.created))} {record.levelname} {self._collector} {module} "
-        return _shortened(start + escaped(self._redact(_message(record)) + self._traceback(record)))
+        return _shortened(start + escape_unprintable(self._redact(_message(record)) + self._traceback(record)))
 
     def clean(self, text: str) -> str:
-        return _shortened(escaped(self._redact(text)))
+        return _shortened(escape_unprintable(self._redact(text)))
 
     def _traceback(self, record: logging.LogRecord) -> str:
         if not record.exc_info or not record.exc_info[0]:

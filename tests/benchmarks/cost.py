@@ -1,11 +1,11 @@
 """What a run costs, against the floor: `python -m tests.benchmarks.cost [RUNS]`.
 
-Each program is run as a process of its own, by turns with `floor.py`, so that whatever else the machine does hits both
-alike. Told are the medians of the ratios of wall time and CPU time, and the peak memory; with valgrind, where it is
-installed, of instructions too, which vary by less than a hundredth. The first run of each is not counted, nor is making
-Python's bytecode, for installing does that.
+Each program runs as a process, alternating with `floor.py`, so that other load on the machine affects both. The table
+has the median ratios of wall time and CPU time, and the peak memory; where valgrind is installed also instructions, which
+vary by less than a hundredth. The first run of each is not counted, nor is compiling to bytecode, which `make install`
+does.
 
-Over https the floor asks without checking the certificate, as most scripts for a bridge do; we check its fingerprint.
+Over https the floor does not check the certificate, like most scripts for a bridge; we check its fingerprint.
 """
 
 import json
@@ -27,7 +27,7 @@ from tests.simulator.server import Simulator
 
 RUNS = 15
 FLOOR = Path(__file__).with_name("floor.py")
-# A process inherits the peak memory of the one that it is forked from, so that must be a small one.
+# A process inherits the peak memory of its parent, so the parent must be small.
 SPAWN = """
 import json, os, resource, sys, time
 started = time.monotonic()
@@ -38,7 +38,7 @@ print(json.dumps([code, wall * 1000, (used.ru_utime + used.ru_stime) * 1000, use
 
 
 class Cost(NamedTuple):
-    """Of one run: wall and CPU time in milliseconds, peak memory in MiB."""
+    """One run: wall and CPU time in milliseconds, peak memory in MiB."""
 
     wall: float
     cpu: float
@@ -46,7 +46,7 @@ class Cost(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A program, and the floor that it is measured against."""
+    """A program and its floor."""
 
     name: str
     command: Sequence[str]
@@ -54,7 +54,7 @@ class Case(NamedTuple):
 
 
 def run(command: Sequence[str]) -> Cost:
-    """Run a program that ends well; return what that cost."""
+    """Run a program that succeeds; return its cost."""
     done = subprocess.run([sys.executable, "-ISc", SPAWN, sys.executable, *command], capture_output=True, text=True,
                           check=True, cwd=tempfile.gettempdir(), env=environment())
     code, *cost = json.loads(done.stdout.splitlines()[-1])
@@ -63,7 +63,7 @@ def run(command: Sequence[str]) -> Cost:
 
 
 def instructions(command: Sequence[str]) -> float:
-    """Return how many millions a program executes, those of its children not counted."""
+    """Return how many million instructions a program executes, without its children."""
     done = subprocess.run(
         ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", sys.executable,
          *command], capture_output=True, text=True, check=True, cwd="/", env=environment())
@@ -72,12 +72,12 @@ def instructions(command: Sequence[str]) -> float:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment in which the checkout is found from everywhere."""
+    """Return an environment in which the checkout can be imported from any folder."""
     return unmeasured() | {"PYTHONPATH": str(CHECKOUT), "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
 
 
 def cases(stack: ExitStack, folder: Path) -> Iterator[Case]:
-    """Yield all that is measured, in homes that each have run once."""
+    """Yield the programs to measure, in homes with one cycle behind them."""
     for sensors in (5, 50):
         simulator = stack.enter_context(Simulator(sensors=sensors))
         for scheme in ("http", "https"):
@@ -94,10 +94,9 @@ def cases(stack: ExitStack, folder: Path) -> Iterator[Case]:
                 yield Case("devices.py list", [str(CHECKOUT / "devices.py"), *ask, "list"], floor)
 
 
-def told(case: Case, runs: int) -> str:
-    """Measure a case; return a line of the table."""
+def table_row(case: Case, runs: int) -> str:
     pairs = [(run(case.floor), run(case.command)) for _ in range(runs + 1)][1:]
-    wall, cpu = (statistics.median(ours[each] / floor[each] for floor, ours in pairs) for each in (0, 1))
+    wall, cpu = (statistics.median(ours[index] / floor[index] for floor, ours in pairs) for index in (0, 1))
     memory, milliseconds = max(ours.memory for _, ours in pairs), statistics.median(ours.cpu for _, ours in pairs)
     line = f"{case.name:26} {wall:5.2f} {cpu:5.2f} {milliseconds:7.0f} ms {memory:6.1f} MiB"
     if shutil.which("valgrind"):
@@ -113,7 +112,7 @@ def main() -> None:
     print(f"Against the floor, medians of {runs} pairs:\n{'':27} wall   CPU              memory       instructions")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for case in cases(stack, Path(folder)):
-            print(told(case, runs), flush=True)
+            print(table_row(case, runs), flush=True)
 
 
 if __name__ == "__main__":

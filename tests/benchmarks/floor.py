@@ -1,4 +1,4 @@
-"""The floor: the least script that fetches, parses and stores the same: `floor.py CONFIG SECRETS DATABASE`."""
+"""The floor: the shortest script that fetches, parses and stores the same: `floor.py CONFIG SECRETS DATABASE`."""
 
 import sqlite3
 import sys
@@ -13,7 +13,7 @@ database = sqlite3.connect(sys.argv[3])
 database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
 database.execute("CREATE TABLE IF NOT EXISTS readings (at TEXT, id TEXT, celsius REAL, battery REAL, UNIQUE (id, at))")
 database.executemany("INSERT INTO readings VALUES (strftime('%Y-%m-%dT%H:%M:%f'), ?, ?, ?)", [
-    (each["uniqueid"], each["state"]["temperature"] / 100, each["config"]["battery"])
-    for each in sensors if each["type"] == "ZLLTemperature"])
+    (sensor["uniqueid"], sensor["state"]["temperature"] / 100, sensor["config"]["battery"])
+    for sensor in sensors if sensor["type"] == "ZLLTemperature"])
 database.commit()
 database.close()

@@ -1,10 +1,10 @@
-"""Several processes write one log in the manner of cron scripts: open, write 50 lines, close, over and over.
+"""Several processes write one log as cron scripts do: open, write 50 lines, close, over and over.
 
     python -m tests.benchmarks.log_handler [--lines 200000] [--rotations 20]
 
-Runs our handler, then the standard library's RotatingFileHandler, and prints what each lost, tore and doubled, and the
-microseconds a line took. So many backups are kept that no line may be deleted. Ours masks 8 secrets and escapes each
-line, the other writes it as it is.
+Runs our handler, then the standard library's RotatingFileHandler, and prints how many lines each lost, tore and doubled,
+and the microseconds per line. There are enough backups to keep every line. Ours redacts 8 secrets and escapes each line,
+the other writes it as it is.
 """
 
 import argparse
@@ -36,7 +36,7 @@ Opening = Callable[[Path, int, int], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What one handler did: counts of lines and of rotated files, microseconds per line, seconds in all."""
+    """One handler's counts of lines and rotated files, microseconds per line, seconds in all."""
 
     handler: str
     lost: int
@@ -72,26 +72,26 @@ def close_all() -> None:
 
 
 def measure(name: str, opening: Opening, lines: int, rotations: int) -> Result:
-    """Let the processes write that many lines with one handler into a fresh folder; count what arrived."""
+    """Let the processes write that many lines with one handler into a fresh folder, and count them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "home_monitor.log"
         started = time.perf_counter()
         max_bytes = lines * LINE_BYTES // rotations
         times = sorted(_written_by_all(opening, path, lines // PROCESSES, max_bytes, 4 * rotations))
         seconds = time.perf_counter() - started
-        files = [each for each in Path(folder).iterdir() if each.name.startswith(path.name)]
-        found = [line for each in files for line in each.read_text(errors="replace").splitlines()]
-    whole = Counter(match[1] for match in map(WHOLE_LINE.fullmatch, found) if match)
-    return Result(name, lost=lines // PROCESSES * PROCESSES - len(whole), torn=len(found) - whole.total(),
+        files = [file for file in Path(folder).iterdir() if file.name.startswith(path.name)]
+        written = [line for file in files for line in file.read_text(errors="replace").splitlines()]
+    whole = Counter(match[1] for match in map(WHOLE_LINE.fullmatch, written) if match)
+    return Result(name, lost=lines // PROCESSES * PROCESSES - len(whole), torn=len(written) - whole.total(),
                   doubled=whole.total() - len(whole), rotations=len(files) - 1,
                   p50=statistics.median(times), p99=times[len(times) * 99 // 100], seconds=seconds)
 
 
 def _written_by_all(opening: Opening, path: Path, lines: int, max_bytes: int, backups: int) -> list[float]:
     work = partial(_written_by_one, opening, path, lines=lines, max_bytes=max_bytes, backups=backups)
-    # Not a Pool, which ends its processes by SIGTERM: one that is about to wait for a lock then may never hear of it.
+    # Not a Pool, which ends its processes by SIGTERM: one that is about to wait for a lock may miss the signal.
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as processes:
-        return [each for times in processes.map(work, range(PROCESSES)) for each in times]
+        return [duration for times in processes.map(work, range(PROCESSES)) for duration in times]
 
 
 def _written_by_one(opening: Opening, path: Path, worker: int, *, lines: int, max_bytes: int,
@@ -118,9 +118,9 @@ def main() -> None:
     ours = measure("RotatingLog", open_ours, wanted.lines, wanted.rotations)
     standard = measure("RotatingFileHandler", open_standard, wanted.lines, wanted.rotations)
     print("handler                 lost   torn  doubled  rotations   p50 µs   p99 µs      s")
-    for each in (ours, standard):
-        print(f"{each.handler:<20} {each.lost:>7} {each.torn:>6} {each.doubled:>8} {each.rotations:>10} "
-              f"{each.p50:>8.1f} {each.p99:>8.1f} {each.seconds:>6.1f}")
+    for result in (ours, standard):
+        print(f"{result.handler:<20} {result.lost:>7} {result.torn:>6} {result.doubled:>8} {result.rotations:>10} "
+              f"{result.p50:>8.1f} {result.p99:>8.1f} {result.seconds:>6.1f}")
     print(f"ours to standard: p50 {ours.p50 / standard.p50:.2f}, p99 {ours.p99 / standard.p99:.2f}")
 
 

@@ -16,7 +16,7 @@ def attach(path: Path, max_bytes: int = 10_000, backup_count: int = 5, min_free_
 
 
 def say(number: int, worker: int = 0, length: int = 60) -> None:
-    """Log one line that tells where it begins and ends."""
+    """Log one line with a start and an end that can be recognised."""
     logging.getLogger("collectors.hue").info("%d-%06d %s end", worker, number, "x" * length)
 
 
@@ -27,7 +27,7 @@ def say_all(numbers: Iterable[int]) -> None:
 
 
 def lock_file(path: Path) -> Path:
-    """Return the file that is locked by whoever rotates."""
+    """Return the file that is locked during a rotation."""
     return path.with_name(f".{path.name}.lock")
 
 
@@ -43,6 +43,6 @@ def lines(path: Path) -> list[str]:
 
 def numbers(path: Path) -> list[int]:
     """Return the numbers of the lines that `say` wrote, oldest first. Raise AssertionError if one of them is torn."""
-    said = [line for line in lines(path) if " INFO " in line]
-    assert all(line.endswith("x end") for line in said)
-    return [int(line.split()[4].split("-")[1]) for line in said]
+    written = [line for line in lines(path) if " INFO " in line]
+    assert all(line.endswith("x end") for line in written)
+    return [int(line.split()[4].split("-")[1]) for line in written]

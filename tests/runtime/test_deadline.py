@@ -1,4 +1,4 @@
-"""Durations, deadlines and the alarm that ends what would never end by itself."""
+"""Durations, deadlines, and the alarm that ends a wait."""
 
 import signal
 import socket
@@ -18,14 +18,14 @@ from tests.mail_server import dripping_server
 
 @pytest.fixture(autouse=True)
 def alarm_as_before() -> Iterator[None]:
-    """Fail a test that leaves an alarm behind, or somebody's else handler."""
+    """Fail a test that leaves an alarm or a handler behind."""
     before = signal.getsignal(signal.SIGALRM)
     yield
     left, handler = signal.setitimer(signal.ITIMER_REAL, 0), signal.signal(signal.SIGALRM, before)
     assert left == (0, 0) and handler is before
 
 
-def test_a_stopwatch_tells_milliseconds() -> None:
+def test_a_stopwatch_counts_milliseconds() -> None:
     with freeze_time("2026-11-22") as clock:
         watch = Stopwatch()
         assert watch.elapsed_ms() == 0
@@ -33,20 +33,14 @@ def test_a_stopwatch_tells_milliseconds() -> None:
         assert watch.elapsed_ms() == pytest.approx(1500)
 
 
-def test_a_deadline_comes_nearer_and_passes() -> None:
-    with freeze_time("2026-11-22") as clock:
-        deadline = Deadline(30)
-        assert deadline.remaining() == pytest.approx(30)
-        clock.tick(31)
-        assert deadline.remaining() == pytest.approx(-1)
-
-
-def test_an_earlier_deadline_leaves_the_later_one_as_it_is() -> None:
+def test_a_deadline_comes_nearer_and_passes_and_so_does_an_earlier_one() -> None:
     with freeze_time("2026-11-22") as clock:
         deadline = Deadline(30)
         clock.tick(10)
         earlier = deadline.earlier(6)
         assert [earlier.remaining(), deadline.remaining()] == pytest.approx([14, 20])
+        clock.tick(21)
+        assert deadline.remaining() == pytest.approx(-1)
 
 
 def test_a_tally_counts_requests_and_their_time_however_they_end() -> None:
@@ -71,8 +65,8 @@ def test_a_server_that_drips_is_interrupted_though_no_single_read_is_late() -> N
     assert 0.3 <= time.monotonic() - started < 2
 
 
-def test_a_clean_up_that_swallows_the_alarm_is_interrupted_too() -> None:
-    """As where a library, its connection interrupted, takes leave of a server that does not answer."""
+def test_a_clean_up_that_swallows_the_alarm_is_interrupted_again() -> None:
+    """For example a library that, once interrupted, says goodbye to a server that does not answer."""
     interrupted = 0
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(TimeoutError), time_limit(0.05):
@@ -87,8 +81,8 @@ def test_a_clean_up_that_swallows_the_alarm_is_interrupted_too() -> None:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("seconds", [0, -1, -1e9])
-def test_where_no_time_is_left_it_ends_at_once(seconds: float) -> None:
-    """To the alarm 0 would mean never."""
+def test_a_limit_of_zero_or_less_ends_the_body_at_once(seconds: float) -> None:
+    """For the alarm 0 would mean never."""
     ours, theirs = socket.socketpair()
     ours.settimeout(5)
     started = time.monotonic()
@@ -97,7 +91,7 @@ def test_where_no_time_is_left_it_ends_at_once(seconds: float) -> None:
     assert time.monotonic() - started < 1
 
 
-def test_what_ends_in_time_is_left_alone() -> None:
+def test_a_body_that_ends_in_time_is_not_interrupted() -> None:
     with time_limit(5):
         done = sum(range(1000))
     assert done == 499_500
@@ -108,8 +102,8 @@ def test_an_error_of_the_body_passes_through() -> None:
         raise ZeroDivisionError
 
 
-def test_an_alarm_that_rings_when_all_is_done_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The body is through, the alarm about to be switched off: what was fetched must not be lost."""
+def test_an_alarm_after_the_body_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The body is done, the alarm about to be switched off: its result must not be lost."""
     switch = signal.setitimer
 
     def ring_first(which: int, seconds: float, interval: float = 0.0) -> Any:
@@ -126,29 +120,29 @@ def test_an_alarm_that_rings_when_all_is_done_is_not_heard(monkeypatch: pytest.M
 
 
 @contextmanager
-def somebody_listening() -> Iterator[list[int]]:
-    """Listen to the alarm as somebody else would; yield what was heard."""
-    heard: list[int] = []
+def other_handler() -> Iterator[list[int]]:
+    """Install another handler of the alarm; yield the signals that it got."""
+    signals: list[int] = []
 
     def hear(number: int, _frame: FrameType | None) -> None:
-        heard.append(number)
+        signals.append(number)
 
     before = signal.signal(signal.SIGALRM, hear)
     try:
-        yield heard
+        yield signals
     finally:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_whoever_listened_to_the_alarm_before_hears_it_again() -> None:
-    with somebody_listening() as heard:
+def test_the_previous_handler_of_the_alarm_is_restored() -> None:
+    with other_handler() as signals:
         with time_limit(5):
             pass
         with pytest.raises(TimeoutError), time_limit(5):
             signal.raise_signal(signal.SIGALRM)
-        assert heard == []
+        assert signals == []
         signal.raise_signal(signal.SIGALRM)
-    assert heard == [signal.SIGALRM]
+    assert signals == [signal.SIGALRM]
 
 
 def test_a_limit_within_a_limit_gives_the_alarm_back() -> None:
@@ -158,15 +152,15 @@ def test_a_limit_within_a_limit_gives_the_alarm_back() -> None:
         signal.raise_signal(signal.SIGALRM)
 
 
-def test_in_another_thread_it_only_lets_pass() -> None:
+def test_in_another_thread_there_is_no_limit() -> None:
     """Only the main thread can be interrupted; the alarm is not touched."""
-    before, told = signal.getsignal(signal.SIGALRM), []
+    before, states = signal.getsignal(signal.SIGALRM), []
 
     def work() -> None:
         with time_limit(0.01):
-            told.append((signal.getsignal(signal.SIGALRM) is before, signal.getitimer(signal.ITIMER_REAL)))
+            states.append((signal.getsignal(signal.SIGALRM) is before, signal.getitimer(signal.ITIMER_REAL)))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert told == [(True, (0, 0))]
+    assert states == [(True, (0, 0))]

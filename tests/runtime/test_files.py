@@ -1,3 +1,5 @@
+"""Atomic writes, locks and permissions of the small files."""
+
 import errno
 import fcntl
 import os
@@ -84,7 +86,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert link.is_symlink() and real.read_text() == "key: abc"
 
 
-def test_a_reader_sees_one_text_or_the_other_never_half_of_one(tmp_path: Path) -> None:
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     target, texts = tmp_path / "alert.txt", ["a" * 300_000, "b" * 100_000]
     write_atomically(target, texts[0])
 
@@ -109,7 +111,7 @@ def test_the_text_and_the_folder_are_on_the_disk_before_it_returns(tmp_path: Pat
     assert "alert.txt" not in during and after == ["alert.txt"]
 
 
-def test_a_held_lock_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
+def test_a_held_lock_is_waited_for_as_long_as_asked(tmp_path: Path) -> None:
     waits: list[float] = []
     with locked(tmp_path / "x.lock", 0), pytest.raises(Busy, match="x.lock; waited 0.5 s"):
         with locked(tmp_path / "x.lock", 0.5, waits.append):
@@ -117,7 +119,7 @@ def test_a_held_lock_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
     assert sum(waits) == pytest.approx(0.5, abs=POLL_SECONDS)
 
 
-def test_a_lock_is_asked_for_once_where_nobody_may_wait(tmp_path: Path) -> None:
+def test_a_lock_is_tried_once_without_a_wait(tmp_path: Path) -> None:
     with locked(tmp_path / "hue.lock", 0), pytest.raises(Busy):
         with locked(tmp_path / "hue.lock", 0, lambda seconds: pytest.fail("waited")):
             pass
@@ -147,7 +149,7 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
         pass
 
 
-def test_a_child_that_lingers_does_not_keep_the_lock(tmp_path: Path) -> None:
+def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     with locked(tmp_path / "hue.lock", 0):
         child = start(signal.pause)
     with locked(tmp_path / "hue.lock", 0):
@@ -156,10 +158,12 @@ def test_a_child_that_lingers_does_not_keep_the_lock(tmp_path: Path) -> None:
     child.join()
 
 
-def test_the_handle_of_a_lock_stays_in_this_process(tmp_path: Path) -> None:
+def test_a_locks_handle_is_not_inherited_and_may_write(tmp_path: Path) -> None:
+    """NFS refuses a lock without write access (https://man7.org/linux/man-pages/man2/flock.2.html)."""
     with locked(tmp_path / "new" / "x.lock", 0):
-        mine = [fd for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}").endswith("x.lock")]
-        assert [os.get_inheritable(int(fd)) for fd in mine] == [False]
+        fd, = (int(name) for name in os.listdir("/proc/self/fd")
+               if os.path.realpath(f"/proc/self/fd/{name}").endswith("x.lock"))
+        assert not os.get_inheritable(fd) and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
 
 
 def mode_of_a_new_lock(path: Path) -> int:
@@ -168,11 +172,11 @@ def mode_of_a_new_lock(path: Path) -> int:
         return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_lock_can_be_taken_by_others_and_changed_by_its_owner_alone(tmp_path: Path) -> None:
+def test_a_lock_file_is_readable_by_others(tmp_path: Path) -> None:
     assert in_a_process(lambda: mode_of_a_new_lock(tmp_path / "x.lock")) == 0o644
 
 
-def test_a_lock_that_we_may_only_read_keeps_others_out_all_the_same(shared_folder: Path) -> None:
+def test_a_read_only_lock_file_keeps_others_out(shared_folder: Path) -> None:
     path = shared_folder / "x.lock"
     path.touch(0o444)
 
@@ -183,14 +187,7 @@ def test_a_lock_that_we_may_only_read_keeps_others_out_all_the_same(shared_folde
     assert in_a_process(lock, user=65534) == "locked"
 
 
-def test_a_lock_is_opened_for_writing_where_it_may_be(tmp_path: Path) -> None:
-    """Over NFS a lock is refused to whoever cannot write (https://man7.org/linux/man-pages/man2/flock.2.html)."""
-    with locked(tmp_path / "x.lock", 0):
-        mine, = (fd for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}").endswith("x.lock"))
-        assert fcntl.fcntl(int(mine), fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
-
-
-def test_a_lock_in_a_closed_folder_asks_for_a_human_and_says_the_command(shared_folder: Path) -> None:
+def test_a_lock_in_a_closed_folder_needs_a_human_with_a_command(shared_folder: Path) -> None:
     shared_folder.chmod(0o555)
 
     def lock() -> None:
@@ -201,7 +198,7 @@ def test_a_lock_in_a_closed_folder_asks_for_a_human_and_says_the_command(shared_
     assert "x.lock" in text and f"chmod u+rwx {shared_folder}" in remedy
 
 
-def test_what_the_system_says_is_named_by_what_can_be_done(tmp_path: Path) -> None:
+def test_an_errno_becomes_unavailable_or_unusable(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     full = translate(OSError(errno.ENOSPC, "No space left on device"), path)
     readonly = translate(OSError(errno.EROFS, "Read-only file system"), path)
@@ -209,7 +206,7 @@ def test_what_the_system_says_is_named_by_what_can_be_done(tmp_path: Path) -> No
     assert type(readonly) is Unusable and str(path) in readonly.remedy
 
 
-def test_a_file_system_that_syncs_no_folders_is_used_all_the_same(tmp_path: Path,
+def test_a_file_system_that_cannot_sync_folders_is_accepted(tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(errno.EINVAL if stat.S_ISDIR(os.fstat(descriptor).st_mode) else errno.EIO, "refused")
@@ -228,7 +225,7 @@ def test_a_file_system_without_locks_needs_a_human(tmp_path: Path, monkeypatch: 
         pass
 
 
-def test_the_command_to_run_can_be_pasted_whatever_the_path(tmp_path: Path) -> None:
+def test_the_remedys_command_is_quoted(tmp_path: Path) -> None:
     path = tmp_path / "it's mine" / "readings.db"
     path.parent.mkdir()
     path.touch()
@@ -239,8 +236,8 @@ def test_the_command_to_run_can_be_pasted_whatever_the_path(tmp_path: Path) -> N
     assert not permitted(path)
 
 
-def test_a_lock_that_cannot_be_given_back_is_free_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was done under it is done; closing the file frees it too."""
+def test_a_failing_unlock_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing the file frees the lock too."""
     flock = fcntl.flock
 
     def fail(descriptor: int, operation: int) -> None:
@@ -253,7 +250,7 @@ def test_a_lock_that_cannot_be_given_back_is_free_all_the_same(tmp_path: Path, m
             pass
 
 
-def test_what_the_disk_takes_in_pieces_is_written_whole_and_nothing_else_is_touched(
+def test_a_write_that_the_disk_takes_in_pieces_is_completed(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, pwrite = tmp_path / "journal", os.pwrite
     path.write_bytes(10 * b".")

@@ -1,4 +1,4 @@
-"""The log file in good times: shared by processes, rotated, bounded, deleted and there again."""
+"""The log file: shared by processes, rotated, bounded, made again when deleted."""
 
 import fcntl
 import logging
@@ -23,7 +23,7 @@ PROCESSES = 4
 
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
-    """Where the log is to be; its folders do not exist yet."""
+    """The log's path; its folders do not exist yet."""
     yield tmp_path / "data" / "logs" / "home_monitor.log"
     log.shut_down()
 
@@ -47,14 +47,14 @@ def _umask() -> int:
     return current
 
 
-def test_the_level_of_the_settings_is_that_of_the_file_and_stderr_shows_all(
+def test_the_level_applies_to_the_file_and_stderr_shows_all(
         path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log.set_up(Logging(log_file_path=path, level="ERROR"), "hue", log.Redactor(), stderr=True)
     logging.getLogger("collectors.hue").debug("whispered")
     assert "DEBUG hue hue whispered" in capsys.readouterr().err and path.read_text() == ""
 
 
-def test_without_a_file_and_without_stderr_python_prints_no_warning_by_itself(
+def test_without_any_handler_python_prints_no_warning(
         capsys: pytest.CaptureFixture[str]) -> None:
     log.set_up(None, "hue", log.Redactor())
     logging.getLogger("collectors.hue").warning("odd")
@@ -68,7 +68,7 @@ def test_after_shut_down_nothing_is_written(path: Path) -> None:
     assert lines(path) == []
 
 
-def test_stderr_is_told_too_when_asked_for_and_masked(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stderr_gets_redacted_lines_when_asked_for(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     attach(path, stderr=True)
     logging.getLogger("collectors.hue").info("canary-secret")
     assert capsys.readouterr().err.split(" ", 1)[1] == "INFO hue hue ***\n"
@@ -90,13 +90,13 @@ def test_a_full_file_is_rotated_and_the_oldest_dropped(path: Path) -> None:
     assert kept == list(range(kept[0], 1000)) and len(kept) > 150
 
 
-def test_a_file_leaves_room_for_lines_that_others_are_writing(path: Path) -> None:
+def test_a_file_leaves_room_for_lines_of_other_processes(path: Path) -> None:
     attach(path)
     say_all(range(1000))
     assert all(8_000 < each.stat().st_size <= 8_750 for each in family(path)[1:])
 
 
-def test_without_backups_the_file_starts_anew(path: Path) -> None:
+def test_without_backups_the_file_starts_again(path: Path) -> None:
     attach(path, backup_count=0)
     say_all(range(200))
     kept = numbers(path)
@@ -114,10 +114,10 @@ def test_the_longest_line_fits_the_smallest_file(path: Path) -> None:
     attach(path)
     for number in range(3):
         say(number, length=20_000)
-    assert [each.stat().st_size for each in family(path)] == pytest.approx([8190] * 3, abs=4)
+    assert [file.stat().st_size for file in family(path)] == pytest.approx([8190] * 3, abs=4)
 
 
-def test_a_line_longer_than_the_file_is_written_all_the_same(path: Path) -> None:
+def test_a_line_longer_than_the_file_is_written(path: Path) -> None:
     attach(path, max_bytes=500)
     for number in range(3):
         say(number, length=1000)
@@ -141,7 +141,7 @@ def test_threads_lose_no_line(path: Path) -> None:
 
 
 def write_many(path: Path, backup_count: int, worker: int) -> None:
-    """Be one of several processes: write 2000 lines, some of them long, into files of 50 kB."""
+    """Write 2000 lines, some of them long, into files of 50 kB: the work of one process."""
     attach(path, max_bytes=50_000, backup_count=backup_count)
     for number in range(2000):
         say(number, worker, length=60 if number % 20 else 5000)
@@ -163,10 +163,10 @@ def joined(processes: list[BaseProcess]) -> list[int | None]:
 
 
 def held(path: Path) -> int:
-    """Return the bytes of the whole family at a moment at which nobody can rotate it."""
+    """Return the size of the log with its backups while the lock prevents a rotation."""
     with open(lock_file(path)) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return sum(each.stat().st_size for each in family(path))
+        return sum(file.stat().st_size for file in family(path))
 
 
 def test_the_family_stays_within_its_bound_while_processes_write(path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_log_deleted_while_processes_write_comes_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize("deleted", [0, 1, 2], ids=["the file", "its folder", "the folder above"])
-def test_what_was_deleted_is_made_again_for_the_next_line(path: Path, deleted: int) -> None:
+def test_a_deleted_file_or_folder_is_made_again_for_the_next_line(path: Path, deleted: int) -> None:
     attach(path)
     say(1)
     subprocess.run(["rm", "-r", [path, *path.parents][deleted]], check=True)

@@ -1,4 +1,4 @@
-"""The log file in bad times: it may not be rotated, written or found, and the program goes on."""
+"""A log file that cannot be rotated, written or opened: the program goes on."""
 
 import fcntl
 import io
@@ -32,7 +32,7 @@ print("done")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
-    """Where the log is to be; its folders do not exist yet."""
+    """The log's path; its folders do not exist yet."""
     yield tmp_path / "data" / "logs" / "home_monitor.log"
     log.shut_down()
 
@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_rotated_grows_by_two_megabytes_and_one_line_on_st
     assert told.count("\n") == 1 and "loses lines" in told and "xxx end" in told
 
 
-def test_little_free_disk_is_warned_of_once_and_nothing_rotated(
+def test_on_a_nearly_full_disk_one_warning_replaces_the_rotation(
         path: Path, retry: RetryPolicy, waits: list[float]) -> None:
     attach(path, min_free_mb=10**9, retry=retry)
     say_all(range(300))
@@ -101,7 +101,7 @@ def test_little_free_disk_is_warned_of_once_and_nothing_rotated(
     assert path.read_text().count(" WARNING hue rotating The log is not rotated: less than 1000000000 MB") == 1
 
 
-def test_a_lock_that_is_never_let_go_stops_nobody(path: Path) -> None:
+def test_a_lock_that_is_never_released_stops_no_writer(path: Path) -> None:
     attach(path)
     with open(lock_file(path), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -110,7 +110,7 @@ def test_a_lock_that_is_never_let_go_stops_nobody(path: Path) -> None:
     assert path.read_text().count(" CRITICAL ") == 1
 
 
-def test_a_long_line_waits_for_the_lock_but_not_for_ever(path: Path) -> None:
+def test_a_long_line_waits_half_a_second_for_the_lock(path: Path) -> None:
     attach(path)
     with open(lock_file(path), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -122,14 +122,14 @@ def test_a_long_line_waits_for_the_lock_but_not_for_ever(path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, which only Linux has")
-def test_a_log_that_takes_nothing_costs_one_masked_line_on_stderr() -> None:
+def test_a_log_that_cannot_be_written_costs_one_redacted_line_on_stderr() -> None:
     ran = run(Path("/dev/full"), before="say_all = lambda numbers: [logging.error('canary-secret') for n in numbers]")
     assert ran.stdout == "done\n"
     assert ran.stderr.count("\n") == 1 and "No space left on device" in ran.stderr
     assert "canary" not in ran.stderr and "***" in ran.stderr
 
 
-def test_a_folder_that_cannot_be_made_costs_one_masked_line_on_stderr(path: Path) -> None:
+def test_a_folder_that_cannot_be_made_costs_one_redacted_line_on_stderr(path: Path) -> None:
     path.parents[1].mkdir()
     path.parent.write_text("a file where the folder should be")
     ran = run(path.parent / "canary-secret" / path.name)
@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_made_costs_one_masked_line_on_stderr(path: Path
     assert "canary-secret" not in ran.stderr and "/***" in ran.stderr
 
 
-def test_a_line_that_the_disk_takes_in_part_is_taken_back(path: Path) -> None:
+def test_a_line_that_the_disk_takes_in_part_is_removed(path: Path) -> None:
     ran = run(path, before="resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))")
     assert ran.stdout == "done\n" and ran.stderr.count("\n") == 1 and "File too large" in ran.stderr
     assert numbers(path) == list(range(len(numbers(path)))) and len(numbers(path)) > 40
@@ -157,7 +157,7 @@ def test_a_full_disk_tears_no_line_and_stops_nothing(path: Path) -> None:
         subprocess.run(["umount", path.parent], check=True)
 
 
-def test_a_closed_stderr_is_no_trouble(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stderr_stops_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     monkeypatch.setattr(sys, "stderr", closed)
     attach(path, stderr=True)
@@ -166,7 +166,7 @@ def test_a_closed_stderr_is_no_trouble(path: Path, monkeypatch: pytest.MonkeyPat
     assert numbers(path) == [1]
 
 
-def test_without_stderr_trouble_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_stderr_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     attach(Path("/dev/null/impossible.log"))
     say(1)
@@ -174,7 +174,7 @@ def test_without_stderr_trouble_is_silent(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/ostype"), reason="needs a file that not even root may write")
-def test_a_log_that_is_not_ours_to_write_is_told_with_the_command_that_helps() -> None:
+def test_a_log_without_write_permission_is_reported_with_a_command() -> None:
     ran = run(Path("/proc/sys/kernel/ostype"))
     assert ran.stdout == "done\n" and ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("The log cannot be opened: [Errno 13] Permission denied")

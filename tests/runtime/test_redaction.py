@@ -1,4 +1,4 @@
-"""What leaves the program: no secret in any spelling, known or not, and one printable line per record."""
+"""No secret leaves the program in any encoding, and a record is one printable line."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ HUE_KEY = "canary-HUE-4fGh7_Jk29lmNopQrStUvWxYz0123"
 COOKIE = 'canary|COOKIE+/="quoted" ß\\end'
 PASSWORD = "canary>>>???'s & co"  # with + and / in base64
 SECRETS = [HUE_KEY, COOKIE, PASSWORD]
-SPELLINGS: dict[str, Callable[[str], str]] = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "quoted": quote,
     "fully quoted": lambda value: quote(value, safe=""),
@@ -57,7 +57,7 @@ def raised(error: BaseException) -> BaseException:
 
 @pytest.fixture
 def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine that does not live in UTC."""
+    """A machine in another time zone."""
     with monkeypatch.context() as patched:
         patched.setenv("TZ", "Asia/Tokyo")
         time.tzset()
@@ -66,9 +66,9 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
-def test_a_known_secret_is_hidden_in_every_spelling(secret: str, spelling: Callable[[str], str]) -> None:
-    hidden = Redactor(SECRETS)(f"before {spelling(secret)} after")
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
+def test_a_configured_secret_is_hidden_in_every_encoding(secret: str, encoding: Callable[[str], str]) -> None:
+    hidden = Redactor(SECRETS)(f"before {encoding(secret)} after")
     assert hidden.strip('=\'" ').startswith("before") and hidden.endswith("after") and "***" in hidden
     assert "canary" not in hidden and len(hidden) <= len("before '***==' after")
 
@@ -89,17 +89,17 @@ def test_a_secret_learned_during_the_run_is_hidden_from_then_on() -> None:
     assert mask("fresh-cookie") == "***"
 
 
-def test_a_secret_within_a_longer_one_does_not_break_it_up() -> None:
+def test_a_secret_inside_a_longer_one_does_not_break_it_up() -> None:
     assert Redactor(["inner", "outer-inner-outer"])("<outer-inner-outer>") == "<***>"
 
 
 @pytest.mark.parametrize("value", ["", "   ", "GB", "no"])
-def test_what_is_too_short_to_be_a_secret_garbles_nothing(value: str) -> None:
+def test_a_value_too_short_for_a_secret_is_not_hidden(value: str) -> None:
     text = "no reading from GB   stored"
     assert Redactor([value])(text) == text
 
 
-def test_a_lone_surrogate_in_a_secret_is_no_trouble() -> None:
+def test_a_secret_with_a_lone_surrogate_is_hidden() -> None:
     assert Redactor(["abc\ud800def"])("abc\ud800def") == "***"
 
 
@@ -115,7 +115,7 @@ def test_a_lone_surrogate_in_a_secret_is_no_trouble() -> None:
     ('"refresh_token":"Atnr|EwICIabc_-9"', '"refresh_token":"Atnr|***"'),
     ("http://me:secret@proxy:8080/", "http://***@proxy:8080/"),
 ])
-def test_what_is_shaped_like_a_secret_is_hidden_though_nobody_knows_it(text: str, expected: str) -> None:
+def test_text_shaped_like_a_secret_is_hidden(text: str, expected: str) -> None:
     assert Redactor()(text) == expected
 
 
@@ -128,7 +128,7 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.usefixtures("tokyo")
-def test_a_line_tells_time_in_utc_level_collector_module_and_message(line: Line) -> None:
+def test_a_line_has_utc_time_level_collector_module_and_message(line: Line) -> None:
     assert line.format(record("stored %d readings in %d ms", 5, 212)) == (
         "2026-11-22T00:55:00+0000 INFO hue cycle stored 5 readings in 212 ms")
 
@@ -166,11 +166,11 @@ def test_a_secret_is_hidden_before_the_line_is_cut(line: Line) -> None:
 
 
 @pytest.mark.parametrize(("message", "args"), [("%d readings", ("five",)), ("%s %s", (1,)), ("%(name)s", ("x",))])
-def test_a_message_that_does_not_fit_is_written_with_its_values(line: Line, message: str, args: tuple[object]) -> None:
+def test_a_message_that_does_not_fit_its_arguments_is_written_with_them(line: Line, message: str, args: tuple[object]) -> None:
     assert line.format(record(message, *args)).endswith(f" cycle {message} {args}")
 
 
-def test_an_exception_that_cannot_be_printed_is_no_trouble(line: Line) -> None:
+def test_an_exception_that_cannot_be_printed_is_logged(line: Line) -> None:
     class Mute(Exception):
         def __str__(self) -> str:
             raise RuntimeError("mute")
@@ -178,7 +178,7 @@ def test_an_exception_that_cannot_be_printed_is_no_trouble(line: Line) -> None:
     assert "Mute" in line.format(record("failed", error=raised(Mute())))
 
 
-def test_no_exception_in_hand_is_no_traceback(line: Line) -> None:
+def test_empty_exception_info_adds_no_traceback(line: Line) -> None:
     made = record("failed")
     made.exc_info = sys.exc_info()
     assert line.format(made).endswith(" cycle failed")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.deadline import Deadline
-from runtime.retry import Attempt, retry_with_backoff
+from runtime.retry import Attempt, RetryPolicy, retry_with_backoff
 
 
 class Transient(Exception):
@@ -60,21 +60,15 @@ def reports(function: Callable[[], str], **options: Any) -> list[Attempt]:
     return attempts
 
 
-def test_a_success_is_returned_without_a_wait() -> None:
-    assert waits(failing(0)) == []
-
-
-def test_three_attempts_wait_twice_one_second_and_two() -> None:
+@pytest.mark.parametrize(("failures", "options", "expected"), [
+    (0, {}, []),
+    (9, {}, [1, 2]),
+    (9, {"max_attempts": 8, "max_delay": 10}, [1, 2, 4, 8, 10, 10, 10]),
+    (9, {"max_attempts": 4, "base_delay": 0.5, "multiplier": 3}, [0.5, 1.5, 4.5]),
+])
+def test_the_waits_double_up_to_the_longest(failures: int, options: dict[str, Any], expected: list[float]) -> None:
     """FR-004: the series is 1 s, 2 s, 4 s; three attempts use its first two."""
-    assert waits(failing(9)) == [1.0, 2.0]
-
-
-def test_the_series_goes_on_doubling_up_to_the_longest_wait() -> None:
-    assert waits(failing(9), max_attempts=8, max_delay=10) == [1, 2, 4, 8, 10, 10, 10]
-
-
-def test_base_and_multiplier_shape_the_series() -> None:
-    assert waits(failing(9), max_attempts=4, base_delay=0.5, multiplier=3) == [0.5, 1.5, 4.5]
+    assert waits(failing(failures), **options) == expected
 
 
 def test_jitter_spreads_each_wait_by_its_fraction_and_no_further() -> None:
@@ -165,6 +159,14 @@ def test_the_listener_gets_the_exhaustion_with_its_exception_and_the_time_it_too
     last = reports(failing(9, error), max_attempts=2)[-1]
     assert (last.attempt, last.outcome, last.delay_seconds, last.exception) == (2, "exhausted", 0.0, error)
     assert 0 <= last.elapsed_seconds < 10
+
+
+def test_a_policy_has_a_default_deadline_and_listener() -> None:
+    attempts: list[Attempt] = []
+    policy = RetryPolicy(sleep=lambda _: None).using(listener=attempts.append).using(deadline=Frozen(1.5))
+    with pytest.raises(Transient):
+        policy(on=Transient)(failing(9))()
+    assert [attempt.outcome for attempt in attempts] == ["retrying", "exhausted"]
 
 
 def test_the_listener_gets_nothing_for_a_first_success() -> None:
