@@ -7,12 +7,10 @@ process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 import errno
 import fcntl
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from pwd import getpwuid
 
 from runtime.errors import Busy, StorageError, Unavailable, Unusable
 
@@ -145,23 +143,29 @@ def permitted(path: Path) -> bool:
 
 
 def chown_folder_command(folder: Path) -> str:
-    quoted = shlex.quote(str(folder))
+    quoted = _quoted(folder)
     return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}"
 
 
 def make_room(folder: Path) -> str:
-    return f"delete what is not needed; the largest files come last in: du -ax {shlex.quote(str(folder))} | sort -n | tail"
+    return f"delete what is not needed; the largest files come last in: du -ax {_quoted(folder)} | sort -n | tail"
 
 
 def chown_file_command(path: Path) -> str:
     if is_closed(path.parent):
         return chown_folder_command(path.parent)
-    names = f"{shlex.quote(str(path))}*"
+    names = f"{_quoted(path)}*"
     return f"sudo chown {os.geteuid()} {names} && sudo chmod u+rw {names}"
+
+
+def _quoted(path: Path) -> str:
+    import shlex  # for remedies only
+    return shlex.quote(str(path))
 
 
 def owner(path: Path) -> str:
     """Return the name of a file, its owner and its mode."""
+    from pwd import getpwuid
     status = path.stat()
     try:
         account = getpwuid(status.st_uid).pw_name

@@ -184,8 +184,9 @@ def _check_status(response: requests.Response, host: str) -> None:
         return
     if 300 <= status < 400:
         location = response.headers.get("Location", "")
-        raise NotAuthorised(f"{host} redirects us to another address (HTTP {status}), which we do not follow",
-                            _redirect_remedy(location), location=location)
+        remedy = "give its address with https://" if location.startswith("https://") else "check the address"
+        raise NotAuthorised(f"{host} redirects us to another address (HTTP {status}), which we do not follow", remedy,
+                            location=location)
     if status in (401, 403):
         raise NotAuthorised(f"{host} refused us (HTTP {status})")
     wait = _retry_after(response)
@@ -194,10 +195,6 @@ def _check_status(response: requests.Response, host: str) -> None:
     if status >= 500 or status in TRANSIENT_STATUSES:
         raise BadAnswer(f"{host} reports a server error (HTTP {status})", retry_after=wait)
     raise NotUnderstood(f"{host} rejects our request (HTTP {status})", status=status)
-
-
-def _redirect_remedy(location: str) -> str:
-    return "give its address with https://" if location.startswith("https://") else "check the address"
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -17,7 +17,7 @@ from tests.home import Home
 
 
 class Page(BaseHTTPRequestHandler):
-    """The thermometer's web page; `statuses` are those of the next answers, 200 when there are none left."""
+    """The thermometer's web page; `statuses` holds the next answers' statuses; after these, 200."""
 
     statuses: list[int] = []
 

@@ -1,4 +1,4 @@
-"""A made-up source, which yields and raises what a test wants, and the moments at which it is asked."""
+"""A made-up source, which yields and raises whatever a test wants, and a frozen clock."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Settings(CollectorSettings):
 
 
 def source(*items: Any) -> Any:
-    """Return a collector's module that yields these items, and raises those that are errors."""
+    """Return a collector's module that yields these items and raises the errors among them."""
 
     def collect(settings: Any, secrets: Any, http: Any, state: Any, now: datetime) -> Iterator[Any]:
         for item in items:

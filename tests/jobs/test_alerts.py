@@ -14,7 +14,7 @@ REFUSED = NotAuthorised("the key was refused", "python devices.py pair made_up")
 
 
 def test_a_folder_that_may_not_be_written_does_not_stop_the_cycle(shared_folder: Path) -> None:
-    """The source is asked, its readings are printed, and the log says that the alert could not be written."""
+    """The source is asked, its readings are printed, and the failed alert is logged."""
     home = Home(shared_folder / "home")
     home.write_config()
     (home.data / "made_up.lock").touch(0o666)

@@ -101,7 +101,7 @@ def test_a_measurement_is_no_reading(pointed: Home) -> None:
         assert measure(pointed, action, "--cycles", "1").err == ""
     after = {path: path.read_bytes() for path in pointed.folder.rglob("*") if path.is_file()}
     assert after.pop(kept(pointed)) and after == before
-    assert [each for each in pointed.data.iterdir() if each.name.startswith("measuring-")] == []
+    assert [path for path in pointed.data.iterdir() if path.name.startswith("measuring-")] == []
 
 
 def test_an_interrupted_measurement_leaves_nothing(pointed: Home, simulator: Simulator) -> None:
@@ -183,6 +183,6 @@ def test_a_wrong_configuration_is_reported_as_in_a_cycle(home: Home) -> None:
 
 def test_a_cycle_does_not_import_what_measures_it() -> None:
     heavy = ["statistics", "tempfile", "jobs.baseline"]
-    program = f"import sys, jobs.collect; print([each for each in {heavy} if each in sys.modules])"
+    program = f"import sys, jobs.collect; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=CHECKOUT, check=True)
     assert done.stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""One cycle from configuration to exit code: what is stored and returned, whatever happens."""
+"""One cycle from configuration to exit code: the rows and the exit code, whatever happens."""
 
 import json
 import os

@@ -55,7 +55,7 @@ def written(home: Home) -> Home:
 
 
 def refused(seconds: float | None = DAY) -> NotAuthorised:
-    """Return the error of a login that is dead for good."""
+    """Return the error of a dead login."""
     return NotAuthorised("the login is refused", "python devices.py pair made_up", retry_after=seconds)
 
 
@@ -175,7 +175,7 @@ def test_every_other_answer_ends_a_pause(tmp_path: Path, error: Exception | None
 
 
 def test_a_refusal_is_tried_at_once_when_the_configuration_changed(written: Home) -> None:
-    """A human may have corrected it: the country, say."""
+    """A human may have corrected the country."""
     dead = Source(written, refused())
     assert [dead.cycle(0), dead.cycle(1)] == [1, 1]
     os.utime(written.config)

@@ -58,22 +58,22 @@ def test_one_mail_is_sent_when_an_alert_is_raised_and_one_when_it_clears(
         written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section()})
     story = (REFUSED, REFUSED, CannotReach("away"), NotAuthorised("still no"), REFUSED, degrees(20), degrees(20))
-    assert [cycle(written, each, hours=hours) for hours, each in enumerate(story)] == [2, 2, 1, 2, 2, 0, 0]
+    assert [cycle(written, item, hours=hours) for hours, item in enumerate(story)] == [2, 2, 1, 2, 2, 0, 0]
     called, over = server.mails
     assert called.subject == "The home monitor needs a human: the key was refused."
     assert "\nremedy: python devices.py pair made_up\n" in called.body and "\noccurrences: 1\n" in called.body
     assert over.subject == "Home monitor: made_up works again" and f"{ALERT} has been removed" in over.body
-    assert {each.login for each in server.mails} == {None}
+    assert {mail.login for mail in server.mails} == {None}
 
 
 def test_each_new_alert_is_mailed(written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section()})
-    for hours, each in enumerate((REFUSED, degrees(20), REFUSED, degrees(20))):
-        cycle(written, each, hours=hours)
+    for hours, item in enumerate((REFUSED, degrees(20), REFUSED, degrees(20))):
+        cycle(written, item, hours=hours)
     assert len(server.mails) == 4
 
 
-def test_a_mail_says_what_the_alert_file_says(written: Home, server: MailServer) -> None:
+def test_a_mail_holds_the_text_of_the_alert_file(written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section()})
     cycle(written, NotAuthorised("the key for “Küche”\nwas refused 🔑", "pair again"))
     mail, = server.mails
@@ -107,7 +107,7 @@ def test_a_refused_recipient_is_logged_and_the_others_get_the_mail(written: Home
     with MailServer(refuses=["gone@example.org"]) as server:
         written.write_secrets({"email": server.section(to=["gone@example.org", "you@example.org"])})
         cycle(written, REFUSED)
-    assert [each.recipients for each in server.mails] == [("you@example.org",)]
+    assert [mail.recipients for mail in server.mails] == [("you@example.org",)]
     assert "takes no e-mail for gone@example.org" in written.log()
 
 
@@ -200,7 +200,7 @@ def test_a_mail_takes_no_longer_than_the_cycle_has_left(tmp_path: Path, caplog: 
 
 
 def test_no_password_is_shown_even_where_the_server_repeats_it(written: Home) -> None:
-    """The server refuses the login and says in its answer what it was sent: plain, in base64, as AUTH PLAIN has it."""
+    """The server refuses the login and repeats it: plain, in base64, and as AUTH PLAIN encodes it."""
     output = ""
     for mechanism in ("PLAIN", "LOGIN"):
         with MailServer(login=("house", "another"), mechanisms=[mechanism]) as server:
@@ -219,8 +219,8 @@ def test_no_password_is_shown_even_where_the_server_repeats_it(written: Home) ->
 def test_no_credential_of_a_source_is_mailed(written: Home, server: MailServer) -> None:
     """A source's error may quote its key, its cookie or the password of the mail server."""
     token, cookie = "Atnr|source-canary-1234567890", "cookie-canary-0987654321"
-    forms = [form for each in (token, cookie, PASSWORD)
-             for form in (each, quote(each, safe=""), b64encode(each.encode()).decode().rstrip("="))]
+    forms = [form for secret in (token, cookie, PASSWORD)
+             for form in (secret, quote(secret, safe=""), b64encode(secret.encode()).decode().rstrip("="))]
     written.write_secrets({"email": server.section(), "smtp": {"password": PASSWORD},
                            "made_up": {"token": token, "cookies": {"at-main": cookie}}})
     cycle(written, NotAuthorised(f"refused: {' '.join(forms)}", f"look at {token}"))

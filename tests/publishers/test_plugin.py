@@ -111,6 +111,11 @@ def test_a_failure_exits_with_1_and_publishes_at_the_next_run(lived_in: Home, ch
     assert publish(lived_in, checkout).code == 0 and archived(lived_in) == [20, 21, 22]
 
 
+def test_a_lost_database_needs_a_human(lived_in: Home, checkout: Path) -> None:
+    lived_in.database.unlink()
+    assert publish(lived_in, checkout).code == 2 and (lived_in.data / ALERT).exists()
+
+
 def test_a_second_run_leaves_it_to_the_first(lived_in: Home, checkout: Path) -> None:
     with locked(lived_in.data / "archive.lock", 0):
         assert publish(lived_in, checkout).code == 0

@@ -60,21 +60,15 @@ def reports(function: Callable[[], str], **options: Any) -> list[Attempt]:
     return attempts
 
 
-def test_a_success_is_returned_without_a_wait() -> None:
-    assert waits(failing(0)) == []
-
-
-def test_three_attempts_wait_twice_one_second_and_two() -> None:
+@pytest.mark.parametrize(("failures", "options", "expected"), [
+    (0, {}, []),
+    (9, {}, [1, 2]),
+    (9, {"max_attempts": 8, "max_delay": 10}, [1, 2, 4, 8, 10, 10, 10]),
+    (9, {"max_attempts": 4, "base_delay": 0.5, "multiplier": 3}, [0.5, 1.5, 4.5]),
+])
+def test_the_waits_double_up_to_the_longest(failures: int, options: dict[str, Any], expected: list[float]) -> None:
     """FR-004: the series is 1 s, 2 s, 4 s; three attempts use its first two."""
-    assert waits(failing(9)) == [1.0, 2.0]
-
-
-def test_the_series_goes_on_doubling_up_to_the_longest_wait() -> None:
-    assert waits(failing(9), max_attempts=8, max_delay=10) == [1, 2, 4, 8, 10, 10, 10]
-
-
-def test_base_and_multiplier_shape_the_series() -> None:
-    assert waits(failing(9), max_attempts=4, base_delay=0.5, multiplier=3) == [0.5, 1.5, 4.5]
+    assert waits(failing(failures), **options) == expected
 
 
 def test_jitter_spreads_each_wait_by_its_fraction_and_no_further() -> None:

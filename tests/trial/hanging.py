@@ -1,4 +1,4 @@
-"""A source that tells two values and then hangs, in a way that its settings name; dropped into `collectors/`."""
+"""A source that yields two values and then hangs, in the way its settings name; dropped into `collectors/`."""
 
 import ctypes
 import socket
@@ -38,7 +38,7 @@ def collect(settings: Settings, secrets: Secrets, http: HttpClient, state: State
         _wait_for_a_thread()
     elif settings.how == "C code":
         ctypes.CDLL(None).sleep(FOR_EVER)
-    elif settings.how == "C code with the lock":  # the interpreter's, which PyDLL does not let go of
+    elif settings.how == "C code with the lock":  # the interpreter's, which PyDLL keeps
         ctypes.PyDLL(None).sleep(FOR_EVER)
 
 

@@ -1,4 +1,4 @@
-"""A source whose probe never ends, or ends badly: `how` says in which way."""
+"""A source whose probe never ends, or ends badly, in the way of `how`."""
 
 import ctypes
 import fcntl

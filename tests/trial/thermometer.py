@@ -25,7 +25,7 @@ class Settings(CollectorSettings):
 
 
 def collect(settings: Settings, secrets: Secrets, http: HttpClient, state: State, now: datetime) -> Iterator[Reading]:
-    """Yield what the page says now."""
+    """Yield the temperature on the page."""
     match http.fetch_json(Request(settings.url, settings.timeout_seconds, endpoint="/")).document:
         case {"degrees": degrees, "where": str(where)}:
             yield Reading(timestamp=now, device_id="thermometer:1", device_type="thermometer", name=where,
