@@ -1,17 +1,18 @@
 """config.yaml and secrets.yaml: read once at the start and validated into frozen types.
 
-Callers pass absolute paths and the plug-ins' sections: a name and its `Settings` or `Secrets`, or None for a section
-that is not to be checked now. All problems of a file come together in one ConfigurationError.
+Callers pass absolute paths and the sections to check: a plug-in's name and its `Settings` or `Secrets`. All problems of a file come together in one ConfigurationError.
 """
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from config.document import PRIVATE, read
 from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
 from config.validation import Section, Sections, Validator
+from runtime import plugins
 from runtime.errors import ConfigurationError
 
 __all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
@@ -23,7 +24,9 @@ SHARED: Sections = {"collection": Collection, "retry": Retry, "storage": Storage
 # The predecessor's secrets.yaml holds these, whichever of their sources this version reads.
 LEGACY_SECRETS = ("hue", "amazon_aqm", "nest", "weather")
 
-Notifiers = Mapping[str, Callable[[], type[Section]]]
+PLUGINS, NOTIFIERS = ("collectors", "publishers"), ("email", "notify")
+
+Notifiers = Callable[[], Mapping[str, Callable[[], type[Section]]]]
 
 
 def find(argument: str | None) -> Path:
@@ -64,7 +67,8 @@ def survey(path: Path, collectors: Sections,
 def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = None) -> Secrets:
     """Return secrets.yaml, validated; a missing file counts as empty. Raise ConfigurationError without any value of it.
 
-    `notifiers` maps names to functions that return `Settings`, called only for sections in the file; None ignores them.
+    `notifiers` returns a mapping of names to functions that return `Settings`, each called only for sections in the
+    file; without it these sections are ignored.
     """
     secrets, error = survey_secrets(path, sections, notifiers)
     if error is None:
@@ -81,23 +85,27 @@ def survey_secrets(path: Path, sections: Sections,
         document, error = {}, unreadable
     validator = Validator(path.parent.parent, PRIVATE)
     secrets = Secrets(
-        path, sections=validator.sections(sections, document, others=("email", "notify", *LEGACY_SECRETS)),
-        notifiers={} if notifiers is None else _notifiers(document, validator, notifiers),
+        path, sections=validator.sections(sections, document, others=_other_secrets),
+        notifiers=_notifiers(document, validator, notifiers()) if notifiers and document.keys() & NOTIFIERS else {},
         values=secret_texts(document), logins=login_pairs(document), warnings=validator.warnings())
     return secrets, error or validator.error(path, remedy)
 
 
 def _configuration(path: Path, document: dict[object, object], validator: Validator, collectors: Sections,
                    publishers: Sections | None) -> Configuration:
-    sections = validator.sections(SHARED, document, others=("collectors", "publishers"))
-    for name, kinds in (("collectors", collectors), ("publishers", publishers)):
+    sections = validator.sections(SHARED, document, others=lambda: PLUGINS)
+    for name, kinds in zip(PLUGINS, (collectors, publishers)):
         sections[name] = {} if kinds is None else validator.sections(
-            kinds, validator.mapping(document.get(name), name), f"{name}.")
+            kinds, validator.mapping(document.get(name), name), f"{name}.", partial(plugins.names, name))
     return Configuration(path, path.parent.parent, **sections)
 
 
+def _other_secrets() -> set[str]:
+    return {*NOTIFIERS, *LEGACY_SECRETS, *plugins.names("collectors"), *plugins.names("publishers")}
+
+
 def _notifiers(document: dict[object, object], validator: Validator,
-               notifiers: Notifiers) -> dict[str, tuple[Any, ...]]:
+               notifiers: Mapping[str, Callable[[], type[Section]]]) -> dict[str, tuple[Any, ...]]:
     given = validator.mapping(document.get("notify"), "notify")
     validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
     settings: dict[str, tuple[Any, ...]] = {}

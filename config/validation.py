@@ -8,7 +8,7 @@ the folder above config.yaml's. An empty text means None if the field is optiona
 import dataclasses
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Protocol, get_args, get_origin
@@ -44,9 +44,10 @@ class Validator:
         self._root, self._quoting, self._written = root, quoting, written
 
     def sections(self, kinds: Sections, mapping: Mapping[object, object], prefix: str = "",
-                 others: Collection[str] = ()) -> dict[str, Any]:
-        """Return the sections whose type is not None; `others` are more keys that the mapping may have."""
-        self.note_unknown(mapping, (*kinds, *others), prefix)
+                 others: Callable[[], Iterable[str]] = tuple) -> dict[str, Any]:
+        """Return the sections whose type is not None; `others`, asked if need be, returns more keys that are allowed."""
+        if mapping.keys() - kinds.keys():
+            self.note_unknown(mapping, {*kinds, *others()}, prefix)
         return {name: self.section(kind, mapping.get(name), prefix + name)
                 for name, kind in kinds.items() if kind is not None}
 

@@ -1,6 +1,4 @@
-"""Everything that a collector's and a publisher's run from cron have in common, from options to exit code.
-
-It knows no source and no reading. It alone reads the wall clock, once, and holds the program's one catch-all.
+"""What collectors' and publishers' runs have in common. It alone reads the wall clock, once, and catches everything.
 
 Exit codes: 0 all is well (also: disabled, or another run is active) · 1 something failed that the next run may fix ·
 2 a human is needed · 130 and 143 stopped by SIGINT and SIGTERM, with nothing half-stored.
@@ -14,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import config
@@ -29,9 +26,7 @@ from runtime.streams import is_terminal, show_progress, write_line
 from storage.state import State
 
 if TYPE_CHECKING:
-    from jobs.alerts import AlertService
     from jobs.problems import Problems
-    from notifiers import NotifierSettings
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +56,11 @@ def catch_all() -> Iterator[Caught]:
 
 
 def clock() -> datetime:
-    """Return the current time in whole seconds, aware UTC."""
+    """Return the time, aware UTC, in whole seconds."""
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def option_parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser with the options of every run."""
     parser = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--config", metavar="PATH", help="default: $HOME_MONITOR_CONFIG, else config/config.yaml")
@@ -78,7 +72,6 @@ def option_parser(prog: str, description: str, epilog: str | None = None) -> arg
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code for any error."""
     return error.exit_code if isinstance(error, HomeMonitorError) else 1
 
 
@@ -107,28 +100,25 @@ class Job:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         """Close the log. Print an uncaught bug on one line, redacted."""
-        is_bug = isinstance(error, Exception)
-        if kind is not None and error is not None and is_bug:
+        if isinstance(error, Exception):
             self.exit_code = 1
             log.critical("a fault in the program, please report it", exc_info=error)
-            self.problems.print_bug(kind, error, traceback)
+            self.problems.print_bug(error)
         log_file.shut_down(has_spoken=self._problems is not None and self._problems.has_written)
-        return is_bug
+        return isinstance(error, Exception)
 
     def configure(self, module: Any) -> bool:
         """Load configuration and secrets and set up the log; return False if there is nothing to do."""
         log_settings = config.Logging(log_file_path=self.data / "logs" / "home_monitor.log")
         try:
-            sections: dict[str, dict[str, Any]] = {
-                kind: dict.fromkeys(plugins.names(kind)) for kind in ("collectors", "publishers")}
+            sections: dict[str, dict[str, Any]] = {"collectors": {}, "publishers": {}}
             sections[self.kind][self.name] = module.Settings
             self.configuration = config.load(self.path, **sections)
             log_settings = self.configuration.logging
-            self.secrets = config.load_secrets(self.configuration.secrets_path, {self.name: module.Secrets}, {
-                name: partial(_notifier_settings, name) for name in plugins.names("notifiers")})
+            self.secrets = config.load_secrets(self.configuration.secrets_path, {self.name: module.Secrets},
+                                               partial(plugins.settings_types, "notifiers"))
         except config.ConfigurationError as error:
             self._report_configuration(error, log_settings)
             return False
@@ -215,12 +205,12 @@ class Job:
         """stderr, set up only when there is a problem."""
         if self._problems is None:
             from jobs.problems import Problems
-            self._problems = Problems(self.name, self.now, self.redact, state=None if self.is_dry_run else self.state,
-                                      always=self.options.verbose)
+            state = None if self.is_dry_run else self.state
+            self._problems = Problems(self.name, self.now, self.redact, state=state, always=self.options.verbose)
         return self._problems
 
     def report(self, error: Exception | None) -> None:
-        """Print an error, if any, and let it count for the exit code."""
+        """Print an error, if any; it counts for the exit code."""
         if error is not None:
             self.exit_code = max(self.exit_code, exit_code(error))
             self.problems.report(error)
@@ -234,14 +224,14 @@ class Job:
         name, url = alert
         if self._watchdog is not None:
             self._watchdog.code = max(self.exit_code, 1)
-        if isinstance(error, kind):
-            self._alerts().raise_alert(name, url, error)
-        elif error is None and os.path.lexists(self.data / name):
-            self._alerts().clear_alert(name, subject)
-
-    def _alerts(self) -> "AlertService":
-        from jobs.alerts import AlertService
-        return AlertService(self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
+        if isinstance(error, kind) or error is None and os.path.lexists(self.data / name):
+            from jobs.alerts import AlertService
+            alerts = AlertService(
+                self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
+            if error is None:
+                alerts.clear_alert(name, subject)
+            else:
+                alerts.raise_alert(name, url, error)
 
     def save(self, error: HomeMonitorError) -> None:
         """Save the items of a run that is cut short."""
@@ -253,7 +243,10 @@ class Job:
         if self.options.json:
             self.print_skipped(reason)
         elif prints_text(self.options):
-            write_line(sys.stdout, escape_unprintable(self.redact(f"{self.name}: {reason}")))
+            self._print_line(f"{self.name}: {reason}")
+
+    def _print_line(self, text: str) -> None:
+        write_line(sys.stdout, escape_unprintable(self.redact(text)))
 
     def _alarm(self, text: str) -> None:
         """Log and print what no later run will repeat."""
@@ -261,14 +254,13 @@ class Job:
         self.problems.say(text)
 
     def _show_progress(self, step: str, done: int, total: int) -> None:
-        """Show a migration's progress, without a time limit: the collected items is in the spool."""
+        """Show a migration's progress, without a time limit: the collected items are in the spool."""
         if self._watchdog is not None:
             self._watchdog.stand_down()
         if not self.options.quiet:
             show_progress(step, done, total)
 
     def _remember(self) -> None:
-        """Save the state."""
         if self.is_dry_run:
             return
         self._settle_log()
@@ -280,8 +272,3 @@ class Job:
     def _settle_log(self) -> None:
         if "said_of_log" in self.state or log_file.troubled():
             self.problems.settle_log(self.state)
-
-
-def _notifier_settings(name: str) -> "type[NotifierSettings]":
-    import notifiers
-    return notifiers.load(name).Settings
