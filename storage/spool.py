@@ -1,11 +1,9 @@
 """Cycles that wait for the database: on the disk before SQLite is touched, marked as stored after its commit.
 
-`data/spool.journal` is a megabyte of zeros, written while there is room and then overwritten in place: on a full disk
-appending, new files and renames all fail, and a one-shot process cannot even open a database in WAL mode.
-(Copy-on-write file systems need room for an overwrite too: docs/reliability.md.)
-
-A cycle is one line: `+` (waits) or `-` (stored), the CRC-32 and the length of its JSON, and that JSON. The mark is one
-byte, which a power cut cannot halve; storing a cycle twice changes nothing. Damaged lines move to `data/spool.bad`.
+`data/spool.journal` is a preallocated megabyte that is overwritten in place: on a full disk appending, new files and
+renames fail, and a one-shot process cannot open a database in WAL mode. (Copy-on-write: docs/reliability.md.) A cycle
+is a line: `+` (waits) or `-` (stored), the CRC-32 and the length of its JSON, and that JSON. A power cut cannot halve
+the mark, and storing a cycle twice changes nothing. Damaged lines move to `data/spool.bad`.
 """
 
 import json
@@ -60,7 +58,7 @@ class Full(Unusable):
 
 
 def append(folder: Path, cycle: Cycle, duration_ms: float) -> SpooledCycle:
-    """Write a cycle to the disk. Raise Full if there is no room, else a StorageError."""
+    """Write a cycle to the disk. Raise Full or another StorageError."""
     body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
     line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
     with _opened(folder) as journal:
@@ -116,30 +114,26 @@ def status(folder: Path) -> SpoolStatus:
 def _read(folder: Path) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
     try:
         with (folder / NAME).open("rb") as file:
-            content = _content(file.fileno())
+            return _parse(_content(file.fileno()))
     except FileNotFoundError:
-        content = b""
-    return _parse(content)
+        return [], []
 
 
 def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
-    """Return the waiting cycles except `own`, and where the file is damaged."""
     entries, damaged = [], []
     for start, end, sign in _pieces(content):
         line = content[start:end] + b"\n"
         if sign == b"-" or own is not None and (own.start, own.line) == (start, line):
             continue
-        entry = _parse_line(line, start) if sign == b"+" else None
-        if entry is None:
-            damaged.append((start, end))
-        else:
+        if entry := _parse_line(line, start) if sign else None:
             entries.append(entry)
+        else:
+            damaged.append((start, end))
     return entries, damaged
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Lock and preallocate the spool."""
     path = folder / NAME
     try:
         with files.locked(folder / f"{NAME}.lock", LOCK_SECONDS):
@@ -197,7 +191,7 @@ def _damaged(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, b
 
 
 def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
-    """Return where a line fits, and up to where older bytes have to be overwritten."""
+    """Return where a line fits, and where older bytes that have to be overwritten end."""
     kept = [(0, 0), *((start, end + 1) for start, end, sign in _pieces(content) if sign != b"-"), (SIZE, SIZE)]
     for (_, start), (end, _) in pairwise(kept):
         if end - start >= length:
@@ -212,9 +206,9 @@ def _overwrite(journal: int, start: int, content: bytes) -> None:
 
 
 def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
-    """Write the whole spool to a new file: what a failed fdatasync did not write, a second one may not write either.
+    """Write a new file: after a failed fdatasync a second one may succeed and write nothing.
 
-    (https://wiki.postgresql.org/wiki/Fsync_Errors)
+    https://wiki.postgresql.org/wiki/Fsync_Errors
     """
     whole = bytearray(content.ljust(SIZE, b"\0"))
     whole[start:start + len(written)] = written
@@ -224,7 +218,6 @@ def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSE
 
 
 def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int, int]]) -> str:
-    """Move damaged lines to another file if possible; return a message to report."""
     lines = pluralize(len(damaged), "damaged line")
     try:
         with open(path, "ab") as aside:
@@ -262,10 +255,8 @@ def _differing_fields(record: Cycle | Reading | Sighting | Retry, expected: dict
 
 
 def _parse_line(line: bytes, start: int) -> SpooledCycle | None:
-    """Return a line's cycle, None if this program cannot understand it."""
-    head = HEAD.match(line)
     try:
-        document = _with_times(json.loads(line[head.end():] if head else b""))
+        document = _with_times(json.loads(line.split(b" ", 2)[2]))
         duration_ms, common = float(document.pop("duration_ms")), {"timestamp": document["started_at"]}
         readings = tuple(clean(Reading(**common | _with_times(fields)), str)
                          for fields in document.pop("readings", ()))
@@ -273,8 +264,8 @@ def _parse_line(line: bytes, start: int) -> SpooledCycle | None:
         sightings = tuple(Sighting(**shared.get(fields["device_id"], {}) | fields)
                           for fields in document.pop("sightings", ()))
         retries = tuple(Retry(**_with_times(fields)) for fields in document.pop("retries", ()))
-        cycle = Cycle(**document, readings=readings, sightings=sightings, retries=retries)
-        return SpooledCycle(cycle, duration_ms, start, line)
+        return SpooledCycle(Cycle(**document, readings=readings, sightings=sightings, retries=retries), duration_ms,
+                            start, line)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
