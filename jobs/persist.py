@@ -131,12 +131,10 @@ class Persister:
         # Half of the remaining time: one wait for our own lock file and one for SQLite's locks may follow each other.
         wait_ms = min(self._settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
         with self._writing(busy_timeout_ms=wait_ms) as connection:
-            waiting: list[SpooledCycle] = []
-            if not isinstance(spool_error, Busy):
-                try:
-                    waiting = spool.pending(self._folder, self._alarm, own)
-                except StorageError as error:
-                    spool_error = error
+            try:
+                waiting = [] if isinstance(spool_error, Busy) else spool.pending(self._folder, self._alarm, own)
+            except StorageError as error:
+                waiting, spool_error = [], error
             # cron starts all collectors at once: the run that spooled a cycle may be about to store it.
             others = [entry for entry in waiting if alone and entry.cycle.collector == own.cycle.collector
                       or abs(self._now - entry.cycle.started_at) >= self._longest_run]

@@ -3,11 +3,11 @@
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runtime.formats import format_time
 from storage import registry
-from storage.reading import Cycle, Reading, Retry
+from storage.reading import Cycle, Reading
 
 ANSWERED = ("ok", "partial")
 COLUMNS = Reading._fields
@@ -24,10 +24,6 @@ TAKEN = f"""
     WHERE device_id = :device_id
         AND timestamp = :timestamp
         AND NOT ({' AND '.join([f'{column} IS :{column}' for column in MEASURED])})
-"""
-INSERT_RETRY = f"""
-    INSERT INTO retry_events (collector, cycle_started_at, {', '.join(Retry._fields)})
-    VALUES (?, ?{', ?' * len(Retry._fields)})
 """
 PRUNED_AT_ONCE = 500
 SECOND = timedelta(seconds=1)
@@ -106,9 +102,14 @@ def _is_recorded(connection: sqlite3.Connection, cycle: Cycle) -> bool:
 def _record(connection: sqlite3.Connection, cycle: Cycle, stored: int, spooled: int,
             elapsed_ms: Callable[[], float]) -> None:
     started_at = format_time(cycle.started_at)
-    connection.executemany(INSERT_RETRY, [
-        (cycle.collector, started_at, format_time(retry.at), *retry[1:]) for retry in cycle.retries])
+    for retry in cycle.retries:
+        _insert(connection, "retry_events", retry._asdict() | {
+            "collector": cycle.collector, "cycle_started_at": started_at, "at": format_time(retry.at)})
     row = cycle._asdict() | {"started_at": started_at, "readings": len(cycle.readings), "retries": cycle.tried_again(),
                              "stored": stored, "spooled": spooled, "duration_ms": elapsed_ms()}
     del row["sightings"]
-    connection.execute(f"INSERT INTO collection_cycles ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
+    _insert(connection, "collection_cycles", row)
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)

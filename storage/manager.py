@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Connection = sqlite3.Connection
-
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
 REPLACE = f"put a good copy in its place, or set it aside and start a new one: {lost_database.ACCEPT}"
@@ -65,7 +64,7 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
             _check_present(real, marker)
             with closing(sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
                 connection.path, connection.later = real, later
-                missing = schema.pending(connection, real)
+                missing = _missing_migrations(connection, real)
                 _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
                 _migrate(connection, missing, adopt, progress)
                 connection.execute("PRAGMA foreign_keys = ON")
@@ -83,6 +82,18 @@ def _check_present(path: Path, marker: Path | None) -> None:
         is_present = False
     if marker is not None and not is_present:
         lost_database.ensure_present(path, marker)
+
+
+def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
+    if connection.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),):
+        try:
+            for query in schema.FORM:  # another program's version may be the same
+                connection.execute(query)
+            return range(0)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+    return schema.pending(connection, path)
 
 
 def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
@@ -144,7 +155,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
     with _translated(path), closing(
             sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")
-        if schema.pending(connection, path):
+        if _missing_migrations(connection, path):
             raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
         yield connection
 

@@ -1,6 +1,6 @@
 """The records of a cycle: readings, sightings of devices, retries, and the cycle itself.
 
-The fields of `Reading` are the columns of the table `readings`, in their order; docs/data.md gives units and origins.
+The fields of `Reading` are the columns of the table `readings`; docs/data.md gives units and origins.
 """
 
 import math
@@ -17,10 +17,7 @@ Row = dict[str, str | float | int | None]
 
 
 class Sighting(NamedTuple):
-    """A device that its source listed; `trouble` is why it has no fresh value.
-
-    A collector yields one if there is no reading, or to add the model or a location. `location_source` may be `config`.
-    """
+    """A device without a reading (`trouble` is why it has no fresh value), or more about one that has a reading."""
 
     device_id: str
     device_type: str

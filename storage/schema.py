@@ -103,14 +103,6 @@ FORM = (
 def pending(connection: sqlite3.Connection, path: Path) -> range:
     """Return the numbers of the missing migrations. Raise Unusable for a newer or another program's database."""
     reached = version(connection)
-    if reached == len(MIGRATIONS):  # which another program's may equal
-        try:
-            for query in FORM:
-                connection.execute(query)
-            return range(0)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
-                raise
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
                        f"knows {len(MIGRATIONS)})",

@@ -26,8 +26,7 @@ from storage.reading import Cycle, Reading, Retry, Sighting, clean
 log = logging.getLogger(__name__)
 
 NAME, SET_ASIDE = "spool.journal", "spool.bad"
-SIZE = 1_048_576
-PAGE = 4096
+SIZE, PIECE = 1_048_576, 16_384
 LOCK_SECONDS = 2.0  # others need the spool for milliseconds; a holder this long hangs
 HEAD = re.compile(rb"([+-])([0-9a-f]{8}) ([0-9]{1,7}) ")
 BLANK = b"\0\n"
@@ -163,7 +162,7 @@ def _preallocate(journal: int) -> None:
 def _content(journal: int) -> bytes:
     """Return the file without the zeros at its end: a megabyte of them takes 3 ms to hold, and 10 ms to search."""
     content, zeros = bytearray(), 0
-    while piece := os.pread(journal, 4 * PAGE, len(content) + zeros):
+    while piece := os.pread(journal, PIECE, len(content) + zeros):
         if piece == bytes(len(piece)):
             zeros += len(piece)
         else:
@@ -206,10 +205,7 @@ def _overwrite(journal: int, start: int, content: bytes) -> None:
 
 
 def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
-    """Write a new file: after a failed fdatasync a second one may succeed and write nothing.
-
-    https://wiki.postgresql.org/wiki/Fsync_Errors
-    """
+    # After a failed fdatasync a second one may succeed and write nothing: https://wiki.postgresql.org/wiki/Fsync_Errors
     whole = bytearray(content.ljust(SIZE, b"\0"))
     whole[start:start + len(written)] = written
     files.write_atomically(path, bytes(whole), 0o644)
@@ -221,8 +217,7 @@ def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int
     lines = pluralize(len(damaged), "damaged line")
     try:
         with open(path, "ab") as aside:
-            for start, end in damaged:
-                aside.write(content[start:end] + b"\n")
+            aside.writelines(content[start:end] + b"\n" for start, end in damaged)
             aside.flush()
             os.fsync(aside.fileno())
         files.sync(path.parent)
@@ -240,8 +235,7 @@ def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:
         "duration_ms": duration_ms,
         "readings": [_differing_fields(reading, {"timestamp": cycle.started_at}) for reading in cycle.readings],
         "sightings": [_differing_fields(sighting, shared.get(sighting.device_id, {})) for sighting in cycle.sightings],
-        "retries": [_differing_fields(retry, {}) for retry in cycle.retries],
-    }
+        "retries": [_differing_fields(retry, {}) for retry in cycle.retries]}
 
 
 def _shared_fields(reading: Reading) -> dict[str, Any]:
@@ -264,8 +258,8 @@ def _parse_line(line: bytes, start: int) -> SpooledCycle | None:
         sightings = tuple(Sighting(**shared.get(fields["device_id"], {}) | fields)
                           for fields in document.pop("sightings", ()))
         retries = tuple(Retry(**_with_times(fields)) for fields in document.pop("retries", ()))
-        return SpooledCycle(Cycle(**document, readings=readings, sightings=sightings, retries=retries), duration_ms,
-                            start, line)
+        cycle = Cycle(**document, readings=readings, sightings=sightings, retries=retries)
+        return SpooledCycle(cycle, duration_ms, start, line)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
