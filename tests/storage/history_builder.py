@@ -42,7 +42,6 @@ class History:
                 registry.record_sightings(connection, sightings, collector, moment)
 
     def silent(self, device_id: str, start: datetime, end: datetime) -> None:
-        """Remove a device's readings as if it had no fresh value."""
         self.delete(device_id, start, end)
         self.change("""
             UPDATE collection_cycles
