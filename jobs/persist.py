@@ -1,8 +1,4 @@
-"""Stores a cycle so that nothing can lose it: first in the spool, then in the database, with all that waits there.
-
-A cycle that cannot be stored waits in the spool for a later run of any collector. Readings that can be neither spooled
-nor stored are returned, for the caller to print.
-"""
+"""Stores a cycle so that nothing can lose it: first in the spool, then in the database, with all that waits there."""
 
 import logging
 import os
@@ -37,7 +33,7 @@ ESCALATE_USED = 0.5  # of the spool
 
 
 class Persisted(NamedTuple):
-    """The cycle as it was stored; `unsaved` are readings that could be neither spooled nor stored."""
+    """The cycle as it was stored; `unsaved` are readings that could be neither spooled nor stored: print them."""
 
     cycle: Cycle
     stored: int
@@ -54,7 +50,6 @@ class RetryRecorder:
         self._source, self._now, self._stopwatch, self._redact = source, now, stopwatch, redact
 
     def record(self, attempt: "Attempt") -> None:
-        """Log an attempt and keep its row."""
         error = self.short(attempt.error)
         self.retries.append(Retry(
             at=self._now + timedelta(seconds=attempt.at_seconds - self._stopwatch.started),
@@ -72,7 +67,6 @@ class RetryRecorder:
                     attempt.elapsed_seconds, attempt.error_type, error)
 
     def short(self, text: str) -> str:
-        """Return a text as the database keeps it: redacted, shortened, on one line."""
         return one_line(self._redact(text), ERROR_LIMIT) or ""
 
 
@@ -90,7 +84,6 @@ class Persister:
         self._recorder, self._alarm = recorder, alarm
 
     def spool(self, cycle: Cycle) -> SpooledCycle:
-        """Write a cycle into the spool. Raise StorageError."""
         entry = spool.append(self._folder, cycle, self._stopwatch.elapsed_ms())
         self.is_spooled = True
         return entry
@@ -109,8 +102,8 @@ class Persister:
             persisted: Persisted = store(own, spool_error, alone)
         except (StorageError, OSError) as error:
             database = self._settings.database_path
-            persisted = _not_stored(
-                cycle, spool_error, files.translate(error, database) if isinstance(error, OSError) else error)
+            error = files.translate(error, database) if isinstance(error, OSError) else error
+            persisted = _not_stored(cycle, spool_error, error)
         if persisted.error is None:
             return persisted
         text = describe(persisted.error)
@@ -138,27 +131,22 @@ class Persister:
         # Half of the remaining time: one wait for our own lock file and one for SQLite's locks may follow each other.
         wait_ms = min(self._settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
         with self._writing(busy_timeout_ms=wait_ms) as connection:
-            waiting: list[SpooledCycle] = []
-            if not isinstance(spool_error, Busy):
-                try:
-                    waiting = spool.pending(self._folder, self._alarm, own)
-                except StorageError as error:
-                    spool_error = error
-            others = [entry for entry in waiting
-                      if alone and entry.cycle.collector == own.cycle.collector or not self._is_in_hand(entry.cycle)]
+            try:
+                waiting = [] if isinstance(spool_error, Busy) else spool.pending(self._folder, self._alarm, own)
+            except StorageError as error:
+                waiting, spool_error = [], error
+            # cron starts all collectors at once: the run that spooled a cycle may be about to store it.
+            others = [entry for entry in waiting if alone and entry.cycle.collector == own.cycle.collector
+                      or abs(self._now - entry.cycle.started_at) >= self._longest_run]
             own = own._replace(cycle=own.cycle._replace(retries=tuple(self._recorder.retries)))
             results = self._add(connection, [*others, own], own)
         stored = results[-1]
         if isinstance(stored, StorageError):
             raise stored
-        refusals = [_refused(entry.cycle, result) for entry, result in zip(others, results)
-                    if isinstance(result, StorageError)]
+        refusal = next((_refused(entry.cycle, result) for entry, result in zip(others, results)
+                        if isinstance(result, StorageError)), None)
         return Persisted(own.cycle._replace(readings=stored.readings), len(stored.readings),
-                         error=refusals[0] if refusals else _actionable(spool_error))
-
-    def _is_in_hand(self, cycle: Cycle) -> bool:
-        """Return whether the run that spooled a cycle may be about to store it: cron starts all collectors at once."""
-        return abs(self._now - cycle.started_at) < self._longest_run
+                         error=refusal or _actionable(spool_error))
 
     def _add(self, connection: manager.Writer, entries: list[SpooledCycle],
              own: SpooledCycle) -> "list[Stored | StorageError]":
@@ -214,7 +202,6 @@ def _remedy(*errors: StorageError) -> str:
 
 def writer(configuration: config.Configuration,
            progress: Callable[[str, int, int], None]) -> Callable[..., AbstractContextManager[manager.Writer]]:
-    """Return `manager.writing` for the configured database."""
     settings = configuration.storage
     return partial(
         manager.writing, settings.database_path, wal=settings.enable_wal_mode,

@@ -27,15 +27,12 @@ class Changes:
 
 
 def _rows(connection: sqlite3.Connection, cursor: int, limit: int) -> list[Row]:
-    with closing(connection.execute(
-        """
+    with closing(connection.execute("""
         SELECT *
         FROM readings
         WHERE id > ?
         ORDER BY id
         LIMIT ?
-        """,
-        (cursor, limit),
-    )) as found:
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, values)) for values in found]
+    """, (cursor, limit))) as rows:
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, values)) for values in rows]

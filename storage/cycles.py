@@ -1,16 +1,13 @@
-"""Adds a cycle to the database: readings, sightings, costs and retries.
-
-`add` runs inside the transaction of `storage.manager.add_cycles`, which has to be short.
-"""
+"""Adds a cycle to the database: readings, sightings, costs and retries."""
 
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runtime.formats import format_time
 from storage import registry
-from storage.reading import Cycle, Reading, Retry
+from storage.reading import Cycle, Reading
 
 ANSWERED = ("ok", "partial")
 COLUMNS = Reading._fields
@@ -28,29 +25,6 @@ TAKEN = f"""
         AND timestamp = :timestamp
         AND NOT ({' AND '.join([f'{column} IS :{column}' for column in MEASURED])})
 """
-INSERT_RETRY = f"""
-    INSERT INTO retry_events (collector, cycle_started_at, {', '.join(Retry._fields)})
-    VALUES (?, ?{', ?' * len(Retry._fields)})
-"""
-INSERT_CYCLE = """
-    INSERT INTO collection_cycles (
-        collector,
-        started_at,
-        duration_ms,
-        fetch_ms,
-        payload_bytes,
-        requests,
-        endpoint,
-        readings,
-        stored,
-        spooled,
-        retries,
-        outcome,
-        error_type,
-        error
-    )
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 PRUNED_AT_ONCE = 500
 SECOND = timedelta(seconds=1)
 
@@ -64,7 +38,7 @@ class Stored(NamedTuple):
 
 def add(connection: sqlite3.Connection, cycle: Cycle, keep_days: int, *, elapsed_ms: Callable[[], float],
         has_waited: bool) -> Stored:
-    """Add what an earlier, interrupted attempt has not added yet; ask `elapsed_ms` last.
+    """Add what an earlier, interrupted attempt has not added yet, inside the caller's transaction.
 
     Only a device's first reading counts. If another value has the second of one (a clock was set back), all readings
     of the cycle move on to the next free second.
@@ -79,12 +53,11 @@ def add(connection: sqlite3.Connection, cycle: Cycle, keep_days: int, *, elapsed
     if cycle.outcome in ANSWERED:
         registry.deactivate_absent(connection, cycle.collector, cycle.started_at)
     if not _is_recorded(connection, cycle):
-        _record(connection, cycle, len(first), elapsed_ms, len(first) if has_waited else 0)
+        _record(connection, cycle, len(first), len(first) if has_waited else 0, elapsed_ms)
     return stored
 
 
 def _resolve(reading: Reading, device: registry.Device) -> Reading:
-    """Return the reading with its device's registered name and location, and its temperature offset applied."""
     raw = reading.temperature_celsius if reading.temperature_raw is None else reading.temperature_raw
     return reading._replace(
         name=device.device_name, location=device.location, temperature_raw=raw,
@@ -126,11 +99,17 @@ def _is_recorded(connection: sqlite3.Connection, cycle: Cycle) -> bool:
           cycle.requests)).fetchone() is not None
 
 
-def _record(connection: sqlite3.Connection, cycle: Cycle, stored: int, elapsed_ms: Callable[[], float],
-            spooled: int) -> None:
+def _record(connection: sqlite3.Connection, cycle: Cycle, stored: int, spooled: int,
+            elapsed_ms: Callable[[], float]) -> None:
     started_at = format_time(cycle.started_at)
-    connection.executemany(INSERT_RETRY, [
-        (cycle.collector, started_at, format_time(retry.at), *retry[1:]) for retry in cycle.retries])
-    connection.execute(INSERT_CYCLE, (
-        cycle.collector, started_at, elapsed_ms(), cycle.fetch_ms, cycle.payload_bytes, cycle.requests, cycle.endpoint,
-        len(cycle.readings), stored, spooled, cycle.tried_again(), cycle.outcome, cycle.error_type, cycle.error))
+    for retry in cycle.retries:
+        _insert(connection, "retry_events", retry._asdict() | {
+            "collector": cycle.collector, "cycle_started_at": started_at, "at": format_time(retry.at)})
+    row = cycle._asdict() | {"started_at": started_at, "readings": len(cycle.readings), "retries": cycle.tried_again(),
+                             "stored": stored, "spooled": spooled, "duration_ms": elapsed_ms()}
+    del row["sightings"]
+    _insert(connection, "collection_cycles", row)
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)

@@ -1,11 +1,9 @@
-"""The WAL manager: opens the database for one writer or any reader, and adds cycles to it.
+"""The WAL manager: opens the database for one writer or any reader, and adds cycles to it. It does not retry.
 
-Writers take a lock file beside SQLite's own locks: SQLite 3.7.0 to 3.51.2 can lose committed rows when several
-connections write and checkpoint at once (https://www.sqlite.org/wal.html#walresetbug), nearly every Python of 2026
-links such a version, and two processes that convert a fresh file to WAL at once fail outright. `synchronous` is FULL:
-with NORMAL a power cut took every committed row as long as a second connection was open.
-
-It does not retry, does not read the clock, and opens the database's files through SQLite only.
+Writers take a lock file beside SQLite's own locks: SQLite 3.7.0 to 3.51.2, which nearly every Python of 2026 links, can
+lose committed rows when several connections write and checkpoint at once (https://www.sqlite.org/wal.html#walresetbug),
+and two processes that convert a fresh file to WAL at once fail. `synchronous` is FULL: with NORMAL a power cut took
+every committed row while a second connection was open.
 """
 
 import logging
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Connection = sqlite3.Connection
-
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
 REPLACE = f"put a good copy in its place, or set it aside and start a new one: {lost_database.ACCEPT}"
@@ -41,42 +38,37 @@ FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 class Writer(sqlite3.Connection):
-    """The single writer's connection; the log lines in `later` wait for the end of the lock.
-
-    A line takes seconds while the log cannot be rotated, and all other writers would wait for it.
-    """
+    """Its log lines in `later` wait for the end of the lock: one takes seconds while the log cannot be rotated."""
 
     path: Path
     later: list[Callable[[], None]]
 
 
 def lock_path(path: Path) -> Path:
-    """Return the database's lock file, the same one for every link to it."""
+    """Return the lock file, the same one for every link to the database."""
     return Path(f"{os.path.realpath(path)}.lock")
 
 
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
             adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress = lambda step, done, total: None,
-            sleep: Callable[[float], None] | None = None, marker: Path | None = None) -> Iterator[Writer]:
+            marker: Path | None = None) -> Iterator[Writer]:
     """Open the database for a single writer; create it (unless the file `marker` exists) or migrate it if necessary.
 
-    `adopt` returns the devices that people named for an earlier program. Raise Busy after waiting `busy_timeout_ms` for
-    another writer, and SQLite's errors as StorageErrors.
+    `adopt` returns the devices that people named for an earlier program. Raise SQLite's errors as StorageErrors.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
     try:
-        with files.locked(lock_path(path), seconds, sleep), _translated(real):
+        with files.locked(lock_path(path), seconds), _translated(real):
             _check_present(real, marker)
             with closing(sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
                 connection.path, connection.later = real, later
                 missing = _missing_migrations(connection, real)
                 _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
-                if missing:
-                    _migrate(connection, missing, adopt, progress)
+                _migrate(connection, missing, adopt, progress)
                 connection.execute("PRAGMA foreign_keys = ON")
-                _log_settings(connection)
+                _log_settings(connection, "wal" if wal else "delete")
                 yield connection
     finally:
         for write_line in later:
@@ -93,11 +85,9 @@ def _check_present(path: Path, marker: Path | None) -> None:
 
 
 def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
-    """Return the numbers of the missing migrations; another program's `user_version` may equal ours."""
-    version, = connection.execute("PRAGMA user_version").fetchone()
-    if version == len(schema.MIGRATIONS):
+    if connection.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),):
         try:
-            for query in schema.FORM:
+            for query in schema.FORM:  # another program's version may be the same
                 connection.execute(query)
             return range(0)
         except sqlite3.OperationalError as error:
@@ -111,38 +101,24 @@ def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages:d}")
-    wanted = "wal" if wal else "delete"
-    mode = _set_journal_mode(connection, wanted)
-    if mode != wanted:
-        connection.later.append(partial(
-            log.warning, "database %s: journal_mode stays %s instead of %s (network file systems have no WAL, and "
-            "another program that is reading at the moment keeps the mode as it is)", connection.path.name, mode,
-            wanted))
-
-
-def _set_journal_mode(connection: sqlite3.Connection, wanted: str) -> object:
     try:
-        return connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
+        connection.execute(f"PRAGMA journal_mode = {'wal' if wal else 'delete'}")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
             raise
-    return connection.execute("PRAGMA journal_mode").fetchone()[0]
 
 
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
              progress: schema.Progress) -> None:
-    """Copy the database and apply migrations, each in a transaction.
-
-    The copy is logged at once, although others wait: a migration may be killed half-way.
-    """
     path = connection.path
     for number in missing:
         with transaction(connection):
             if schema.version(connection) >= number:  # another process was first: its lock file had been removed
                 continue
-            if number == missing[0] and schema.needs_copy(connection):
+            if number == missing[0] and schema.data_tables(connection):
                 from storage.backup import back_up
                 copy = back_up(path, number, progress)
+                # At once, although others wait: the migration may be killed half-way.
                 log.warning("migrating database %s to schema %d; %s keeps it as it was", path.name, number, copy)
             messages = schema.apply(connection, number, progress)
             if number == 1:
@@ -151,10 +127,14 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
         connection.later += [partial(log.warning, "database %s: %s", path.name, message) for message in messages]
 
 
-def _log_settings(connection: Writer) -> None:
-    mode, = connection.execute("PRAGMA journal_mode").fetchone()
-    synchronous, = connection.execute("PRAGMA synchronous").fetchone()
-    version, = connection.execute("PRAGMA user_version").fetchone()
+def _log_settings(connection: Writer, wanted: str) -> None:
+    mode, synchronous, version = (connection.execute(f"PRAGMA {name}").fetchone()[0]
+                                  for name in ("journal_mode", "synchronous", "user_version"))
+    if mode != wanted:
+        connection.later.append(partial(
+            log.warning, "database %s: journal_mode stays %s instead of %s (network file systems have no WAL, and "
+            "another program that is reading at the moment keeps the mode as it is)", connection.path.name, mode,
+            wanted))
     connection.later.append(partial(
         log.info, "database %s: journal_mode %s, synchronous %s, schema %d, SQLite %s", connection.path.name, mode,
         SYNCHRONOUS[synchronous], version, sqlite3.sqlite_version))
@@ -162,10 +142,7 @@ def _log_settings(connection: Writer) -> None:
 
 @contextmanager
 def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> Iterator[sqlite3.Connection]:
-    """Open the database read-only; keep transactions short, since long ones make the -wal grow.
-
-    Raise Unusable if there is no database, Unavailable if it has not been migrated yet.
-    """
+    """Open the database read-only; keep transactions short, since long ones make the -wal grow."""
     from storage.backup import read_only
     _check_present(path, marker)
     try:
@@ -174,8 +151,9 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
         raise Unusable(f"there is no database {path}", "run a collector, or correct storage.database_path") from error
     except OSError as error:
         raise files.translate(error, path) from error
-    with _translated(path), closing(sqlite3.connect(read_only(path), uri=True, timeout=busy_timeout_ms / 1000,
-                                                    isolation_level=None)) as connection:
+    seconds = busy_timeout_ms / 1000
+    with _translated(path), closing(
+            sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")
         if _missing_migrations(connection, path):
             raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
@@ -197,8 +175,8 @@ def add_cycles(connection: Writer, entries: "Sequence[SpooledCycle]", *, keep_da
                elapsed_ms: Callable[[], float] = float) -> "list[Stored | StorageError]":
     """Add cycles in one short transaction; return for each what was stored, or why the database refuses it.
 
-    Adding a cycle twice is harmless. All but `own`, whose duration is `elapsed_ms`, have waited in the spool. Other
-    errors are raised, with nothing stored.
+    All but `own`, whose duration is `elapsed_ms`, have waited in the spool. Other errors are raised, with nothing
+    stored.
     """
     from storage.cycles import Stored, add  # only where cycles are stored
     results: list[Stored | StorageError] = []

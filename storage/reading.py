@@ -1,6 +1,6 @@
 """The records of a cycle: readings, sightings of devices, retries, and the cycle itself.
 
-The fields of `Reading` are the columns of the table `readings`, in their order; docs/data.md gives units and origins.
+The fields of `Reading` are the columns of the table `readings`; docs/data.md gives units and origins.
 """
 
 import math
@@ -17,11 +17,7 @@ Row = dict[str, str | float | int | None]
 
 
 class Sighting(NamedTuple):
-    """A device that its source listed; `trouble` is why it has no fresh value.
-
-    A collector yields one if there is no reading, or to add the model or a location. `location_source` is `config` for
-    a location from config.yaml.
-    """
+    """A device without a reading (`trouble` is why it has no fresh value), or more about one that has a reading."""
 
     device_id: str
     device_type: str
@@ -62,7 +58,6 @@ class Reading(NamedTuple):
     raw_response: str | None = None
 
     def row(self) -> Row:
-        """Return the columns for SQLite and JSON."""
         measured_at = None if self.measured_at is None else format_time(self.measured_at)
         return self._asdict() | {"timestamp": format_time(self.timestamp), "measured_at": measured_at,
                                  "is_anomalous": int(self.is_anomalous)}
@@ -72,14 +67,12 @@ Item = TypeVar("Item", Reading, Sighting, Reading | Sighting)
 
 
 def clean(item: Item, redact: Callable[[str], str]) -> Item:
-    """Redact what a source yielded, and put its names on one printable line.
-
-    Raise ValueError for NaN, an infinity, or an integer beyond 64 bits.
-    """
+    """Redact what a source yielded, and put names on one line. Raise ValueError for what SQLite cannot hold."""
     changed: dict[str, Any] = {}
     for field, value in zip(item._fields, item):
         if isinstance(value, str):
-            text = _name(value) if field in NAMES else _storable(value)
+            # JSON can spell lone surrogates; UTF-8, and so SQLite, cannot hold them.
+            text = _name(value) if field in NAMES else value.encode("utf-8", "replace").decode("utf-8")
             text = redact(text) if text and field in REDACTED else text
             if text != value:
                 changed[field] = text
@@ -91,11 +84,6 @@ def clean(item: Item, redact: Callable[[str], str]) -> Item:
 def _name(text: str) -> str | None:
     is_clean = text.isascii() and text.isprintable() and len(text) <= TEXT_LIMIT and " ".join(text.split()) == text
     return text if text and is_clean else one_line(text)
-
-
-def _storable(text: str) -> str:
-    """Replace lone surrogates: JSON can spell them, UTF-8, and so SQLite, cannot hold them."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Retry(NamedTuple):
@@ -137,9 +125,8 @@ class Cycle(NamedTuple):
         """Return a sighting per device, made of its first reading if the source gave none."""
         sightings = {sighting.device_id: sighting for sighting in self.sightings}
         for reading in self.readings:
-            if reading.device_id not in sightings:
-                sightings[reading.device_id] = Sighting(
-                    reading.device_id, reading.device_type, reading.name, reading.location)
+            sighting = Sighting(reading.device_id, reading.device_type, reading.name, reading.location)
+            sightings.setdefault(reading.device_id, sighting)
         return tuple(sightings.values())
 
     def tried_again(self) -> int:

@@ -1,7 +1,6 @@
-"""The tables, and the migrations that bring a database of any age up to date.
+"""The tables (docs/data.md explains the columns), and the migrations that bring a database of any age up to date.
 
-`MIGRATIONS` is append-only: databases out there have gone through the older ones already, so none is ever edited.
-`PRAGMA user_version` counts those a database has gone through. docs/data.md explains every column.
+`MIGRATIONS` is append-only, and `PRAGMA user_version` counts those that a database has gone through.
 """
 
 import sqlite3
@@ -12,7 +11,7 @@ from runtime.errors import Unusable
 
 Progress = Callable[[str, int, int], None]  # the step, how much of it is done, of how much
 
-READINGS = """
+TABLES = ("""
     CREATE TABLE readings (
         id INTEGER PRIMARY KEY,
         timestamp TEXT NOT NULL,
@@ -43,9 +42,7 @@ READINGS = """
         created_at TEXT NOT NULL,
         UNIQUE (device_id, timestamp)
     )
-"""
-
-DEVICE_REGISTRY = """
+""", """
     CREATE TABLE device_registry (
         device_id TEXT PRIMARY KEY NOT NULL,
         device_type TEXT,
@@ -61,9 +58,7 @@ DEVICE_REGISTRY = """
         temperature_offset REAL NOT NULL DEFAULT 0,
         collector TEXT
     )
-"""
-
-COLLECTION_CYCLES = """
+""", """
     CREATE TABLE collection_cycles (
         id INTEGER PRIMARY KEY,
         collector TEXT NOT NULL,
@@ -81,9 +76,7 @@ COLLECTION_CYCLES = """
         error_type TEXT,
         error TEXT
     )
-"""
-
-RETRY_EVENTS = """
+""", """
     CREATE TABLE retry_events (
         id INTEGER PRIMARY KEY,
         collector TEXT NOT NULL,
@@ -97,17 +90,24 @@ RETRY_EVENTS = """
         error TEXT,
         outcome TEXT
     )
-"""
+""")
+# Without one of these columns a database is another program's, or was changed by hand.
+FORM = (
+    "SELECT timestamp, device_id, temperature_raw, created_at FROM readings LIMIT 0",
+    "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",
+    "SELECT collector, started_at, spooled, outcome FROM collection_cycles LIMIT 0",
+    "SELECT cycle_started_at, operation, outcome FROM retry_events LIMIT 0",
+)
 
 
 def pending(connection: sqlite3.Connection, path: Path) -> range:
     """Return the numbers of the missing migrations. Raise Unusable for a newer or another program's database."""
-    from storage import legacy_database
     reached = version(connection)
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
                        f"knows {len(MIGRATIONS)})",
                        "update this program: git pull --rebase --autostash && make install")
+    from storage import legacy_database
     legacy_database.ensure_ours(connection, path, reached > 0)
     return range(reached + 1, len(MIGRATIONS) + 1)
 
@@ -117,13 +117,15 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def needs_copy(connection: sqlite3.Connection) -> bool:
-    return connection.execute("""
-        SELECT 1
+def data_tables(connection: sqlite3.Connection) -> list[str]:
+    """Return those of the tables that hold what no collector can bring back."""
+    return [name for name, in connection.execute("""
+        SELECT lower(name)
         FROM sqlite_master
         WHERE type = 'table'
             AND lower(name) IN ('readings', 'device_registry')
-    """).fetchone() is not None
+        ORDER BY lower(name)
+    """)]
 
 
 def apply(connection: sqlite3.Connection, number: int, progress: Progress) -> Iterable[str]:
@@ -137,7 +139,7 @@ def _first(connection: sqlite3.Connection, progress: Progress) -> Iterable[str]:
     """Create the tables and fill them from those of an earlier program, if there are any."""
     from storage import legacy_database
     old = legacy_database.rename_tables(connection)
-    for table in (READINGS, DEVICE_REGISTRY, COLLECTION_CYCLES, RETRY_EVENTS):
+    for table in TABLES:
         connection.execute(table)
     messages = legacy_database.import_tables(connection, old, progress)
     connection.execute("CREATE INDEX readings_timestamp ON readings (timestamp)")
@@ -147,11 +149,3 @@ def _first(connection: sqlite3.Connection, progress: Progress) -> Iterable[str]:
 
 
 MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first]
-
-# Without one of these columns a database is another program's, or was changed by hand.
-FORM = (
-    "SELECT timestamp, device_id, temperature_raw, created_at FROM readings LIMIT 0",
-    "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",
-    "SELECT collector, started_at, spooled, outcome FROM collection_cycles LIMIT 0",
-    "SELECT cycle_started_at, operation, outcome FROM retry_events LIMIT 0",
-)

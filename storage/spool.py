@@ -1,11 +1,9 @@
 """Cycles that wait for the database: on the disk before SQLite is touched, marked as stored after its commit.
 
-`data/spool.journal` is a megabyte of zeros, written while there is room and then overwritten in place: on a full disk
-appending, new files and renames all fail, and a one-shot process cannot even open a database in WAL mode.
-(Copy-on-write file systems need room for an overwrite too: docs/reliability.md.)
-
-A cycle is one line: `+` (waits) or `-` (stored), the CRC-32 and the length of its JSON, and that JSON. The mark is one
-byte, which a power cut cannot halve; storing a cycle twice changes nothing. Damaged lines move to `data/spool.bad`.
+`data/spool.journal` is a preallocated megabyte that is overwritten in place: on a full disk appending, new files and
+renames fail, and a one-shot process cannot open a database in WAL mode. (Copy-on-write: docs/reliability.md.) A cycle
+is a line: `+` (waits) or `-` (stored), the CRC-32 and the length of its JSON, and that JSON. A power cut cannot halve
+the mark, and storing a cycle twice changes nothing. Damaged lines move to `data/spool.bad`.
 """
 
 import json
@@ -28,8 +26,7 @@ from storage.reading import Cycle, Reading, Retry, Sighting, clean
 log = logging.getLogger(__name__)
 
 NAME, SET_ASIDE = "spool.journal", "spool.bad"
-SIZE = 1_048_576
-PAGE = 4096
+SIZE, PIECE = 1_048_576, 16_384
 LOCK_SECONDS = 2.0  # others need the spool for milliseconds; a holder this long hangs
 HEAD = re.compile(rb"([+-])([0-9a-f]{8}) ([0-9]{1,7}) ")
 BLANK = b"\0\n"
@@ -60,7 +57,7 @@ class Full(Unusable):
 
 
 def append(folder: Path, cycle: Cycle, duration_ms: float) -> SpooledCycle:
-    """Write a cycle to the disk. Raise Full if there is no room, else a StorageError."""
+    """Write a cycle to the disk. Raise Full or another StorageError."""
     body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
     line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
     with _opened(folder) as journal:
@@ -116,30 +113,26 @@ def status(folder: Path) -> SpoolStatus:
 def _read(folder: Path) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
     try:
         with (folder / NAME).open("rb") as file:
-            content = _content(file.fileno())
+            return _parse(_content(file.fileno()))
     except FileNotFoundError:
-        content = b""
-    return _parse(content)
+        return [], []
 
 
 def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
-    """Return the waiting cycles except `own`, and where the file is damaged."""
     entries, damaged = [], []
     for start, end, sign in _pieces(content):
         line = content[start:end] + b"\n"
         if sign == b"-" or own is not None and (own.start, own.line) == (start, line):
             continue
-        entry = _parse_line(line, start) if sign == b"+" else None
-        if entry is None:
-            damaged.append((start, end))
-        else:
+        if entry := _parse_line(line, start) if sign else None:
             entries.append(entry)
+        else:
+            damaged.append((start, end))
     return entries, damaged
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Lock and preallocate the spool."""
     path = folder / NAME
     try:
         with files.locked(folder / f"{NAME}.lock", LOCK_SECONDS):
@@ -169,7 +162,7 @@ def _preallocate(journal: int) -> None:
 def _content(journal: int) -> bytes:
     """Return the file without the zeros at its end: a megabyte of them takes 3 ms to hold, and 10 ms to search."""
     content, zeros = bytearray(), 0
-    while piece := os.pread(journal, 4 * PAGE, len(content) + zeros):
+    while piece := os.pread(journal, PIECE, len(content) + zeros):
         if piece == bytes(len(piece)):
             zeros += len(piece)
         else:
@@ -197,7 +190,7 @@ def _damaged(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, b
 
 
 def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
-    """Return where a line fits, and up to where older bytes have to be overwritten."""
+    """Return where a line fits, and where older bytes that have to be overwritten end."""
     kept = [(0, 0), *((start, end + 1) for start, end, sign in _pieces(content) if sign != b"-"), (SIZE, SIZE)]
     for (_, start), (end, _) in pairwise(kept):
         if end - start >= length:
@@ -212,10 +205,7 @@ def _overwrite(journal: int, start: int, content: bytes) -> None:
 
 
 def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
-    """Write the whole spool to a new file: what a failed fdatasync did not write, a second one may not write either.
-
-    (https://wiki.postgresql.org/wiki/Fsync_Errors)
-    """
+    # After a failed fdatasync a second one may succeed and write nothing: https://wiki.postgresql.org/wiki/Fsync_Errors
     whole = bytearray(content.ljust(SIZE, b"\0"))
     whole[start:start + len(written)] = written
     files.write_atomically(path, bytes(whole), 0o644)
@@ -224,12 +214,10 @@ def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSE
 
 
 def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int, int]]) -> str:
-    """Move damaged lines to another file if possible; return a message to report."""
     lines = pluralize(len(damaged), "damaged line")
     try:
         with open(path, "ab") as aside:
-            for start, end in damaged:
-                aside.write(content[start:end] + b"\n")
+            aside.writelines(content[start:end] + b"\n" for start, end in damaged)
             aside.flush()
             os.fsync(aside.fileno())
         files.sync(path.parent)
@@ -247,8 +235,7 @@ def _document(cycle: Cycle, duration_ms: float) -> dict[str, Any]:
         "duration_ms": duration_ms,
         "readings": [_differing_fields(reading, {"timestamp": cycle.started_at}) for reading in cycle.readings],
         "sightings": [_differing_fields(sighting, shared.get(sighting.device_id, {})) for sighting in cycle.sightings],
-        "retries": [_differing_fields(retry, {}) for retry in cycle.retries],
-    }
+        "retries": [_differing_fields(retry, {}) for retry in cycle.retries]}
 
 
 def _shared_fields(reading: Reading) -> dict[str, Any]:
@@ -262,10 +249,8 @@ def _differing_fields(record: Cycle | Reading | Sighting | Retry, expected: dict
 
 
 def _parse_line(line: bytes, start: int) -> SpooledCycle | None:
-    """Return a line's cycle, None if this program cannot understand it."""
-    head = HEAD.match(line)
     try:
-        document = _with_times(json.loads(line[head.end():] if head else b""))
+        document = _with_times(json.loads(line.split(b" ", 2)[2]))
         duration_ms, common = float(document.pop("duration_ms")), {"timestamp": document["started_at"]}
         readings = tuple(clean(Reading(**common | _with_times(fields)), str)
                          for fields in document.pop("readings", ()))

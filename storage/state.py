@@ -1,13 +1,11 @@
 """What a collector keeps between cycles, such as its source's address, in `data/<collector>.session.json`.
 
-The file has mode 0600 because it may hold session tokens. Everything in it can be rebuilt: a lost or damaged file
-counts as empty.
+The file has mode 0600, as it may hold session tokens. A lost or damaged one counts as empty: it can be rebuilt.
 """
 
 import errno
 import json
 import os
-from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,37 +15,21 @@ FULL = errno.ENOSPC, errno.EDQUOT
 BLOCK_BYTES = 512  # the unit of st_blocks on every file system (stat(2))
 
 
-class State(MutableMapping[str, object]):
+class State(dict[str, object]):
     """JSON values by name; `save` writes them."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._values = _load(path)
-        self._saved = json.dumps(self._values)
-
-    def __getitem__(self, name: str) -> object:
-        return self._values[name]
-
-    def __setitem__(self, name: str, value: object) -> None:
-        self._values[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        del self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
+        super().__init__(_load(path))
+        self._path, self._saved = path, json.dumps(self)
 
     def text(self, name: str) -> str | None:
         """Return the value if it is a string, else None."""
-        value = self._values.get(name)
+        value = self.get(name)
         return value if isinstance(value, str) else None
 
     def save(self) -> None:
         """Write the file if anything has changed, even on a full disk. Raise OSError."""
-        values = json.dumps(self._values)
+        values = json.dumps(self)
         if values != self._saved or _must_be_written(self._path):
             content = f"{values}\n".encode("ascii")
             try:

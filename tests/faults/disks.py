@@ -41,14 +41,12 @@ def ext4(image: Path, megabytes: int = 16) -> Path:
 
 @contextmanager
 def mounted(image: Path, folder: Path) -> Iterator[None]:
-    """Mount the disk on the folder."""
     with _mounted("-t", "ext4", "-o", LAZY, str(image), str(folder)):
         yield
 
 
 @contextmanager
 def memory_mounted(folder: Path, megabytes: int = 16) -> Iterator[None]:
-    """Mount a tmpfs of that size on the folder."""
     with _mounted("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)):
         yield
 

@@ -92,7 +92,6 @@ def start_pair(home: Home, simulator: Simulator, moment: datetime, user: int | N
 
 
 def run_pair(home: Home, simulator: Simulator, moment: datetime, user: int | None = None) -> list[Ended]:
-    """Run both collectors at once to their end."""
     return [run.end() for run in start_pair(home, simulator, moment, user)]
 
 
@@ -103,7 +102,6 @@ def waiting(home: Home) -> list[tuple[str, datetime]]:
 
 
 def stored(home: Home) -> Counter[tuple[str, datetime]]:
-    """Count the stored readings of each cycle."""
     rows = home.rows("SELECT device_type, timestamp FROM readings")
     return Counter((TYPES[row["device_type"]], datetime.fromisoformat(row["timestamp"])) for row in rows)
 

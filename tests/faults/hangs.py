@@ -49,7 +49,6 @@ class Hang:
         return self.module.rpartition(".")[2]
 
     def start(self) -> "subprocess.Popen[str]":
-        """Start the process."""
         return subprocess.Popen([*self.before, *self.home.command(module=self.module)], cwd=self.folder,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=unmeasured())  # coverage writes its files when a process ends, which takes time
@@ -73,7 +72,6 @@ class Ended:
 
 
 def run(hangs: dict[str, Hang]) -> dict[str, Ended]:
-    """Run all at once; return how they ended."""
     started = time.time()
     running = {name: hang.start() for name, hang in hangs.items()}
     signals = {name: hang.signal for name, hang in hangs.items() if hang.signal is not None}

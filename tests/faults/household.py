@@ -40,7 +40,6 @@ class Household:
         home.point_at(simulator, "http")
 
     def be_at(self, moment: datetime) -> None:
-        """Set both clocks to a moment, a multiple of five minutes."""
         self.moment = moment
         self.simulator.clock = lambda: moment
 
@@ -64,7 +63,6 @@ class Household:
         return self.end(Outcome(process.returncode, out, err))
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Record the readings of a cycle, and move on five minutes."""
         self.collected |= self.given()
         self.be_at(self.moment + EVERY)
         return outcome
@@ -112,7 +110,6 @@ class Household:
 
     @contextmanager
     def database_held(self) -> Iterator[None]:
-        """Lock the database."""
         with closing(sqlite3.connect(self.home.database, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
@@ -141,5 +138,4 @@ def require(*tools: str) -> None:
 
 
 def environment(moment: datetime) -> dict[str, str]:
-    """Return the environment of a process that starts at that moment."""
     return {**unmeasured(), **starting_at(moment), "PYTHONDONTWRITEBYTECODE": "1"}

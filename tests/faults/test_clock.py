@@ -68,7 +68,6 @@ def test_a_clock_set_back_by_an_hour_lives_the_hour_twice(life: Life) -> None:
 
 @pytest.mark.parametrize("step", LEAPS, ids=str)
 def test_a_step_in_the_middle_of_a_run_changes_nothing_of_it(life: Life, step: timedelta) -> None:
-    """It reads the clock once; waits and durations come from the monotonic clock."""
     life.simulator.faults.add("503", times=1)
     assert life.cycle(hue, during=lambda: life.clock.move_to(life.now + step))[0].code == 0
     assert {row["timestamp"] for row in life.home.rows()} == {format_time(life.now)}
@@ -99,7 +98,6 @@ def test_a_problem_is_printed_again_in_time_whatever_the_clock_does(life: Life, 
 
 @pytest.mark.parametrize("step", LEAPS, ids=str)
 def test_an_alert_keeps_the_time_it_was_raised_at(life: Life, step: timedelta) -> None:
-    """It ends with the problem, whatever its age by the clock."""
     life.simulator.alexa.revoke()
     assert life.cycle(amazon_aqm)[0].code == 2
     raised = format_time(life.now)
@@ -122,7 +120,6 @@ AROUND = 12 if WHOLE else 1  # cycles on either side
 @pytest.mark.skipif(not library(), reason="it takes Debian's libfaketime to give a process another time")
 @pytest.mark.parametrize("change", CHANGES if WHOLE else ["Europe/Berlin, October"])
 def test_real_processes_run_through_a_change_of_local_time(home: Home, change: str) -> None:
-    """Local times that are skipped or repeated are not used as keys."""
     zone, moment = CHANGES[change]
     before = (moment - HOUR).astimezone(ZoneInfo(zone))
     assert zone == "UTC" or moment.astimezone(ZoneInfo(zone)).utcoffset() != before.utcoffset()

@@ -62,7 +62,6 @@ def both(shared_folder: Path, simulator: Simulator) -> Home:
 
 
 def give(top: Path, owner: int | None) -> None:
-    """Change the owner of everything, if we may."""
     if owner is not None:
         for path in (top, *top.rglob("*")):
             os.chown(path, owner, owner)
@@ -83,7 +82,6 @@ def carry_out(home: Home, remedy: str) -> None:
 
 
 def expect_well(home: Home, simulator: Simulator, turn: int) -> None:
-    """Run a pair, and check that all is well."""
     ended = run_pair(home, simulator, START + turn * EVERY, ORDINARY)
     assert [(each.code, each.err) for each in ended] == [(0, "")] * 2
     assert not (home.data / ALERT).exists()
@@ -129,7 +127,6 @@ def test_a_database_locked_for_a_minute_costs_no_reading(both: Home, simulator: 
 
 @contextmanager
 def many_homes(folder: Path, simulator: Simulator, count: int) -> Iterator[list[Home]]:
-    """Make homes in which a cycle is stored."""
     homes = [Home(folder / f"home-{number}") for number in range(count)]
     for home in homes:
         home.settings |= {"retry": {}, **WAITS}
@@ -185,7 +182,6 @@ class Trouble:
 
 
 def close(path: Path, mode: int) -> None:
-    """Take away the permission to write; give it to root if we are root."""
     if ORDINARY is not None:
         os.chown(path, 0, 0)
     path.chmod(mode)
@@ -237,7 +233,6 @@ def test_a_database_that_needs_a_human_costs_no_reading_and_the_remedy_fixes_it(
 
 
 def move_database(home: Home) -> None:
-    """Move the database into another folder, so that data/ stays as it was."""
     store = home.folder / "store"
     store.mkdir()
     for path in home.data.glob("readings.db*"):
@@ -248,7 +243,6 @@ def move_database(home: Home) -> None:
 
 
 def test_a_data_folder_that_has_become_read_only_costs_no_reading(both: Home, simulator: Simulator) -> None:
-    """The spool is overwritten in place; only the alert cannot be written, so every cycle prints the remedy."""
     close(both.data, 0o555)
     for turn in (1, 2):
         ended = run_pair(both, simulator, START + turn * EVERY, ORDINARY)

@@ -27,7 +27,6 @@ def ext4_mounted(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(params=[ext4_mounted, memory_mounted])
 def household(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator[Household]:
-    """A household whose data lies on a small disk."""
     require("faketime")
     require_disks(tmp_path)
     mount: Callable[[Path], AbstractContextManager[None]] = request.param

@@ -76,7 +76,6 @@ def hang(folder: Path) -> Batch:
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
-    """One hang of each kind."""
     yield hang(tmp_path_factory.mktemp("hangs"))
 
 
@@ -137,14 +136,12 @@ def test_c_code_that_keeps_the_interpreters_lock_is_ended_too(batch: Batch) -> N
 
 
 def test_what_was_read_is_saved_on_a_slow_disk_too(batch: Batch) -> None:
-    """Even in a home's first cycle, which also creates the spool."""
     ended = how(batch, "slow")
     assert_in_time(ended)
     assert (ended.waiting, ended.rows) == (2, 0)
 
 
 def test_a_migration_takes_the_time_it_needs(batch: Batch) -> None:
-    """The readings of its cycle are in the spool before it starts."""
     ended = how(batch, "migrating")
     assert (ended.code, ended.err) == (0, "")
     assert ended.seconds > DEADLINE
@@ -171,7 +168,6 @@ def test_the_process_ends_within_the_deadline(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not WHOLE, reason="fifty runs take a minute or more: make faults")
 def test_all_of_fifty_mixed_hangs_end_in_time(tmp_path: Path, batch: Batch) -> None:
-    """A migration does not count."""
     batches, hung = [batch], len(ALL) - 1
     while len(batches) * hung < WHOLE_RUNS:
         batches.append(hang(tmp_path / f"{len(batches)}"))

@@ -33,7 +33,6 @@ Readings = list[tuple[str, float]]
 
 
 def readings(text: str | bytes) -> Readings:
-    """Return device and degrees of each reading in a JSON list."""
     return [(reading["device_id"], reading.get("temperature_raw") or reading["temperature_celsius"])
             for reading in json.loads(text)]
 

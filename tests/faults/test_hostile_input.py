@@ -57,13 +57,11 @@ class House:
         return self.home.run(collector=collector)
 
     def next_day(self, collector: Any) -> Outcome:
-        """Run a cycle a day later, with good answers."""
         self.simulator.faults.clear()
         self._clock.move_to(NOW + timedelta(hours=25))
         return self.home.run(collector=collector)
 
     def endpoints(self) -> list[str]:
-        """Return the monitors' ids."""
         remembered = json.loads((self._well / "amazon_aqm.session.json").read_text(encoding="utf-8"))
         return [each["endpoint_id"] for each in remembered["monitors"]["found"]]
 
@@ -109,7 +107,6 @@ def test_strange_sensors_cost_no_other_one_its_reading(house: House, odd: tuple[
 @given(odd=lists(made_strange({"friendlyNameObject": air.text("Odd"), "features": [
     air.temperature(21.5), air.value("4", 45), air.value("8", 0), air.reachable()]}), min_size=MANY, max_size=MANY))
 def test_strange_monitors_cost_no_other_one_its_reading(house: House, odd: list[Any]) -> None:
-    """No number is stored that was not in the answer."""
     sound, *strange = house.endpoints()
     body = written([air.wrapped(
         "listEndpoints", "endpoints", {"endpointId": sound, "features": [air.temperature(19.5), air.value("4", 50)]},

@@ -44,7 +44,6 @@ def both(shared_folder: Path, simulator: Simulator) -> Home:
 
 
 def fill(home: Home, size: int = SMALLEST) -> None:
-    """Write a log of that size."""
     line = "2026-11-21T00:00:00+0000 INFO hue cycle stored 5 readings in yesterday's last cycle\n"
     home.log_file.write_text(line * (size // len(line)) + "x" * (size % len(line) - 1) + "\n")
 

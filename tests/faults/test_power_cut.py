@@ -69,7 +69,6 @@ class Disk:
         photograph(self.image, self.photo)
 
     def start_again(self) -> None:
-        """Put the disk back to the start of a trial."""
         photograph(self.past, self.image)
 
     def problems(self) -> Iterator[str]:
@@ -89,7 +88,6 @@ def disk(home: Home, tmp_path: Path) -> Iterator[Disk]:
 
 
 def test_only_what_was_synced_survives(disk: Disk) -> None:
-    """Otherwise the other tests here would prove nothing."""
     with mounted(disk.image, disk.data):
         (disk.data / "synced").write_text("here")
         sync(disk.data / "synced")

@@ -15,17 +15,7 @@ import pytest
 from storage import manager
 from tests.checkout import CHECKOUT
 from tests.faults import WHOLE
-from tests.faults.forked import (
-    COLLECTORS,
-    EVERY,
-    READINGS,
-    START,
-    Ended,
-    false_rows,
-    integrity,
-    run_pair,
-    stored,
-)
+from tests.faults.forked import COLLECTORS, EVERY, READINGS, START, Ended, false_rows, integrity, run_pair, stored
 from tests.forking import FORKING, prepare
 from tests.home import Home
 from tests.person import sign_in
@@ -73,7 +63,6 @@ def back_up(database: Path) -> None:
 
 
 def checkpoint(database: Path) -> None:
-    """Checkpoint the -wal and truncate it, without our lock."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -175,7 +164,6 @@ def housed(home: Home, simulator: Simulator) -> Home:
 
 
 def cycles_of(home: Home, collector: str) -> list[tuple[str, int]]:
-    """Return outcome and stored readings of the collector's cycles."""
     return [(row["outcome"], row["stored"]) for row in home.cycles() if row["collector"] == collector]
 
 
@@ -208,13 +196,11 @@ def test_a_login_that_dies_in_mid_cycle_needs_a_human_and_hue_goes_on(housed: Ho
 
 
 def log_in_again(home: Home, simulator: Simulator) -> int:
-    """Carry out the alert's remedy, with a browser that ends at the page that is not found."""
     command = [sys.executable, "devices.py", "--config", str(home.config), "pair", "amazon_aqm"]
     return sign_in(command, simulator, CHECKOUT)
 
 
 def test_a_bridge_that_moves_between_two_cycles_is_found(housed: Home, simulator: Simulator) -> None:
-    """By its id, over https; the air monitor's cycle is not affected."""
     housed.configure_hue(bridge_ip=simulator.https_url, certificate_fingerprint=simulator.fingerprint)
     simulator.move()
     time.sleep(1 - time.time() % 1)

@@ -98,7 +98,6 @@ class Bench:
             "strace", "-y", "-s", "12", "-o", str(self.trace), "-e", f"trace={','.join(CALLS)}", *options)
 
     def run(self, call: Call, fault: str) -> Outcome:
-        """Run the cycle with that fault at that call."""
         for _ in range(TRIES):
             outcome = self.strace(*self.options(call, fault))
             if self.hit(fault) == (call.name, call.file):
@@ -106,7 +105,6 @@ class Bench:
         return outcome
 
     def options(self, call: Call, fault: str) -> list[str]:
-        """Return the options for strace."""
         if fault == "KILL":
             return ["-e", f"inject={call.name}:signal=KILL:when={call.number}"]
         if fault in PERMANENT:
@@ -135,7 +133,6 @@ def problems(bench: Bench, call: Call, fault: str) -> Iterator[str]:
 
 
 def mistakes(run: Outcome, fault: str, is_stored: bool) -> Iterator[str]:
-    """Yield what is wrong with a cycle's exit code and output."""
     if fault == "KILL":
         if run.code != -signal.SIGKILL:
             yield f"killed, it ends with {run.code}"

@@ -43,7 +43,6 @@ def held(home: Home) -> Iterator[None]:
 
 
 def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(lived_in: Home) -> None:
-    """Exit 1, printed once in one line; then every reading is stored once, under its own cycle's time."""
     with held(lived_in):
         first, second = (lived_in.run("--json") for _ in range(2))
     assert (first.code, second.code) == (1, 1)
@@ -59,7 +58,6 @@ def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(live
 
 
 def test_another_collectors_cycle_stores_what_waits(lived_in: Home, simulator: Simulator) -> None:
-    """The last readings of a broken collector are stored too."""
     cycle = a_cycle(a_reading("alexa:1", device_type="alexa_aqm"), collector="amazon_aqm")
     spool.append(lived_in.data, cycle, 55.5)
     assert lived_in.run().code == 0
@@ -90,7 +88,6 @@ def test_a_cycle_of_a_dead_run_of_the_same_collector_is_stored_at_once(lived_in:
 
 
 def test_readings_that_have_waited_for_a_day_ask_for_a_human(lived_in: Home) -> None:
-    """A locked database is exit 1; after a day there is an alert until everything is stored."""
     now = parse_time(lived_in.rows()[0]["timestamp"])
     with held(lived_in):
         for hours, is_raised in ((1, False), (24.9, False), (25, True), (26, True)):
@@ -130,7 +127,6 @@ def test_a_spool_that_is_half_full_asks_for_a_human(lived_in: Home) -> None:
 
 
 def test_a_full_spool_prints_the_readings_as_a_last_resort(lived_in: Home) -> None:
-    """Exit 2, the alert, and the readings in cron's mail; what waited is stored afterwards."""
     for _ in range(10):
         spool.append(lived_in.data, a_cycle(a_reading(raw_response="x" * 104_500)), 1.0)
     with held(lived_in):
@@ -142,7 +138,6 @@ def test_a_full_spool_prints_the_readings_as_a_last_resort(lived_in: Home) -> No
 
 
 def test_a_cycle_too_large_for_the_spool_is_stored_all_the_same(home: Home) -> None:
-    """Thousands of sensors with raw answers: the database takes them, and no one has to act."""
     with Simulator(sensors=1500) as simulator:
         home.point_at(simulator, collect_raw_response=True)
         run = home.run()
@@ -150,7 +145,6 @@ def test_a_cycle_too_large_for_the_spool_is_stored_all_the_same(home: Home) -> N
 
 
 def test_a_spool_that_cannot_be_written_needs_a_human_though_the_database_took_all(lived_in: Home) -> None:
-    """The next problem would cost readings."""
     (lived_in.data / "spool.journal").unlink()
     (lived_in.data / "spool.journal").mkdir()
     run = lived_in.run("--json")
@@ -161,7 +155,6 @@ def test_a_spool_that_cannot_be_written_needs_a_human_though_the_database_took_a
 
 
 def test_damage_to_the_spool_is_printed(lived_in: Home) -> None:
-    """Readings may be lost by it, and no later cycle reports it again."""
     spool.append(lived_in.data, a_cycle(a_reading()), 1.0)
     journal = lived_in.data / "spool.journal"
     journal.write_bytes(journal.read_bytes().replace(b"20.29", b"20.39", 1))
@@ -191,7 +184,6 @@ def test_a_cycle_that_the_database_refuses_waits_in_the_spool(lived_in: Home, ho
 
 @pytest.mark.alone
 def test_a_spool_that_another_process_holds_is_reported_and_passed_by(lived_in: Home) -> None:
-    """The database takes the cycle's own readings; the waiting ones wait on, which is no success."""
     spool.append(lived_in.data, a_cycle(a_reading(), at=at(days=-30)), 1.0)
     with locked(lived_in.data / "spool.journal.lock", 0):
         run = lived_in.run("--json")
@@ -202,7 +194,6 @@ def test_a_spool_that_another_process_holds_is_reported_and_passed_by(lived_in: 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to mount a disk")
 def test_no_room_for_the_spool_needs_a_human_though_the_database_took_all(home: Home, simulator: Simulator) -> None:
-    """A disk that was full before the spool could be made, and a database on another one."""
     home.point_at(simulator)
     home.write_config(storage={"database_path": str(home.folder / "elsewhere" / "readings.db")})
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", home.data], check=True)
@@ -220,7 +211,6 @@ def test_no_room_for_the_spool_needs_a_human_though_the_database_took_all(home: 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to become another user")
 def test_a_data_folder_that_is_not_ours_costs_no_reading(shared_folder: Path, simulator: Simulator) -> None:
-    """No lock, no spool, no database: the source is read all the same, and the readings are in cron's mail."""
     home = Home(shared_folder / "home")
     home.point_at(simulator)
     for path in (home.folder, home.config.parent, home.config, home.secrets, home.data):

@@ -29,7 +29,6 @@ def a_cycle(*readings: Reading, at: datetime = NOW, **values: Any) -> Cycle:
 
 
 def at(**passed: float) -> datetime:
-    """Return a moment relative to `NOW`."""
     return NOW + timedelta(**passed)
 
 
@@ -50,14 +49,12 @@ def store(path: Path, *cycles: Cycle) -> list[tuple[int, int]]:
 
 
 def rows(path: Path, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:
-    """Return what a person's own SQL returns."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(query)]
 
 
 def start(work: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
-    """Run the work in a forked process."""
     process = FORK.Process(target=work, args=arguments, daemon=True)
     process.start()
     return process

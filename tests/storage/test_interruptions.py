@@ -62,7 +62,6 @@ def killed(left: Path, folder: Path, work: Callable[[Path, Any], None], moment: 
 
 
 def assert_nothing_is_lost(path: Path, before: list[dict[str, Any]]) -> None:
-    """Check the file as it is, then after the next opening."""
     assert rows(path, "SELECT id, timestamp FROM readings ORDER BY id") == [
         {"id": row["id"], "timestamp": row["timestamp"]} for row in before]
     store(path, a_cycle(a_reading()))

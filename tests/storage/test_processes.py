@@ -51,7 +51,6 @@ def test_readers_and_copies_run_along_with_writers(database: Path, tmp_path: Pat
 
 
 class Refusal(logging.Handler):
-    """Fails on the warning that WAL was refused."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raise AssertionError(record.getMessage())

@@ -67,7 +67,6 @@ def lived_in(home: Home, simulator: Simulator, readings: int) -> Home:
 
 
 def examine(home: Home) -> None:
-    """Run the health check's queries on readings, without its search for damage, which has a time limit."""
     now = parse_time(home.rows("SELECT MAX(timestamp) AS newest FROM readings")[0]["newest"])
     for name in ("freshness", "database_wal"):
         assert checks.findings(name, checks.read(home, now=now))
@@ -140,7 +139,6 @@ def written(module: Path) -> Iterator[str]:
 
 
 def test_every_statement_about_readings_is_checked_here(executed: list[str]) -> None:
-    """A new statement has to be executed by the fixture above."""
     heard = [" ".join(each.split()) for each in executed]
     modules = [each for each in (CHECKOUT / "storage").glob("*.py") if each.name not in ONCE_IN_A_LIFE]
     texts = [(each.name, text) for each in modules for text in written(each)]
@@ -149,7 +147,6 @@ def test_every_statement_about_readings_is_checked_here(executed: list[str]) -> 
 
 
 def test_no_index_is_covered_by_another_one(home: Home) -> None:
-    """An index on the first columns of another index is a waste of bytes."""
     with manager.writing(home.database) as connection:
         tables = [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         indexes = [(table, index[1], [column[2] for column in connection.execute(f"PRAGMA index_info('{index[1]}')")])

@@ -25,7 +25,6 @@ def waits(folder: Path) -> list[Cycle]:
 
 
 def test_a_cycle_comes_back_as_it_was_spooled(tmp_path: Path) -> None:
-    """Every field of every record, the unusual values of the sources included."""
     reading = Reading(
         timestamp=NOW, device_id="hue:1", device_type="hue_sensor", name='Küche "2" \\', location="Erdgeschoß",
         temperature_celsius=-0.0, temperature_raw=20.29, humidity_percent=1e-300, pm25_ugm3=1.0, pm10_ugm3=2.0,
@@ -48,7 +47,6 @@ def test_a_cycle_comes_back_as_it_was_spooled(tmp_path: Path) -> None:
 
 
 def test_the_file_is_written_once_and_never_grows(tmp_path: Path) -> None:
-    """Its megabyte is on the disk from the first cycle on; later cycles need neither room nor another file."""
     spool.append(tmp_path, a_cycle(a_reading()), 1.0)
     before = os.stat(journal(tmp_path))
     assert before.st_size == spool.SIZE and before.st_blocks * 512 >= spool.SIZE
@@ -63,7 +61,6 @@ def test_the_file_is_written_once_and_never_grows(tmp_path: Path) -> None:
 
 
 def test_the_oldest_comes_first_and_the_callers_own_cycle_is_left_out(tmp_path: Path) -> None:
-    """Also if another cycle is just like it."""
     for minute in (3, 1, 2):
         spool.append(tmp_path, a_cycle(at=at(minutes=minute)), 1.0)
     own = spool.append(tmp_path, a_cycle(at=at(minutes=2)), 1.0)
@@ -72,7 +69,6 @@ def test_the_oldest_comes_first_and_the_callers_own_cycle_is_left_out(tmp_path: 
 
 
 def test_stored_cycles_are_gone_and_the_rest_stays(tmp_path: Path) -> None:
-    """Also if another process has spooled a cycle in between."""
     first, second = (spool.append(tmp_path, a_cycle(at=at(minutes=minute)), 1.0) for minute in (1, 2))
     third = spool.append(tmp_path, a_cycle(at=at(minutes=3)), 1.0)
     spool.mark_stored(tmp_path, [first, second])
@@ -83,7 +79,6 @@ def test_stored_cycles_are_gone_and_the_rest_stays(tmp_path: Path) -> None:
 
 
 def test_room_is_used_again_around_a_line_that_stays(tmp_path: Path) -> None:
-    """A cycle that always waits blocks no other one, and no trace of stored ones remains."""
     stays = spool.append(tmp_path, a_cycle(a_reading(), at=at(minutes=-1)), 1.0)
     sizes = (500, 3000, 90_000, 10)
     for turn in range(200):
@@ -119,7 +114,6 @@ def spans(content: bytes) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("damage", ["cut", "zeroed from there on", "flipped", "zeroed"])
 def test_a_spool_torn_at_any_byte_gives_every_line_that_is_whole(tmp_path: Path, damage: str) -> None:
-    """At every byte of three lines: the others come back, the torn one is set aside, and the spool works on."""
     content, cycles = three_lines(tmp_path)
     bad = tmp_path / "spool.bad"
     for offset in range(len(content)):
@@ -145,7 +139,6 @@ def test_a_spool_torn_at_any_byte_gives_every_line_that_is_whole(tmp_path: Path,
 
 
 def test_what_is_damaged_is_set_aside_word_for_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In a separate file, logged once."""
     content, cycles = three_lines(tmp_path)
     harmed = content.replace(b'"device_id":"hue:kitchen"', b'"device_id":"hue:kitchex"', 1)
     journal(tmp_path).write_bytes(harmed.ljust(spool.SIZE, b"\0"))
@@ -173,7 +166,6 @@ def test_a_rewritten_spool_has_all_that_waited(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"1", b'{"duration_ms":1}', b'{"duration_ms":1,"collector":"hue",'
                                   b'"started_at":"2026-11-22T00:55:00+00:00","outcome":"ok","from_tomorrow":1}'])
 def test_an_intact_line_that_is_not_understood_is_set_aside(tmp_path: Path, body: bytes) -> None:
-    """It may be a newer program's: it is kept, and blocks nothing."""
     content, cycles = three_lines(tmp_path)
     strange = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
     journal(tmp_path).write_bytes((strange + content).ljust(spool.SIZE, b"\0"))
@@ -182,7 +174,6 @@ def test_an_intact_line_that_is_not_understood_is_set_aside(tmp_path: Path, body
 
 
 def test_a_line_of_an_older_program_is_read(tmp_path: Path) -> None:
-    """Fields that it did not have are defaults."""
     body = json.dumps({"collector": "hue", "started_at": "2026-11-22T00:55:00+00:00", "outcome": "ok",
                        "duration_ms": 1}).encode()
     journal(tmp_path).write_bytes((b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)).ljust(spool.SIZE, b"\0"))
@@ -191,7 +182,6 @@ def test_a_line_of_an_older_program_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("false", [b'{"collector":"hue"}', b"1", b""])
 def test_a_name_cannot_pass_for_a_line(tmp_path: Path, false: bytes) -> None:
-    """A device may have any name, and the line around it may be damaged."""
     name = (b"+%08x %d %s" % (zlib.crc32(false), len(false), false)).decode()
     cycle = a_cycle(a_reading(name=name.strip(), raw_response=name))
     put = spool.append(tmp_path, cycle, 1.0)
@@ -214,7 +204,6 @@ def test_the_status_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_many_processes_spool_and_store_without_losing_a_line(tmp_path: Path) -> None:
-    """Four spool 50 cycles each, while a fifth marks what it reads as stored."""
     def spool_fifty(number: int) -> None:
         for minute in range(50):
             spool.append(tmp_path, a_cycle(at=at(days=number, minutes=minute)), 1.0)

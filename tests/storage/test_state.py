@@ -16,7 +16,6 @@ def path(tmp_path: Path) -> Path:
 
 
 def saved(path: Path, **values: object) -> State:
-    """Save the values in that file."""
     state = State(path)
     state.update(values)
     state.save()
@@ -50,13 +49,11 @@ def test_a_file_that_others_may_read_is_closed_to_them(path: Path) -> None:
 
 
 def test_empty_state_has_a_file_too(path: Path) -> None:
-    """Later the disk may be full."""
     saved(path)
     assert path.stat().st_size > 0
 
 
 def test_on_a_full_disk_the_blocks_of_the_file_are_used_again(path: Path) -> None:
-    """Also for longer values that still fit; otherwise the old ones stay."""
     require_disks(path.parent)
     with memory_mounted(path.parent):
         saved(path, said={"NoRoom": "2026-11-22T00:55:00+00:00"})
