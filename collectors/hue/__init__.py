@@ -83,9 +83,9 @@ def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "St
 
 def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
                         now: datetime) -> "Iterator[Reading | Sighting]":
-    """Return the same by the predecessor's three requests: the sensors twice, and the full configuration."""
-    bridge, _ = _connect(settings, secrets, http, state)
-    bridge.fetch_configuration()
+    """Return the same by the predecessor's three requests: the full configuration, and the sensors twice."""
+    bridge, _ = _connect(settings, secrets, http, state, in_full=True)
+    bridge.fetch_sensors()
     return collect(settings, secrets, http, state, now)
 
 
@@ -104,14 +104,15 @@ def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human")
     return pairing.pair(settings, http, state, human)
 
 
-def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> "tuple[Bridge, JsonResponse]":
+def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
+             in_full: bool = False) -> "tuple[Bridge, JsonResponse]":
     """Return the bridge and its sensors; if it does not answer, look it up."""
     from collectors.hue.bridge import connect
     from runtime.errors import RemoteError
     bridge, failure = connect(settings, secrets, http, state), None
     if bridge.address:
         try:
-            return bridge, bridge.fetch_sensors()
+            return bridge, bridge.fetch_configuration() if in_full else bridge.fetch_sensors()
         except RemoteError as error:
             failure = error
     from collectors.hue import lookup
