@@ -20,7 +20,6 @@ from pathlib import Path
 from socket import create_server, socket
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from types import TracebackType
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -79,8 +78,7 @@ class MailServer:
         self.plain_heard = b""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._controller.stop()
         self._folder.cleanup()
 

@@ -25,15 +25,16 @@ def test_a_library_with_the_wal_reset_bug_is_a_warning(version: tuple[int, int, 
 
 @pytest.mark.parametrize("statements", [
     ["DROP TABLE retry_events"],
-    ["CREATE INDEX twin ON readings (device_id)", "PRAGMA writable_schema = ON",
-     "UPDATE sqlite_master SET rootpage = 2 WHERE name = 'twin'"]], ids=["another schema", "only the search finds it"])
+    ["CREATE TABLE notes (note TEXT)", "PRAGMA writable_schema = ON",
+     "UPDATE sqlite_master SET rootpage = 2 WHERE name = 'notes'"]], ids=["another schema", "only the search finds it"])
 def test_damage_is_critical(statements: list[str], written: Home) -> None:
     store(written.database, a_cycle(a_reading()))
     assert checks.worst("database_write", checks.read(written)).level == "pass"
     with closing(sqlite3.connect(written.database, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
-    finding = checks.worst("database_write", checks.read(written))
+    *before, finding = checks.findings("database_write", checks.read(written))
+    assert [item.level for item in before] == ["pass"] * (len(statements) > 1)  # the trial does not see it
     assert finding.level == "critical" and "accept-new-database" in finding.remedy
 
 

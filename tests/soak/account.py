@@ -47,7 +47,7 @@ class _Settlement:
         self.moments = self.phase.moments()
         self.problems: list[str] = []
         self.rows = place.home.rows()
-        self.stored = Counter((row["device_id"], self._cycle_of(row["timestamp"])) for row in self.rows)
+        self.stored = Counter((row["device_id"], self.phase.cycle_of(row["timestamp"])) for row in self.rows)
         self.lost = {each: mishap.kind for mishap in schedule for each in lost(mishap, self.phase, self.house)}
         self.either = {each for mishap in schedule for each in slack(mishap, self.phase, self.house)}
         self.killed = {(each, run.moment): run for run in self._to_be_killed() if run.what in COLLECTORS
@@ -144,7 +144,7 @@ class _Settlement:
         return found
 
     def _is_held(self, moment: datetime) -> bool:
-        return any(each.covers(self._cycle_of(moment.isoformat())) and each.kind in HELD for each in self.schedule)
+        return any(each.covers(self.phase.cycle_of(moment.isoformat())) and each.kind in HELD for each in self.schedule)
 
     def _measures(self) -> dict[str, Any]:
         if self.diary.log_bytes > LOG_LIMIT:
@@ -175,7 +175,7 @@ class _Settlement:
         killed = {run.moment: run.what for run in self._to_be_killed()}
         rows = self.place.home.rows(f"SELECT * FROM retry_events WHERE operation = '{operation}'")
         kept = Counter(row["outcome"] for row in rows
-                       if killed.get(self._cycle_of(row["cycle_started_at"])) != row["collector"])
+                       if killed.get(self.phase.cycle_of(row["cycle_started_at"])) != row["collector"])
         return [{"outcome": outcome, "count": count} for outcome, count in sorted(kept.items())]
 
     def _is_true(self, row: Mapping[str, Any]) -> bool:
@@ -210,10 +210,6 @@ class _Settlement:
         """Return the active mishaps, and those that ended so recently that they still have an effect."""
         felt = max(timedelta(minutes=16), 2 * self.phase.every)
         return [each for each in self.schedule if each.start <= moment < each.end + felt and each.kind != "kill -9"]
-
-    def _cycle_of(self, timestamp: str) -> datetime:
-        at, every = datetime.fromisoformat(timestamp), self.phase.every
-        return self.phase.start + (at - self.phase.start) // every * every
 
     def _complain(self, what: str, about: "list[Lost] | list[tuple[str, str]]") -> None:
         if about:

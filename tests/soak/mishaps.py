@@ -58,9 +58,13 @@ def slack(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
                 yield from ((each, asked) for each in devices(house, "amazon_aqm"))
 
 
-@contextmanager
-def _nothing(place: Place, mishap: Mishap) -> Iterator[None]:
-    yield
+def _at_start(act: Callable[[Place], object]) -> Play:
+    """Return a mishap that happens once, at its start."""
+    @contextmanager
+    def play(place: Place, mishap: Mishap) -> Iterator[None]:
+        act(place)
+        yield
+    return play
 
 
 def _throughout(kind: str, *faces: str) -> Play:
@@ -130,18 +134,6 @@ def _sensor_off(mishap: Mishap, house: House) -> str:
 
 
 @contextmanager
-def _moved(place: Place, mishap: Mishap) -> Iterator[None]:
-    place.simulator.move()
-    yield
-
-
-@contextmanager
-def _expired(place: Place, mishap: Mishap) -> Iterator[None]:
-    place.simulator.alexa.expire_cookies()
-    yield
-
-
-@contextmanager
 def _revoked(place: Place, mishap: Mishap) -> Iterator[None]:
     """The login is dead, until a script carries out the alert's remedy."""
     place.simulator.alexa.revoke()
@@ -179,7 +171,7 @@ def _full(place: Place, mishap: Mishap) -> Iterator[None]:
 
 
 KINDS: Mapping[str, Kind] = {
-    "computer off": Kind(_nothing, costs=BOTH),
+    "computer off": Kind(_at_start(lambda place: None), costs=BOTH),
     "network away": Kind(_network_away, costs=BOTH),
     "network and database": Kind(_network_and_database, costs=BOTH),
     "429": Kind(_once("429", 2, ("hue",))),  # the cloud's own is "cloud throttles"
@@ -190,13 +182,13 @@ KINDS: Mapping[str, Kind] = {
     "a drip": Kind(_once("drip-body", 1)),
     "drips": Kind(_throughout("drip-body", "hue", "alexa"), costs=BOTH),
     "bridge restarts": Kind(_restarting, costs=HUE),
-    "bridge moves": Kind(_moved),
+    "bridge moves": Kind(_at_start(lambda place: place.simulator.move())),
     "sensor off": Kind(_sensor_is_off),
     "monitor offline": Kind(_throughout("offline", "alexa"), costs=AMAZON),
-    "cookies expire": Kind(_expired),
+    "cookies expire": Kind(_at_start(lambda place: place.simulator.alexa.expire_cookies())),
     "login revoked": Kind(_revoked, costs=AMAZON, alarms=True),
     "database held": Kind(_held, prints=BOTH, alarms=True),
     "database held for seconds": Kind(_held_for_seconds),
     "disk full": Kind(_full, prints=BOTH, alarms=True),
-    "kill -9": Kind(_nothing),
+    "kill -9": Kind(_at_start(lambda place: None)),
 }

@@ -53,6 +53,10 @@ class Phase:
     def every(self) -> timedelta:
         return timedelta(minutes=self.minutes)
 
+    def cycle_of(self, timestamp: str) -> datetime:
+        """Return the time of the cycle in which something happened."""
+        return self.start + (datetime.fromisoformat(timestamp) - self.start) // self.every * self.every
+
     def moments(self) -> list[datetime]:
         return [self.start + self.every * turn for turn in range(int(timedelta(hours=self.hours) / self.every) + 1)]
 

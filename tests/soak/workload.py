@@ -128,13 +128,8 @@ def _name(command: str) -> str:
 
 def _waits(place: Place, run: Run) -> bool:
     found = WAITING.findall((place.home.data / "spool.journal").read_bytes())
-    return any(collector.decode() == run.what and _cycle_of(place, started) == run.moment
+    return any(collector.decode() == run.what and place.phase.cycle_of(started.decode()) == run.moment
                for collector, started in found)
-
-
-def _cycle_of(place: Place, started: bytes) -> datetime:
-    at, every = datetime.fromisoformat(started.decode()), place.phase.every
-    return place.phase.start + (at - place.phase.start) // every * every
 
 
 def _look(pid: int, run: Run) -> None:
