@@ -1,7 +1,6 @@
 """config.yaml and secrets.yaml: read once at the start and validated into frozen types.
 
-Callers pass the plug-ins' sections: a name and its `Settings` or `Secrets`, or None for a section that is not to be
-checked now. All problems of a file come together in one ConfigurationError.
+Callers pass the sections to be checked: the name of a plug-in and its `Settings` or `Secrets`. All problems of a file come together in one ConfigurationError.
 """
 
 import os
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from config.document import PRIVATE, read
 from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
 from config.validation import Section, Sections, Validator
+from runtime import plugins
 from runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SHARED: Mapping[str, type[Section]] = {
 # The predecessor's secrets.yaml holds these, whichever of their sources this version reads.
 LEGACY_SECRETS = ("hue", "amazon_aqm", "nest", "weather")
 
-Notifiers = Mapping[str, Callable[[], type[Section]]]
+Notifiers = Callable[[], Mapping[str, Callable[[], type[Section]]]]
 
 
 def find(argument: str | None) -> Path:
@@ -70,8 +70,8 @@ def survey(path: Path, collectors: Sections,
 def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = None) -> Secrets:
     """Return secrets.yaml, validated; a missing file counts as empty. Raise ConfigurationError without any value of it.
 
-    `notifiers` maps names to functions that return `Settings`, called only for sections in the file; without it these
-    sections are ignored.
+    `notifiers` returns a mapping of names to functions that return `Settings`, each called only for sections in the
+    file; without it these sections are ignored.
     """
     secrets, error = survey_secrets(path, sections, notifiers)
     if error is None:
@@ -91,12 +91,14 @@ def survey_secrets(path: Path, sections: Sections,
         document, error = {}, unreadable
     given = document or {}
     validator = Validator(path.parent.parent, PRIVATE)
-    validator.note_unknown(given, ("email", "notify", *sections, *LEGACY_SECRETS))
+    known = {"email", "notify", *sections, *LEGACY_SECRETS}
+    if given.keys() - known:
+        validator.note_unknown(given, known.union(plugins.names("collectors"), plugins.names("publishers")))
     secrets = Secrets(
         path=path, found=document is not None,
         sections={name: validator.section(kind, given.get(name), name)
                   for name, kind in sections.items() if kind is not None},
-        notifiers={} if notifiers is None else _notifiers(given, validator, notifiers),
+        notifiers=_notifiers(given, validator, notifiers) if notifiers and given.keys() & {"email", "notify"} else {},
         values=secret_texts(given), logins=login_pairs(given), warnings=validator.warnings())
     return secrets, error or validator.error(path, remedy)
 
@@ -121,9 +123,10 @@ def _notifiers(document: dict[object, object], validator: Validator,
                notifiers: Notifiers) -> dict[str, tuple[Any, ...]]:
     """Return the settings of each notifier; a section under `notify` may also be a list."""
     given = validator.mapping(document.get("notify"), "notify")
-    validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
+    kinds = notifiers()
+    validator.note_unknown(given, kinds.keys() - {"email"}, "notify.")
     settings: dict[str, tuple[Any, ...]] = {}
-    for name, kind in notifiers.items():
+    for name, kind in kinds.items():
         where = name if name == "email" else f"notify.{name}"
         section = document.get(name) if name == "email" else given.get(name)
         if isinstance(section, list) and name != "email":

@@ -14,6 +14,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, Protocol, get_args, get_origin
 
 from config.document import PUBLIC, Quoting
+from runtime import plugins
 from runtime.errors import ConfigurationError
 
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
@@ -46,9 +47,10 @@ class Validator:
         self._root, self._quoting, self._written = root, quoting, written
 
     def group(self, kinds: Sections, given: object, where: str) -> dict[str, Any]:
-        """Return the sections of plug-ins whose type is not None."""
+        """Return the sections of plug-ins whose type is not None; those of further plug-ins are not looked at."""
         mapping = self.mapping(given, where)
-        self.note_unknown(mapping, kinds, f"{where}.")
+        if mapping.keys() - kinds.keys():
+            self.note_unknown(mapping, {*kinds, *plugins.names(where)}, f"{where}.")
         return {name: self.section(kind, mapping.get(name), f"{where}.{name}")
                 for name, kind in kinds.items() if kind is not None}
 

@@ -9,12 +9,12 @@ from typing import NamedTuple, TypeVar
 
 import collectors
 import config
-import notifiers
 import publishers
 from health import COMPONENTS
 from health.finding import attempt
 from runtime import files
 from runtime.deadline import Deadline
+from runtime.plugins import settings_types
 from runtime.redaction import Redactor
 
 Plugin = TypeVar("Plugin")
@@ -92,7 +92,7 @@ def read(request: Request) -> Installation:
     sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
                 | {name: module.Secrets for name, module in plugins.publishers.items()} | dict.fromkeys(plugins.faults))
     secrets, secrets_error = config.survey_secrets(
-        configuration.secrets_path, sections, {name: partial(_notifier_settings, name) for name in notifiers.names()})
+        configuration.secrets_path, sections, partial(settings_types, "notifiers"))
     return Installation(request, configuration, error, secrets, secrets_error, plugins,
                         Redactor(secrets.values, secrets.logins))
 
@@ -114,10 +114,6 @@ def _survey(request: Request, plugins: Plugins) -> tuple[config.Configuration, P
     unchecked = dict.fromkeys(plugins.faults)
     return config.survey(request.path, {name: module.Settings for name, module in plugins.collectors.items()} | unchecked,
                          {name: module.Settings for name, module in plugins.publishers.items()} | unchecked)
-
-
-def _notifier_settings(name: str) -> type[notifiers.NotifierSettings]:
-    return notifiers.load(name).Settings
 
 
 def _import_checks(is_offline: bool) -> None:

@@ -1,7 +1,6 @@
-"""Compares the cost of a cycle with that of the predecessor's: `python -m jobs.baseline --help`.
+"""Compares the cost of a cycle with the predecessor's: `capture` measures its way of asking the source, `compare` today's.
 
-`capture` measures cycles that ask the source in the old way (`collect_unoptimised`), `compare` measures today's. A
-measured cycle goes from reading the configuration to the commit, without Python's start and imports. It asks the real
+A measured cycle goes from reading the configuration to the commit, without Python's start and imports. It asks the real
 source and syncs the real disk, but stores into a temporary folder: a measurement is not a reading.
 """
 
@@ -13,8 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,21 +48,22 @@ KEYS = ("median", "lowest", "highest")
 # A label, the divisor for its unit, and the reduction to reach (SC-005, SC-006).
 FIGURES = {"duration_ms": ("cycle, ms", 1, 0.3), "payload_bytes": ("payload, kB", 1000, 0.5)}
 
-
 Measurement = dict[str, Any]  # collector, captured_at, host, sensors, cycles, and the spread of each of FIGURES
 
 
 @interruptible()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Capture or compare. Return 0, 1 for a missed target, or the exit code of an error."""
+    """Return 0, 1 for a missed target, or the exit code of an error."""
     options = _options(arguments)
     bench = _Bench(options.collector, config.find(options.config), in_full=options.action == "capture")
     log_file.set_up(None, options.collector, bench.redact)
     try:
         return (_capture if options.action == "capture" else _compare)(bench, options.cycles)
+    except OSError as error:
+        failure = Unusable(f"{error.filename} cannot be written: {error.strerror}", "see that data/ is yours, and not full")
+        return bench.report(failure)
     except HomeMonitorError as error:
-        Problems(options.collector, bench.now, bench.redact, always=True).report(error)
-        return error.exit_code
+        return bench.report(error)
     finally:
         log_file.shut_down()
 
@@ -85,23 +84,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _capture(bench: "_Bench", cycles: int) -> int:
-    measured, path = bench.measure(cycles), bench.data / FILE_NAME
-    try:
-        write_atomically(path, json.dumps(measured, indent=2) + "\n", 0o644)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    sys.stdout.write(f"Kept in {path}: {measured['sensors']} sensors, medians of {cycles} cycles (lowest to highest)\n")
+    measured = bench.measure(cycles)
+    write_atomically(bench.path, json.dumps(measured, indent=2) + "\n", 0o644)
+    sys.stdout.write(f"Kept in {bench.path}: {measured['sensors']} sensors, medians of {cycles} cycles (lowest to "
+                     "highest)\n")
     for name, (label, divisor, _) in FIGURES.items():
         sys.stdout.write(f"{label:<12} {_text(measured[name], divisor)}\n")
     return 0
 
 
 def _compare(bench: "_Bench", cycles: int) -> int:
-    path = bench.data / FILE_NAME
-    old, new = _load(path, bench.name), bench.measure(cycles)
+    old, new = _load(bench), bench.measure(cycles)
     if (old["host"], old["sensors"]) != (new["host"], new["sensors"]):
-        raise Unusable(f"{path} is of {old['sensors']} sensors on {one_line(old['host'])}, this is {new['host']} with "
-                       f"{new['sensors']}", _capture_command(bench.name))
+        raise Unusable(f"{bench.path} is of {old['sensors']} sensors on {one_line(old['host'])}, this is {new['host']} "
+                       f"with {new['sensors']}", bench.capture_command)
     sys.stdout.write(f"{bench.name} with {new['sensors']} sensors, medians of {cycles} cycles (lowest to highest); the "
                      f"baseline is of {old['captured_at']}\n{'':<12} {'baseline':<26} {'now':<26} {'less by':>7}\n")
     is_missed = False
@@ -113,21 +109,18 @@ def _compare(bench: "_Bench", cycles: int) -> int:
     return int(is_missed)
 
 
-def _load(path: Path, collector: str) -> Measurement:
-    """Return the baseline of a collector. Raise Unusable without a valid one."""
-    capture = _capture_command(collector)
+def _load(bench: "_Bench") -> Measurement:
+    """Return the baseline. Raise Unusable without a valid one of this collector."""
     try:
-        old: Measurement = json.loads(path.read_bytes())
+        old: Measurement = json.loads(bench.path.read_bytes())
         parse_time(old["captured_at"])
         figures = [old["sensors"], *(old[name][key] for name in FIGURES for key in KEYS)]
         if not all(0 < figure < math.inf for figure in figures) or not isinstance(old["host"], str):
             raise ValueError
-        if old["collector"] != collector:
-            raise Unusable(f"{path} is of another collector, {one_line(old['collector'])}", capture)
-    except FileNotFoundError:
-        raise Unusable(f"there is no {path}", capture) from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise Unusable(f"{path} is not a baseline ({type(error).__name__})", capture) from None
+        raise Unusable(f"{bench.path} is not a baseline ({type(error).__name__})", bench.capture_command) from None
+    if old["collector"] != bench.name:
+        raise Unusable(f"{bench.path} is of another collector, {one_line(old['collector'])}", bench.capture_command)
     return old
 
 
@@ -136,33 +129,30 @@ class _Bench:
 
     def __init__(self, name: str, path: Path, *, in_full: bool) -> None:
         self.name, self.data, self.now = name, path.parent.parent / "data", clock()
-        self.redact = Redactor()
-        self._path = path
+        self.redact, self.path = Redactor(), self.data / FILE_NAME
+        self.capture_command = f"python -m jobs.baseline capture --collector {name}"
+        self._config = path
         self._module: Any = plugins.load("collectors", name)
         self._collect = self._module.collect_unoptimised if in_full else self._module.collect
+
+    def report(self, error: HomeMonitorError) -> int:
+        Problems(self.name, self.now, self.redact, always=True).report(error)
+        return error.exit_code
 
     def measure(self, count: int) -> Measurement:
         """Return the cost of that many cycles, after one that does not count: it creates the files."""
         self._configure()
         drop_to_owner(self.data)
-        with self._folder() as folder:
-            costs = [self._cycle(folder, self.now + timedelta(seconds=number)) for number in range(count + 1)][1:]
+        with tempfile.TemporaryDirectory(prefix="measuring-", dir=self.data) as folder:
+            (Path(folder) / "data").mkdir()
+            costs = [self._cycle(Path(folder), self.now + timedelta(seconds=number)) for number in range(count + 1)][1:]
         durations, sizes, sensors = zip(*costs)
         return {"collector": self.name, "captured_at": format_time(self.now), "host": socket.gethostname(),
                 "sensors": sensors[-1], "cycles": count, "duration_ms": _spread(durations),
                 "payload_bytes": _spread(sizes)}
 
-    @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        try:
-            with tempfile.TemporaryDirectory(prefix="measuring-", dir=self.data) as folder:
-                (Path(folder) / "data").mkdir()
-                yield Path(folder)
-        except OSError as error:
-            raise _unwritable(error.filename, error) from error
-
     def _configure(self) -> tuple[config.Configuration, config.Secrets]:
-        configuration = config.load(self._path, dict.fromkeys(collectors.names()) | {self.name: self._module.Settings})
+        configuration = config.load(self._config, {self.name: self._module.Settings})
         return configuration, config.load_secrets(configuration.secrets_path, {self.name: self._module.Secrets})
 
     def _cycle(self, folder: Path, now: datetime) -> tuple[float, int, int]:
@@ -198,14 +188,6 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _text(spread: dict[str, float], divisor: int) -> str:
     middle, lowest, highest = (spread[key] / divisor for key in KEYS)
     return f"{middle:.1f} ({lowest:.1f} to {highest:.1f})"
-
-
-def _unwritable(path: object, error: OSError) -> Unusable:
-    return Unusable(f"{path} cannot be written: {error.strerror}", "see that data/ is yours, and not full")
-
-
-def _capture_command(collector: str) -> str:
-    return f"python -m jobs.baseline capture --collector {collector}"
 
 
 if __name__ == "__main__":

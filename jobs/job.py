@@ -1,6 +1,4 @@
-"""Everything that a collector's and a publisher's run from cron have in common, from options to exit code.
-
-It knows no source and no reading. It alone reads the wall clock, once, and holds the program's one catch-all.
+"""What collectors' and publishers' runs have in common. It alone reads the wall clock, once, and catches everything.
 
 Exit codes: 0 all is well (also: disabled, or another run is active) · 1 something failed that the next run may fix ·
 2 a human is needed · 130 and 143 stopped by SIGINT and SIGTERM, with nothing half-stored.
@@ -29,9 +27,7 @@ from runtime.streams import is_terminal, show_progress, write_line
 from storage.state import State
 
 if TYPE_CHECKING:
-    from jobs.alerts import AlertService
     from jobs.problems import Problems
-    from notifiers import NotifierSettings
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +57,7 @@ def catch_all() -> Iterator[Caught]:
 
 
 def clock() -> datetime:
-    """Return the current time in whole seconds, aware UTC."""
+    """Return the time, aware UTC, in whole seconds."""
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
@@ -78,7 +74,6 @@ def option_parser(prog: str, description: str, epilog: str | None = None) -> arg
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code for any error."""
     return error.exit_code if isinstance(error, HomeMonitorError) else 1
 
 
@@ -122,13 +117,12 @@ class Job:
         """Load configuration and secrets and set up the log; return False if there is nothing to do."""
         log_settings = config.Logging(log_file_path=self.data / "logs" / "home_monitor.log")
         try:
-            sections: dict[str, dict[str, Any]] = {
-                kind: dict.fromkeys(plugins.names(kind)) for kind in ("collectors", "publishers")}
+            sections: dict[str, dict[str, Any]] = {"collectors": {}, "publishers": {}}
             sections[self.kind][self.name] = module.Settings
             self.configuration = config.load(self.path, **sections)
             log_settings = self.configuration.logging
-            self.secrets = config.load_secrets(self.configuration.secrets_path, {self.name: module.Secrets}, {
-                name: partial(_notifier_settings, name) for name in plugins.names("notifiers")})
+            self.secrets = config.load_secrets(self.configuration.secrets_path, {self.name: module.Secrets},
+                                               partial(plugins.settings_types, "notifiers"))
         except config.ConfigurationError as error:
             self._report_configuration(error, log_settings)
             return False
@@ -220,7 +214,7 @@ class Job:
         return self._problems
 
     def report(self, error: Exception | None) -> None:
-        """Print an error, if any, and let it count for the exit code."""
+        """Print an error, if any; it counts for the exit code."""
         if error is not None:
             self.exit_code = max(self.exit_code, exit_code(error))
             self.problems.report(error)
@@ -234,14 +228,14 @@ class Job:
         name, url = alert
         if self._watchdog is not None:
             self._watchdog.code = max(self.exit_code, 1)
-        if isinstance(error, kind):
-            self._alerts().raise_alert(name, url, error)
-        elif error is None and os.path.lexists(self.data / name):
-            self._alerts().clear_alert(name, subject)
-
-    def _alerts(self) -> "AlertService":
-        from jobs.alerts import AlertService
-        return AlertService(self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
+        if isinstance(error, kind) or error is None and os.path.lexists(self.data / name):
+            from jobs.alerts import AlertService
+            alerts = AlertService(
+                self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
+            if error is None:
+                alerts.clear_alert(name, subject)
+            else:
+                alerts.raise_alert(name, url, error)
 
     def save(self, error: HomeMonitorError) -> None:
         """Save the items of a run that is cut short."""
@@ -253,7 +247,10 @@ class Job:
         if self.options.json:
             self.print_skipped(reason)
         elif prints_text(self.options):
-            write_line(sys.stdout, escape_unprintable(self.redact(f"{self.name}: {reason}")))
+            self._print_line(f"{self.name}: {reason}")
+
+    def _print_line(self, text: str) -> None:
+        write_line(sys.stdout, escape_unprintable(self.redact(text)))
 
     def _alarm(self, text: str) -> None:
         """Log and print what no later run will repeat."""
@@ -261,14 +258,13 @@ class Job:
         self.problems.say(text)
 
     def _show_progress(self, step: str, done: int, total: int) -> None:
-        """Show a migration's progress, without a time limit: the collected items is in the spool."""
+        """Show a migration's progress, without a time limit: the collected items are in the spool."""
         if self._watchdog is not None:
             self._watchdog.stand_down()
         if not self.options.quiet:
             show_progress(step, done, total)
 
     def _remember(self) -> None:
-        """Save the state."""
         if self.is_dry_run:
             return
         self._settle_log()
@@ -280,8 +276,3 @@ class Job:
     def _settle_log(self) -> None:
         if "said_of_log" in self.state or log_file.troubled():
             self.problems.settle_log(self.state)
-
-
-def _notifier_settings(name: str) -> "type[NotifierSettings]":
-    import notifiers
-    return notifiers.load(name).Settings

@@ -1,27 +1,21 @@
-"""Runs a publisher, which sends new readings to its destination, or all enabled ones.
-
-A publisher's module ends with `jobs.publish.main(sys.modules[__name__])`.
-"""
+"""Runs one publisher, or all enabled ones. A publisher's module ends with `jobs.publish.main(sys.modules[__name__])`."""
 
 import gc
 import logging
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import config
 import publishers
 from jobs.job import Job, catch_all, option_parser, prints_text
-from runtime import plugins, startup
+from runtime import startup
 from runtime.errors import CannotReach, ConfigurationError, NotAuthorised, Unusable, describe
 from runtime.formats import format_time
 from runtime.signals import interruptible
 from storage import lost_database
 from storage.changes import Changes
-
-if TYPE_CHECKING:
-    from jobs.console import Console
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +84,6 @@ class _PublisherRun(Job):
         return caught.error
 
     def report_result(self, error: Exception | None) -> None:
-        """Report how it went: log, stdout, stderr, alert."""
         if error is None:
             log.info("%s in %.0f ms", self.message, self.stopwatch.elapsed_ms())
         else:
@@ -98,28 +91,22 @@ class _PublisherRun(Job):
         if self.options.json:
             self._print_json("ok" if error is None else "failed", None if error is None else describe(error))
         elif error is None and prints_text(self.options):
-            self._console().print_line(f"{self.name}: {self.message}")
+            self._print_line(f"{self.name}: {self.message}")
         self.report(error)
         if not self.is_dry_run:
             self.update_alert(self.alert, self.name, error, (NotAuthorised, Unusable, ConfigurationError))
 
     def print_skipped(self, reason: str) -> None:
-        """Print an empty result."""
         self._print_json("skipped", reason)
 
     def _print_json(self, outcome: str, error: str | None) -> None:
-        self._console().print_json({
+        from jobs.console import Console
+        Console(self.redact).print_json({
             "publisher": self.name, "started_at": format_time(self.now), "outcome": outcome, "message": self.message,
             "duration_ms": round(self.stopwatch.elapsed_ms(), 1), "error": error})
 
-    def _console(self) -> "Console":
-        from jobs.console import Console
-        return Console(self.redact)
-
 
 class _AllPublishers(Job):
-    """Runs the enabled publishers."""
-
     kind = "publishers"
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -131,8 +118,7 @@ class _AllPublishers(Job):
     def enabled(self) -> list[str]:
         """Return the names of the enabled publishers; report a wrong configuration that leaves none."""
         configuration, error = config.survey(
-            self.path, dict.fromkeys(plugins.names("collectors")),
-            {name: publishers.load(name).Settings for name in publishers.names()})
+            self.path, {}, {name: publishers.load(name).Settings for name in publishers.names()})
         names = [name for name, settings in configuration.publishers.items() if settings.enabled]
         if isinstance(error, ConfigurationError) and not names:
             self._report_configuration(error, configuration.logging)

@@ -2,7 +2,10 @@
 
 import importlib
 import os
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
+from typing import Any
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -13,6 +16,15 @@ def names(kind: str) -> list[str]:
     entries = [entry.removesuffix(".py") for entry in os.listdir(folder)
                if entry.endswith(".py") or os.path.isfile(f"{folder}/{entry}/__init__.py")]
     return sorted(name for name in entries if name.isidentifier() and not name.startswith("__"))
+
+
+def settings_types(kind: str) -> dict[str, Callable[[], Any]]:
+    """Return a function for each plug-in that imports it and returns its `Settings`."""
+    return {name: partial(_settings_type, kind, name) for name in names(kind)}
+
+
+def _settings_type(kind: str, name: str) -> Any:
+    return load(kind, name).Settings
 
 
 def load(kind: str, name: str) -> ModuleType:

@@ -41,7 +41,7 @@ def load_secrets(house: Path) -> LoadSecrets:
     def written_and_loaded(text: str) -> config.Secrets:
         path = house / "config" / "secrets.yaml"
         path.write_text(text, encoding="utf-8")
-        return config.load_secrets(path, SECTIONS, {"email": lambda: Email})
+        return config.load_secrets(path, SECTIONS, lambda: {"email": lambda: Email})
     return written_and_loaded
 
 

@@ -83,7 +83,7 @@ def test_the_commented_section_of_the_example_works_once_it_is_uncommented(house
     before, section = text.split("# email:")
     path = house / "config" / "secrets.yaml"
     path.write_text(before + "email:" + section.replace("\n#", "\n"), encoding="utf-8")
-    secrets = config.load_secrets(path, SECTIONS, {"email": lambda: Email})
+    secrets = config.load_secrets(path, SECTIONS, lambda: {"email": lambda: Email})
     assert secrets.notifiers["email"] == (Email(
         smtp_host="smtp.example.org", from_address="monitor@example.org", to=("you@example.org",)),)
 

@@ -47,7 +47,7 @@ def test_publishers_are_not_looked_at_unless_asked_for(house: Path) -> None:
     ("{webhook: []}", []), ("null", [])])
 def test_a_notifier_has_one_section_or_a_list_of_them(text: str, urls: list[str], house: Path) -> None:
     path = write(house, "secrets.yaml", f"notify: {text}")
-    notifiers = config.load_secrets(path, {}, {"webhook": lambda: Webhook}).notifiers
+    notifiers = config.load_secrets(path, {}, lambda: {"webhook": lambda: Webhook}).notifiers
     assert [settings.url for settings in notifiers.get("webhook", ())] == urls
 
 
@@ -56,13 +56,13 @@ def test_a_notifier_without_a_section_is_not_imported(house: Path) -> None:
         raise AssertionError
 
     path = write(house, "secrets.yaml", "email: null\nnotify: {other: {}}")
-    secrets = config.load_secrets(path, {}, {"webhook": load_type, "email": load_type})
+    secrets = config.load_secrets(path, {}, lambda: {"webhook": load_type, "email": load_type})
     assert (secrets.notifiers, secrets.warnings) == ({}, ("notify.other: unknown key, ignored",))
 
 
 def test_problems_of_notifiers_are_named_with_their_path(house: Path) -> None:
     path = write(house, "secrets.yaml", "notify: {webhook: [{url: a}, {}, b]}")
     with pytest.raises(config.ConfigurationError) as caught:
-        config.load_secrets(path, {}, {"webhook": lambda: Webhook})
+        config.load_secrets(path, {}, lambda: {"webhook": lambda: Webhook})
     assert caught.value.problems == ("notify.webhook[2].url: is missing, and there is no default",
                                      "notify.webhook[3]: the value is not a mapping of keys to values")

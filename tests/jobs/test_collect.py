@@ -187,7 +187,7 @@ def test_retries_become_lines_in_the_log_and_rows(home: Home, simulator: Simulat
     assert {(row["operation"], row["endpoint"], row["error_type"]) for row in events} == {
         ("fetch", "/sensors", "BadAnswer")}
     assert home.cycles()[0]["retries"] == 2
-    assert home.log().count(" WARNING hue retries fetch at /sensors failed (attempt ") == 2
+    assert home.log().count(" WARNING hue persist fetch at /sensors failed (attempt ") == 2
     assert "fetch at /sensors succeeded at attempt 3" in home.log()
 
 
@@ -196,7 +196,7 @@ def test_exhausted_retries_are_logged_with_attempts_and_time(home: Home, simulat
     simulator.faults.add("reset")
     simulator.faults.add("reset", face="discovery")
     assert home.run().code == 1
-    assert " ERROR hue retries fetch at /sensors given up after 3 attempts in " in home.log()
+    assert " ERROR hue persist fetch at /sensors given up after 3 attempts in " in home.log()
 
 
 def test_a_run_does_not_care_about_the_current_directory_for_its_data(home: Home, simulator: Simulator) -> None:

@@ -150,7 +150,6 @@ def test_help_lists_it(checkout: Path) -> None:
     assert "archive" in done.stdout
 
 
-@pytest.mark.xfail(strict=False, reason="the health check of publishers arrives with its own branch")
 def test_the_health_check_checks_and_lists_it(lived_in: Home, checkout: Path) -> None:
     def check(*arguments: str) -> str:
         return subprocess.run([sys.executable, checkout / "healthcheck.py", *arguments], capture_output=True,
