@@ -1,7 +1,4 @@
-"""Raises and clears alert files, and sends one message per event through every configured notifier.
-
-A notifier that fails is logged and changes nothing else.
-"""
+"""Raises and clears alert files, and sends one message per event through every notifier; one that fails is logged."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +25,7 @@ NOTIFIER_SECONDS = 4.0  # for each notifier
 
 
 class AlertService:
-    """The alerts of one run. `settings` holds those of each notifier; `isolate` catches what one raises."""
+    """`settings` holds those of each notifier; `isolate` catches what one raises."""
 
     def __init__(self, folder: Path, source: str, now: datetime, settings: Mapping[str, Sequence[Any]],
                  redact: Redactor, deadline: Deadline, isolate: "Callable[[], AbstractContextManager[Caught]]") -> None:
@@ -53,7 +50,6 @@ class AlertService:
             self._notify(Message("raised", name, text.partition("\n")[0], text, alert.remedy))
 
     def clear_alert(self, name: str, subject: str) -> None:
-        """Remove the alert file, if any, and notify that the subject works again."""
         try:
             is_cleared = alert_files.clear(self._folder / name)
         except OSError as failure:

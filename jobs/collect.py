@@ -1,6 +1,5 @@
 """One collection cycle. A collector's module ends with `jobs.collect.main(sys.modules[__name__])`."""
 
-import argparse
 import gc
 import logging
 from collections.abc import Sequence
@@ -49,7 +48,9 @@ class _CollectorRun(Job):
 
     def __init__(self, module: Any, arguments: Sequence[str] | None) -> None:
         name = module.__spec__.name.rpartition(".")[2]
-        options = _parser(name).parse_args(arguments)
+        parser = option_parser(f"python -m collectors.{name}", f"Read {name} once and store what it measures.")
+        parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
+        options = parser.parse_args(arguments)
         options.dry_run |= options.discover
         super().__init__(name, options)
         self.items: list[Reading | Sighting] = []
@@ -58,14 +59,12 @@ class _CollectorRun(Job):
         self._tally = Tally()
 
     def configure(self, module: Any) -> bool:
-        """Configure the run and create its recorder and persister."""
         if not super().configure(module):
             return False
         self._recorder = RetryRecorder(self.name, self.now, self.stopwatch, self.redact)
         self._persister = Persister(
-            self.configuration, now=self.now, retry=self.retry,
-            deadline=self.deadline.earlier(NOTIFY_SECONDS), stopwatch=self.stopwatch, recorder=self._recorder,
-            alarm=self._alarm, progress=self._show_progress)
+            self.configuration, now=self.now, retry=self.retry, deadline=self.deadline.earlier(NOTIFY_SECONDS),
+            stopwatch=self.stopwatch, recorder=self._recorder, alarm=self._alarm, progress=self._show_progress)
         return True
 
     def collect(self) -> Exception | None:
@@ -91,12 +90,10 @@ class _CollectorRun(Job):
         return caught.error
 
     def persist(self, error: Exception | None) -> Persisted:
-        """Store the collected items, and what waits from earlier cycles."""
         self._cycle = self._summarize(error)
         return Persisted(self._cycle.with_places(), 0) if self.is_dry_run else self._persister.store(self._cycle)
 
     def report_result(self, persisted: Persisted, error: Exception | None) -> None:
-        """Report how the cycle went: log, stdout, stderr, alerts."""
         if not self.is_dry_run and (persisted.error is None or error is not None):
             self._log_result(persisted, error)
         self._print_result(persisted)
@@ -128,9 +125,7 @@ class _CollectorRun(Job):
                 self.problems.print_unsaved([reading.row() for reading in cycle.readings], failure)
 
     def print_skipped(self, reason: str) -> None:
-        """Print an empty result."""
-        self._print_json(Persisted(
-            Cycle(collector=self.name, started_at=self.now, outcome="skipped", error=reason), 0))
+        self._print_json(Persisted(Cycle(collector=self.name, started_at=self.now, outcome="skipped", error=reason), 0))
 
     def _summarize(self, error: Exception | None) -> Cycle:
         readings = tuple(item for item in self.items if isinstance(item, Reading))
@@ -162,22 +157,15 @@ class _CollectorRun(Job):
             self._print_json(persisted)
         elif prints_text(self.options):
             from jobs.console import Console
-            console = Console(self.redact)
-            (console.print_devices if self.options.discover else console.print_readings)(persisted.cycle)
+            Console(self.redact).print_cycle(persisted.cycle, as_table=self.options.discover)
 
     def _print_json(self, persisted: Persisted) -> None:
         from jobs.console import Console, summarize
-        document = summarize(persisted.cycle, self.now, persisted.stored, persisted.spooled,
-                             self.stopwatch.elapsed_ms())
+        document = summarize(
+            persisted.cycle, self.now, persisted.stored, persisted.spooled, self.stopwatch.elapsed_ms())
         if self.options.discover:
             document["devices"] = [device._asdict() for device in persisted.cycle.seen()]
         Console(self.redact).print_json(document)
-
-
-def _parser(name: str) -> argparse.ArgumentParser:
-    parser = option_parser(f"python -m collectors.{name}", f"Read {name} once and store what it measures.")
-    parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
-    return parser
 
 
 def _stale(cycle: Cycle) -> str:

@@ -20,43 +20,27 @@ class Console:
         self._redact = redact
 
     def print_line(self, text: str) -> None:
-        """Print one line."""
         write_line(sys.stdout, escape_unprintable(self._redact(text)))
 
     def print_json(self, document: Mapping[str, Any]) -> None:
-        """Print one JSON object."""
         write_line(sys.stdout, redacted_json(document, self._redact))
 
-    def print_readings(self, cycle: Cycle) -> None:
-        """Print a line per reading, and one per device without a fresh value."""
-        self._print_lines(cycle, _lines(cycle))
-
-    def print_devices(self, cycle: Cycle) -> None:
-        """Print a table of all devices."""
-        self._print_lines(cycle, _table(cycle))
-
-    def _print_lines(self, cycle: Cycle, lines: list[str]) -> None:
+    def print_cycle(self, cycle: Cycle, as_table: bool) -> None:
+        """Print a line per reading and per device without a fresh value, or a table of all devices."""
         if cycle.outcome == "ok" and not cycle.seen():
-            lines = [f"{cycle.collector}: the source answered, but has no devices"]
-        for line in lines:
-            self.print_line(line)
+            self.print_line(f"{cycle.collector}: the source answered, but has no devices")
+        else:
+            for line in _table(cycle) if as_table else _lines(cycle):
+                self.print_line(line)
 
 
 def summarize(cycle: Cycle, now: datetime, stored: int, spooled: int, duration_ms: float) -> dict[str, Any]:
     """Return the document for `--json`."""
     return {
-        "collector": cycle.collector,
-        "started_at": format_time(now),
-        "outcome": cycle.outcome,
-        "readings": [reading.row() for reading in cycle.readings],
-        "stored": stored,
-        "spooled": spooled,
-        "duration_ms": round(duration_ms, 1),
-        "payload_bytes": cycle.payload_bytes,
-        "requests": cycle.requests,
-        "retries": cycle.tried_again(),
-        "error": cycle.error,
-    }
+        "collector": cycle.collector, "started_at": format_time(now), "outcome": cycle.outcome,
+        "readings": [reading.row() for reading in cycle.readings], "stored": stored, "spooled": spooled,
+        "duration_ms": round(duration_ms, 1), "payload_bytes": cycle.payload_bytes, "requests": cycle.requests,
+        "retries": cycle.tried_again(), "error": cycle.error}
 
 
 def value_text(reading: Reading | None) -> str:

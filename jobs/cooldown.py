@@ -4,6 +4,7 @@ A refusal's pause ends at once when config.yaml or secrets.yaml changes: a human
 the future is ignored: the clock was set back.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ LONGEST_REFUSAL = timedelta(hours=24)
 
 
 class Cooldown(NamedTuple):
-    """A pause and its error; `modified` holds the files' modification times then, in nanoseconds."""
+    """A pause and its error; `modified` holds the files' modification times then, in nanoseconds (0: no file)."""
 
     until: datetime
     error: str
@@ -27,7 +28,6 @@ class Cooldown(NamedTuple):
 
     @classmethod
     def load(cls, state: State) -> "Cooldown | None":
-        """Return the pause kept in the state, None without a valid one."""
         match state.get("pause"):
             case {"until": str(until), "error": str(error), "remedy": str(remedy), "refused": bool(is_refusal),
                   "written": modified}:
@@ -36,11 +36,6 @@ class Cooldown(NamedTuple):
                 except (ValueError, OverflowError):
                     return None
         return None
-
-    def save(self, state: State) -> None:
-        """Keep it in the state."""
-        state["pause"] = {"until": format_time(self.until), "error": self.error, "remedy": self.remedy,
-                          "refused": self.is_refusal, "written": self.modified}
 
 
 def active(state: State, now: datetime, *files: Path) -> RemoteError | None:
@@ -60,15 +55,13 @@ def record(state: State, error: Exception | None, now: datetime, *files: Path) -
         is_refusal = isinstance(error, NotAuthorised)
         longest = LONGEST_REFUSAL if is_refusal else LONGEST_WAIT
         until = now + timedelta(seconds=min(error.retry_after, longest.total_seconds()))
-        Cooldown(until, str(error), error.remedy, is_refusal, _modified(files)).save(state)
+        state["pause"] = {"until": format_time(until), "error": str(error), "remedy": error.remedy,
+                          "refused": is_refusal, "written": _modified(files)}
 
 
 def _modified(files: tuple[Path, ...]) -> list[int]:
-    """Return the files' modification times, 0 for a missing file."""
-    times = []
+    times = dict.fromkeys(files, 0)
     for path in files:
-        try:
-            times.append(path.stat().st_mtime_ns)
-        except OSError:
-            times.append(0)
-    return times
+        with suppress(OSError):
+            times[path] = path.stat().st_mtime_ns
+    return list(times.values())

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import config
@@ -62,7 +61,6 @@ def clock() -> datetime:
 
 
 def option_parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Return a parser with the options of every run."""
     parser = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--config", metavar="PATH", help="default: $HOME_MONITOR_CONFIG, else config/config.yaml")
@@ -102,16 +100,14 @@ class Job:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 traceback: TracebackType | None) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         """Close the log. Print an uncaught bug on one line, redacted."""
-        is_bug = isinstance(error, Exception)
-        if kind is not None and error is not None and is_bug:
+        if isinstance(error, Exception):
             self.exit_code = 1
             log.critical("a fault in the program, please report it", exc_info=error)
-            self.problems.print_bug(kind, error, traceback)
+            self.problems.print_bug(error)
         log_file.shut_down(has_spoken=self._problems is not None and self._problems.has_written)
-        return is_bug
+        return isinstance(error, Exception)
 
     def configure(self, module: Any) -> bool:
         """Load configuration and secrets and set up the log; return False if there is nothing to do."""
@@ -209,8 +205,8 @@ class Job:
         """stderr, set up only when there is a problem."""
         if self._problems is None:
             from jobs.problems import Problems
-            self._problems = Problems(self.name, self.now, self.redact, state=None if self.is_dry_run else self.state,
-                                      always=self.options.verbose)
+            state = None if self.is_dry_run else self.state
+            self._problems = Problems(self.name, self.now, self.redact, state=state, always=self.options.verbose)
         return self._problems
 
     def report(self, error: Exception | None) -> None:

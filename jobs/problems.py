@@ -1,14 +1,12 @@
-"""Prints problems on stderr, with their remedies, on one line each.
+"""Prints problems with their remedies on stderr, which cron mails: at first and then once in 24 hours.
 
-Cron mails everything that is printed, so a lasting problem is printed at first and then once in 24 hours; on a terminal
-or with -v, always.
+On a terminal or with -v, always.
 """
 
 import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Any
 
 from runtime import log as log_file
@@ -44,7 +42,6 @@ class Problems:
                 self._state["said"] = printed_at | {kind: format_time(self._now)}
 
     def say(self, text: str) -> None:
-        """Print one line in any case."""
         self.has_written = True
         write_line(sys.stderr, escape_unprintable(self._redact(f"{self._source}: {text}")))
 
@@ -55,10 +52,10 @@ class Problems:
         why = escape_unprintable(self._redact(f"{self._source}: {describe(error)}"))
         write_line(sys.stderr, f"{why}; not stored: {redacted_json(values, self._redact)}")
 
-    def print_bug(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    def print_bug(self, error: Exception) -> None:
         """Print an uncaught exception with its traceback, on one line."""
         from traceback import format_exception
-        trace = " | ".join("".join(format_exception(kind, error, traceback)).splitlines())
+        trace = " | ".join("".join(format_exception(error)).splitlines())
         self.say(f"a fault in the program, please report it: {trace}")
 
     def settle_log(self, state: State) -> None:
@@ -83,7 +80,7 @@ class Problems:
 
 
 def redacted_json(value: object, redact: Redactor) -> str:
-    """Return a document as JSON, with each text redacted by itself, so that it stays JSON."""
+    """Redact each text by itself, so that it stays JSON."""
     return json.dumps(_redacted(value, redact))
 
 

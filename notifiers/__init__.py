@@ -1,7 +1,6 @@
-"""How a human is called: one file or package per way. This file is their contract.
+"""The contract of notifiers, which call a human: one file or package each.
 
-The name of a module is its key under `notify:` in secrets.yaml, with one mapping or a list of them; only `email` is at
-the top level. Adding a notifier means adding one module and its test.
+A module's name is its key under `notify:` in secrets.yaml (`email` is at the top level), for a mapping or a list of them.
 """
 
 from collections.abc import Iterable
@@ -30,21 +29,14 @@ class NotifierSettings:
 
 
 class Notifier(Protocol):
-    """A notifier's module."""
+    """A notifier's module; `Settings` is its section of secrets.yaml."""
 
     @property
-    def Settings(self) -> type[NotifierSettings]:
-        """Its section of secrets.yaml."""
+    def Settings(self) -> type[NotifierSettings]: ...
 
     def notify(self, settings: Any, message: Message, deadline: Deadline) -> None:
         """Deliver the message once, before the deadline. Raise a HomeMonitorError or an OSError."""
 
 
-def names() -> list[str]:
-    """Return the names of all notifiers, sorted."""
-    return plugins.names("notifiers")
-
-
 def load(name: str) -> Notifier:
-    """Import the notifier of that name."""
     return cast(Notifier, plugins.load("notifiers", name))

@@ -35,7 +35,6 @@ class Settings(NotifierSettings):
             object.__setattr__(self, "smtp_port", 465 if self.security == "tls" else 587)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield fields that do not go together."""
         if self.username and not self.password:
             yield "password", "is missing, though there is a username"
         if self.password and not self.username:
@@ -67,7 +66,6 @@ def _send(settings: Settings, message: Message, deadline: Deadline) -> list[str]
 
 
 def _connect(settings: Settings, seconds: float) -> "SMTP":
-    """Connect, encrypted as configured."""
     import smtplib
     import ssl
     if settings.security == "tls":

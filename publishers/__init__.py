@@ -1,7 +1,7 @@
-"""Where readings are sent: one file or package per destination. This file is their contract.
+"""The contract of publishers, which send readings somewhere: one file or package each.
 
-The name of a module is its section in config.yaml (under `publishers:`) and in secrets.yaml, and its cron line,
-`python -m publishers.<name>`. Adding a destination means adding one module and its test.
+A module's name is its section in config.yaml (under `publishers:`) and in secrets.yaml; `python -m publishers.<name>` runs
+it.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,10 @@ Problems = Iterable[tuple[str, str]]
 
 
 class PublisherSettings:
-    """The base of every publisher's `Settings`, a frozen dataclass.
-
-    `alert` is a file name and a helpful address, if the default name does not fit.
-    """
+    """The base of every publisher's `Settings`, a frozen dataclass."""
 
     enabled: bool = False
-    alert: ClassVar[tuple[str, str] | None] = None
+    alert: ClassVar[tuple[str, str] | None] = None  # a file name and a helpful address, if the default does not fit
 
     def problems(self) -> Problems:
         """Yield wrong fields with a sentence each."""
@@ -45,15 +42,13 @@ class NoSecrets:
 
 
 class Publisher(Protocol):
-    """A publisher's module."""
+    """A publisher's module, with its sections of config.yaml and secrets.yaml."""
 
     @property
-    def Settings(self) -> type[PublisherSettings]:
-        """Its section of config.yaml."""
+    def Settings(self) -> type[PublisherSettings]: ...
 
     @property
-    def Secrets(self) -> type[NoSecrets]:
-        """Its section of secrets.yaml."""
+    def Secrets(self) -> type[NoSecrets]: ...
 
     def publish(self, settings: Any, secrets: Any, changes: "Changes", state: "State", now: "datetime") -> str:
         """Send new readings; return the result as a sentence. Raise a RemoteError or an OSError.
@@ -66,10 +61,8 @@ class Publisher(Protocol):
 
 
 def names() -> list[str]:
-    """Return the names of all publishers, sorted."""
     return plugins.names("publishers")
 
 
 def load(name: str) -> Publisher:
-    """Import the publisher of that name."""
     return cast(Publisher, plugins.load("publishers", name))

@@ -42,21 +42,13 @@ def test_a_lasting_problem_is_printed_at_first_and_then_once_in_24_hours(written
     assert [row["outcome"] for row in written.cycles()] == ["unreachable"] * 8
 
 
-def test_a_problem_that_comes_back_is_printed_again(written: Home) -> None:
-    assert is_printed(written, 0, CannotReach("away"))
-    assert not is_printed(written, 1, degrees(20))
-    assert is_printed(written, 2, CannotReach("away"))
-
-
-def test_another_kind_of_problem_is_printed_at_once(written: Home) -> None:
-    assert is_printed(written, 0, CannotReach("away"))
-    assert is_printed(written, 1, NotAuthorised("no"))
-    assert not is_printed(written, 2, CannotReach("away"))
-
-
-def test_verbose_prints_it_always(written: Home) -> None:
-    written.run(collector=source(CannotReach("away")))
-    assert "made_up: away\n" in written.run("-v", collector=source(CannotReach("away"))).err
+@pytest.mark.parametrize(("between", "printed"), [
+    (degrees(20), [True, False, True]), (NotAuthorised("no"), [True, True, False])])
+def test_a_problem_that_comes_back_is_printed_again_and_another_kind_at_once(written: Home, between: Any,
+                                                                             printed: list[bool]) -> None:
+    items = (CannotReach("away"), between, CannotReach("away"))
+    assert [is_printed(written, hours, item) for hours, item in enumerate(items)] == printed
+    assert "made_up: away\n" in written.run("-v", collector=source(CannotReach("away"))).err, "-v prints it always"
 
 
 def test_a_log_that_cannot_be_written_is_reported_once_in_24_hours_and_again_when_it_comes_back(written: Home) -> None:
@@ -100,12 +92,10 @@ def test_a_wrong_configuration_is_printed_once_in_24_hours_and_then_the_logs_pro
 
 
 def test_another_mistake_in_the_configuration_is_printed_at_once(home: Home) -> None:
-    home.write_config(storage={"busy_timeout_ms": "long"})
-    with at(0):
-        assert home.run().err
-    home.write_config(storage={"busy_timeout_ms": -1})
-    with at(1):
-        assert "-1" in home.run().err
+    for hours, value in enumerate(("long", -1)):
+        home.write_config(storage={"busy_timeout_ms": value})
+        with at(hours):
+            assert str(value) in home.run().err
 
 
 def test_wrong_secrets_are_logged_at_every_cycle(home: Home) -> None:
@@ -125,13 +115,6 @@ def test_a_warning_about_the_configuration_is_logged_and_printed_by_a_dry_run(wr
 def test_a_bug_is_reported_as_one(written: Home) -> None:
     run = written.run(collector=source(KeyError("id")))
     assert run.err == "made_up: a fault in the program, please report it: KeyError: 'id'\n"
-
-
-def test_a_dry_run_whose_source_fails_prints_one_sentence(home: Home, simulator: Simulator) -> None:
-    home.point_at(simulator)
-    simulator.faults.add("503")
-    run = home.process("--dry-run")
-    assert run.code == 1 and run.err.count("\n") == 1 and "HTTP 503" in run.err
 
 
 def test_what_a_source_says_reaches_no_terminal_and_no_row_raw(written: Home) -> None:
