@@ -22,7 +22,7 @@ from runtime import log as log_file
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
 from runtime.formats import pluralize
 from runtime.log import escape_unprintable
-from runtime.signals import interruptible
+from runtime.startup import interruptible
 
 if TYPE_CHECKING:
     from cli.editor import DeviceEditor

@@ -34,7 +34,7 @@ from runtime.formats import format_time, one_line, parse_time
 from runtime.http_client import HttpClient
 from runtime.redaction import Redactor
 from runtime.retry import retry_policy
-from runtime.signals import interruptible
+from runtime.startup import interruptible
 from runtime.streams import show_progress
 from storage.reading import Cycle, Reading
 from storage.state import State

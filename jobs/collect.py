@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, exit_code, option_parser, prints_text
+from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, exit_code, parse_options, prints_text
 from jobs.persist import Persisted, Persister, RetryRecorder
 from runtime import startup
 from runtime.deadline import Tally
 from runtime.errors import HomeMonitorError, Interrupted, NotAuthorised, RemoteError, StorageError, Unusable, describe
 from runtime.formats import pluralize
-from runtime.signals import interruptible
+from runtime.startup import interruptible
 from storage.reading import Cycle, Reading, Sighting, clean
 
 log = logging.getLogger("jobs.cycle")  # the word in the log line of each cycle
@@ -48,11 +48,8 @@ class _CollectorRun(Job):
 
     def __init__(self, module: Any, arguments: Sequence[str] | None) -> None:
         name = module.__spec__.name.rpartition(".")[2]
-        parser = option_parser(f"python -m collectors.{name}", f"Read {name} once and store what it measures.")
-        parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
-        options = parser.parse_args(arguments)
-        options.dry_run |= options.discover
-        super().__init__(name, options)
+        super().__init__(name, parse_options(arguments, f"python -m collectors.{name}",
+                                             f"Read {name} once and store what it measures.", can_discover=True))
         self.items: list[Reading | Sighting] = []
         self._module = module
         self._cycle: Cycle | None = None

@@ -4,11 +4,10 @@ Exit codes: 0 all is well (also: disabled, or another run is active) · 1 someth
 2 a human is needed · 130 and 143 stopped by SIGINT and SIGTERM, with nothing half-stored.
 """
 
-import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
@@ -60,22 +59,37 @@ def clock() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
-def option_parser(prog: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
-    parser.add_argument("--version", action="version", version=VERSION)
-    parser.add_argument("--config", metavar="PATH", help="default: $HOME_MONITOR_CONFIG, else config/config.yaml")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print results and log lines in any case")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print no results, not even on a terminal")
-    return parser
+class Options:
+    """What the command line asks for: nothing, if cron runs the script."""
+
+    config: str | None = None
+    dry_run = discover = json = verbose = quiet = False
+
+
+def parse_options(arguments: Sequence[str] | None, prog: str, description: str, epilog: str | None = None, *,
+                  can_discover: bool = False) -> Options:
+    options, arguments = Options(), sys.argv[1:] if arguments is None else arguments
+    if arguments:
+        from argparse import ArgumentParser  # a hundredth of what a cycle costs
+        parser = ArgumentParser(prog=prog, description=description, epilog=epilog)
+        parser.add_argument("--version", action="version", version=VERSION)
+        parser.add_argument("--config", metavar="PATH", help="default: $HOME_MONITOR_CONFIG, else config/config.yaml")
+        parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
+        if can_discover:
+            parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+        parser.add_argument("-v", "--verbose", action="store_true", help="print results and log lines in any case")
+        parser.add_argument("-q", "--quiet", action="store_true", help="print no results, not even on a terminal")
+        parser.parse_args(arguments, options)
+        options.dry_run |= options.discover
+    return options
 
 
 def exit_code(error: Exception) -> int:
     return error.exit_code if isinstance(error, HomeMonitorError) else 1
 
 
-def prints_text(options: argparse.Namespace) -> bool:
+def prints_text(options: Options) -> bool:
     """Return whether to print results as text; not under cron, which mails everything that is printed."""
     return not options.quiet and (options.dry_run or options.verbose or is_terminal(sys.stdout))
 
@@ -85,10 +99,10 @@ class Job:
 
     kind = ""  # the plug-in's package, and its section of config.yaml
 
-    def __init__(self, name: str, options: argparse.Namespace) -> None:
+    def __init__(self, name: str, options: Options) -> None:
         self.name, self.options = name, options
         self.stopwatch, self.now = Stopwatch(), clock()
-        self.is_dry_run: bool = options.dry_run
+        self.is_dry_run = options.dry_run
         self.path = config.find(options.config)
         self.data = self.path.parent.parent / "data"
         self.redact = Redactor()

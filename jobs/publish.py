@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import config
 import publishers
-from jobs.job import Job, catch_all, option_parser, prints_text
+from jobs.job import Job, catch_all, parse_options, prints_text
 from runtime import startup
 from runtime.errors import CannotReach, ConfigurationError, NotAuthorised, Unusable, describe
 from runtime.formats import format_time
-from runtime.signals import interruptible
+from runtime.startup import interruptible
 from storage import lost_database
 from storage.changes import Changes
 
@@ -61,9 +61,9 @@ class _PublisherRun(Job):
 
     def __init__(self, module: Any, arguments: Sequence[str] | None) -> None:
         name = module.__spec__.name.rpartition(".")[2]
-        super().__init__(name, option_parser(
-            f"python -m publishers.{name}", f"Send new readings to {name}.",
-            "A dry run asks the destination whether it answers, and sends nothing.").parse_args(arguments))
+        super().__init__(name, parse_options(
+            arguments, f"python -m publishers.{name}", f"Send new readings to {name}.",
+            "A dry run asks the destination whether it answers, and sends nothing."))
         self.message = ""
         self._module = module
 
@@ -111,9 +111,9 @@ class _AllPublishers(Job):
 
     def __init__(self, arguments: Sequence[str]) -> None:
         names = ", ".join(publishers.names()) or "none yet"
-        super().__init__("publishers", option_parser(
-            "python -m publishers", "Run all enabled publishers, one after the other.",
-            f"Publishers: {names}. Each also runs by itself: python -m publishers.NAME").parse_args(arguments))
+        super().__init__("publishers", parse_options(
+            arguments, "python -m publishers", "Run all enabled publishers, one after the other.",
+            f"Publishers: {names}. Each also runs by itself: python -m publishers.NAME"))
 
     def enabled(self) -> list[str]:
         """Return the names of the enabled publishers; report a wrong configuration that leaves none."""

@@ -4,7 +4,6 @@ Once `data/readings.stored` records that readings have been stored, a missing or
 accident: a new one would hide for years that the old one is lost.
 """
 
-import glob
 import logging
 import os
 import shlex
@@ -72,7 +71,8 @@ def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], No
 
 
 def older_databases(database: Path) -> list[Path]:
-    name = glob.escape(database.name)
+    from glob import escape  # for people only: it compiles patterns
+    name = escape(database.name)
     paths = [path for kind in ("set-aside", "before-v") for path in database.parent.glob(f"{name}.{kind}*")]
     return sorted((path for path in paths if not path.name.endswith(SUFFIXES[1:])), key=os.path.getmtime, reverse=True)
 

@@ -105,8 +105,8 @@ def connect(settings: "Settings", secrets: "Secrets", http: "HttpClient", state:
         raise NotAuthorised("there is no hue.api_key in secrets.yaml", PAIR)
     bridge_id = _expected_id(settings, secrets)
     configured = settings.bridge_ip or secrets.bridge_ip
-    trust = _trust(settings, secrets, bridge_id)
     address = base_address(configured) if configured else ""
+    trust = None if address.startswith("http://") else _trust(settings, secrets, bridge_id)
     match state.get("bridge"):
         case {"configured": remembered, "found": str(last)} if remembered == configured and is_address(last):
             address = last

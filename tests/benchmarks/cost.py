@@ -51,29 +51,31 @@ class Case(NamedTuple):
     name: str
     command: Sequence[str]
     floor: Sequence[str]
+    config: Path
 
 
-def run(command: Sequence[str]) -> Cost:
+def run(command: Sequence[str], config: Path) -> Cost:
     """Run a program that succeeds; return its cost."""
     done = subprocess.run([sys.executable, "-ISc", SPAWN, sys.executable, *command], capture_output=True, text=True,
-                          check=True, cwd=tempfile.gettempdir(), env=environment())
+                          check=True, cwd=tempfile.gettempdir(), env=environment(config))
     code, *cost = json.loads(done.stdout.splitlines()[-1])
     assert code == 0, f"{command} ended with {code}: {done.stderr}"
     return Cost(*cost)
 
 
-def instructions(command: Sequence[str]) -> float:
+def instructions(command: Sequence[str], config: Path) -> float:
     """Return how many million instructions a program executes, without its children."""
     done = subprocess.run(
         ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", sys.executable,
-         *command], capture_output=True, text=True, check=True, cwd="/", env=environment())
+         *command], capture_output=True, text=True, check=True, cwd="/", env=environment(config))
     count, = re.findall(r"I\s+refs:\s+([\d,]+)", done.stderr)[-1:]
     return int(count.replace(",", "")) / 1e6
 
 
-def environment() -> dict[str, str]:
-    """Return an environment in which the checkout can be imported from any folder."""
-    return unmeasured() | {"PYTHONPATH": str(CHECKOUT), "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
+def environment(config: Path) -> dict[str, str]:
+    """Return an environment with this configuration, in which the checkout can be imported from any folder."""
+    return unmeasured() | {"PYTHONPATH": str(CHECKOUT), "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore",
+                           "HOME_MONITOR_CONFIG": str(config)}
 
 
 def cases(stack: ExitStack, folder: Path) -> Iterator[Case]:
@@ -85,23 +87,23 @@ def cases(stack: ExitStack, folder: Path) -> Iterator[Case]:
             home.point_at(simulator, scheme=scheme)
             home.keep_secrets()
             assert [run.code for run in home.collect()] == [0, 0]
-            ask, floor = ["--config", str(home.config)], [str(FLOOR), *map(str, (
-                home.config, home.secrets, home.folder / "floor.db"))]
-            yield Case(f"Hue, {sensors} sensors, {scheme}", ["-m", "collectors.hue", *ask], floor)
+            floor = [str(FLOOR), *map(str, (home.config, home.secrets, home.folder / "floor.db"))]
+            yield Case(f"Hue, {sensors} sensors, {scheme}", ["-m", "collectors.hue"], floor, home.config)
             if (sensors, scheme) == (5, "http"):
-                yield Case("Amazon", ["-m", "collectors.amazon_aqm", *ask], floor)
-                yield Case("healthcheck.py --offline", [str(CHECKOUT / "healthcheck.py"), "--offline", *ask], floor)
-                yield Case("devices.py list", [str(CHECKOUT / "devices.py"), *ask, "list"], floor)
+                yield Case("Amazon", ["-m", "collectors.amazon_aqm"], floor, home.config)
+                yield Case("healthcheck.py --offline", [str(CHECKOUT / "healthcheck.py"), "--offline"], floor,
+                           home.config)
+                yield Case("devices.py list", [str(CHECKOUT / "devices.py"), "list"], floor, home.config)
 
 
 def table_row(case: Case, runs: int) -> str:
-    pairs = [(run(case.floor), run(case.command)) for _ in range(runs + 1)][1:]
+    pairs = [(run(case.floor, case.config), run(case.command, case.config)) for _ in range(runs + 1)][1:]
     wall, cpu = (statistics.median(ours[index] / floor[index] for floor, ours in pairs) for index in (0, 1))
     memory, milliseconds = max(ours.memory for _, ours in pairs), statistics.median(ours.cpu for _, ours in pairs)
     line = f"{case.name:26} {wall:5.2f} {cpu:5.2f} {milliseconds:7.0f} ms {memory:6.1f} MiB"
     if shutil.which("valgrind"):
-        count = instructions(case.command)
-        line += f" {count / instructions(case.floor):8.2f} {count:6.0f} million"
+        count, floor = (instructions(command, case.config) for command in (case.command, case.floor))
+        line += f" {count / floor:8.2f} {count:6.0f} million"
     return line
 
 
