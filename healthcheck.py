@@ -1,6 +1,6 @@
 """Is all well with the home temperature monitor, and if not, what can you do? `python healthcheck.py --help`.
 
-Runs from anywhere, leaves no trace, and ends within its time limit, whatever hangs.
+It leaves no trace, and ends within its time limit.
 Exit codes: 0 all is well, warnings allowed · 1 something failed · 2 the configuration, the secrets or the database
 failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 unknown.
 """

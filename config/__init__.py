@@ -1,6 +1,7 @@
 """config.yaml and secrets.yaml: read once at the start and validated into frozen types.
 
-Callers pass absolute paths and the sections to check: a plug-in's name and its `Settings` or `Secrets`. All problems of a file come together in one ConfigurationError.
+Callers pass absolute paths and the sections to check: a plug-in's name and its `Settings` or `Secrets`. All problems of
+a file come together in one ConfigurationError.
 """
 
 import os

@@ -14,7 +14,7 @@ from health import COMPONENTS
 from health.finding import attempt
 from runtime import files
 from runtime.deadline import Deadline
-from runtime.plugins import settings_types
+from runtime.plugins import names, settings_types
 from runtime.redaction import Redactor
 
 Plugin = TypeVar("Plugin")
@@ -33,7 +33,7 @@ class Request(NamedTuple):
 
 
 class Plugins(NamedTuple):
-    """The modules by name, and why others cannot be imported."""
+    """The modules by name; `faults` are the reasons why others cannot be imported."""
 
     collectors: Mapping[str, collectors.Collector]
     publishers: Mapping[str, publishers.Publisher]
@@ -41,8 +41,6 @@ class Plugins(NamedTuple):
 
 
 class Installation(NamedTuple):
-    """What there is to check."""
-
     request: Request
     configuration: config.Configuration
     error: Problem
@@ -53,7 +51,6 @@ class Installation(NamedTuple):
 
     @property
     def enabled(self) -> "dict[str, collectors.Collector]":
-        """The collectors that are switched on."""
         settings = self.configuration.collectors
         return {name: module for name, module in self.plugins.collectors.items()
                 if name in settings and settings[name].enabled}
@@ -69,12 +66,10 @@ class Installation(NamedTuple):
 
     @property
     def collect_command(self) -> str:
-        """The command that runs a cycle of one of the collectors."""
         name = next(iter(self.enabled), None)
         return f"python -m collectors.{name}" if name else "enable a collector in config.yaml"
 
     def problems(self, key: str) -> list[str]:
-        """Return the problems of a key or a section of config.yaml."""
         problems = self.error.problems if self.error else ()
         return [problem for problem in problems if problem.startswith((f"{key}.", f"{key}:"))]
 
@@ -85,8 +80,11 @@ def read(request: Request) -> Installation:
     configuration, error = _survey(request, plugins)
     folders = (configuration.storage.database_path.parent, configuration.data)
     owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
-    _import_checks(request.is_offline)
     if files.owned_by_other(owned):
+        for name in ("encodings.unicode_escape", "runtime.http_client", "health.plugin",
+                     *(f"health.{name}" for name in COMPONENTS), *(f"notifiers.{name}" for name in names("notifiers"))):
+            # Now, since Python may be readable for root alone; whatever cannot do without it will report it.
+            attempt(partial(import_module, name))
         files.drop_to_owner(owned)
         configuration, error = _survey(request, plugins)
     sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
@@ -114,10 +112,3 @@ def _survey(request: Request, plugins: Plugins) -> tuple[config.Configuration, P
     unchecked = dict.fromkeys(plugins.faults)
     return config.survey(request.path, {name: module.Settings for name, module in plugins.collectors.items()} | unchecked,
                          {name: module.Settings for name, module in plugins.publishers.items()} | unchecked)
-
-
-def _import_checks(is_offline: bool) -> None:
-    """Import the checks once for all their processes, and before root is given up: Python may be readable for it alone."""
-    for name in ("encodings.unicode_escape", *(f"health.{name}" for name in COMPONENTS),
-                 *(() if is_offline else ("health.source",))):
-        attempt(lambda: import_module(name))  # the check's own process will report it

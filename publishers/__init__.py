@@ -1,7 +1,6 @@
 """The contract of publishers, which send readings somewhere: one file or package each.
 
-A module's name is its section in config.yaml (under `publishers:`) and in secrets.yaml; `python -m publishers.<name>` runs
-it.
+A module's name is its section in config.yaml and secrets.yaml; `python -m publishers.<name>` runs it.
 """
 
 from collections.abc import Iterable
@@ -30,7 +29,7 @@ class PublisherSettings:
 
 
 class NoSecrets:
-    """The base of every publisher's `Secrets`, a frozen dataclass, and enough for one without secrets."""
+    """The base of every publisher's `Secrets`, a frozen dataclass."""
 
     def missing(self) -> str | None:
         """Return the required key that is missing, if any."""

@@ -1,7 +1,4 @@
-"""Durations, deadlines, and what ends a run that hangs.
-
-All durations come from the monotonic clock, so that a step of the wall clock never makes one negative.
-"""
+"""Durations on the monotonic clock, deadlines, and what ends a run that hangs."""
 
 import faulthandler
 import os
@@ -14,7 +11,7 @@ from types import FrameType
 
 CREDIBLE_AGE = 3600.0  # seconds: in containers, the two clocks may have different origins
 SHORTEST_TIMER = 1e-6  # seconds: 0 would switch the alarm off
-RESCUE_SECONDS = 1.0  # for the rescue, which writes and syncs some files; then the process ends in any case
+RESCUE_SECONDS = 1.0  # to write and sync some files
 BELT_SECONDS = 0.4  # more, for C code that keeps the interpreter's lock
 STDERR = 2
 
@@ -49,7 +46,7 @@ class Deadline:
 
 
 def _process_age() -> float:
-    """Return the seconds since this process started (man 5 proc); without /proc, the processor time it has used."""
+    """Return seconds (man 5 proc); without /proc, the processor time used."""
     try:
         with open("/proc/self/stat", "rb") as file:
             started = int(file.read().rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
@@ -60,7 +57,7 @@ def _process_age() -> float:
 
 
 class Tally:
-    """What one cycle fetched; bytes as received over the wire."""
+    """What one cycle fetched; bytes as on the wire."""
 
     requests = 0
     payload_bytes = 0
@@ -81,9 +78,8 @@ class Tally:
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise TimeoutError in the body after that many seconds, whatever it waits for.
 
-    requests and smtplib have a time-out per read, which a server that sends one byte a second never exceeds. The alarm
-    repeats ten times a second in case a clean-up swallows it. Only the main thread can be interrupted; in others there
-    is no limit. An inner limit ends the outer one.
+    requests and smtplib have a time-out per read, which a byte a second never exceeds. The alarm repeats, in case a
+    clean-up swallows it. Only the main thread can be interrupted. An inner limit ends the outer one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -109,10 +105,9 @@ def time_limit(seconds: float) -> Iterator[None]:
 class Watchdog:
     """Ends a run that hangs where no alarm reaches it: in a name look-up, on a dead network disk, in C code.
 
-    The C library's name look-up cannot be interrupted (measured: 10 s with one silent name server, longer with three).
-    After `seconds` a thread calls `rescue` and exits with `code`; a second thread exits if the rescue takes too long.
-    `faulthandler` comes last, for C code that keeps the interpreter's lock: it reads frames without that lock, and may
-    crash. All three start at once: later there may be no more threads.
+    (The C library's name look-up takes 10 s with one silent name server.) After `seconds` a thread calls `rescue` and
+    exits with `code`; a second one exits if the rescue takes too long. `faulthandler` comes last, for C code that keeps
+    the interpreter's lock, because it may crash. All start at once: later there may be no more threads.
     """
 
     def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:
@@ -137,7 +132,7 @@ class Watchdog:
             os._exit(self.code)
 
     def _give_up(self) -> None:
-        """Print where all threads are. They stand still: this one keeps the interpreter's lock."""
+        """Print where all threads are."""
         try:
             faulthandler.dump_traceback(STDERR)
         finally:

@@ -1,7 +1,7 @@
 """Small files beside the database: atomic writes, locks, and permissions.
 
-Never the database itself, its -wal or its -shm: closing any handle on them drops the locks that SQLite holds in the same
-process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+Never the database, its -wal or its -shm: closing a handle on them drops SQLite's locks in the same process
+(https://www.sqlite.org/howtocorrupt.html, section 2.2).
 """
 
 import errno
@@ -22,7 +22,7 @@ FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTD
 def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     """Replace a file: readers see the old or the new one, also after a power cut.
 
-    Its permissions never exceed `mode`; a link stays, its target is replaced. Raise OSError, the old file being intact.
+    A link stays, its target is replaced. Raise OSError, the old file being intact.
     """
     target, content = Path(os.path.realpath(path)), text.encode("utf-8") if isinstance(text, str) else text
     beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
@@ -58,10 +58,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
-    """Hold the lock file while the block runs; the kernel frees it when the process dies.
-
-    Raise Busy if another process still holds it after `wait_seconds` (0 tries once), or another StorageError.
-    """
+    """Hold the lock file. Raise Busy if another process still does after `wait_seconds`, or another StorageError."""
     descriptor = _open(path)
     try:
         _take(descriptor, path, wait_seconds, sleep or time.sleep)
@@ -80,8 +77,7 @@ def _open(path: Path) -> int:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EROFS):
                 raise
-            # A file made by root, or on a disk that has become read-only: locking needs no write permission, except
-            # on NFS (flock(2), NOTES).
+            # Made by root, or on a read-only disk: locking needs no write permission, except on NFS (flock(2), NOTES).
             return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise translate(error, path) from error
@@ -119,7 +115,7 @@ def owned_by_other(folder: Path) -> bool:
 
 
 def drop_to_owner(folder: Path) -> None:
-    """If we are root, become the folder's owner: files owned by root would lock out the account that cron uses."""
+    """Root becomes the folder's owner: its files would lock out the account that cron uses."""
     if owned_by_other(folder):
         status = folder.stat()
         os.setgroups([])
@@ -133,7 +129,7 @@ def is_closed(folder: Path) -> bool:
 
 
 def permitted(path: Path) -> bool:
-    """Return whether we may write the database and SQLite's files beside it, or create those that are missing."""
+    """Return whether we may write, or create, the database and SQLite's files beside it."""
     if is_closed(path.parent):
         return False
     existing = filter(os.path.exists, (f"{path}{end}" for end in ("", "-wal", "-shm", "-journal")))

@@ -7,11 +7,7 @@ TEXT_LIMIT = 120
 
 
 def one_line(text: object, limit: int = TEXT_LIMIT) -> str | None:
-    """Return what a source calls a name as one printable line of at most `limit` characters, or None if it is none.
-
-    Control characters, line breaks, direction marks and lone surrogates become spaces: names end up in logs, terminals
-    and SQL.
-    """
+    """Return a name as one printable line, or None if it is none; control characters become spaces."""
     if not isinstance(text, str):
         return None
     line = text[:limit * 4]

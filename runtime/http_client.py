@@ -1,7 +1,7 @@
 """The HTTP client of one run: JSON over a requests.Session, with time-outs, a size limit and typed errors.
 
-It follows no redirect, uses no proxy from the environment, and leaves retries to the decorator. Exceptions of requests
-hold the whole address, and a Hue bridge's address holds the key: so none of them becomes the cause of an error here.
+It follows no redirect and uses no proxy. No exception of requests becomes the cause of an error here: it holds the whole
+address, and a Hue bridge's address holds the key.
 """
 
 import json
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from runtime.tls import Trust
 
 MAX_BODY_BYTES = 8_000_000
-MAX_PARTS = 500_000  # values; 8 MB from a bridge hold 440 000, but 8 MB of "[],[]," would take 400 MB once parsed
+MAX_PARTS = 500_000  # values; 8 MB from a bridge hold 440 000, and 8 MB of "[],[]," take 400 MB once parsed
 CHUNK_BYTES = 16_384
 CLOCK_AND_AUTHORITIES = "check this machine's clock and its certificate authorities, and whose network it is in"
-LONGEST_INTEGER = 30  # digits; a longer one is no measurement, and Python refuses to convert more than 4300
+LONGEST_INTEGER = 30  # digits; Python refuses to convert more than 4300
 USER_AGENT = "home-temperature-monitoring"
 TRANSIENT_STATUSES = (408, 425)
 

@@ -1,7 +1,6 @@
 """The retry decorator behind every network request, database write and log rotation.
 
-It does not log and knows no error by name: a listener gets each failed attempt, the last exception passes through
-unwrapped. Nothing decorated may call anything else decorated: two layers of retries multiply.
+Nothing decorated may call anything else decorated: two layers of retries multiply.
 """
 
 import time
@@ -25,9 +24,8 @@ Errors = type[Exception] | tuple[type[Exception], ...]
 class Attempt(NamedTuple):
     """One failed attempt, or the recovery from earlier ones.
 
-    `attempt` counts from 1, `delay_seconds` is the wait that follows, `elapsed_seconds` starts with the first attempt,
-    `at_seconds` is the monotonic clock. `outcome` is `retrying`, `exhausted` or `recovered` (`exception` is then the
-    last failure).
+    `attempt` counts from 1, `delay_seconds` is the wait that follows, `at_seconds` the monotonic clock, `outcome`
+    `retrying`, `exhausted` or `recovered` (after `exception`, the last failure).
     """
 
     operation: str
@@ -52,10 +50,7 @@ Listener = Callable[[Attempt], None]
 
 
 class RetryPolicy:
-    """How often to try and how long to wait, in seconds. Called, it returns the decorator (see `retry_with_backoff`).
-
-    Raise ValueError for values out of range.
-    """
+    """How often to try and how long to wait, in seconds. Called, it returns the decorator (see `retry_with_backoff`)."""
 
     def __init__(self, max_attempts: int = 3, base_delay: float = 1.0, multiplier: float = 2.0,
                  max_delay: float = 30.0, jitter: float = 0.0, sleep: Callable[[float], None] | None = None) -> None:
@@ -64,7 +59,7 @@ class RetryPolicy:
                              f"multiplier={multiplier}, max_delay={max_delay}, jitter={jitter}")
         self._max_attempts, self._base_delay, self._multiplier = max_attempts, base_delay, multiplier
         self._max_delay, self._jitter, self._sleep = max_delay, jitter, sleep
-        self._deadline: "Deadline | None" = None
+        self._deadline: Deadline | None = None
         self._listener: Listener | None = None
 
     def using(self, *, deadline: "Deadline | None" = None, listener: Listener | None = None) -> "RetryPolicy":
@@ -103,7 +98,7 @@ class RetryPolicy:
         return decorate
 
     def _delay(self, attempt: int, error: Exception, deadline: "Deadline | None") -> float | None:
-        """Return the seconds to wait after a failed attempt, None if it was the last one."""
+        """Return the seconds to wait, None after the last attempt."""
         delay = min(self._base_delay * self._multiplier ** (attempt - 1), self._max_delay)
         if self._jitter:
             import random

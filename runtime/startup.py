@@ -1,8 +1,7 @@
-"""How a run starts and ends: two imports less, an end at a signal, no clean-up at the exit (docs/performance.md).
+"""How a run starts and ends: two imports less, an end at a signal, a fast exit (docs/performance.md).
 
-At SIGTERM or SIGINT, SystemExit is raised wherever the run is, so that everything is cleaned up. An exception raised
-while Python disposes of an object is printed at length and swallowed; urllib3 closes its connections at such moments.
-The signal is then sent once more, a moment later.
+A signal raises SystemExit. Python prints and swallows what is raised while it disposes of an object, where urllib3
+closes its connections: the signal is then sent again.
 """
 
 import atexit
@@ -43,10 +42,10 @@ def _metadata() -> Any:
 
 @contextmanager
 def skip_imports() -> Iterator[None]:
-    """Import requests in the block without two imports that it makes and never uses here.
+    """Import requests in the block without what it never uses here.
 
-    urllib3 imports importlib.metadata for the version of its HTTP/2 package, which is never switched on; requests
-    imports charset_normalizer or chardet to guess the encoding of a text, and ours is UTF-8.
+    urllib3 asks importlib.metadata for the version of its HTTP/2 package; requests imports charset_normalizer or chardet
+    to guess encodings.
     """
     stand_ins: dict[str, Any] = {METADATA: _LazyMetadata(METADATA), **dict.fromkeys(DETECTORS)}
     added = {name: module for name, module in stand_ins.items() if name not in sys.modules}
@@ -62,10 +61,7 @@ def skip_imports() -> Iterator[None]:
 
 
 def exit_fast(code: int) -> NoReturn:
-    """Flush the output and end the process without exit handlers; its files must be closed.
-
-    Taking the interpreter apart costs as much time as SQLite does in a cycle.
-    """
+    """End the process without exit handlers: taking the interpreter apart costs as much time as SQLite."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # a closed pipe, a closed stream, no stream
             stream.flush()
@@ -74,7 +70,7 @@ def exit_fast(code: int) -> NoReturn:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """End the block at a signal, with exit code 128 + its number. After the block, signals no longer change the code."""
+    """End the block at a signal, with exit code 128 + its number."""
     print_unraisable = sys.unraisablehook
 
     def resend(unraisable: Any) -> None:

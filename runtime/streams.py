@@ -1,4 +1,4 @@
-"""Lines on stdout and stderr, which may be closed or full: that changes neither the exit code nor the data."""
+"""Lines on stdout and stderr, which may be closed or full."""
 
 import os
 import sys

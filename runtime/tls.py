@@ -15,11 +15,7 @@ from runtime.errors import CannotReach, NotTrusted, RemoteError
 
 
 class Trust(NamedTuple):
-    """Which certificate to accept at an https address.
-
-    Either one signed by a private authority (its file) for this common name, or the one with this SHA-256 fingerprint,
-    in hexadecimal.
-    """
+    """One certificate signed by an authority (its file) for a common name, or one with a hexadecimal SHA-256."""
 
     ca_file: Path | None = None
     common_name: str | None = None
@@ -27,11 +23,10 @@ class Trust(NamedTuple):
 
 
 class PrivateTrust(HTTPAdapter):
-    """Checks a certificate against a `Trust` instead of the public authorities.
+    """Checks a certificate against a `Trust`; raise ValueError for an empty one, which would accept any.
 
-    A bridge's certificate has its id as common name and no subjectAltName, hence the context's
-    `hostname_checks_common_name`; loading one authority costs 0.7 ms, the public bundle 40 ms. Raise ValueError for a
-    trust that names neither an authority with a name nor a fingerprint: it would accept any certificate.
+    A bridge's certificate has its id as common name and no subjectAltName, hence `hostname_checks_common_name`. Loading
+    one authority costs 0.7 ms, the public bundle 40 ms.
     """
 
     def __init__(self, trust: Trust) -> None:

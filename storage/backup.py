@@ -1,7 +1,4 @@
-"""Copies the database before a migration changes it, by SQLite's backup API: consistent while others read and write.
-
-The copy is complete and synced before anything is changed. The program never deletes it.
-"""
+"""Copies the database before a migration changes it, by SQLite's backup API. The program never deletes the copy."""
 
 import itertools
 import os

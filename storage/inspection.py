@@ -1,7 +1,7 @@
 """Facts about the database for the health check, which leaves no trace in it.
 
 The last connection to close moves the -wal into the database, unless it is read-only: so a reader stays open until the
-writer has closed. SQLite's own -wal and -shm may remain, empty.
+writer has closed.
 """
 
 import os

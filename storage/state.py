@@ -1,6 +1,6 @@
 """What a collector keeps between cycles, such as its source's address, in `data/<collector>.session.json`.
 
-The file has mode 0600, as it may hold session tokens. A lost or damaged one counts as empty: it can be rebuilt.
+Mode 0600, as it may hold session tokens. A lost or damaged file counts as empty.
 """
 
 import errno

@@ -66,7 +66,8 @@ def test_json_is_one_object(shared: CheckedHome) -> None:
     document = json.loads(run.out)
     assert list(document) == ["status", "exit_code", "checked_at", "duration_ms", "components"]
     assert [component["name"] for component in document["components"]] == COMPONENTS
-    assert {tuple(component) for component in document["components"]} == {("name", "status", "message", "remedy", "duration_ms")}
+    keys = ("name", "status", "message", "remedy", "duration_ms")
+    assert {tuple(component) for component in document["components"]} == {keys}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", document["checked_at"])
 
 
@@ -90,7 +91,8 @@ def test_an_unreadable_configuration_is_reported_whatever_was_asked_for(checked_
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--only", "humidity"], "'humidity'; the components are: configuration, secrets"),
     (["--timeout", "1"], "argument --timeout: 1 is not between 2 and 3600"), (["--frobnicate"], "--frobnicate"),
-    (["--json", "--nagios"], "not allowed with"), (["--nagios", "--only", "humidity"], "HOME MONITOR UNKNOWN: "), (["--timeout", "nan"], "is not between")])
+    (["--json", "--nagios"], "not allowed with"), (["--nagios", "--only", "humidity"], "HOME MONITOR UNKNOWN: "),
+    (["--timeout", "nan"], "is not between")])
 def test_bad_usage_is_explained(arguments: list[str], message: str, shared: CheckedHome) -> None:
     run = shared.check(*arguments)
     assert run.code == (3 if "--nagios" in arguments else 2)

@@ -73,7 +73,8 @@ def test_less_than_a_twentieth_is_a_warning(checked_home: CheckedHome, tmp_path:
             os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - 150_000_000)
         code, components = checked_home.components("--offline")
         assert (code, components["disk_space"]["status"]) == (0, "warn")
-        largest = checked_home.carry_out(components["disk_space"]["remedy"].partition(": ")[2]).out.splitlines()[-2].split("\t")[1]
+        listed = checked_home.carry_out(components["disk_space"]["remedy"].partition(": ")[2]).out.splitlines()
+        largest = listed[-2].split("\t")[1]
         Path(largest).unlink()
         assert checked_home.components("--offline")[1]["disk_space"]["status"] == "pass"
 

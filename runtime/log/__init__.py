@@ -1,10 +1,6 @@
 """One log file for all scripts. A line reads `2026-11-22T00:55:00+0000 INFO hue cycle stored 5 readings in 212 ms`.
 
 Nothing here raises into the program; about its own problems it prints at most one line per process on stderr.
-
-    set_up ── RotatingLog (the file), and a stream handler when stderr is asked for
-                 └── Line (time, level, collector, module, message: one line, redacted)
-                        └── Redactor
 """
 
 import logging
@@ -68,10 +64,7 @@ def _attach(handler: logging.Handler, line: "Line", level: str) -> None:
 
 
 class Line(logging.Formatter):
-    """Formats a record as one line of at most 8 KB, whatever a bridge, a cloud or a traceback contains.
-
-    Secrets are redacted before anything is escaped or cut, so that no half of one survives at the cut.
-    """
+    """Formats a record as one line of at most 8 KB. Redacts before it cuts, so that no half of a secret survives."""
 
     def __init__(self, collector: str, redact: Redactor) -> None:
         super().__init__()

@@ -1,10 +1,9 @@
 """The log file that several short-lived processes write, rotate and delete at once, without losing a line.
 
 Each line is one write, appended to the file that has the log's name at that moment; the kernel keeps such writes apart
-(network file systems do not, and are not supported). A lock is taken only to rotate, and for the rare long line: locking
-every line made the slowest hundredth at least three times slower. The standard library's rotating handler is made for
-one process: it lost up to 30 % of the lines that four processes wrote in sessions of 50. Nothing here logs: a handler
-that does may wait for itself.
+(network file systems do not). A lock is taken only to rotate, and for long lines: locking every line made the slowest
+hundredth three times slower. The standard library's handler lost up to 30 % of the lines of four processes. Nothing
+here logs: a handler that does may wait for itself.
 """
 
 import contextlib
@@ -42,10 +41,7 @@ class DiskNearlyFull(Exception):
 
 
 class RotatingLog(logging.Handler):
-    """Appends records to the file at `path`; with its backups it never exceeds max_bytes x (backup_count + 1).
-
-    When rotation is impossible the file grows by GRACE at most, then lines are lost.
-    """
+    """Appends records to a file. When rotation is impossible it grows by GRACE at most, then lines are lost."""
 
     def __init__(self, path: Path, line: "Line", *, max_bytes: int, backup_count: int, min_free_mb: int,
                  retry: "RetryPolicy | None" = None) -> None:

@@ -132,8 +132,8 @@ def _run(collector: str, path: str, moment: datetime, notes: str, user: int | No
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
-    setattr(job, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))
-    setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))
+    setattr(job, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))  # noqa: B010  # for mypy
+    setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))  # noqa: B010  # for mypy
     code = collect.run(collectors.load(collector), ["--config", path])
     Path(f"{notes}.through").write_text(f"{time.monotonic()}")
     raise SystemExit(code)

@@ -48,7 +48,8 @@ class Household:
         house, found = self.simulator.house, set()
         for uniqueid in (sensor.uniqueid() for sensor in house.sensors):
             measured_at = house.last_report(uniqueid, self.moment)
-            found.add((f"hue:{uniqueid}", format_time(self.moment), format_time(measured_at), house.truth(uniqueid, measured_at)))
+            times = format_time(self.moment), format_time(measured_at)
+            found.add((f"hue:{uniqueid}", *times, house.truth(uniqueid, measured_at)))
         return found
 
     def process(self, *before: str) -> Outcome:

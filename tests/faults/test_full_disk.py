@@ -40,7 +40,8 @@ def mistakes(run: Outcome, household: Household, waiting: int, is_printed: bool)
     if run.code != 1 or run.json["spooled"] != len(household.given()) or status.readings != waiting:
         yield f"it ends with {run.code}, {status.readings} readings wait instead of {waiting}"
     printed_lines = [line for line in run.err.splitlines() if not line.startswith("The log ")]
-    if len(printed_lines) != is_printed or printed_lines and not printed_lines[0].startswith("hue: ") or "fault in the program" in run.err:
+    if (len(printed_lines) != is_printed or printed_lines and not printed_lines[0].startswith("hue: ")
+            or "fault in the program" in run.err):
         yield f"it prints {run.err}"
     at = household.moment - timedelta(minutes=5)
     is_due = status.used >= 0.5 or status.oldest is not None and at - status.oldest >= timedelta(hours=24)

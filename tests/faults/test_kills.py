@@ -177,7 +177,7 @@ def test_the_commands_that_cron_starts_are_killed_at_any_moment(home: Home, simu
     commands = [home.command(module=f"collectors.{name}") for name in COLLECTORS]
     chance, slowest, due, struck = random.Random(1), 0.0, set(), Counter[str]()
     usual, _ = run_commands(commands)
-    for turn in range(100 if WHOLE else 1):
+    for _ in range(100 if WHOLE else 1):
         await_next_second()
         victims = [subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.DEVNULL) for command in commands]
         time.sleep(chance.uniform(usual / 3, usual))

@@ -166,7 +166,8 @@ def test_a_secret_is_hidden_before_the_line_is_cut(line: Line) -> None:
 
 
 @pytest.mark.parametrize(("message", "args"), [("%d readings", ("five",)), ("%s %s", (1,)), ("%(name)s", ("x",))])
-def test_a_message_that_does_not_fit_its_arguments_is_written_with_them(line: Line, message: str, args: tuple[object]) -> None:
+def test_a_message_that_does_not_fit_its_arguments_is_written_with_them(
+        line: Line, message: str, args: tuple[object]) -> None:
     assert line.format(record(message, *args)).endswith(f" cycle {message} {args}")
 
 

@@ -219,7 +219,8 @@ def test_a_disk_without_room_for_the_shared_memory_is_for_the_next_cycle_too(dat
     ("readings.db", 0o444, "chmod u+rw {folder}/readings.db*"),
     ("readings.db.lock", 0, "chmod u+rw {folder}/readings.db.lock*"),
 ])
-def test_a_missing_permission_comes_with_the_command_that_gives_it(shared_folder: Path, shut: str, mode: int, advice: str) -> None:
+def test_a_missing_permission_comes_with_the_command_that_gives_it(
+        shared_folder: Path, shut: str, mode: int, advice: str) -> None:
     path = shared_folder / "readings.db"
     store(path, a_cycle(a_reading()))
     if os.geteuid() == 0:
