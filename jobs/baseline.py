@@ -117,6 +117,8 @@ def _load(bench: "_Bench") -> Measurement:
         figures = [old["sensors"], *(old[name][key] for name in FIGURES for key in KEYS)]
         if not all(0 < figure < math.inf for figure in figures) or not isinstance(old["host"], str):
             raise ValueError
+    except FileNotFoundError:
+        raise Unusable(f"there is no baseline {bench.path} yet", bench.capture_command) from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise Unusable(f"{bench.path} is not a baseline ({type(error).__name__})", bench.capture_command) from None
     if old["collector"] != bench.name:

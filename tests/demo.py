@@ -158,4 +158,7 @@ def _addresses(process: "subprocess.Popen[str]") -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
