@@ -5,6 +5,7 @@ checked now. All problems of a file come together in one ConfigurationError.
 """
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,13 @@ from runtime.errors import ConfigurationError
 if TYPE_CHECKING:
     from config.legacy_devices import NamedDevice
 
-__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
-           "Secrets", "Sections", "Storage", "find", "known_devices", "load", "load_secrets", "survey",
+__all__ = ["DEFAULT_PATH", "EXAMPLE_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
+           "Secrets", "Sections", "Storage", "find", "is_checkout", "known_devices", "load", "load_secrets", "survey",
            "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
+EXAMPLE_PATH = DEFAULT_PATH.with_name("config.example.yaml")
+HERE = os.path.join("config", "config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
 SHARED: Mapping[str, type[Section]] = {
     "collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging}
@@ -32,8 +35,19 @@ Notifiers = Mapping[str, Callable[[], type[Section]]]
 
 
 def find(argument: str | None) -> Path:
-    """Given the value of --config, return the absolute path of config.yaml; it need not exist."""
-    return _absolute(argument or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_PATH)
+    """Given the value of --config, return the absolute path of config.yaml; it need not exist.
+
+    Without it: $HOME_MONITOR_CONFIG, else config/config.yaml of the current folder if there is one, else the checkout's.
+    """
+    given = argument or os.environ.get(ENVIRONMENT_VARIABLE)
+    if not given and (os.path.isfile(HERE) or not is_checkout()):
+        given = HERE
+    return _absolute(given) if given else DEFAULT_PATH
+
+
+def is_checkout() -> bool:
+    """Return whether the program runs from its own folder, not from a package installed among others."""
+    return DEFAULT_PATH.parent.parent.name not in ("site-packages", "dist-packages")
 
 
 def load(path: Path, collectors: Sections, publishers: Sections | None = None) -> Configuration:
@@ -48,13 +62,14 @@ def survey(path: Path, collectors: Sections,
            publishers: Sections | None = None) -> tuple[Configuration, ConfigurationError | None]:
     """Return config.yaml, with defaults for whatever is wrong, and the error. An unreadable file has no plug-ins."""
     path = _absolute(path)
-    remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
+    remedy = f"correct {path}; the config/config.example.yaml of the project shows every key and its range"
     validator = Validator(path.parent.parent)
     try:
         document = read(path, remedy)
         if document is None:
+            make_it = f"python devices.py --config {shlex.quote(str(path))} init"
             raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
-                                     f"HOME_MONITOR_CONFIG, or copy the config/config.yaml of the project to {path}")
+                                     f"HOME_MONITOR_CONFIG, or make it: {make_it}")
     except ConfigurationError as error:
         return _configuration(path, {}, validator, {}, {}), error
     configuration = _configuration(path, document, validator, collectors, publishers)

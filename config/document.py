@@ -25,6 +25,7 @@ LENGTH_LIMIT = 60
 Event = Any  # the types of PyYAML's stubs do not have all attributes
 LOADER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 FORBIDDEN: re.Pattern[str] = yaml.reader.Reader.NON_PRINTABLE  # https://yaml.org/spec/1.1/#c-printable
+CONFLICT = re.compile(r"^(<<<<<<<|=======|>>>>>>>)( .*)?$", re.MULTILINE)  # git's marks
 MISLEADING_NUMBER = r"[-+]?(0[0-9_]+|.*:.*)"
 
 
@@ -127,13 +128,16 @@ def _make_readable(error: OSError, path: Path) -> str:
 
 
 def _located(error: yaml.YAMLError, text: str, quoting: Quoting) -> str:
+    if mark := CONFLICT.search(text):
+        line = text.count("\n", 0, mark.start()) + 1
+        return f"line {line}: {mark[1]} marks a merge conflict; keep one of the two versions, and remove the marks"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return "this is not valid YAML"
-    mark = error.problem_mark
-    line = "".join(text.split("\n")[mark.line:mark.line + 1])
-    is_tab = line[mark.column:mark.column + 1] == "\t"
+    place = error.problem_mark
+    row = "".join(text.split("\n")[place.line:place.line + 1])
+    is_tab = row[place.column:place.column + 1] == "\t"
     message = "YAML does not allow a tab here, only spaces" if is_tab else quoting.parser_message(str(error.problem))
-    return f"line {mark.line + 1}, column {mark.column + 1}: {message}"
+    return f"line {place.line + 1}, column {place.column + 1}: {message}"
 
 
 class _Builder:

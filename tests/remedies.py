@@ -4,7 +4,6 @@ Each takes the home and the remedy.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,11 +42,6 @@ def by_hand(change: Callable[[CheckedHome], None]) -> Callable[[CheckedHome, str
         change(home)
         home.hand_over()
     return repair
-
-
-def copy_config(home: CheckedHome, _remedy: str) -> None:
-    shutil.copy(CHECKOUT / "config" / "config.yaml", home.config)
-    home.hand_over()
 
 
 def collect_hue(home: CheckedHome) -> None:

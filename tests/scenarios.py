@@ -12,7 +12,6 @@ from tests.remedies import (
     by_hand,
     collect_hue,
     command,
-    copy_config,
     end_reader,
     pair_and_collect,
     pair_with_amazon,
@@ -33,7 +32,8 @@ class Scenario:
 
 
 SCENARIOS = {
-    "config.yaml is missing": Scenario(damage.without_config, "configuration", copy_config),
+    "config.yaml is missing": Scenario(damage.without_config, "configuration",
+                                       command("python devices.py --config {config} init")),
     "config.yaml cannot be read": Scenario(
         lambda home: home.give_to_root(home.config, 0o600), "configuration",
         command("sudo chown 54321 {config} && sudo chmod u+rw {config}"), as_root_only=True),

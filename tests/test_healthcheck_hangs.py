@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.checked_home import CheckedHome, full_pipe, healthy, needs_root, public_folder
-from tests.checkout import CHECKOUT, ROOMS
+from tests.checkout import CHECKOUT, ROOMS, SETTINGS
 from tests.faults import WHOLE
 from tests.home import Outcome, unmeasured
 
@@ -34,7 +34,7 @@ NO_QUEUE = 0  # places in the queue of a listening socket that accepts nothing
 @pytest.fixture
 def checkout() -> Iterator[Path]:
     """A copy of the program with the stuck source in it, where an ordinary user may read it."""
-    ignored = shutil.ignore_patterns("__pycache__", "secrets.yaml")
+    ignored = SETTINGS
     with public_folder() as folder:
         for room in ROOMS:
             shutil.copytree(CHECKOUT / room, folder / room, ignore=ignored)

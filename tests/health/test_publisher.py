@@ -11,7 +11,7 @@ import pytest
 from runtime.formats import format_time
 from storage.state import State
 from tests.checked_home import CheckedHome, healthy, public_folder
-from tests.checkout import CHECKOUT, ROOMS
+from tests.checkout import CHECKOUT, ROOMS, SETTINGS
 
 SOURCE = """
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def checkout() -> Iterator[Path]:
     """A copy of the program with a further publisher."""
     with public_folder() as folder:
         for room in ROOMS:
-            shutil.copytree(CHECKOUT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
+            shutil.copytree(CHECKOUT / room, folder / room, ignore=SETTINGS)
         shutil.copy(CHECKOUT / "healthcheck.py", folder)
         (folder / "publishers" / "shelf.py").write_text(SOURCE, encoding="utf-8")
         yield folder / "healthcheck.py"
