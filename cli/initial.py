@@ -29,6 +29,7 @@ def make(path: Path) -> None:
         click.echo(f"Made {name}")
     if not any(made):
         click.echo(f"{path}, {secrets} and {root / 'data'} are there already, and were left as they are.")
+        return
     option = [] if path == config.find(None) else ["--config", str(path)]
     click.echo(f"Next: {program.typed('devices', *option, 'pair', 'hue')}")
 

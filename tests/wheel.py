@@ -41,8 +41,7 @@ def install(wheel: Path, environment: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
     subprocess.run([*PIP, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)], check=True)
-    packages, = environment.glob("lib/python*/site-packages")
-    (packages / "borrowed.pth").write_text("\n".join(_borrowed()), encoding="utf-8")
+    lend_packages(environment)
     return environment / "bin" / "home-monitor"
 
 
@@ -53,6 +52,12 @@ def run(program: Path, *arguments: str, folder: Path) -> Outcome:
     done = subprocess.run([str(program), *arguments], capture_output=True, text=True, cwd=folder, timeout=60,
                           env=environment)
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def lend_packages(environment: Path, *further: Path) -> None:
+    """Let a virtual environment use the packages of this one, and further folders."""
+    packages, = environment.glob("lib/python*/site-packages")
+    (packages / "borrowed.pth").write_text("\n".join([*map(str, further), *_borrowed()]), encoding="utf-8")
 
 
 def _borrowed() -> list[str]:
