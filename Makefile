@@ -11,7 +11,7 @@ EDITABLE = --config-settings editable_mode=compat --editable
 ROOMS = cli collectors config health jobs notifiers publishers runtime storage
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest faults history bench soak clean
+.PHONY: help install update demo test newest faults history bench soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -22,6 +22,9 @@ install: sound ## put the monitor into .venv, ready for cron; repairs it after a
 	@.venv/bin/python -I -B cli/environment.py .venv --prove
 	@.venv/bin/python devices.py init
 	@echo "Installed in .venv, with Python $$(.venv/bin/python -c 'import platform; print(platform.python_version())')."
+
+update: ## fetch and install the newest version; your settings stay, and what fails is undone
+	@"$(PYTHON)" -I -B cli/update.py
 
 demo: sound ## watch it work, in a simulated house
 	@$(MAKE) --no-print-directory .venv/installed-demo
