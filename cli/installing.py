@@ -41,4 +41,16 @@ def crontab(command: CommandContext, action: str | None) -> None:
         click.echo("Removed from the crontab." if account.remove(configuration) else "The crontab has no lines of this home.")
 
 
-COMMANDS: tuple[click.Command, ...] = (init, crontab)
+@click.command()
+@click.argument("source")
+@click.pass_obj
+def unpair(command: CommandContext, source: str) -> None:
+    """Revoke our credentials at a SOURCE, such as hue, and remove them from secrets.yaml."""
+    from cli import unpairing
+    if not unpairing.can_unpair(source):
+        raise click.UsageError(f"{source!r} cannot be unpaired; these can: {', '.join(unpairing.unpairable())}")
+    command.speak_as(source)
+    unpairing.unpair(command.path, source, command.redact)
+
+
+COMMANDS: tuple[click.Command, ...] = (init, crontab, unpair)
