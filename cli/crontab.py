@@ -78,7 +78,7 @@ def _runs_us(line: str) -> bool:
 
 
 def _split(crontab: bytes, configuration: Configuration) -> tuple[bytes, bytes]:
-    """Return what stands before and after our lines; all and nothing if there are none. Raise Unusable."""
+    """Return the text before our lines and the text after them. Raise Unusable."""
     begin, end = (f"{mark}\n".encode() for mark in _marks(configuration))
     if begin not in crontab and end not in crontab:
         return crontab, b""

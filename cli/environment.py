@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     if not os.path.lexists(folder):
         return 0
     if problem := why_broken(folder):
-        print(f"{folder.name} is made anew: {problem}.")
+        print(f"{folder.name} is made again: {problem}.")
         folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
     elif problem := what_is_missing(folder):
         stamps = list(folder.glob(STAMPS))
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 
 def why_broken(folder: Path) -> str:
-    """Return why the environment has to be made anew; empty if it need not be."""
+    """Return why the environment cannot be used; empty if it can."""
     try:
         recorded = dict(re.findall(r"^(\S+) *= *(.*)$", (folder / "pyvenv.cfg").read_text(encoding="utf-8"), re.MULTILINE))
     except (OSError, UnicodeDecodeError):

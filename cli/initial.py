@@ -16,7 +16,7 @@ def path_in(folder: str) -> Path:
 
 
 def make(path: Path) -> None:
-    """Given the path of config.yaml, make what is missing, and print what was made and what comes next.
+    """Given the path of config.yaml, make missing files; print their names and the next step.
 
     Raise StorageError if a file cannot be made.
     """

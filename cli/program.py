@@ -12,10 +12,7 @@ MODULES = {"collect": "collectors", "publish": "publishers"}
 
 
 def words(verb: str, *arguments: str) -> list[str]:
-    """Return an absolute command line, given one of home-monitor's verbs and its arguments.
-
-    That of a collector or publisher of a checkout has to be run in the checkout's folder.
-    """
+    """Return an absolute command line for a verb of home-monitor; one with -m is for the checkout's folder."""
     if not config.is_checkout():
         return [os.path.join(os.path.dirname(sys.executable), "home-monitor"), verb, *arguments]
     if verb in SCRIPTS:

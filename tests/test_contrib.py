@@ -40,8 +40,8 @@ def test_systemd_takes_the_units(units: list[str]) -> None:
 @pytest.mark.skipif(ANALYZE is None or os.geteuid() != 0, reason="there is no systemd here, or no permission to ask it")
 def test_systemd_calls_the_services_well_protected(units: list[str]) -> None:
     services = [unit for unit in units if unit.endswith(".service")]
-    done = subprocess.run([str(ANALYZE), "security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", *services],
-                          capture_output=True, text=True)
+    options = ("--offline=true", f"--threshold={EXPOSURE}", "--no-pager")
+    done = subprocess.run([str(ANALYZE), "security", *options, *services], capture_output=True, text=True)
     if "unrecognized option" in done.stderr:
         pytest.skip("this systemd cannot judge files")
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
