@@ -11,19 +11,33 @@ EDITABLE = --config-settings editable_mode=compat --editable
 ROOMS = cli collectors config health jobs notifiers publishers runtime storage
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest faults history bench soak clean
+.PHONY: help install update demo test newest faults history bench soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
 
-install: .venv/installed ## put the monitor into .venv, ready for cron
+install: sound ## put the monitor into .venv, ready for cron; repairs it after an update of Python
+	@$(MAKE) --no-print-directory .venv/installed
 	@.venv/bin/python -m compileall -q $(ROOMS) *.py
-	@echo "Installed in .venv. Next: .venv/bin/python devices.py pair hue"
+	@.venv/bin/python -I -B cli/environment.py .venv --prove
+	@.venv/bin/python devices.py init
+	@echo "Installed in .venv, with Python $$(.venv/bin/python -c 'import platform; print(platform.python_version())')."
 
-demo: .venv/installed-demo ## watch it work, in a simulated house
+update: ## fetch and install the newest version; your settings stay, and what fails is undone
+	@"$(PYTHON)" -I -B cli/update.py
+
+demo: sound ## watch it work, in a simulated house
+	@$(MAKE) --no-print-directory .venv/installed-demo
 	@.venv/bin/python -m tests.demo
 
-test: .venv/installed-dev ## check everything: style, imports, types, and the tests with their coverage
+# A stamp shows what make has done, not what has become of it since.
+.PHONY: sound
+sound:
+	@$(CHECK_PYTHON)
+	@"$(PYTHON)" -I -B cli/environment.py $(VENV)
+
+test: sound ## check everything: style, imports, types, and the tests with their coverage
+	@$(MAKE) --no-print-directory .venv/installed-dev
 	.venv/bin/ruff check
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/python -m mypy
@@ -78,9 +92,13 @@ define NO_VENV
 $(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt-get install python3-venv
 endef
 
+define CHECK_PYTHON
+command -v "$(PYTHON)" >/dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
+test "$$("$(PYTHON)" -c "import sys; print(sys.version_info >= (3, 11))")" = True || { echo "$(OLD_PYTHON)" >&2; exit 1; }
+endef
+
 $(VENV)/made:
-	@command -v "$(PYTHON)" >/dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
-	@test "$$("$(PYTHON)" -c "import sys; print(sys.version_info >= (3, 11))")" = True || { echo "$(OLD_PYTHON)" >&2; exit 1; }
+	@$(CHECK_PYTHON)
 	@"$(PYTHON)" -c "import ensurepip, venv" 2>/dev/null || { echo "$(NO_VENV)" >&2; exit 1; }
 	@echo "Making a virtual environment in $(VENV) ..."
 	@"$(PYTHON)" -m venv $(VENV)

@@ -18,6 +18,7 @@ import click
 import config
 from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
+from cli.installing import COMMANDS
 from runtime import log as log_file
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
 from runtime.formats import pluralize
@@ -268,6 +269,9 @@ def migrate(command: CommandContext) -> None:
         state = f"is now up to date{f'; {copies[-1]} is a copy of the old one' if copies else ''}"
     command.say(f"{command.configuration.storage.database_path} {state}.")
 
+
+for further in COMMANDS:
+    main.add_command(further)
 
 if __name__ == "__main__":
     main()

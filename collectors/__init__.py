@@ -88,6 +88,17 @@ class Pairable(Collector, Protocol):
 
 
 @runtime_checkable
+class Unpairable(Collector, Protocol):
+    """A source at which our credentials can be revoked."""
+
+    def unpair(self, settings: Any, secrets: Any, http: "HttpClient", state: "State") -> str:
+        """Revoke them; return the result as a sentence, also if that was done before.
+
+        Raise a RemoteError; if the source refuses, NotAuthorised with a remedy that describes how to do it by hand.
+        """
+
+
+@runtime_checkable
 class Measurable(Collector, Protocol):
     """A source that can be read in the predecessor's expensive way too, for the baseline."""
 

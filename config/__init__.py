@@ -5,6 +5,7 @@ a file come together in one ConfigurationError.
 """
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,24 +17,37 @@ from config.validation import Section, Sections, Validator
 from runtime import plugins
 from runtime.errors import ConfigurationError
 
-__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
-           "Secrets", "Sections", "Storage", "find", "load", "load_secrets", "survey", "survey_secrets"]
+__all__ = ["DEFAULT_PATH", "EXAMPLE_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
+           "Secrets", "Sections", "Storage", "find", "is_checkout", "load", "load_secrets", "survey", "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
+EXAMPLE_PATH = DEFAULT_PATH.with_name("config.example.yaml")
+HERE = os.path.join("config", "config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
 SHARED: Sections = {"collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging}
 # The predecessor's secrets.yaml holds these, whichever of their sources this version reads.
 LEGACY_SECRETS = ("hue", "amazon_aqm", "nest", "weather")
-
 PLUGINS, NOTIFIERS = ("collectors", "publishers"), ("email", "notify")
 
 Notifiers = Callable[[], Mapping[str, Callable[[], type[Section]]]]
 
 
 def find(argument: str | None) -> Path:
-    """Given the value of --config, return the absolute path of config.yaml; it need not exist."""
+    """Return the absolute path of config.yaml; it need not exist.
+
+    The value of --config, else $HOME_MONITOR_CONFIG, else config/config.yaml of the current folder if there is one, else
+    the checkout's.
+    """
+    given = argument or os.environ.get(ENVIRONMENT_VARIABLE)
+    if not given and (os.path.isfile(HERE) or not is_checkout()):
+        given = HERE
     # Not resolve(): a config.yaml that is a link into another folder still belongs to the folder of the link.
-    return Path(os.path.abspath(argument or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_PATH))
+    return Path(os.path.abspath(given)) if given else DEFAULT_PATH
+
+
+def is_checkout() -> bool:
+    """Return whether the program runs from its own folder, not from a package installed among others."""
+    return DEFAULT_PATH.parent.parent.name not in ("site-packages", "dist-packages")
 
 
 def load(path: Path, collectors: Sections, publishers: Sections | None = None) -> Configuration:
@@ -46,14 +60,15 @@ def load(path: Path, collectors: Sections, publishers: Sections | None = None) -
 
 def survey(path: Path, collectors: Sections,
            publishers: Sections | None = None) -> tuple[Configuration, ConfigurationError | None]:
-    """Return config.yaml, with defaults for wrong values, and the error. An unreadable file has no plug-ins."""
-    remedy = f"correct {path}; the config/config.yaml of the project shows every key and its range"
+    """Return config.yaml, with defaults for whatever is wrong, and the error. An unreadable file has no plug-ins."""
+    remedy = f"correct {path}; the config/config.example.yaml of the project shows every key and its range"
     validator = Validator(path.parent.parent)
     try:
         document = read(path, remedy)
         if document is None:
+            make_it = f"python devices.py --config {shlex.quote(str(path))} init"
             raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
-                                     f"HOME_MONITOR_CONFIG, or copy the config/config.yaml of the project to {path}")
+                                     f"HOME_MONITOR_CONFIG, or make it: {make_it}")
     except ConfigurationError as error:
         return _configuration(path, {}, validator, {}, {}), error
     configuration = _configuration(path, document, validator, collectors, publishers)

@@ -26,6 +26,7 @@ Event = Any  # the types of PyYAML's stubs do not have all attributes
 LOADER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 FORBIDDEN: re.Pattern[str] = yaml.reader.Reader.NON_PRINTABLE  # https://yaml.org/spec/1.1/#c-printable
 RESOLVER: Any = Resolver()
+CONFLICT = r"(?m)^(<<<<<<<|=======|>>>>>>>)( .*)?$"  # git's marks
 MISLEADING_NUMBER = r"[-+]?(0[0-9_]+|.*:.*)"
 
 
@@ -123,6 +124,9 @@ def _make_readable(error: OSError, path: Path) -> str:
 
 
 def _located(error: yaml.YAMLError, text: str, quoting: Quoting) -> str:
+    if conflict := re.search(CONFLICT, text):
+        line = text.count("\n", 0, conflict.start()) + 1
+        return f"line {line}: {conflict[1]} marks a merge conflict; keep one of the two versions, and remove the marks"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return "this is not valid YAML"
     mark = error.problem_mark

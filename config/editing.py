@@ -10,11 +10,11 @@ QUOTED, PLAIN = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""", r"""[^\s#"'](?:(?!\
 VALUE_AND_COMMENT = re.compile(rf"\s*[\w-]+:(?:\s+(?:{QUOTED}|{PLAIN}))?(\s+#.*)?$")
 
 
-def lines(section: str, values: Mapping[str, str]) -> list[str]:
+def lines(section: str, values: Mapping[str, str | None]) -> list[str]:
     return [f"{section}:", *(_line(name, value, "  ") for name, value in values.items())]
 
 
-def with_values(text: str, section: str, values: Mapping[str, str]) -> str | None:
+def with_values(text: str, section: str, values: Mapping[str, str | None]) -> str | None:
     """Return a file's text with these values in the section, or None if it would not parse to just the old and new ones."""
     try:
         before = parse(text, PRIVATE)
@@ -26,7 +26,7 @@ def with_values(text: str, section: str, values: Mapping[str, str]) -> str | Non
         return None
 
 
-def _edit(text: str, section: str, values: Mapping[str, str]) -> str:
+def _edit(text: str, section: str, values: Mapping[str, str | None]) -> str:
     """Replace each value's line in the section's block, or insert it at the top; append a missing block."""
     rows = text.splitlines()
     heads = [number for number, row in enumerate(rows) if re.match(rf"{re.escape(section)}:\s*(#.*)?$", row)]
@@ -46,5 +46,5 @@ def _edit(text: str, section: str, values: Mapping[str, str]) -> str:
     return "\n".join([*rows[:start], *block, *rows[end:]]) + "\n"
 
 
-def _line(name: str, value: str, indent: str) -> str:
+def _line(name: str, value: str | None, indent: str) -> str:
     return f"{indent}{name}: {json.dumps(value)}"

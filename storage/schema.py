@@ -106,7 +106,7 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
                        f"knows {len(MIGRATIONS)})",
-                       "update this program: git pull --rebase --autostash && make install")
+                       "update this program: make update")
     from storage import legacy_database
     legacy_database.ensure_ours(connection, path, reached > 0)
     return range(reached + 1, len(MIGRATIONS) + 1)

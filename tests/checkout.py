@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+SETTINGS = shutil.ignore_patterns("__pycache__", "config.yaml", "secrets.yaml")  # what a copy leaves out
 ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "publishers", "runtime",
          "storage")
 

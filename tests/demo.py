@@ -38,14 +38,14 @@ ROWS = """
 NEXT = """
 And now with your own devices:
 
+  make install                                   # makes config/config.yaml and config/secrets.yaml, too
   source .venv/bin/activate
-  cp config/secrets.yaml.example config/secrets.yaml && chmod 600 config/secrets.yaml
   python devices.py pair hue                     # press the button on the bridge when asked
   python devices.py pair amazon_aqm              # sign in with your own browser
   python -m collectors.hue --dry-run             # show your sensors, store nothing
   python -m collectors.amazon_aqm --dry-run
   python devices.py set-name utility Larder      # rename a device
-  crontab crontab.example                        # every five minutes from now on; edit it first
+  python devices.py crontab --install            # every five minutes from now on
 
 Without an air quality monitor, leave those two lines out. With one, first set "enabled: true" and your country's
 "domain" below "amazon_aqm:" in config/config.yaml.

@@ -4,7 +4,6 @@ A remedy is carried out as by a person: to the letter, by a shell where it is a 
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,11 +51,6 @@ def by_hand(change: Callable[[CheckedHome], None]) -> Repair:
         change(home)
         home.hand_over()
     return repair
-
-
-def copy_config(home: CheckedHome, _remedy: str) -> None:
-    shutil.copy(CHECKOUT / "config" / "config.yaml", home.config)
-    home.hand_over()
 
 
 def collect_hue(home: CheckedHome) -> None:
@@ -109,7 +103,8 @@ def end_reader(home: CheckedHome, remedy: str) -> None:
 
 
 SCENARIOS = {
-    "config.yaml is missing": Scenario(lambda home: home.config.unlink(), "configuration", copy_config),
+    "config.yaml is missing": Scenario(lambda home: home.config.unlink(), "configuration",
+                                       command("python devices.py --config {config} init")),
     "config.yaml cannot be read": Scenario(
         lambda home: home.give_to_root(home.config, 0o600), "configuration",
         command("sudo chown 54321 {config} && sudo chmod u+rw {config}"), as_root_only=True),

@@ -98,9 +98,9 @@ def test_each_stored_row_is_shown(demo: Done, folder: Path) -> None:
 
 
 def test_it_says_where_the_database_is_and_what_to_do_next(demo: Done) -> None:
-    steps = (str(DATABASE), "cp config/secrets.yaml.example config/secrets.yaml", "chmod 600 config/secrets.yaml",
+    steps = (str(DATABASE), "make install",
              "python devices.py pair hue", "python devices.py pair amazon_aqm", "python -m collectors.hue --dry-run",
-             "python -m collectors.amazon_aqm --dry-run", "crontab crontab.example")
+             "python -m collectors.amazon_aqm --dry-run", "devices.py crontab --install")
     assert -1 not in (places := [demo.stdout.find(step) for step in steps])
     assert places == sorted(places)
 

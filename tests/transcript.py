@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from time import sleep, time
 
-from tests.checkout import CHECKOUT, ROOMS
+from tests.checkout import CHECKOUT, ROOMS, SETTINGS
 from tests.home import unmeasured
 from tests.simulator.server import Simulator
 
@@ -38,8 +38,9 @@ SESSION = (
 def record(folder: Path) -> str:
     """Run the session in a fresh checkout, made in an empty folder; return what the terminal showed."""
     for name in ROOMS:
-        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "secrets.yaml"))
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=SETTINGS)
     shutil.copy(CHECKOUT / "devices.py", folder)
+    shutil.copy(folder / "config" / "config.example.yaml", folder / "config" / "config.yaml")
     (folder / "data").mkdir()
     ours = {name: value for name, value in unmeasured().items() if name not in ("HOME_MONITOR_CONFIG", "PYTHONPATH")}
     seen = []

@@ -88,3 +88,9 @@ def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human")
     account = cloud.open_cloud(settings, Secrets(refresh_token=token), http, state, None)
     human.tell(pairing.list_monitors(account, state))
     return {"refresh_token": token}
+
+
+def unpair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
+    """Deregister our device in the Amazon account."""
+    from collectors.amazon_aqm import unpairing
+    return unpairing.deregister(settings, secrets.refresh_token or "", http)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+APP = "Amazon Alexa"
 PAIR = "python devices.py pair amazon_aqm"
 RENEW_AFTER = timedelta(hours=12)  # the cookies at-* and sess-at-* expire 24 h after they were issued
 DAY_SECONDS = 86_400.0  # a dead login is tried again once a day
@@ -102,7 +103,7 @@ class Login:
 
     def _exchange(self, refresh_token: str, share: float) -> JsonResponse:
         site = self._hosts.site
-        form = {"app_name": "Amazon Alexa", "requested_token_type": "auth_cookies", "domain": f".{site}",
+        form = {"app_name": APP, "requested_token_type": "auth_cookies", "domain": f".{site}",
                 "source_token_type": "refresh_token", "source_token": refresh_token}
         try:
             return self._http.fetch_json(Request(

@@ -104,6 +104,12 @@ def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human")
     return pairing.pair(settings, http, state, human)
 
 
+def unpair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
+    """Have the bridge delete our key."""
+    from collectors.hue import unpairing
+    return unpairing.delete_key(settings, secrets, http, state)
+
+
 def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",
              in_full: bool = False) -> "tuple[Bridge, JsonResponse]":
     """Return the bridge and its sensors; if it does not answer, look it up."""

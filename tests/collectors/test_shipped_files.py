@@ -13,7 +13,7 @@ EXAMPLE = config.DEFAULT_PATH.with_name("secrets.yaml.example")
 
 def test_the_shipped_configuration_shows_the_defaults() -> None:
     """Every value of it equals the one that holds without it."""
-    shipped = config.load(config.DEFAULT_PATH, SETTINGS)
+    shipped = config.load(config.EXAMPLE_PATH, SETTINGS)
     assert vars(shipped.collection) == vars(config.Collection())
     assert vars(shipped.retry) == vars(config.Retry())
     assert shipped.warnings == ()
@@ -24,7 +24,7 @@ def test_the_shipped_configuration_shows_the_defaults() -> None:
 
 def test_the_shipped_configuration_shows_every_key() -> None:
     """A key that the file left out would not be found by anyone who reads only the file."""
-    text = config.DEFAULT_PATH.read_text(encoding="utf-8")
+    text = config.EXAMPLE_PATH.read_text(encoding="utf-8")
     names = [field.name for kind in SETTINGS.values() for field in dataclasses.fields(kind)]
     assert all(f"\n    {name}: " in text for name in names)
 

@@ -43,6 +43,9 @@ HOSTILE = {
     "a single word": ("retry\n", "the file does not consist of 'key: value' lines"),
     "a list as a key": ("? [a]\n: 1\n", "line 1: a list or a mapping is not allowed as a key"),
     "a control character": ("a: 1\nb: \x1b[31m\n", "line 2: a control character is not allowed here"),
+    "a merge conflict": ("retry:\n<<<<<<< Updated upstream\n  jitter: 0\n=======\n  jitter: 1\n>>>>>>> mine\n",
+                         "line 2: <<<<<<< marks a merge conflict"),
+    "a conflict's last mark": ("retry:\n  jitter: 0\n>>>>>>> mine\n", "line 3: >>>>>>> marks a merge conflict"),
     "a NUL": ("\x00", "line 1: a control character is not allowed here"),
 }
 

@@ -17,15 +17,14 @@ CHECKOUT = config.DEFAULT_PATH.parent.parent
 
 
 @pytest.mark.parametrize(("flag", "variable", "expected"), [
-    (None, None, config.DEFAULT_PATH),
     (None, "", config.DEFAULT_PATH),
     (None, "/etc/house/config.yaml", Path("/etc/house/config.yaml")),
     ("/srv/flat/config/config.yaml", "/etc/house/config.yaml", Path("/srv/flat/config/config.yaml")),
 ])
 def test_the_flag_goes_before_the_variable_before_the_checkout(
-        flag: str | None, variable: str | None, expected: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if variable is not None:
-        monkeypatch.setenv("HOME_MONITOR_CONFIG", variable)
+        flag: str | None, variable: str, expected: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("HOME_MONITOR_CONFIG", variable)
     assert config.find(flag) == expected
     assert config.DEFAULT_PATH == Path(config.__file__).parent / "config.yaml"
 
@@ -39,6 +38,18 @@ def test_a_relative_argument_counts_from_the_current_directory(
         argument: str, expected: str, house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(house)
     assert config.find(argument) == Path(os.path.abspath(house / expected))
+
+
+def test_the_current_folders_own_file_goes_before_the_checkouts(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a second flat needs no option, and a package without a checkout finds its settings."""
+    monkeypatch.delenv("HOME_MONITOR_CONFIG", raising=False)
+    monkeypatch.chdir(house)
+    assert config.find(None) == config.DEFAULT_PATH
+    (house / "config" / "config.yaml").write_text("")
+    assert config.find(None) == house / "config" / "config.yaml"
+    monkeypatch.setattr(config, "DEFAULT_PATH", Path("/usr/lib/python3/site-packages/config/config.yaml"))
+    monkeypatch.chdir(house.parent)
+    assert config.find(None) == house.parent / "config" / "config.yaml"
 
 
 def test_a_link_to_a_file_elsewhere_belongs_where_the_link_is(house: Path) -> None:
@@ -59,7 +70,7 @@ def test_paths_count_from_the_folder_above_the_files(load: Load, house: Path) ->
 
 def test_the_shipped_file_shows_every_shared_key() -> None:
     """Those of the collectors are in tests/collectors/test_shipped_files.py."""
-    text = config.DEFAULT_PATH.read_text(encoding="utf-8")
+    text = config.EXAMPLE_PATH.read_text(encoding="utf-8")
     kinds = (config.Collection, config.Retry, config.Storage, config.Logging)
     names = [name for kind in kinds for name in vars(kind())]
     assert [name for name in names if f"\n  {name}: " not in text] == []
@@ -77,7 +88,7 @@ def test_the_commented_section_of_the_example_works_once_it_is_uncommented(house
 
 def test_loading_a_right_file_imports_nothing_slow() -> None:
     """Every cycle of every collector pays for what is imported here."""
-    script = ("import sys, config; config.load(config.DEFAULT_PATH, {'hue': None, 'amazon_aqm': None});"
+    script = ("import sys, config; config.load(config.EXAMPLE_PATH, {'hue': None, 'amazon_aqm': None});"
               "print(sorted({'difflib', 'requests', 'smtplib', 'sqlite3', 'click'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True,
                           env=unmeasured())

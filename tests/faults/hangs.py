@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from storage import spool
 from storage.state import State
-from tests.checkout import CHECKOUT, ROOMS
+from tests.checkout import CHECKOUT, ROOMS, SETTINGS
 from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 from tests.storage.legacy_databases import leave, many_rows
@@ -136,7 +136,7 @@ class Houses:
         folder.mkdir(exist_ok=True)
         self._resolver.write_text(f"nameserver {NAME_SERVER}\noptions timeout:30 attempts:5\n", encoding="ascii")
         for room in ROOMS:
-            shutil.copytree(CHECKOUT / room, self._checkout / room, ignore=shutil.ignore_patterns("secrets.yaml"))
+            shutil.copytree(CHECKOUT / room, self._checkout / room, ignore=SETTINGS)
         shutil.copy(CHECKOUT / "tests" / "trial" / "hanging.py", self._checkout / "collectors")
         self._sound = self._stack.enter_context(Simulator(tls=None))
         if not why_no_name_server():  # the check above uses the same port

@@ -94,6 +94,10 @@ class Alexa:
             case "POST", "/auth/register":
                 self._count("register")
                 return self._register(request, now)
+            case "POST", "/auth/token":
+                return self._access_token(request)
+            case "POST", "/auth/deregister":
+                return self._deregister(request, faults)
             case "POST", "/ap/exchangetoken/cookies":
                 self._count("exchange")
                 return self._exchange(request, now, faults)
@@ -117,6 +121,20 @@ class Alexa:
         session = self._sessions.open(self.new_refresh_token(), site, now)
         return json_answer({"response": {"success": _welcome(session, wishes["registration_data"])},
                             "request_id": "simulated"})
+
+    def _access_token(self, request: Request) -> Answer:
+        token = parse_qs(request.body.decode(errors="replace")).get("source_token", [""])[0]
+        if self._sessions.status(token) != 200:
+            return refuse("InvalidToken", self._sessions.status(token))
+        return json_answer({"access_token": _access_token(token), "expires_in": 3600, "token_type": "bearer"})
+
+    def _deregister(self, request: Request, faults: list[Fault]) -> Answer:
+        """Revoke the present token, if the access token is its own."""
+        has_own = header(request, "Authorization") == f"Bearer {_access_token(self.refresh_token)}"
+        if not has_own or any(fault.kind == "still-registered" for fault in faults):
+            return refuse("InvalidToken", 401)
+        self.revoke()
+        return json_answer({"response": {"success": {}}, "request_id": "simulated"})
 
     def _exchange(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
         form = {name: values[0] for name, values in parse_qs(request.body.decode(errors="replace")).items()}
@@ -146,12 +164,16 @@ class Alexa:
         return json_answer(answers if listed else answers[0])
 
 
+def _access_token(refresh_token: str) -> str:
+    return secret("Atna|SimulatedAccessToken-", refresh_token)
+
+
 def _welcome(session: Session, device: Mapping[str, str]) -> dict[str, Any]:
     """Return what a registration is answered with: all the tokens, of which one is worth keeping."""
     serial = device["device_serial"]
     return {
         "tokens": {
-            "bearer": {"access_token": secret("Atna|SimulatedAccessToken-", session.token), "expires_in": "3600",
+            "bearer": {"access_token": _access_token(session.token), "expires_in": "3600",
                        "refresh_token": session.token},
             "mac_dms": {"device_private_key": secret("SimulatedPrivateKey-", session.token),
                         "adp_token": secret("{enc:SimulatedAdpToken-", session.token) + "}"},

@@ -43,7 +43,7 @@ class Bridge:
         self._guests = guests
 
     def answer(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
-        top, key, *rest = [*request.path.strip("/").split("/"), ""][:4]
+        top, key, *rest = [*request.path.strip("/").split("/"), ""][:5]
         rest = [part for part in rest if part]
         if top != "api":
             return html_answer("Not found", 404)
@@ -56,6 +56,8 @@ class Bridge:
         address = "/" + "/".join(rest)
         if refused:
             return _error(1, address, "unauthorized user")
+        if request.method == "DELETE" and rest[:2] == ["config", "whitelist"]:
+            return self._delete_key(rest[2:], address, faults)
         if request.method != "GET":
             return _refuse_change(request, address)
         return self._show(rest, address, now, faults)
@@ -69,6 +71,11 @@ class Bridge:
                 return _error(3, address, f"resource, {address}, not available")
             content = content[part]
         return json_answer(content)
+
+    def _delete_key(self, keys: list[str], address: str, faults: list[Fault]) -> Answer:
+        if any(fault.kind == "keys-kept" for fault in faults) or not self.keys.pop("".join(keys), None):
+            return _error(4, address, f"method, DELETE, not available for resource, {address}")
+        return json_answer([{"success": f"{address} deleted."}])
 
     def _sensors(self, now: datetime, faults: list[Fault]) -> dict[str, dict[str, Any]]:
         return alter(show_sensors(self.house, now), self.house, now, faults)

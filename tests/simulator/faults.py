@@ -34,6 +34,7 @@ IN_THE_HANDSHAKE: Mapping[str, Mapping[str, Any]] = {
 }
 IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "key-refused": {},
+    "keys-kept": {},  # it lets no program delete a key, as newer bridges do
     "wrong-bridge": {"accepts_key": False},  # another bridge answers, with its certificate and house
     "restarted": {"sensor": None},  # null and "none" until the sensors report again
     "off": {"sensor": None, "frozen": False},  # config.on is false; frozen: the last value stays, else null
@@ -53,6 +54,7 @@ IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
 }
 AT_THE_EXCHANGE: Mapping[str, Mapping[str, Any]] = {
     "token-refused": {"status": 400},  # or 401, 403
+    "still-registered": {},  # a device is not deregistered
     "cookieless": {"names": None},  # status 200 without cookies, or without these prefixes
     "foreign-cookies": {"domain": ".amazon.com"},
 }
@@ -80,7 +82,8 @@ IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
 }
 KINDS: Mapping[str, Mapping[str, Any]] = {**IN_THE_HANDSHAKE, **ON_THE_WIRE, **IN_THE_CONTENT}
 ALEXA_KINDS: Mapping[str, Mapping[str, Any]] = {**ON_THE_WIRE, **AT_THE_EXCHANGE, **IN_THE_CLOUD}
-ALEXA_PATHS = {**dict.fromkeys(AT_THE_EXCHANGE, "/ap/exchangetoken"), **dict.fromkeys(IN_THE_CLOUD, "/nexus")}
+ALEXA_PATHS = {**dict.fromkeys(AT_THE_EXCHANGE, "/ap/exchangetoken"), **dict.fromkeys(IN_THE_CLOUD, "/nexus"),
+               "still-registered": "/auth/deregister"}
 
 
 @dataclass

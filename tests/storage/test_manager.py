@@ -188,7 +188,7 @@ def test_a_database_of_a_newer_program_needs_a_human_and_stays_as_it_is(tmp_path
     for opening in (manager.writing, manager.reading):
         with pytest.raises(Unusable, match="newer version") as caught, opening(path):
             pass
-        assert "git pull" in caught.value.remedy
+        assert "make update" in caught.value.remedy
     assert path.read_bytes() == before
 
 
