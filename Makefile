@@ -27,6 +27,7 @@ test: .venv/installed-dev ## check everything: style, imports, types, and the te
 	.venv/bin/ruff check
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/python -m mypy
+	.venv/bin/python -m mypy --platform darwin
 	.venv/bin/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile --cov --cov-report= --cov-fail-under=0
 	.venv/bin/python -m pytest -m alone --cov --cov-append --cov-report=term
 

@@ -1,13 +1,12 @@
 """Can the database be written, and is it undamaged? A row is inserted and rolled back, as a cycle would insert it."""
 
 import os
-import shlex
 from pathlib import Path
 
 from health import database
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
-from runtime import files
+from runtime import files, system_commands
 from runtime.deadline import Deadline
 from runtime.errors import Busy, StorageError
 from storage import inspection
@@ -39,8 +38,8 @@ def check(installation: Installation) -> Findings:
         yield "searching for damage"
         yield Finding("pass", inspection.find_damage(path, lambda: search.remaining() < 0) or "no damage found")
     except Busy as error:
-        yield Finding("fail", str(error), f"try again in a minute; if it lasts, fuser -v {_quoted(lock_path(path))} "
-                      f"{_quoted(path)} shows which process it is, and kill ends it")
+        yield Finding("fail", str(error), "try again in a minute; if it lasts, "
+                      f"{system_commands.users_of(lock_path(path), path)} shows which process it is, and kill ends it")
     except StorageError as error:
         yield failure("critical", error)
 
@@ -49,8 +48,8 @@ def _read_only(path: Path) -> Finding | None:
     """Report a read-only disk: after an error on it, Linux remounts it so (man mount, errors=remount-ro)."""
     if not os.statvfs(path).f_flag & os.ST_RDONLY:
         return None
-    return Finding("critical", f"the disk of {path} is read-only", "see in dmesg why, then: sudo mount -o remount,rw "
-                   f"\"$(findmnt -n -o TARGET -T {_quoted(path.parent)})\"")
+    return Finding("critical", f"the disk of {path} is read-only", "see in dmesg why, then: "
+                   f"{system_commands.make_writable(path.parent)}")
 
 
 def _closed(folder: Path) -> Finding | None:
@@ -59,7 +58,3 @@ def _closed(folder: Path) -> Finding | None:
         return None
     return Finding("critical", f"no file can be created in {folder} ({files.owner(folder)})",
                    files.chown_folder_command(folder))
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))

@@ -208,11 +208,11 @@ def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
 
 def _overwrite(journal: int, start: int, content: bytes) -> None:
     files.write_at(journal, start, content)
-    os.fdatasync(journal)
+    files.sync_file(journal)
 
 
 def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
-    """Write the whole spool to a new file: what a failed fdatasync did not write, a second one may not write either.
+    """Write the whole spool to a new file: what a failed sync did not write, a second one may not write either.
 
     (https://wiki.postgresql.org/wiki/Fsync_Errors)
     """
@@ -231,7 +231,7 @@ def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int
             for start, end in damaged:
                 aside.write(content[start:end] + b"\n")
             aside.flush()
-            os.fsync(aside.fileno())
+            files.sync_file(aside.fileno())
         files.sync(path.parent)
         for start, end in damaged:
             files.write_at(journal, start, bytes(end - start))
