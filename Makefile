@@ -11,7 +11,7 @@ EDITABLE = --config-settings editable_mode=compat --editable
 ROOMS = cli collectors config health jobs notifiers publishers runtime storage
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest faults history bench soak clean
+.PHONY: help install demo test newest matrix faults history bench soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -37,6 +37,9 @@ newest: ## run the tests with the newest version of every package, in .venv-newe
 	.venv-newest/bin/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile
 	.venv-newest/bin/python -m pytest -m alone
 
+matrix: ## run the tests on every Python of this machine, and on Debian's newest (as root), and write docs/platforms.md
+	@$(PYTHON) -m tests.matrix
+
 faults: .venv/installed-dev ## prove at length that nothing is lost: as root, with strace and loop devices
 	FAULTS=whole .venv/bin/python -m pytest -s tests/faults tests/test_healthcheck_hangs.py
 
@@ -53,7 +56,7 @@ soak: .venv/installed-dev ## run days and weeks of mishaps in about an hour, as 
 	.venv/bin/python -m tests.soak day week month report
 
 clean: ## remove what make and Python have put here, and the demo; your readings and settings stay
-	rm -rf .venv .venv-newest build *.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* data/demo data/soak
+	rm -rf .venv .venv-newest .venv-matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* data/demo data/soak
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: .venv/made setup.cfg pyproject.toml constraints.txt
