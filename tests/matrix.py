@@ -24,11 +24,12 @@ MINORS = range(11, 15)
 DEBIAN_PACKAGES = ("ca-certificates", "cron", "e2fsprogs", "faketime", "git", "iproute2", "lsof", "make", "mount",
                    "procps", "psmisc", "python3-venv", "strace")
 # What pip and the network need in there, if this machine has it.
-SHARED = ("/etc/pip.conf", "/etc/xdg/pip", "/root/.config/pip", "/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs",
-          "/etc/apt/apt.conf.d")
+SHARED = ("etc/pip.conf", "etc/xdg/pip/*", "root/.config/pip/*", "etc/resolv.conf", "etc/hosts",
+          "etc/ssl/certs/ca-certificates.crt", "etc/apt/apt.conf.d/*")
 # A mount name space of its own takes all mounts with it when it ends.
 ENTER = r"""
     set -e
+    mount --rbind "$1" "$1"
     mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"; mkdir -p "$1$2"; mount --bind "$2" "$1$2"
     folder=$1; checkout=$2; shift 2
     exec chroot "$folder" env HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -100,13 +101,11 @@ def debian(folder: Path, versions: Iterable[str]) -> Iterator[Platform]:
         if made.returncode:
             print(f"SKIPPED: debootstrap could not make Debian sid in {folder}", flush=True)
             return
-    for path in map(Path, SHARED):
+    for path in (path for pattern in SHARED for path in Path("/").glob(pattern) if path.is_file()):
         target = folder / path.relative_to("/")
-        if path.is_dir():
-            shutil.copytree(path, target, dirs_exist_ok=True)
-        elif path.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # a link in there would lead out of the folder
+        shutil.copy(path, target)
     enter = ("unshare", "--mount", "sh", "-c", ENTER, "sh", str(folder), str(CHECKOUT))
     yield Platform("Debian-sid", (*enter, "python3"), Path("/opt/monitor-tests"))
 

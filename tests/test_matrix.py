@@ -46,6 +46,6 @@ def test_a_row_is_replaced_by_the_one_of_the_same_versions(tmp_path: Path, monke
 
 
 def test_without_debootstrap_it_says_that_debian_is_left_out() -> None:
-    done = subprocess.run([sys.executable, "-m", "tests.matrix", "debian"], cwd=CHECKOUT, capture_output=True, text=True,
-                          env={"PATH": "/nowhere"})
+    done = subprocess.run([sys.executable, "-m", "tests.matrix", "debian"], cwd=CHECKOUT, env={"PATH": "/nowhere"},
+                          capture_output=True, text=True)
     assert (done.returncode, done.stdout.startswith("SKIPPED: Debian's newest needs root and debootstrap")) == (0, True)
