@@ -72,6 +72,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def exists(path: Path) -> bool:
+    """Return whether there is such a file. Raise OSError if we may not know; from Python 3.14 on, Path.exists says no."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 @contextmanager
 def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
     """Hold the lock file while the block runs; the kernel frees it when the process dies.
