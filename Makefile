@@ -11,7 +11,7 @@ EDITABLE = --config-settings editable_mode=compat --editable
 ROOMS = cli collectors config health jobs notifiers publishers runtime storage
 
 .DEFAULT_GOAL := help
-.PHONY: help install update demo test newest faults history bench soak clean
+.PHONY: help install update demo test newest matrix faults history bench soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -41,6 +41,7 @@ test: sound ## check everything: style, imports, types, and the tests with their
 	.venv/bin/ruff check
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/python -m mypy
+	.venv/bin/python -m mypy --platform darwin
 	.venv/bin/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile --cov --cov-report= --cov-fail-under=0
 	.venv/bin/python -m pytest -m alone --cov --cov-append --cov-report=term
 
@@ -49,6 +50,9 @@ newest: ## run the tests with the newest version of every package, in .venv-newe
 	.venv-newest/bin/python -m pip --disable-pip-version-check install --quiet --upgrade --upgrade-strategy eager $(EDITABLE) ".[dev]"
 	.venv-newest/bin/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile
 	.venv-newest/bin/python -m pytest -m alone
+
+matrix: ## run the tests on every Python of this machine, and on Debian's newest (as root), and write docs/platforms.md
+	@$(PYTHON) -m tests.matrix
 
 faults: .venv/installed-dev ## prove at length that nothing is lost: as root, with strace and loop devices
 	FAULTS=whole .venv/bin/python -m pytest -s tests/faults tests/test_healthcheck_hangs.py
@@ -66,7 +70,7 @@ soak: .venv/installed-dev ## run days and weeks of mishaps in about an hour, as 
 	.venv/bin/python -m tests.soak day week month report
 
 clean: ## remove what make and Python have put here, and the demo; your readings and settings stay
-	rm -rf .venv .venv-newest build *.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* data/demo data/soak
+	rm -rf .venv .venv-newest .venv-matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* data/demo data/soak
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: .venv/made setup.cfg pyproject.toml constraints.txt

@@ -84,14 +84,14 @@ def pair(command: CommandContext, source: str, bridge: str | None) -> None:
 @click.pass_obj
 def accept_new_database(command: CommandContext) -> None:
     """Allow a new database in place of one that is gone or damaged, which is set aside, not deleted."""
-    from runtime.files import drop_to_owner, locked
+    from runtime.files import drop_to_owner, exists, locked
     from storage import lost_database, manager
     settings = command.configuration
     drop_to_owner(settings.data)
     database, marker = Path(os.path.realpath(settings.storage.database_path)), settings.data / lost_database.MARKER
     try:
         with locked(manager.lock_path(database), settings.storage.busy_timeout_ms / 1000):
-            is_gone, had_data = lost_database.is_gone(database), marker.exists()
+            is_gone, had_data = lost_database.is_gone(database), exists(marker)
             moved = lost_database.set_aside(database, marker, f"{command.now:%Y%m%dT%H%M%SZ}",
                                             lambda: manager.examine(database))
     except OSError as error:

@@ -1,11 +1,11 @@
 """Is the write-ahead log on and small, who owns the files, and does this SQLite have a known bug?"""
 
-import shlex
 from pathlib import Path
 
 from health import database
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
+from runtime import system_commands
 from runtime.errors import StorageError
 from storage import inspection
 
@@ -57,5 +57,5 @@ def _size(path: Path) -> Finding:
     if size <= LARGE_WAL_BYTES:
         return Finding("pass", f"-wal {size} bytes", figures=figures)
     return Finding("warn", f"-wal has grown to {size / 1e6:.0f} MB: a long-running reader keeps it from shrinking",
-                   f"fuser -v {shlex.quote(str(path))} shows which process has the database open; after that has ended, "
-                   "the next cycle shrinks the -wal", figures)
+                   f"{system_commands.users_of(path)} shows which process has the database open; after that has "
+                   "ended, the next cycle shrinks the -wal", figures)

@@ -1,13 +1,12 @@
 """Can the database be written, and is it undamaged? A row is inserted and rolled back, as a cycle would insert it."""
 
 import os
-import shlex
 from pathlib import Path
 
 from health import database
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
-from runtime import files
+from runtime import files, system_commands
 from runtime.deadline import Deadline
 from runtime.errors import Busy, StorageError
 from storage import inspection
@@ -23,8 +22,8 @@ def check(installation: Installation) -> Findings:
         yield path
         return
     if os.statvfs(path).f_flag & os.ST_RDONLY:  # after an error on the disk, Linux remounts it so (man mount, errors=)
-        yield Finding("critical", f"the disk of {path} is read-only", "see in dmesg why, then: sudo mount -o remount,rw "
-                      f"\"$(findmnt -n -o TARGET -T {shlex.quote(str(path.parent))})\"")
+        yield Finding("critical", f"the disk of {path} is read-only", "see in dmesg why, then: "
+                      f"{system_commands.make_writable(path.parent)}")
         return
     if files.is_closed(path.parent):  # the database could be written only while its -wal exists
         yield Finding("critical", f"no file can be created in {path.parent} ({files.owner(path.parent)})",
@@ -46,8 +45,7 @@ def _trial(path: Path, installation: Installation) -> Findings:
         yield "searching for damage"
         yield Finding("pass", inspection.find_damage(path, lambda: search.remaining() < 0) or "no damage found")
     except Busy as error:
-        paths = shlex.join(map(str, (lock_path(path), path)))
-        yield Finding("fail", str(error), f"try again in a minute; if it lasts, fuser -v {paths} shows which process it "
-                      "is, and kill ends it")
+        yield Finding("fail", str(error), "try again in a minute; if it lasts, "
+                      f"{system_commands.users_of(lock_path(path), path)} shows which process it is, and kill ends it")
     except StorageError as error:
         yield failure("critical", error)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from health.finding import Finding, Findings
 from health.installation import Installation
-from runtime import files
+from runtime import files, system_commands
 
 WARN_SHARE, FAIL_SHARE, FAIL_BYTES = 0.05, 0.01, 100_000_000
 
@@ -35,5 +35,5 @@ def _room(folder: Path, suffix: str) -> Finding:
         return Finding("fail", sentence, remedy, figures)
     if inodes < FAIL_SHARE:
         return Finding("fail", f"the disk of {folder} has no room for more files ({inodes:.1%} of its inodes are free)",
-                       remedy.replace("du -ax", "du --inodes -ax"), figures)
+                       f"the folders with the most files come last in: {system_commands.fullest_folders(folder)}", figures)
     return Finding("warn" if share < WARN_SHARE else "pass", sentence, remedy, figures)

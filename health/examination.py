@@ -82,8 +82,8 @@ def _confine(deadline: Deadline) -> None:
     for standard in range(3):
         os.dup2(nowhere, standard)
     for kind, wanted in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        allowed, most = resource.getrlimit(kind)
-        with suppress(OSError, ValueError):  # macOS knows no RLIMIT_AS
+        with suppress(OSError, ValueError):  # macOS refuses RLIMIT_AS
+            allowed, most = resource.getrlimit(kind)
             resource.setrlimit(kind, (wanted if allowed == resource.RLIM_INFINITY else min(wanted, allowed), most))
     with suppress(RuntimeError):  # no more threads
         faulthandler.dump_traceback_later(max(deadline.remaining(), 0) + GRACE_SECONDS, exit=True, file=2)

@@ -15,7 +15,7 @@ def check(installation: Installation) -> Findings:
     yield "reading the spool"
     data = installation.configuration.data
     journal = data / spool.NAME
-    if not journal.exists():
+    if not files.exists(journal):
         yield Finding("pass", "no readings wait", figures=("'spool_readings'=0;0",))
         return
     try:

@@ -122,10 +122,12 @@ class Persister:
             return error
         if status.oldest is None or status.used < ESCALATE_USED and self._now - status.oldest < ESCALATE_AFTER:
             return error
+        from runtime import system_commands
         path = self._settings.database_path
         return Unusable(
             f"{error}, the first since {format_time(status.oldest)}; the spool is {status.used:.0%} full",
-            error.remedy or f"see what holds the database (fuser -v {path}), or what fills its disk (df -h {path.parent})")
+            error.remedy or f"see what holds the database ({system_commands.users_of(path)}), or what fills its disk "
+            f"(df -h {path.parent})")
 
     def _store_once(self, own: SpooledCycle, spool_error: StorageError | None, alone: bool) -> Persisted:
         # Half of the remaining time: one wait for our own lock file and one for SQLite's locks may follow each other.

@@ -17,6 +17,8 @@ from runtime.errors import Busy, StorageError, Unavailable, Unusable
 POLL_SECONDS = 0.005
 FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
                errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
+FULL_SYNC = fcntl.F_FULLFSYNC if hasattr(fcntl, "F_FULLFSYNC") else None  # macOS only
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)  # by file systems of networks, in user space, and of FAT
 
 
 def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
@@ -30,7 +32,7 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            sync_file(stream.fileno())
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
@@ -44,16 +46,37 @@ def write_at(file: int, start: int, content: bytes) -> None:
         start, content = start + written, content[written:]
 
 
+def sync_file(descriptor: int) -> None:
+    """Flush an open file to the disk. On macOS fsync leaves it in the drive's own cache (man 2 fcntl, F_FULLFSYNC)."""
+    if FULL_SYNC is not None:
+        try:
+            fcntl.fcntl(descriptor, FULL_SYNC)
+            return
+        except OSError as error:
+            if error.errno not in NO_SYNC:
+                raise
+    os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
+
+
 def sync(path: Path) -> None:
     """Flush a file, or a folder's list of names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        sync_file(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # CIFS and some FUSE file systems do not sync folders
+        if error.errno not in NO_SYNC:  # CIFS and some FUSE file systems do not sync folders
             raise
     finally:
         os.close(descriptor)
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is such a file. Raise OSError if we may not know; from Python 3.14 on, Path.exists says no."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 @contextmanager
@@ -142,7 +165,8 @@ def chown_folder_command(folder: Path) -> str:
 
 
 def make_room(folder: Path) -> str:
-    return f"delete what is not needed; the largest files come last in: du -ax {_quoted(folder)} | sort -n | tail"
+    from runtime.system_commands import largest_files
+    return f"delete what is not needed; the largest files come last in: {largest_files(folder)}"
 
 
 def chown_file_command(path: Path) -> str:

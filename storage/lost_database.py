@@ -38,7 +38,7 @@ def mark_has_data(marker: Path) -> None:
 def ensure_present(database: Path, marker: Path) -> None:
     """Raise Unusable if readings were stored but the database is gone or empty."""
     try:
-        were_stored = marker.exists()
+        were_stored = files.exists(marker)
     except OSError as error:
         raise files.translate(error, marker) from error
     if were_stored and is_gone(database):

@@ -100,6 +100,9 @@ def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
     # Off until the migrations are done: dropping a table would empty people's own tables that refer to it.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
+    if files.FULL_SYNC is not None:  # https://www.sqlite.org/pragma.html#pragma_fullfsync
+        connection.execute("PRAGMA fullfsync = 1")
+        connection.execute("PRAGMA checkpoint_fullfsync = 1")
     connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages:d}")
     try:
         connection.execute(f"PRAGMA journal_mode = {'wal' if wal else 'delete'}")

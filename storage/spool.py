@@ -201,7 +201,7 @@ def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
 
 def _overwrite(journal: int, start: int, content: bytes) -> None:
     files.write_at(journal, start, content)
-    os.fdatasync(journal)
+    files.sync_file(journal)
 
 
 def _rewrite(path: Path, content: bytes, start: int, written: bytes, reason: OSError) -> None:
@@ -219,7 +219,7 @@ def _set_aside(path: Path, journal: int, content: bytes, damaged: list[tuple[int
         with open(path, "ab") as aside:
             aside.writelines(content[start:end] + b"\n" for start, end in damaged)
             aside.flush()
-            os.fsync(aside.fileno())
+            files.sync_file(aside.fileno())
         files.sync(path.parent)
         for start, end in damaged:
             files.write_at(journal, start, bytes(end - start))

@@ -47,7 +47,7 @@ def _overwrite(path: Path, content: bytes) -> bool:
         if len(content) <= status.st_blocks * BLOCK_BYTES:
             os.fchmod(file.fileno(), 0o600)
             files.write_at(file.fileno(), 0, content.ljust(status.st_size))
-            os.fdatasync(file.fileno())
+            files.sync_file(file.fileno())
             return True
     return False
 

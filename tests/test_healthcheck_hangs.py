@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +239,8 @@ def test_it_can_be_interrupted(number: int, code: int, shared_home: CheckedHome,
     with stuck(shared_home, "gil"):
         with subprocess.Popen([sys.executable, str(checkout), "--config", str(shared_home.config)], cwd="/",
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env={**os.environ, "PYTHONPATH": str(checkout.parent)}) as process:
+                              env={**os.environ, "PYTHONPATH": str(checkout.parent)},
+                              preexec_fn=partial(signal.signal, number, signal.SIG_DFL)) as process:  # also under nohup
             threading.Timer(1.5, process.send_signal, [number]).start()
             out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (code, b"", b"")

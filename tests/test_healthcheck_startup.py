@@ -46,10 +46,9 @@ def test_a_blocked_alarm_ends_it_in_time(checked_home: CheckedHome) -> None:
         assert run.wait(timeout=10) == 0
 
 
-def test_a_broken_sqlite_costs_no_other_answer(checked_home: CheckedHome, tmp_path: Path) -> None:
-    (tmp_path / "sqlite3.py").write_text("raise ImportError('no _sqlite3')", encoding="utf-8")
-    tmp_path.chmod(0o755)
-    assert statuses(checked_home, tmp_path) == {
+def test_a_broken_sqlite_costs_no_other_answer(checked_home: CheckedHome, shared_folder: Path) -> None:
+    (shared_folder / "sqlite3.py").write_text("raise ImportError('no _sqlite3')", encoding="utf-8")
+    assert statuses(checked_home, shared_folder) == {
         "configuration": "pass", "secrets": "pass", "log_rotation": "pass", "disk_space": "pass", "alerts": "pass",
         "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "hue": "skipped",
         "amazon_aqm": "skipped"}

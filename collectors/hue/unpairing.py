@@ -1,4 +1,4 @@
-"""Unpairing: the bridge is asked to delete our key. Newer bridges refuse that to programs; the user's account can do it.
+"""Asks the bridge to delete our key. Newer bridges refuse that to programs; the user's account can do it.
 
 https://developers.meethue.com/develop/hue-api/7-configuration-api/ (behind a log-in), section 7.4.
 """

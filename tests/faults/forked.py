@@ -6,6 +6,7 @@ imports. Only its clock is replaced; it records when its readings are in the spo
 
 import os
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -133,16 +134,19 @@ def _run(collector: str, path: str, moment: datetime, notes: str, user: int | No
         os.setgid(user)
         os.setuid(user)
     setattr(job, "datetime", type("Clock", (datetime,), {"now": lambda _zone: moment}))  # noqa: B010  # for mypy
-    setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))  # noqa: B010  # for mypy
+    if sys.platform != "darwin":
+        setattr(os, "fdatasync", _noting(os.fdatasync, f"{notes}.kept"))  # noqa: B010  # for mypy
     code = collect.run(collectors.load(collector), ["--config", path])
     Path(f"{notes}.through").write_text(f"{time.monotonic()}")
     raise SystemExit(code)
 
 
 def _noting(sync: Callable[[int], None], note: str) -> Callable[[int], None]:
-    """Wrap fdatasync, which only the spool calls, to record when it was done."""
+    """Wrap fdatasync to record when it was done for the spool."""
     def noted(descriptor: int) -> None:
         sync(descriptor)
+        if not os.readlink(f"/proc/self/fd/{descriptor}").endswith("/spool.journal"):
+            return
         with open(note, "a") as stream:
             stream.write(f"{time.monotonic()} ")
     return noted

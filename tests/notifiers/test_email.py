@@ -92,7 +92,7 @@ def test_every_kind_of_server_is_supported(written: Home, monkeypatch: pytest.Mo
     mail, = server.mails
     assert (mail.sender, mail.recipients) == ("monitor@example.org", ("you@example.org",))
     assert mail.login == (login and login[0])
-    assert (b"mail FROM:<monitor@example.org>" in server.plain_heard) == (security == "none")
+    assert (b"mail from:<monitor@example.org>" in server.plain_heard.lower()) == (security == "none")
 
 
 def test_all_recipients_get_it(written: Home, server: MailServer) -> None:

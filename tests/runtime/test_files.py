@@ -103,7 +103,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 def test_the_text_and_the_folder_are_on_the_disk_before_it_returns(tmp_path: Path,
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[tuple[bool, list[str]]] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(
         (stat.S_ISDIR(os.fstat(descriptor).st_mode), os.listdir(tmp_path))))
     write_atomically(tmp_path / "alert.txt", "text")
     (first_is_folder, during), (second_is_folder, after) = synced
@@ -210,7 +210,7 @@ def test_a_file_system_that_cannot_sync_folders_is_accepted(tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(errno.EINVAL if stat.S_ISDIR(os.fstat(descriptor).st_mode) else errno.EIO, "refused")
-    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(os, "fdatasync", refuse)
     sync(tmp_path)
     (tmp_path / "text").touch()
     with pytest.raises(OSError):

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -163,7 +164,8 @@ def _full(place: Place, mishap: Mishap) -> Iterator[None]:
     bulk, rest = place.home.data / "ballast", place.home.data / "more-ballast"
     disk = os.statvfs(place.home.data)
     with open(bulk, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - 4_000_000))
+        if sys.platform != "darwin":
+            os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - 4_000_000))
     fill(rest)
     yield
     bulk.unlink()

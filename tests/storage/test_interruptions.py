@@ -150,7 +150,7 @@ def test_a_copy_that_is_not_safe_on_the_disk_is_none(left: Left, monkeypatch: py
 
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(Unavailable, match="Input/output error"), manager.writing(path):
         pass
     assert rows(path) == before and sorted(file.name for file in path.parent.iterdir()) == ["left.db", "left.db.lock"]
@@ -160,7 +160,7 @@ def test_a_copy_and_its_name_are_on_the_disk_before_anything_is_changed(
         left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = left
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
 
     def look(step: str, done: int, total: int) -> None:
         assert step == "copy" or synced == [str(path.with_name("left.db.copying")), str(path.parent)]

@@ -131,6 +131,17 @@ def test_no_statement_looks_at_all_readings(home: Home, executed: list[str]) -> 
     assert [each for each in asked if not all(map(is_lookup, plans(home.database, each)))] == []
 
 
+@pytest.mark.parametrize("is_analysed", [False, True])
+def test_a_devices_readings_are_looked_up_by_device_and_time(home: Home, executed: list[str], is_analysed: bool) -> None:
+    """Whatever the version of SQLite plans: by time alone, gaps of a day would read the readings of all devices."""
+    if is_analysed:
+        with closing(sqlite3.connect(home.database)) as connection:
+            connection.execute("ANALYZE")
+    asked = [each for each in executed if re.match(r"\s*SELECT\b.*\bFROM readings\b.*\bdevice_id = '", each, re.DOTALL)]
+    assert len(asked) > 5
+    assert [each for each in asked if "sqlite_autoindex_readings_1" not in plans(home.database, each)[0]] == []
+
+
 def written(module: Path) -> Iterator[str]:
     """Yield the SQL about readings in a module, up to its first parameter, with single spaces."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):

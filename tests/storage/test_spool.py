@@ -154,11 +154,11 @@ def test_a_rewritten_spool_has_all_that_waited(tmp_path: Path, monkeypatch: pyte
     inode = journal(tmp_path).stat().st_ino
 
     def fail(_descriptor: int) -> None:
+        monkeypatch.undo()
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fdatasync", fail)
     third = spool.append(tmp_path, a_cycle(at=at(minutes=3)), 1.0)
-    monkeypatch.undo()
     assert waits(tmp_path) == [first.cycle, second.cycle, third.cycle]
     assert journal(tmp_path).stat().st_ino != inode and journal(tmp_path).stat().st_size == spool.SIZE
 
