@@ -49,7 +49,6 @@ class Checkout:
         return done.stdout.strip()
 
     def changed(self, *arguments: str) -> list[str]:
-        """Return the names of files that git diff lists."""
         return [name for name in self.git("diff", "--name-only", "-z", *arguments).split("\0") if name]
 
     def switch(self, old: str, new: str) -> None:
@@ -75,7 +74,6 @@ class Checkout:
 
 
 def main() -> int:
-    """Update the checkout; return the exit code."""
     is_file = sys.argv[0] != "-"  # else it is read from standard input
     root = Path(__file__).resolve().parent.parent if is_file else Path.cwd()
     if os.geteuid() == 0 and (owner := root.stat()).st_uid != 0:
@@ -131,7 +129,6 @@ def undo(checkout: Checkout) -> None:
 
 
 def versions(checkout: Checkout) -> tuple[str, str]:
-    """Fetch; return the commits of this version and of the newest."""
     checkout.git("fetch", "--quiet")
     old, new = checkout.git("rev-parse", "HEAD"), checkout.git("rev-parse", "@{upstream}")
     base = checkout.git("merge-base", old, new)
@@ -189,7 +186,6 @@ def compare(old: Health | None, new: Health | None) -> None:
 
 
 def news(checkout: Checkout, old: str, new: str) -> str:
-    """Return the entries of CHANGELOG.md that are new."""
     known = set(_entries(checkout.git("show", f"{old}:CHANGELOG.md")))
     entries = [entry for entry in _entries(checkout.git("show", f"{new}:CHANGELOG.md")) if entry not in known]
     return "".join(f"\n{entry}" for entry in entries)

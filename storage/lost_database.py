@@ -71,10 +71,10 @@ def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], No
 
 
 def older_databases(database: Path) -> list[Path]:
-    from glob import escape  # for people only: it compiles patterns
-    name = escape(database.name)
-    paths = [path for kind in ("set-aside", "before-v") for path in database.parent.glob(f"{name}.{kind}*")]
-    return sorted((path for path in paths if not path.name.endswith(SUFFIXES[1:])), key=os.path.getmtime, reverse=True)
+    beginnings = tuple(f"{database.name}.{kind}" for kind in ("set-aside", "before-v"))
+    paths = [database.with_name(name) for name in os.listdir(database.parent)
+             if name.startswith(beginnings) and not name.endswith(SUFFIXES[1:])]
+    return sorted(paths, key=os.path.getmtime, reverse=True)
 
 
 def registry_query(database: Path) -> str:

@@ -72,8 +72,9 @@ def carry_out(home: Home, remedy: str) -> None:
     tools = home.folder / "tools"
     tools.mkdir()
     setting = f"import sqlite3; sqlite3.connect({str(home.database)!r}).execute('PRAGMA user_version = {len(MIGRATIONS)}')"
-    for name, does in {"sudo": 'exec "$@"', "python": f'exec {shlex.quote(sys.executable)} "$@"', "make": "true",
-                       "git": f"exec {shlex.quote(sys.executable)} -c {shlex.quote(setting)}"}.items():
+    python = shlex.quote(sys.executable)
+    for name, does in {"sudo": 'exec "$@"', "python": f'exec {python} "$@"',
+                       "make": f"exec {python} -c {shlex.quote(setting)}"}.items():
         (tools / name).write_text(f"#!/bin/sh\n{does}\n")
         (tools / name).chmod(0o755)
     command = remedy if remedy.startswith("sudo ") else remedy.rpartition(": ")[2]
@@ -204,7 +205,7 @@ TROUBLES = {
                        gone=1),
     "deleted": Trouble(lambda home: home.database.unlink(), "is gone, though readings were stored in it",
                        "bring it back", gone=1),
-    "newer than the program": Trouble(set_version, "was written by a newer version", "update this program: git pull"),
+    "newer than the program": Trouble(set_version, "was written by a newer version", "update this program: make update"),
 }
 
 
