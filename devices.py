@@ -3,6 +3,9 @@
 Exit codes are the collectors': 0 all is well, 1 a later run may succeed, 2 a human is needed.
 """
 
+import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
+
+# isort: split
 import errno
 import json
 import os

@@ -32,7 +32,9 @@ Notifiers = Callable[[], Mapping[str, Callable[[], type[Section]]]]
 def find(argument: str | None) -> Path:
     """Given the value of --config, return the absolute path of config.yaml; it need not exist."""
     # Not resolve(): a config.yaml that is a link into another folder still belongs to the folder of the link.
-    return Path(os.path.abspath(argument or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_PATH))
+    path = os.path.abspath(argument or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_PATH)
+    os.environ[ENVIRONMENT_VARIABLE] = path  # for the commands that messages print (runtime/commands.py)
+    return Path(path)
 
 
 def load(path: Path, collectors: Sections, publishers: Sections | None = None) -> Configuration:
