@@ -13,6 +13,7 @@ import publishers
 from health import COMPONENTS
 from health.finding import attempt
 from runtime import files
+from runtime.commands import command
 from runtime.deadline import Deadline
 from runtime.plugins import settings_types
 from runtime.redaction import Redactor
@@ -71,7 +72,7 @@ class Installation(NamedTuple):
     def collect_command(self) -> str:
         """The command that runs a cycle of one of the collectors."""
         name = next(iter(self.enabled), None)
-        return f"python -m collectors.{name}" if name else "enable a collector in config.yaml"
+        return command(f"collectors.{name}") if name else "enable a collector in config.yaml"
 
     def problems(self, key: str) -> list[str]:
         """Return the problems of a key or a section of config.yaml."""
@@ -119,5 +120,5 @@ def _survey(request: Request, plugins: Plugins) -> tuple[config.Configuration, P
 def _import_checks(is_offline: bool) -> None:
     """Import the checks once for all their processes, and before root is given up: Python may be readable for it alone."""
     for name in ("encodings.unicode_escape", *(f"health.{name}" for name in COMPONENTS),
-                 *(() if is_offline else ("health.source",))):
+                 *(() if is_offline else ("health.plugin", "runtime.http_client"))):
         attempt(lambda: import_module(name))  # the check's own process will report it
