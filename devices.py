@@ -22,6 +22,7 @@ import config
 from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
 from runtime import log as log_file
+from runtime.commands import command as run_command
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
 from runtime.formats import pluralize
 from runtime.log import escape_unprintable
@@ -139,7 +140,7 @@ def show(command: CommandContext, device_type: str | None, as_json: bool) -> Non
     elif types := sorted({device.device_type for device in devices if device.device_type}):
         click.echo(f"There are no devices of this type; the types are {', '.join(types)}.", err=True)
     else:
-        click.echo("There are no devices yet: run a collector, such as python -m collectors.hue.", err=True)
+        click.echo(f"There are no devices yet: run a collector, such as {run_command('collectors.hue')}", err=True)
 
 
 @main.command("set-name")

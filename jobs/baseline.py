@@ -27,6 +27,7 @@ from jobs.persist import Persister, RetryRecorder
 from jobs.problems import Problems
 from runtime import log as log_file
 from runtime import plugins
+from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import HomeMonitorError, Unusable
 from runtime.files import drop_to_owner, write_atomically
@@ -130,7 +131,7 @@ class _Bench:
     def __init__(self, name: str, path: Path, *, in_full: bool) -> None:
         self.name, self.data, self.now = name, path.parent.parent / "data", clock()
         self.redact, self.path = Redactor(), self.data / FILE_NAME
-        self.capture_command = f"python -m jobs.baseline capture --collector {name}"
+        self.capture_command = command("jobs.baseline", "capture", "--collector", name)
         self._config = path
         self._module: Any = plugins.load("collectors", name)
         self._collect = self._module.collect_unoptimised if in_full else self._module.collect
@@ -170,7 +171,7 @@ class _Bench:
         readings = tuple(item for item in items if isinstance(item, Reading))
         if not readings:
             raise Unusable(f"{self.name} answers, but no sensor has a value: there is nothing to measure",
-                           f"see python -m collectors.{self.name} --discover")
+                           f"see {command(f'collectors.{self.name}', '--discover')}")
         storage = replace(configuration.storage, database_path=folder / "data" / "readings.db")
         persisted = Persister(
             configuration._replace(root=folder, storage=storage), now=now, retry=retry, deadline=deadline,

@@ -30,8 +30,8 @@ def install_command() -> str:
 
 
 def _program(script: str) -> list[str]:
-    if IN_WHEEL:
-        kind, _, name = (script, "", "") if script.endswith(".py") else script.partition(".")
+    kind, _, name = (script, "", "") if script.endswith(".py") else script.partition(".")
+    if IN_WHEEL and kind in SUBCOMMANDS:
         return [os.path.join(sys.prefix, "bin", "home-monitor"), SUBCOMMANDS[kind], *([name] if name else [])]
     return [_python(), os.path.join(ROOT, script)] if script.endswith(".py") else [_python(), "-m", script]
 
