@@ -48,15 +48,15 @@ class Outcome:
         return result
 
 
-def as_printed(text: str, config: Path | None = None, checkout: Path = CHECKOUT, python: str = sys.executable) -> str:
-    """Return a text of the documentation with its commands as messages print them; without `config` for the default."""
-    options = "" if config is None else f" --config {shlex.quote(str(config))}"
+def as_printed(text: str, config: Path | None = None, checkout: Path = CHECKOUT) -> str:
+    """Return a text of the documentation with its commands as messages print them; `config` is that of the last run."""
+    options = f" --config {shlex.quote(str(config or os.environ['HOME_MONITOR_CONFIG']))}"
 
     def full(match: re.Match[str]) -> str:
         module, script = match.groups()
         if module:
-            return f"cd {shlex.quote(str(checkout))} && {shlex.quote(python)} -m {module}{options}"
-        return f"{shlex.quote(python)} {shlex.quote(f'{checkout}/{script}')}{options}"
+            return f"cd {shlex.quote(str(checkout))} && {shlex.quote(sys.executable)} -m {module}{options}"
+        return f"{shlex.quote(sys.executable)} {shlex.quote(f'{checkout}/{script}')}{options}"
     return re.sub(r"\bpython (?:-m ([\w…]+(?:\.[\w…]+)*)|(\w+\.py))", full, text)
 
 

@@ -148,7 +148,7 @@ def test_a_refused_login_is_remembered_and_not_tried_again_unless_named(checked_
     assert [run.code for run in checked_home.collect("amazon_aqm")] == [2]
     before = len(checked_home.simulator.alexa.requests)
     amazon = checked_home.components()[1]["amazon_aqm"]
-    assert amazon["status"] == "fail" and "python devices.py pair amazon_aqm" in amazon["remedy"]
+    assert amazon["status"] == "fail" and checked_home.as_printed("python devices.py pair amazon_aqm") in amazon["remedy"]
     assert len(checked_home.simulator.alexa.requests) == before
     assert checked_home.components("--only", "amazon_aqm")[1]["amazon_aqm"]["message"] != amazon["message"]
     assert len(checked_home.simulator.alexa.requests) > before
