@@ -21,6 +21,7 @@ import click
 import config
 from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
+from runtime import VERSION
 from runtime import log as log_file
 from runtime.commands import command as run_command
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
@@ -60,6 +61,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, message="%(version)s")
 @click.option("--config", "config_path", metavar="PATH", help="Default: $HOME_MONITOR_CONFIG, else config/config.yaml.")
 @click.pass_context
 def main(context: click.Context, config_path: str | None) -> None:

@@ -25,8 +25,8 @@ from collectors import Measurable
 from jobs.job import RESERVED_SECONDS, clock
 from jobs.persist import Persister, RetryRecorder
 from jobs.problems import Problems
+from runtime import VERSION, plugins
 from runtime import log as log_file
-from runtime import plugins
 from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import HomeMonitorError, Unusable
@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m jobs.baseline", description="Measure the cost of a cycle, now and as it once was.")
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("action", choices=["capture", "compare"],
                         help="measure the old way and keep the result, or measure today's and compare")
     parser.add_argument("--collector", required=True, choices=[
