@@ -58,7 +58,8 @@ def test_after_a_first_cycle_by_root_the_users_own_is_stored(clone: Clone, has_d
     if not has_data:
         clone.data.rmdir()
     assert clone.start("-m", "collectors.hue") == 0
-    assert clone.strangers() == [] and {"hue.lock", "spool.journal", "readings.db", "logs"} <= set(os.listdir(clone.data))
+    assert clone.strangers() == []
+    assert {"hue.lock", "spool.journal", "readings.db", "logs"} <= set(os.listdir(clone.data))
     assert clone.start("-m", "collectors.hue", user=USER) == 0
     assert len(clone.rows()) == 10 and clone.strangers() == []
 
