@@ -1,8 +1,7 @@
 """Checks, on import, that this Python can run the program; if not, runs the script again with the one in `.venv`.
 
-The scripts and the packages of plug-ins import it first. It works in Python 3.8, without our packages. If `.venv`
-cannot run the program either, one line says which command helps, and the exit code is 2. Cron mails what is printed, so a
-plug-in prints the line once in 24 hours.
+The scripts and the packages of plug-ins import it first. It needs Python 3.8 and the standard library only. If `.venv`
+cannot run the program either, it prints the command that helps, and exits with 2; for a plug-in once in 24 hours.
 """
 
 from __future__ import annotations
@@ -18,13 +17,8 @@ PACKAGES = ("yaml", "requests", "urllib3", "click")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENVIRONMENT = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(ENVIRONMENT, "bin", "python")
-RESTARTED = "HOME_MONITOR_RESTARTED"  # set in a process that was started again, so that it is not started a third time
+RESTARTED = "HOME_MONITOR_RESTARTED"  # is set in the second process
 REPEAT_SECONDS = 86400
-
-
-def missing() -> list[str]:
-    """Return which packages this Python lacks."""
-    return [name for name in PACKAGES if PathFinder.find_spec(name) is None]
 
 
 def replace() -> None:
@@ -39,13 +33,13 @@ def replace() -> None:
             pass
     name = _plugin(arguments)
     line = "%s: %s" % (name or os.path.basename(sys.argv[0]), _explanation(in_environment))
-    if not name or _is_due(name, line):
+    if sys.stderr is not None and (not name or _is_due(name, line)):
         sys.stderr.write(line + "\n")
     sys.exit(2)
 
 
 def _arguments() -> list[str]:
-    """Return the interpreter's own arguments; Python before 3.10 does not record them, so that a module is unknown."""
+    """Return the arguments of Python itself. Before 3.10 they are not recorded, and a module's name is unknown."""
     if sys.version_info >= (3, 10):  # noqa: UP036 - an older one may run this
         return sys.orig_argv[1:]
     return [] if sys.argv[0] in ("-m", "-c") else sys.argv[:]
@@ -58,7 +52,8 @@ def _explanation(in_environment: bool) -> str:
         return "Python %d.%d is too old: 3.11 or newer is needed. Remedy: %s" % (
             sys.version_info[0], sys.version_info[1], "run it with " + shlex.quote(PYTHON) if has_other else install)
     where = ENVIRONMENT + " (was Python updated?)" if in_environment else sys.executable
-    return "the packages %s are missing in %s. Remedy: %s" % (", ".join(missing()), where, install)
+    missing = [name for name in PACKAGES if PathFinder.find_spec(name) is None]
+    return "the packages %s are missing in %s. Remedy: %s" % (", ".join(missing), where, install)
 
 
 def _plugin(arguments: list[str]) -> str:
@@ -70,9 +65,9 @@ def _plugin(arguments: list[str]) -> str:
 
 
 def _is_due(name: str, line: str) -> bool:
-    """Return whether to print the line: on a terminal always, else if it was not printed within 24 hours."""
-    if sys.stderr is None or sys.stderr.isatty() or "-v" in sys.argv or "--verbose" in sys.argv:
-        return sys.stderr is not None
+    """Return whether the line was not printed within 24 hours, or a terminal or -v asks for it."""
+    if sys.stderr.isatty() or "-v" in sys.argv or "--verbose" in sys.argv:
+        return True
     folder = _data()
     stamp = os.path.join(folder, name + ".interpreter")
     try:
@@ -108,6 +103,6 @@ def _become_owner(folder: str) -> None:
         os.setuid(status.st_uid)
 
 
-if sys.version_info < MINIMUM or missing():
+if sys.version_info < MINIMUM or not all(map(PathFinder.find_spec, PACKAGES)):
     replace()
 os.environ.pop(RESTARTED, None)

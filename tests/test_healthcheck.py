@@ -200,4 +200,4 @@ def test_outside_a_virtual_environment_it_warns(shared: CheckedHome) -> None:
                           env={**os.environ, "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{packages}"})
     configuration = json.loads(done.stdout)["components"][0]
     assert (done.returncode, configuration["status"]) == (0, "warn")
-    assert configuration["remedy"].startswith("make install")
+    assert configuration["remedy"].startswith("make -C ")
