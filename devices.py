@@ -3,6 +3,9 @@
 Exit codes are the collectors': 0 all is well, 1 a later run may succeed, 2 a human is needed.
 """
 
+import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
+
+# isort: split
 import errno
 import json
 import os
@@ -19,7 +22,9 @@ import config
 from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
 from cli.installing import COMMANDS
+from runtime import VERSION
 from runtime import log as log_file
+from runtime.commands import command as run_command
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
 from runtime.formats import pluralize
 from runtime.log import escape_unprintable
@@ -57,6 +62,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, message="%(version)s")
 @click.option("--config", "config_path", metavar="PATH", help="Default: $HOME_MONITOR_CONFIG, else config/config.yaml.")
 @click.pass_context
 def main(context: click.Context, config_path: str | None) -> None:
@@ -137,7 +143,7 @@ def show(command: CommandContext, device_type: str | None, as_json: bool) -> Non
     elif types := sorted({device.device_type for device in devices if device.device_type}):
         click.echo(f"There are no devices of this type; the types are {', '.join(types)}.", err=True)
     else:
-        click.echo("There are no devices yet: run a collector, such as python -m collectors.hue.", err=True)
+        click.echo(f"There are no devices yet: run a collector, such as {run_command('collectors.hue')}", err=True)
 
 
 @main.command("set-name")

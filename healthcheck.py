@@ -5,6 +5,9 @@ Exit codes: 0 all is well, warnings allowed · 1 something failed · 2 the confi
 failed, or no source answers. With --nagios: 0 · 1 warnings · 2 failures · 3 unknown.
 """
 
+import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
+
+# isort: split
 import os
 from datetime import datetime, timezone
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import click
 
+from runtime.commands import command
 from runtime.errors import Unusable
 from runtime.formats import TEXT_LIMIT, finite_number, one_line
 from runtime.log import escape_unprintable
@@ -67,7 +68,7 @@ def find_device(text: str, devices: list[Device], may_be_new: bool = False) -> D
         hint = ("; to name a device before it is seen, give its full id, hue:... or alexa:..., as --discover shows it"
                 if may_be_new else "")
         raise Unusable(f"no device has {text!r} in its id or name{_nearest(wanted, devices)}",
-                       f"`python devices.py list` shows all devices{hint}")
+                       f"{command('devices.py', 'list')} shows all devices{hint}")
     if len(candidates) > 1:
         more = len(candidates) - CANDIDATE_LIMIT
         names = ", ".join(map(Device.label, candidates[:CANDIDATE_LIMIT])) + (f" and {more} more" if more > 0 else "")

@@ -14,6 +14,7 @@ import collectors
 import config
 from jobs.problems import Problems
 from runtime import log as log_file
+from runtime.commands import command
 from runtime.files import drop_to_owner
 from runtime.formats import pluralize
 from runtime.log import Redactor, escape_unprintable
@@ -73,7 +74,7 @@ class CommandContext:
             return []
         if count := sum(len(cycle.readings) for cycle in cycles):
             self.say(f"{pluralize(count, 'reading')} {'waits' if count == 1 else 'wait'} in the spool for the next "
-                     "cycle that can write the database; python healthcheck.py shows the cause.", is_answer=False)
+                     f"cycle that can write the database; to see the cause: {command('healthcheck.py')}", is_answer=False)
         longest = timedelta(seconds=self.configuration.collection.cycle_deadline_seconds)
         return [cycle for cycle in cycles if self.now - cycle.started_at >= longest]
 

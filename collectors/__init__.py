@@ -6,6 +6,7 @@ A module's name is its section in config.yaml and secrets.yaml, its cron line, a
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
+import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
 from runtime import plugins
 
 if TYPE_CHECKING:

@@ -42,7 +42,9 @@ def find(argument: str | None) -> Path:
     if not given and (os.path.isfile(HERE) or not is_checkout()):
         given = HERE
     # Not resolve(): a config.yaml that is a link into another folder still belongs to the folder of the link.
-    return Path(os.path.abspath(given)) if given else DEFAULT_PATH
+    path = os.path.abspath(given or DEFAULT_PATH)
+    os.environ[ENVIRONMENT_VARIABLE] = path  # for the commands that messages print (runtime/commands.py)
+    return Path(path)
 
 
 def is_checkout() -> bool:

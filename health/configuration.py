@@ -4,6 +4,7 @@ import sys
 
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
+from runtime.commands import install_command
 
 
 def check(installation: Installation) -> Findings:
@@ -14,7 +15,7 @@ def check(installation: Installation) -> Findings:
         yield Finding("warn", f"{configuration.path}: {warning}", f"correct or remove that line in {configuration.path}")
     if sys.prefix == sys.base_prefix:
         yield Finding("warn", "not run in a virtual environment: a system update may change the packages at any time",
-                      "make install, then .venv/bin/python healthcheck.py")
+                      install_command())
     if error is None and not configuration.warnings:
         yield Finding("pass", f"{configuration.path} is valid")
     yield Finding("pass", f"Python {sys.version.split()[0]}")

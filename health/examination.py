@@ -15,6 +15,7 @@ from health import COMPONENTS, finding
 from health.finding import LEVELS, Finding, Findings
 from health.installation import Installation
 from runtime import files
+from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import escape_unprintable
 
@@ -43,7 +44,7 @@ def report(name: str, checked: Installation, pipe: int) -> None:
             findings.append(finding.failure("fail", files.translate(error, Path(str(error.filename or "a file")))))
 
     if fault := finding.attempt(examine):
-        findings.append(Finding("fail", fault, f"until then, leave it out: python healthcheck.py --skip {name}"))
+        findings.append(Finding("fail", fault, f"until then, leave it out: {command('healthcheck.py', '--skip', name)}"))
     send(duration_ms=round(watch.elapsed_ms(), 1), **summary(findings, checked.redact))
 
 

@@ -6,6 +6,7 @@ from health import database
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
 from runtime import system_commands
+from runtime.commands import command
 from runtime.errors import StorageError, Unavailable
 from runtime.formats import parse_time
 from storage import inspection
@@ -25,7 +26,7 @@ def check(installation: Installation) -> Findings:
         devices, newest = inspection.newest_readings(path)
     except StorageError as error:
         level = "warn" if isinstance(error, Unavailable) and error.remedy else "fail"
-        yield failure(level, error, "python healthcheck.py --only database_write")
+        yield failure(level, error, command("healthcheck.py", "--only", "database_write"))
         return
     if newest is None:
         yield nothing
@@ -51,6 +52,6 @@ def _judge(devices: list[inspection.DeviceReading], newest: str, installation: I
         if timestamp is not None and parse_time(timestamp) < now - limit:
             yield Finding("fail", f"{label} ({device_id}) has been silent since {timestamp}: more than "
                           f"{limit.total_seconds() / 60:.0f} min", "see that it has power and is within reach; what its "
-                          f"source reports of it: python -m collectors.{collector} --discover")
+                          f"source reports of it: {command(f'collectors.{collector}', '--discover')}")
     yield Finding("pass", f"{len(devices)} active devices, the newest reading is {age.total_seconds():.0f} s old",
                   figures=figures)

@@ -13,6 +13,7 @@ import publishers
 from health import COMPONENTS
 from health.finding import attempt
 from runtime import files
+from runtime.commands import command
 from runtime.deadline import Deadline
 from runtime.plugins import names, settings_types
 from runtime.redaction import Redactor
@@ -67,7 +68,7 @@ class Installation(NamedTuple):
     @property
     def collect_command(self) -> str:
         name = next(iter(self.enabled), None)
-        return f"python -m collectors.{name}" if name else "enable a collector in config.yaml"
+        return command(f"collectors.{name}") if name else "enable a collector in config.yaml"
 
     def problems(self, key: str) -> list[str]:
         problems = self.error.problems if self.error else ()

@@ -8,6 +8,7 @@ from typing import NoReturn
 import collectors
 import publishers
 from health import COMPONENTS, rendering
+from runtime import VERSION
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,6 +35,7 @@ def parse() -> argparse.Namespace:
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--nagios", action="store_true", help="print one line for Icinga and Nagios")
     parser.add_argument("--quiet", action="store_true", help="print only what is not well")
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--offline", action="store_true", help="make no request")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="only this component; repeatable")
     parser.add_argument("--skip", metavar="NAME", action="append", default=[], help="not this component; repeatable")

@@ -8,6 +8,7 @@ from health.finding import Finding, Findings, failure
 from health.installation import Installation
 from jobs import cooldown
 from publishers import PublisherSettings
+from runtime.commands import command
 from runtime.errors import HomeMonitorError, RemoteError, Throttled
 from runtime.formats import parse_time
 from runtime.retry import retry_policy
@@ -39,20 +40,20 @@ def check(name: str, installation: Installation) -> Findings:
 
 
 def _last_success(name: str, state: State, installation: Installation) -> Finding:
-    command = f"python -m publishers.{name}"
+    publish = command(f"publishers.{name}")
     try:
         text = state.text("published_at") or ""
         age = installation.request.now - parse_time(text)
     except ValueError:
-        return Finding("warn", "nothing has been published yet", command)
+        return Finding("warn", "nothing has been published yet", publish)
     if age > LATE:
         return Finding("warn", f"nothing has been published since {text}",
-                       f"see with crontab -l whether it is started; run it by hand: {command}")
+                       f"see with crontab -l whether it is started; run it by hand: {publish}")
     return Finding("pass", f"last published at {text}")
 
 
 def _ask_destination(name: str, state: State, installation: Installation) -> Finding:
-    again = f"wait until it has recovered, then: python healthcheck.py --only {name}"
+    again = f"wait until it has recovered, then: {command('healthcheck.py', '--only', name)}"
     try:
         return Finding("pass", installation.plugins.publishers[name].probe(
             installation.configuration.publishers[name], installation.secrets.sections.get(name), state))
@@ -66,7 +67,7 @@ def _ask_source(name: str, state: State, installation: Installation) -> Finding:
     """A source in a pause, or one that refuses us, is not asked again unless --only names it. Nothing is kept."""
     from runtime.http_client import HttpClient  # imports requests, which --offline does not need
     configuration, secrets, request = installation.configuration, installation.secrets, installation.request
-    again = f"python healthcheck.py --only {name}"
+    again = command("healthcheck.py", "--only", name)
     pause = None if name in request.only else cooldown.active(state, request.now, secrets.path, configuration.path)
     try:
         if pause is not None:

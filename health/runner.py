@@ -20,6 +20,7 @@ from typing import NoReturn
 from health import COMPONENTS, examination, finding, installation
 from health.finding import Finding, Result
 from health.installation import Installation, Request
+from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import Redactor
 
@@ -140,7 +141,7 @@ def _give_up(result: Result, deadline: Deadline, watch: Stopwatch) -> None:
     result.is_late = deadline.remaining() <= 0
     why = f"timed out after {watch.elapsed_ms() / 1000:.1f} s" if result.is_late else "ended unanswered"
     result.level, result.message = "critical" if result.name in DECISIVE else "fail", f"{why} ({result.stage})"
-    result.remedy = f"to see whether it answers at all: python healthcheck.py --only {result.name} --timeout 60"
+    result.remedy = "to see whether it answers at all: " + command("healthcheck.py", "--only", result.name, "--timeout", "60")
     result.duration_ms = watch.elapsed_ms()
 
 

@@ -9,13 +9,14 @@ from collectors import Pairable
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
 from runtime import files
+from runtime.commands import command
 
 
 def check(installation: Installation) -> Findings:
     secrets, enabled = installation.secrets, installation.enabled
     missing = {name: key for name in enabled
                if (section := secrets.sections.get(name)) is not None and (key := section.missing())}
-    pair = " && ".join(f"python devices.py pair {name}" for name in missing if isinstance(enabled[name], Pairable))
+    pair = " && ".join(command("devices.py", "pair", name) for name in missing if isinstance(enabled[name], Pairable))
     path = shlex.quote(str(secrets.path))
     if installation.secrets_error is not None:
         yield failure("critical", installation.secrets_error)

@@ -7,6 +7,7 @@ from datetime import datetime
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
 from runtime import files
+from runtime.commands import command
 from runtime.formats import format_time, pluralize
 from storage import spool
 
@@ -44,5 +45,5 @@ def _waiting(status: spool.SpoolStatus, now: datetime, collect_command: str) -> 
         "warn", f"waiting for the database: {pluralize(status.readings, 'reading')} of "
         f"{pluralize(status.cycles, 'cycle')}, the oldest since {format_time(status.oldest)} ({hours:.1f} h); "
         f"{status.used:.0%} of the spool is in use",
-        "see why: python healthcheck.py --only database_write; after that is solved, the next cycle stores them: "
-        f"{collect_command}", figures)
+        f"see why: {command('healthcheck.py', '--only', 'database_write')}; after that is solved, the next cycle stores "
+        f"them: {collect_command}", figures)

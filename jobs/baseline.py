@@ -25,8 +25,9 @@ from collectors import Measurable
 from jobs.job import RESERVED_SECONDS, clock
 from jobs.persist import Persister, RetryRecorder
 from jobs.problems import Problems
+from runtime import VERSION, plugins
 from runtime import log as log_file
-from runtime import plugins
+from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.errors import HomeMonitorError, Unusable
 from runtime.files import drop_to_owner, write_atomically
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m jobs.baseline", description="Measure the cost of a cycle, now and as it once was.")
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("action", choices=["capture", "compare"],
                         help="measure the old way and keep the result, or measure today's and compare")
     parser.add_argument("--collector", required=True, choices=[
@@ -132,7 +134,7 @@ class _Bench:
     def __init__(self, name: str, path: Path, *, in_full: bool) -> None:
         self.name, self.data, self.now = name, path.parent.parent / "data", clock()
         self.redact, self.path = Redactor(), self.data / FILE_NAME
-        self.capture_command = f"python -m jobs.baseline capture --collector {name}"
+        self.capture_command = command("jobs.baseline", "capture", "--collector", name)
         self._config = path
         self._module: Any = plugins.load("collectors", name)
         self._collect = self._module.collect_unoptimised if in_full else self._module.collect
@@ -172,7 +174,7 @@ class _Bench:
         readings = tuple(item for item in items if isinstance(item, Reading))
         if not readings:
             raise Unusable(f"{self.name} answers, but no sensor has a value: there is nothing to measure",
-                           f"see python -m collectors.{self.name} --discover")
+                           f"see {command(f'collectors.{self.name}', '--discover')}")
         storage = replace(configuration.storage, database_path=folder / "data" / "readings.db")
         persisted = Persister(
             configuration._replace(root=folder, storage=storage), now=now, retry=retry, deadline=deadline,

@@ -18,7 +18,7 @@ from runtime import VERSION, plugins
 from runtime import log as log_file
 from runtime.deadline import Deadline, Stopwatch, Watchdog, watching
 from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, StorageError, describe
-from runtime.files import locked
+from runtime.files import drop_to_owner, locked
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from runtime.streams import is_terminal, show_progress, write_line
@@ -125,6 +125,8 @@ class Job:
 
     def configure(self, module: Any) -> bool:
         """Load configuration and secrets and set up the log; return False if there is nothing to do."""
+        if os.geteuid() == 0:
+            self._become_owner()
         log_settings = config.Logging(log_file_path=self.data / "logs" / "home_monitor.log")
         try:
             sections: dict[str, dict[str, Any]] = {"collectors": {}, "publishers": {}}
@@ -141,6 +143,12 @@ class Job:
                          else self.configuration.collectors)[self.name]
         self.alert = self.settings.alert or (f"ALERT_{self.name.upper()}_NEEDS_YOU.txt", "")
         return self._begin()
+
+    def _become_owner(self) -> None:
+        """Run by root, become the owner of the data, or of the folder in which it will be."""
+        owned = self.data if os.path.isdir(self.data) else self.path.parent.parent
+        with suppress(OSError):  # in some containers root may not; reading goes on
+            drop_to_owner(owned, (os.__file__, __file__, sys.executable))
 
     def _report_configuration(self, error: config.ConfigurationError, log_settings: config.Logging) -> None:
         has_folder = os.path.isdir(self.data)

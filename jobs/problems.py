@@ -4,6 +4,7 @@ On a terminal or with -v, always.
 """
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,6 +18,9 @@ from runtime.streams import is_terminal, write_line
 from storage.state import State
 
 REPEAT_AFTER = timedelta(hours=24)
+VARIABLE = re.compile(r"\d")
+LONGEST_KIND = 120  # characters; a server's text may follow
+MOST_KINDS = 20  # within 24 hours; then a class counts as one problem, so that no text fills the mailbox
 
 
 class Problems:
@@ -33,13 +37,21 @@ class Problems:
         """Print an error, unless one of its kind was printed within the last 24 hours."""
         if error is self._printed:
             return
-        kind = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
         saved = self._state.get("said") if self._state is not None else None
-        printed_at: dict[str, Any] = dict(saved) if isinstance(saved, dict) else {}
+        printed_at = {kind: time for kind, time in (saved if isinstance(saved, dict) else {}).items()
+                      if not self._is_past(time)}
+        kind = self._kind(error) if len(printed_at) < MOST_KINDS else type(error).__name__
         if self._is_due(printed_at.get(kind)):
             self.say(describe(error))
             if self._state is not None:
                 self._state["said"] = printed_at | {kind: format_time(self._now)}
+
+    def _kind(self, error: Exception) -> str:
+        """Return what identifies a problem: its message without the numbers, addresses and times in it."""
+        if isinstance(error, ConfigurationError):
+            return str(error)
+        words = self._redact(f"{type(error).__name__}: {error}").split()
+        return " ".join("#" if VARIABLE.search(word) else word for word in words)[:LONGEST_KIND]
 
     def say(self, text: str) -> None:
         self.has_written = True
@@ -70,8 +82,10 @@ class Problems:
 
     def _is_due(self, printed_at: object) -> bool:
         """Return whether a problem last printed then is printed again."""
-        if self._always or is_terminal(sys.stderr):
-            return True
+        return self._always or is_terminal(sys.stderr) or self._is_past(printed_at)
+
+    def _is_past(self, printed_at: object) -> bool:
+        """Return whether a time is not within the last 24 hours."""
         try:
             age = self._now - parse_time(str(printed_at))
         except ValueError:

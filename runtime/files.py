@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -137,13 +137,31 @@ def owned_by_other(folder: Path) -> bool:
     return os.geteuid() == 0 and os.path.isdir(folder) and folder.stat().st_uid != 0
 
 
-def drop_to_owner(folder: Path) -> None:
-    """Root becomes the folder's owner: its files would lock out the account that cron uses."""
+def drop_to_owner(folder: Path, needed: Iterable[str] = ()) -> None:
+    """Root becomes the folder's owner, if that account can read the files that are `needed`, such as Python's own.
+
+    Files owned by root would lock out the account that cron uses.
+    """
     if owned_by_other(folder):
         status = folder.stat()
+        if not all(_can_read(file, status) for file in needed):
+            return
         os.setgroups([])
         os.setgid(status.st_gid)
         os.setuid(status.st_uid)
+
+
+def _can_read(file: str, account: os.stat_result) -> bool:
+    """Return whether the account that owns something may read a file, given the status of what it owns."""
+    os.setegid(account.st_gid)
+    os.seteuid(account.st_uid)
+    try:
+        return os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids) and bool(os.stat(file))
+    except OSError:
+        return False
+    finally:
+        os.seteuid(0)
+        os.setegid(os.getgid())
 
 
 def is_closed(folder: Path) -> bool:

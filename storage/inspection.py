@@ -93,7 +93,8 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
         return None
     if interrupted.is_set():  # SQLite may report pages as damaged that it had no time to read
         return "no damage found in the time available"
-    raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)", manager.REPLACE)
+    raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)",
+                  manager.replace_remedy())
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:

@@ -15,11 +15,10 @@ from runtime.errors import Damaged, Unusable
 
 log = logging.getLogger(__name__)
 
-ACCEPT = "python devices.py accept-new-database"
 MARKER = "readings.stored"
-MARKER_TEXT = f"""\
+MARKER_TEXT = """\
 Readings have been stored in the database. As long as this file exists, a missing database is not replaced by a new one.
-If you want a new one: {ACCEPT}
+If you want a new one: {}
 """
 SUFFIXES = ("", "-wal", "-shm")
 
@@ -27,7 +26,7 @@ SUFFIXES = ("", "-wal", "-shm")
 def mark_has_data(marker: Path) -> None:
     """Record that readings have been stored. On a full disk the file stays empty: its name is enough."""
     try:
-        files.write_atomically(marker, MARKER_TEXT, 0o644)
+        files.write_atomically(marker, MARKER_TEXT.format(accept_command()), 0o644)
     except OSError:
         try:
             marker.touch()
@@ -43,7 +42,13 @@ def ensure_present(database: Path, marker: Path) -> None:
         raise files.translate(error, marker) from error
     if were_stored and is_gone(database):
         raise Unusable(f"{database} is gone, though readings were stored in it",
-                       f"bring it back (is its disk mounted? is there a backup?), or begin a new one: {ACCEPT}")
+                       f"bring it back (is its disk mounted? is there a backup?), or begin a new one: {accept_command()}")
+
+
+def accept_command() -> str:
+    """Return the command that allows a new database."""
+    from runtime.commands import command
+    return command("devices.py", "accept-new-database")
 
 
 def is_gone(database: Path) -> bool:

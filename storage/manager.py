@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 Connection = sqlite3.Connection
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
-REPLACE = f"put a good copy in its place, or set it aside and start a new one: {lost_database.ACCEPT}"
 PERMANENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA,
              sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE)
 FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
@@ -159,8 +158,18 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
             sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")
         if _missing_migrations(connection, path):
-            raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
+            raise Unavailable(f"{path} has still to be brought up to date", _migrate_command())
         yield connection
+
+
+def replace_remedy() -> str:
+    return ("put a good copy in its place, or set it aside and start a new one: "
+            f"{lost_database.accept_command()}")
+
+
+def _migrate_command() -> str:
+    from runtime.commands import command
+    return command("devices.py", "migrate")
 
 
 def examine(path: Path) -> None:
@@ -168,7 +177,7 @@ def examine(path: Path) -> None:
     with reading(path) as connection:
         results = [text for text, in connection.execute("PRAGMA quick_check(1)")]
         if results != ["ok"]:
-            raise Damaged(f"{path} is damaged: {results[0]}", REPLACE)
+            raise Damaged(f"{path} is damaged: {results[0]}", replace_remedy())
         for query in schema.FORM:
             connection.execute(query)
 
@@ -250,9 +259,9 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(f"another process holds {path}: {reason}")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return Damaged(f"{path} is damaged or not a database: {reason}", REPLACE)
+        return Damaged(f"{path} is damaged or not a database: {reason}", replace_remedy())
     if code in PERMANENT:
-        return Damaged(f"{path} does not have the form this program expects: {reason}", REPLACE)
+        return Damaged(f"{path} does not have the form this program expects: {reason}", replace_remedy())
     # SQLite opens a file for reading if it cannot write it, for any reason, and reports read-only later.
     may_pass = code == sqlite3.SQLITE_CANTOPEN or error.sqlite_errorcode == sqlite3.SQLITE_READONLY
     if not files.permitted(path) if may_pass else code in FORBIDDEN:

@@ -195,8 +195,10 @@ def _room(content: bytes, length: int, path: Path) -> tuple[int, int]:
     for (_, start), (end, _) in pairwise(kept):
         if end - start >= length:
             return start, min(end, len(content))
+    from runtime.commands import command
     raise Full(f"{path} has no room for {length} more bytes",
-               "fix what keeps its readings out of the database: python healthcheck.py --only database_write")
+               "fix what keeps its readings out of the database: "
+               f"{command('healthcheck.py', '--only', 'database_write')}")
 
 
 def _overwrite(journal: int, start: int, content: bytes) -> None:

@@ -76,13 +76,18 @@ class CheckedHome(Home):
         return run.code, {component["name"]: component for component in run.json["components"]}
 
     def carry_out(self, command: str, answer: str = "") -> Outcome:
-        """Run a command of a remedy as a person would: in the checkout, with this home's configuration."""
-        done = subprocess.run(
-            ["bash", "-c", f'sudo() {{ "$@"; }}; {command}'], capture_output=True, text=True, cwd=CHECKOUT,
-            input=answer, timeout=REMEDY_SECONDS, env={
-                **unmeasured(), "HOME_MONITOR_CONFIG": str(self.config),
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        """Run a command of a remedy as a person would."""
+        with self.shell(command) as process:
+            out, err = process.communicate(answer, REMEDY_SECONDS)
+        return Outcome(process.returncode, out, err)
+
+    def shell(self, command: str) -> "subprocess.Popen[str]":
+        """Start a command word for word: in another folder, in a shell without Python and our variables."""
+        environment = unmeasured()
+        del environment["HOME_MONITOR_CONFIG"]
+        return subprocess.Popen(
+            ["bash", "-c", f'sudo() {{ "$@"; }}; python() {{ return 127; }}; python3() {{ return 127; }}; {command}'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", env=environment)
 
 
 @pytest.fixture

@@ -3,13 +3,21 @@
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SETTINGS = shutil.ignore_patterns("__pycache__", "config.yaml", "secrets.yaml")  # what a copy leaves out
 ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "publishers", "runtime",
          "storage")
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+LIBRARY = Path("lib") / f"python{VERSION}" / "site-packages"
+# Python as all accounts may run it: the one that runs the tests may lie in root's own folder.
+PUBLIC_PYTHON = shutil.which(f"python{VERSION}", path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+needs_public_python = pytest.mark.skipif(PUBLIC_PYTHON is None, reason=f"there is no Python {VERSION} for all accounts")
 
 
 def make_checkout(home: Path) -> None:
@@ -21,6 +29,13 @@ def make_checkout(home: Path) -> None:
         shutil.copy(CHECKOUT / name, home)
     (home / ".venv" / "bin").mkdir(parents=True)
     write_script(home / ".venv" / "bin" / "python", f'exec {shlex.quote(sys.executable)} "$@"')
+
+
+def make_environment(folder: Path, *packages: str) -> Path:
+    """Make a virtual environment that has the packages of these folders; return its Python."""
+    subprocess.run([PUBLIC_PYTHON or sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (folder / LIBRARY / "packages.pth").write_text("".join(f"{path}\n" for path in packages), encoding="utf-8")
+    return folder / "bin" / "python"
 
 
 def edited_crontab(home: Path, minutes: int) -> str:

@@ -65,7 +65,7 @@ def replace_by_folder(home: CheckedHome) -> None:
 
 def other_database(home: CheckedHome) -> None:
     home.write_config(storage={"database_path": "data/other.db"})
-    home.carry_out(lost_database.ACCEPT)
+    home.carry_out(home.as_printed("python devices.py accept-new-database"))
     home.collect("hue")
 
 

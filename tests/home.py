@@ -7,6 +7,8 @@ output, the rows and the files.
 import io
 import json
 import os
+import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -46,6 +48,18 @@ class Outcome:
         return result
 
 
+def as_printed(text: str, config: Path | None = None, checkout: Path = CHECKOUT) -> str:
+    """Return a text of the documentation with its commands as messages print them; `config` is that of the last run."""
+    options = f" --config {shlex.quote(str(config or os.environ['HOME_MONITOR_CONFIG']))}"
+
+    def full(match: re.Match[str]) -> str:
+        module, script = match.groups()
+        if module:
+            return f"cd {shlex.quote(str(checkout))} && {shlex.quote(sys.executable)} -m {module}{options}"
+        return f"{shlex.quote(sys.executable)} {shlex.quote(f'{checkout}/{script}')}{options}"
+    return re.sub(r"\bpython (?:-m ([\w…]+(?:\.[\w…]+)*)|(\w+\.py))", full, text)
+
+
 class Home:
     """A folder with config/config.yaml, config/secrets.yaml and data/."""
 
@@ -59,6 +73,9 @@ class Home:
         self.settings: dict[str, Any] = {"retry": {"base_delay_seconds": 0}, "collectors": {"hue": {}}}
         self.config.parent.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(exist_ok=True)
+
+    def as_printed(self, text: str) -> str:
+        return as_printed(text, self.config)
 
     def point_at(self, simulator: Simulator, scheme: str = "https", **settings: Any) -> None:
         """Configure the Hue collector for a simulated bridge, trusted by its fingerprint."""

@@ -19,7 +19,7 @@ from tests.checkout import ROOMS
 SCRIPTS = ("devices", "healthcheck", "readings")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 CATCH_ALLS = {"jobs/job.py": 1, "health/finding.py": 1}
-CLOCK_READERS = {"jobs/job.py": 1, "devices.py": 1, "healthcheck.py": 1, "readings.py": 1}
+CLOCK_READERS = {"runtime/interpreter.py": 1, "jobs/job.py": 1, "devices.py": 1, "healthcheck.py": 1, "readings.py": 1}
 HOOKS = {"sys.excepthook", "sys.unraisablehook", "logging.raiseExceptions"}  # are there to be set
 KEYWORDS = {"retry_with_backoff"}  # its keywords are the user's own specification
 WALL_CLOCK = re.compile(r"(datetime\.)?(datetime\.(now|utcnow|today)|date\.today|time\.time(_ns)?)")

@@ -4,21 +4,17 @@ A remedy is carried out as by a person: to the letter, by a shell where it is a 
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.lost_database import ACCEPT
 from tests import damage
 from tests.checked_home import CheckedHome
-from tests.checkout import CHECKOUT
-from tests.home import unmeasured
 from tests.storage.samples import a_cycle, a_reading, store
 
 COLLECT = "python -m collectors.amazon_aqm"
+ACCEPT = "python devices.py accept-new-database"
 Repair = Callable[[CheckedHome, str], None]  # of a home, by its remedy
 
 
@@ -32,10 +28,10 @@ class Scenario(NamedTuple):
 def command(text: str, *after: str) -> Repair:
     """Return a function that runs a command of the remedy, then a cycle of each of the collectors."""
     def repair(home: CheckedHome, remedy: str) -> None:
-        wanted = text.format(home=home.folder, data=home.data, config=home.config, secrets=home.secrets,
-                             log=home.log_file)
+        wanted = home.as_printed(text.format(home=home.folder, data=home.data, config=home.config,
+                                             secrets=home.secrets, log=home.log_file))
         assert wanted in remedy
-        if wanted.startswith("python"):
+        if text.startswith("python"):
             home.hand_over(os.geteuid())
         done = home.carry_out(wanted)
         assert done.code == 0, done
@@ -62,12 +58,11 @@ def pair_with_hue(home: CheckedHome, remedy: str) -> None:
     command("python devices.py pair hue")(home, remedy)
 
 
-def pair_with_amazon(home: CheckedHome, _remedy: str) -> None:
+def pair_with_amazon(home: CheckedHome, remedy: str) -> None:
     """Run the command, and sign in at the address that it prints."""
     home.hand_over(os.geteuid())
-    program = [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(home.config), "pair", "amazon_aqm"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=unmeasured()) as process:
+    assert remedy == home.as_printed("python devices.py pair amazon_aqm")
+    with home.shell(remedy) as process:
         assert process.stderr is not None
         line = ""
         while "/ap/signin" not in line:
@@ -83,13 +78,19 @@ def pair_and_collect(home: CheckedHome, remedy: str) -> None:
     home.collect("hue")
 
 
-def wait_for_amazon(home: CheckedHome, _remedy: str) -> None:
+def see_why_and_collect(home: CheckedHome, remedy: str) -> None:
+    command("python healthcheck.py --only database_write")(home, remedy)
+    command(COLLECT)(home, remedy)
+
+
+def wait_for_amazon(home: CheckedHome, remedy: str) -> None:
     home.simulator.faults.clear()
+    command("python healthcheck.py --only amazon_aqm")(home, remedy)
 
 
-def report_again(home: CheckedHome, _remedy: str) -> None:
+def report_again(home: CheckedHome, remedy: str) -> None:
     """Run the command; it shows, for example, an empty battery, and with a new one the device reports again."""
-    assert home.carry_out("python -m collectors.hue --discover").code == 0
+    command("python -m collectors.hue --discover")(home, remedy)
     now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
     home.hand_over()
@@ -168,7 +169,7 @@ SCENARIOS = {
     "the wrong country": Scenario(
         lambda home: home.configure("amazon_aqm", domain="amazon.fr"), "amazon_aqm",
         by_hand(lambda home: home.configure("amazon_aqm", domain="amazon.co.uk"))),
-    "readings wait in the spool": Scenario(damage.fill_spool, "spool", command(COLLECT)),
+    "readings wait in the spool": Scenario(damage.fill_spool, "spool", see_why_and_collect),
     "a part of the spool was damaged": Scenario(damage.damage_spool, "spool", command("rm {data}/spool.bad")),
     "the spool belongs to another account": Scenario(
         damage.give_spool_to_root, "spool",

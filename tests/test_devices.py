@@ -39,7 +39,8 @@ def test_an_unreachable_bridge_is_exit_code_1(home: Home) -> None:
 def test_without_an_answer_it_ends_with_the_remedy(home: Home) -> None:
     home.configure_hue(discovery_url=None)
     run = home.devices("pair", "hue")
-    assert run.code == 1 and "no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS" in run.err
+    assert run.code == 1
+    assert home.as_printed("no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS") in run.err
 
 
 def test_control_d_at_the_question_is_an_empty_answer(home: Home) -> None:

@@ -39,7 +39,7 @@ def test_the_daily_line_of_the_crontab_mails_only_what_has_failed(checked_home: 
     assert (well.stdout, well.stderr) == ("", "")
     checked_home.simulator.bridge.keys.clear()
     broken = shell(command, Path("/"), HOME_MONITOR=str(checkout))
-    assert "Remedy: python devices.py pair hue" in broken.stdout
+    assert f"Remedy: {sys.executable} {checkout}/devices.py pair hue\n" in broken.stdout
 
 
 @pytest.mark.parametrize("good", [True, False])

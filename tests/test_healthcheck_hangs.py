@@ -25,7 +25,7 @@ import pytest
 from tests.checked_home import CheckedHome, full_pipe, healthy, needs_root, public_folder
 from tests.checkout import CHECKOUT, make_checkout
 from tests.faults import WHOLE
-from tests.home import Outcome, unmeasured
+from tests.home import Outcome, as_printed, unmeasured
 
 DEFAULT = 15.0
 LIMITS = [3.0, pytest.param(DEFAULT, marks=pytest.mark.skipif(not WHOLE, reason="once is enough: make faults"))]
@@ -156,7 +156,7 @@ def test_a_probe_that_never_ends(how: str, limit: float, shared_home: CheckedHom
         fcntl.flock(held, fcntl.LOCK_EX)
         component = expect_in_time(*timed(shared_home, limit, program=checkout), limit, "stuck")
     assert component["message"].startswith("timed out after") and "(asking stuck)" in component["message"]
-    assert "python healthcheck.py --only stuck --timeout 60" in component["remedy"]
+    assert as_printed("python healthcheck.py --only stuck --timeout 60", shared_home.config, checkout.parent) in component["remedy"]
     assert running(checkout) == ""
 
 

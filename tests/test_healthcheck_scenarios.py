@@ -7,13 +7,14 @@ component must be well again. This is the one place where the messages of the he
 import os
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.checked_home import IS_ROOT, CheckedHome
 from tests.checkout import CHECKOUT
-from tests.home import unmeasured
+from tests.home import as_printed, unmeasured
 from tests.scenarios import SCENARIOS
 
 
@@ -26,9 +27,10 @@ class Row(NamedTuple):
     message: str
     remedy: str
 
-    def describes(self, result: dict[str, Any], code: int) -> bool:
+    def describes(self, result: dict[str, Any], code: int, config: Path) -> bool:
+        remedy = as_printed(self.remedy, config)
         return ((self.status, self.code) == (result["status"], str(code)) and result["name"] in self.components
-                and bool(pattern(self.message).search(result["message"]) and pattern(self.remedy).search(result["remedy"])))
+                and bool(pattern(self.message).search(result["message"]) and pattern(remedy).search(result["remedy"])))
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -73,7 +75,7 @@ def test_a_problem_is_reported_and_its_remedy_works(problem: str, checked_home: 
         checked_home.hand_over()
     code, components = checked_home.components()
     result = components[scenario.component]
-    assert row.describes(result, code), result
+    assert row.describes(result, code, checked_home.config), result
     scenario.repair(checked_home, result["remedy"])
     is_source = scenario.component in ("hue", "amazon_aqm")
     _, components = checked_home.components(*[] if is_source else ["--offline"], environment=unmeasured())

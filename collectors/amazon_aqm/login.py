@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 APP = "Amazon Alexa"
-PAIR = "python devices.py pair amazon_aqm"
 RENEW_AFTER = timedelta(hours=12)  # the cookies at-* and sess-at-* expire 24 h after they were issued
 DAY_SECONDS = 86_400.0  # a dead login is tried again once a day
 OTHER_SITE = "set collectors.amazon_aqm.domain in config.yaml to the Amazon site of the account's own country"
@@ -81,7 +80,7 @@ class Login:
         if self._failure is not None:
             raise self._failure
         if not self._secrets.refresh_token:
-            raise NotAuthorised("there is no amazon_aqm.refresh_token in secrets.yaml", PAIR)
+            raise NotAuthorised("there is no amazon_aqm.refresh_token in secrets.yaml", pair_command())
         try:
             answer = self._exchange(self._secrets.refresh_token, share)
         except NotTrusted:
@@ -151,8 +150,13 @@ def _check(document: object, site: str) -> None:
         raise NotAuthorised(message) if message else NotAuthorised(f"Amazon sent no cookies for {site}", OTHER_SITE)
 
 
+def pair_command() -> str:
+    from runtime.commands import command
+    return command("devices.py", "pair", "amazon_aqm")
+
+
 def _refusal(error: NotAuthorised) -> NotAuthorised:
-    remedy = f"{PAIR}, or {error.remedy}" if error.remedy else PAIR
+    remedy = f"{pair_command()}, or {error.remedy}" if error.remedy else pair_command()
     return NotAuthorised(f"Amazon refuses our login: {error}", remedy, retry_after=DAY_SECONDS)
 
 

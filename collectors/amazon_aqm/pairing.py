@@ -15,7 +15,7 @@ from uuid import uuid4
 from collectors.amazon_aqm.addresses import Hosts, hosts
 from collectors.amazon_aqm.cloud import Cloud
 from collectors.amazon_aqm.discovery import discover
-from collectors.amazon_aqm.login import PAIR
+from collectors.amazon_aqm.login import pair_command
 from collectors.amazon_aqm.queries import part
 from runtime.errors import NotAuthorised, NotTrusted, NotUnderstood, RemoteError, describe
 from runtime.formats import pluralize
@@ -93,7 +93,7 @@ def _ask_for_code(human: "Human") -> str:
         if codes:
             return codes[0]
         human.tell("That address contains no openid.oa2.authorization_code: sign in, then copy the whole address.")
-    raise NotUnderstood("the address of the page after signing in was not given", PAIR)
+    raise NotUnderstood("the address of the page after signing in was not given", pair_command())
 
 
 def _register(http: HttpClient, account_hosts: Hosts, device: _Device, code: str, timeout_seconds: float) -> str:
@@ -107,11 +107,11 @@ def _register(http: HttpClient, account_hosts: Hosts, device: _Device, code: str
         raise
     except (NotAuthorised, NotUnderstood) as error:
         raise NotAuthorised(f"Amazon rejected the code ({error}); each is good for one use within a few minutes",
-                            PAIR) from None
+                            pair_command()) from None
     tokens = part(part(part(answer.document, "response"), "success"), "tokens")
     token = part(tokens, "bearer").get("refresh_token")
     if not isinstance(token, str) or not token:
-        raise NotAuthorised("Amazon accepted the code but sent no refresh token", PAIR)
+        raise NotAuthorised("Amazon accepted the code but sent no refresh token", pair_command())
     return token
 
 

@@ -70,7 +70,8 @@ class Secrets(NoSecrets):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.api_key is not None and not re.fullmatch(r"[A-Za-z0-9_-]{10,}", self.api_key):
-            yield "api_key", "is no key of a Hue bridge: run `python devices.py pair hue`"
+            from collectors.hue.bridge import pair_command
+            yield "api_key", f"is no key of a Hue bridge: run {pair_command()}"
         yield from _bridge_problems(self, quote="")
 
 

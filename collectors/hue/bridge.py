@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAIR = "python devices.py pair hue"
-INTRODUCE = f"{PAIR} if this bridge is ours now, else set collectors.hue.bridge_ip in config.yaml to ours"
 FIND_IT = "see that the bridge has power and network, or set collectors.hue.bridge_ip in config.yaml to its address"
 LONGEST_QUOTE = 80  # characters of a bridge's error description
 KNOWN_ADDRESS_SHARE = 0.6  # of the time; the rest is for looking up a bridge that has moved
@@ -83,7 +81,7 @@ class Bridge(NamedTuple):
     def verify_id(self) -> None:
         """Raise NotTrusted for another bridge that accepts our key, over http, where no certificate proves the id."""
         if self.bridge_id is not None and self.address.startswith("http://") and self.fetch_id() != self.bridge_id:
-            raise NotTrusted(f"another bridge than {self.bridge_id} is at {self.address}", INTRODUCE)
+            raise NotTrusted(f"another bridge than {self.bridge_id} is at {self.address}", _introduce())
 
     def register(self, device_type: str) -> str:
         """Return a new key. Raise ButtonNotPressed until the button is pressed."""
@@ -102,7 +100,7 @@ class Bridge(NamedTuple):
 def connect(settings: "Settings", secrets: "Secrets", http: "HttpClient", state: "State") -> Bridge:
     """Return the bridge where it was found last time, else at the configured address."""
     if secrets.api_key is None:
-        raise NotAuthorised("there is no hue.api_key in secrets.yaml", PAIR)
+        raise NotAuthorised("there is no hue.api_key in secrets.yaml", pair_command())
     bridge_id = _expected_id(settings, secrets)
     configured = settings.bridge_ip or secrets.bridge_ip
     address = base_address(configured) if configured else ""
@@ -120,12 +118,21 @@ def connect(settings: "Settings", secrets: "Secrets", http: "HttpClient", state:
 def trusted(address: str, trust: "Trust | None") -> str:
     if trust is None and address.startswith("https://"):
         raise NotAuthorised("no fingerprint or certificate authority identifies the bridge at " + address,
-                            f"{PAIR} (or, for a bridge without https, write its bridge_ip as http://...)")
+                            f"{pair_command()} (or, for a bridge without https, write its bridge_ip as http://...)")
     return address
 
 
+def pair_command(*arguments: str) -> str:
+    from runtime.commands import command
+    return command("devices.py", "pair", "hue", *arguments)
+
+
+def _introduce() -> str:
+    return f"{pair_command()} if this bridge is ours now, else set collectors.hue.bridge_ip in config.yaml to ours"
+
+
 def with_remedy(error: RemoteError) -> RemoteError:
-    remedies = {NotTrusted: INTRODUCE, NotAuthorised: PAIR, CannotReach: FIND_IT}
+    remedies = {NotTrusted: _introduce(), NotAuthorised: pair_command(), CannotReach: FIND_IT}
     error.remedy = error.remedy or remedies.get(type(error), "")
     return error
 

@@ -8,7 +8,16 @@ it is given the key. Nothing here falls back from https to http.
 import logging
 from typing import TYPE_CHECKING
 
-from collectors.hue.bridge import FIND_IT, PAIR, Bridge, base_address, is_address, normal_id, trusted, with_remedy
+from collectors.hue.bridge import (
+    FIND_IT,
+    Bridge,
+    base_address,
+    is_address,
+    normal_id,
+    pair_command,
+    trusted,
+    with_remedy,
+)
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
 from storage.state import State
@@ -73,7 +82,7 @@ def _may_have_moved(bridge: Bridge, error: RemoteError) -> bool:
 def _look_up(bridge: Bridge, settings: "Settings", state: State,
              failure: RemoteError | None) -> tuple[Bridge, JsonResponse]:
     if bridge.bridge_id is None or settings.discovery_url is None:
-        raise NotAuthorised("the bridge's address is unknown", f"set collectors.hue.bridge_ip, or {PAIR}")
+        raise NotAuthorised("the bridge's address is unknown", f"set collectors.hue.bridge_ip, or {pair_command()}")
     try:
         hosts = discover_bridges(bridge.http, settings.discovery_url, settings.timeout_seconds)
         if bridge.bridge_id not in hosts:

@@ -6,7 +6,6 @@ is trusted from then on, unless Signify's authority file is present.
 
 import hashlib
 import os
-import shlex
 import socket
 import ssl
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from collectors.hue.bridge import PAIR, Bridge, ButtonNotPressed, base_address, is_address
+from collectors.hue.bridge import Bridge, ButtonNotPressed, base_address, is_address, pair_command
 from collectors.hue.lookup import discover_bridges, remember
 from runtime.deadline import Deadline
 from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled
@@ -71,7 +70,7 @@ def _address(settings: "Settings", http: HttpClient, human: "Human") -> str:
         human.tell(f"bridge {identity} at {host}")
     answer = human.ask("What is your bridge's address (in the Hue app: Settings, My Hue system)? ").strip()
     if not answer:
-        raise CannotReach("no bridge was found", f"{PAIR} --bridge ADDRESS")
+        raise CannotReach("no bridge was found", pair_command("--bridge", "ADDRESS"))
     return _checked(answer)
 
 
@@ -106,7 +105,7 @@ def _wait_for_key(bridge: Bridge, human: "Human", sleep: Callable[[float], None]
         try:
             return bridge.register(devicetype)
         except ButtonNotPressed as error:
-            again = f"{PAIR} --bridge {shlex.quote(human.address)}" if human.address else PAIR
+            again = pair_command(*(("--bridge", human.address) if human.address else ()))
             trouble = ButtonNotPressed(f"{error} within {BUTTON_SECONDS} s", again)
         except (CannotReach, Throttled) as error:
             trouble = error

@@ -187,7 +187,7 @@ def test_a_login_that_dies_in_mid_cycle_needs_a_human_and_hue_goes_on(housed: Ho
     time.sleep(1 - time.time() % 1)
     hue, amazon = run_commands(housed)
     assert hue == (0, "") and amazon[0] == 2 and amazon[1].count("\n") == 1
-    assert "remedy: python devices.py pair amazon_aqm\n" in alert.read_text()
+    assert housed.as_printed("remedy: python devices.py pair amazon_aqm\n") in alert.read_text()
     assert log_in_again(housed, simulator) == 0 and alert.exists()
     time.sleep(1 - time.time() % 1)
     assert run_commands(housed) == [(0, ""), (0, "")] and not alert.exists()

@@ -7,7 +7,7 @@ import pytest
 
 from health import database_wal
 from tests.health import checks
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.storage.legacy_databases import awkward_rows, leave
 from tests.storage.samples import a_cycle, a_reading, store
 
@@ -51,7 +51,7 @@ def test_the_search_for_damage_is_given_up_when_time_is_over(written: Home) -> N
 def test_a_predecessors_database_is_a_warning(written: Home) -> None:
     leave(written.database, awkward_rows())
     finding = checks.worst("database_write", checks.read(written))
-    assert (finding.level, finding.remedy) == ("warn", "python -m collectors.hue")
+    assert (finding.level, finding.remedy) == ("warn", as_printed("python -m collectors.hue"))
 
 
 def test_an_empty_file_counts_as_none(written: Home) -> None:

@@ -9,7 +9,7 @@ import pytest
 from storage import spool
 from storage.alert_files import Alert, raise_alert
 from tests.health import checks
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.storage.samples import a_cycle, a_reading, at, in_a_process
 
 
@@ -69,7 +69,7 @@ def test_damage_that_is_not_set_aside_yet_has_a_remedy_that_does_so_first(writte
         journal.write(b"?")
     finding = checks.findings("spool", checks.read(written))[-1]
     assert finding.level == "fail"
-    assert finding.remedy.index("python -m collectors.hue; then") < finding.remedy.index("rm ")
+    assert finding.remedy.index(as_printed("python -m collectors.hue; then")) < finding.remedy.index("rm ")
 
 
 def test_each_alert_has_its_own_remedy(written: Home) -> None:

@@ -11,6 +11,7 @@ from runtime.formats import format_time
 from storage.state import State
 from tests.checked_home import CheckedHome, healthy, public_folder
 from tests.checkout import make_checkout
+from tests.home import as_printed
 
 SOURCE = """
 from dataclasses import dataclass
@@ -79,7 +80,8 @@ def test_a_publisher_is_late_or_does_not_answer(
         home: CheckedHome, checkout: Path) -> None:
     exit_code, component = shelf(home, checkout, *arguments, age=age, enabled=True, answer=answer)
     assert component is not None
-    assert (exit_code, component["status"]) == (code, status) and remedy in component["remedy"], component
+    assert (exit_code, component["status"]) == (code, status) and as_printed(
+        remedy, home.config, checkout.parent) in component["remedy"], component
 
 
 def test_only_enabled_publishers_are_checked_unless_named(home: CheckedHome, checkout: Path) -> None:

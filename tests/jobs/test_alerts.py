@@ -4,7 +4,7 @@ from pathlib import Path
 
 from runtime.errors import CannotReach, NotAuthorised
 from storage import alert_files
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.jobs.fake_source import at, degrees, source
 from tests.simulator.server import Simulator
 from tests.storage.samples import in_a_process
@@ -75,7 +75,7 @@ def test_a_refused_key_needs_a_human_until_the_key_is_accepted(home: Home, simul
             assert home.run().code == 2
     assert [request.path.rpartition("/")[2] for request in simulator.requests] == ["sensors"] * 3
     alert = alert_files.read(path) or {}
-    assert alert["remedy"] == "python devices.py pair hue" and alert["collector"] == "hue" and alert["url"]
+    assert alert["remedy"] == as_printed("python devices.py pair hue") and alert["collector"] == "hue" and alert["url"]
     assert (alert["raised_at"][:13], alert["last_seen_at"][:13], alert["occurrences"]) == (
         "2026-11-22T00", "2026-11-22T02", "3")
     assert simulator.key not in path.read_text()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from storage import spool
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
 from tests.storage.samples import a_cycle, a_reading, at, in_a_process
 
@@ -59,7 +59,7 @@ def test_a_missing_database_is_not_replaced(used_home: Home, how: str) -> None:
             used_home.database.touch()
     assert [used_home.run().code, used_home.run().code] == [2, 2]
     alert = (used_home.data / ALERT).read_text()
-    assert "occurrences: 2" in alert and "python devices.py accept-new-database" in alert
+    assert "occurrences: 2" in alert and as_printed("python devices.py accept-new-database") in alert
     if how == "its folder unmounted":
         assert not (mount / "readings.db").exists()
         used_home.write_config(storage={})

@@ -12,6 +12,7 @@ import pytest
 from runtime.errors import Busy, Damaged, Unavailable, Unusable
 from runtime.files import locked
 from storage import manager, schema
+from tests.home import as_printed
 from tests.storage.samples import a_cycle, a_reading, add, in_a_process, rows, store
 
 NOBODY = 65534
@@ -154,7 +155,7 @@ def test_a_reader_waits_for_a_writer_to_bring_a_database_up_to_date(tmp_path: Pa
     (tmp_path / "readings.db").touch()
     with pytest.raises(Unavailable, match="up to date") as caught, manager.reading(tmp_path / "readings.db"):
         pass
-    assert caught.value.remedy == "python devices.py migrate"
+    assert caught.value.remedy == as_printed("python devices.py migrate")
 
 
 @pytest.mark.parametrize("content", [
@@ -264,7 +265,7 @@ def test_a_database_of_another_form_needs_a_human(database: Path) -> None:
     with pytest.raises(Unusable, match="no such column: outcome") as caught:
         store(database, a_cycle(a_reading()))
     assert "does not have the form this program expects" in str(caught.value)
-    assert "python devices.py accept-new-database" in caught.value.remedy
+    assert as_printed("python devices.py accept-new-database") in caught.value.remedy
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to make a file of root's")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.collectors.amazon_aqm.conftest import Household
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
 
 REFUSALS = ["forbidden", "401", "403", "302", "sign-in"]
@@ -45,7 +45,7 @@ def test_fresh_cookies_that_are_refused_too_need_a_human(refusal: str, settled: 
     outcome = settled.run("--json")
     assert (outcome.code, outcome.json["requests"], outcome.json["outcome"]) == (2, 3, "not_authorised")
     assert "Amazon refuses our login" in outcome.err
-    assert "Remedy: python devices.py pair amazon_aqm" in outcome.err
+    assert as_printed("Remedy: python devices.py pair amazon_aqm") in outcome.err
     assert "session" not in settled.memory
 
 
@@ -146,7 +146,7 @@ def test_being_sent_elsewhere_is_a_refusal_only_if_it_is_to_the_sign_in(path: st
     settled.faults.add("redirect", face="alexa", paths=[path], location="https://www.amazon.co.uk/ap/signin?a=b")
     settled.alexa.expire_cookies()
     outcome = settled.run()
-    assert outcome.code == 2 and "Remedy: python devices.py pair amazon_aqm\n" in outcome.err
+    assert outcome.code == 2 and as_printed("Remedy: python devices.py pair amazon_aqm\n") in outcome.err
 
 
 def test_cookies_that_a_header_cannot_hold_are_left_out(settled: Household) -> None:
@@ -168,7 +168,7 @@ def test_an_earlier_programs_cookies_once_refused_need_a_human_at_once(household
     household.asked()
     household.alexa.expire_cookies()
     outcome = household.run()
-    assert outcome.code == 2 and "Remedy: python devices.py pair amazon_aqm" in outcome.err
+    assert outcome.code == 2 and as_printed("Remedy: python devices.py pair amazon_aqm") in outcome.err
     assert household.asked() == ["state"]
     household.run()
     assert household.asked() == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from collectors import hue
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
 
 
@@ -85,7 +85,7 @@ def test_a_refused_key_asks_for_a_human_and_over_http_for_the_bridges_id(
     simulator.faults.add("key-refused")
     outcome = home.run()
     assert outcome.code == 2
-    assert outcome.err == "hue: the bridge refuses our key. Remedy: python devices.py pair hue\n"
+    assert outcome.err == as_printed("hue: the bridge refuses our key. Remedy: python devices.py pair hue\n")
     assert asked(simulator) == requests
     assert home.cycles()[0]["outcome"] == "not_authorised"
 

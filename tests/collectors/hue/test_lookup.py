@@ -15,7 +15,7 @@ from runtime.deadline import Deadline
 from runtime.http_client import HttpClient
 from runtime.retry import retry_policy
 from storage.state import State
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
 
 
@@ -134,7 +134,7 @@ def test_without_an_address_and_without_looking_up_a_human_is_asked(home: Home, 
     settle(home, simulator, bridge_ip=None, discovery_url=None)
     outcome = home.run()
     assert outcome.code == 2
-    assert "Remedy: set collectors.hue.bridge_ip, or python devices.py pair hue" in outcome.err
+    assert as_printed("Remedy: set collectors.hue.bridge_ip, or python devices.py pair hue") in outcome.err
     assert simulator.requests == []
 
 
@@ -273,7 +273,7 @@ def test_without_a_key_a_human_is_asked_to_pair(home: Home, simulator: Simulator
     settle(home, simulator)
     home.write_secrets({})
     outcome = home.run()
-    assert outcome.code == 2 and "Remedy: python devices.py pair hue" in outcome.err
+    assert outcome.code == 2 and as_printed("Remedy: python devices.py pair hue") in outcome.err
     assert simulator.requests == []
 
 

@@ -19,7 +19,7 @@ from runtime.errors import CannotReach, NotUnderstood
 from runtime.http_client import HttpClient
 from runtime.retry import retry_policy
 from storage.state import State
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
 
 
@@ -137,7 +137,7 @@ def test_a_button_not_pressed_within_30_seconds_ends_it(simulator: Simulator) ->
     slept: list[float] = []
     with pytest.raises(ButtonNotPressed, match="not pressed within 30 s") as caught:
         introduce(Person(simulator.https_url), slept.append)
-    assert caught.value.remedy == f"python devices.py pair hue --bridge {simulator.https_url}"
+    assert caught.value.remedy == as_printed(f"python devices.py pair hue --bridge {simulator.https_url}")
     assert sum(slept) == 30 and registrations(simulator) == 30
 
 
@@ -145,7 +145,7 @@ def test_without_the_button_the_command_ends_with_1_and_changes_nothing(
         unpaired: Home, simulator: Simulator, waits: list[float]) -> None:
     result = pair(unpaired, "--bridge", simulator.https_url)
     assert result.exit_code == 1
-    assert "Remedy: python devices.py pair hue" in result.output
+    assert as_printed("Remedy: python devices.py pair hue") in result.output
     assert not unpaired.secrets.exists() and list(unpaired.data.iterdir()) == []
 
 
@@ -241,7 +241,7 @@ def test_without_internet_the_person_is_asked_where_the_bridge_is(pressed: Simul
 def test_without_any_address_the_remedy_is_shown(unpaired: Home) -> None:
     outcome = unpaired.devices("pair", "hue", answer="")
     assert outcome.code == 1
-    assert "no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS" in outcome.err
+    assert unpaired.as_printed("no bridge was found. Remedy: python devices.py pair hue --bridge ADDRESS") in outcome.err
 
 
 def test_an_unreachable_address_is_named(simulator: Simulator) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.home import Home
+from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
 
 NOT_TRUSTED = "presents a certificate that is not the one to trust. Remedy: python devices.py pair hue"
@@ -47,7 +47,7 @@ def test_under_an_authority_a_bridge_that_signs_for_itself_is_refused(home: Home
     with Simulator(tls="self-signed") as impostor:
         trusting(home, impostor, ca_file=str(simulator.ca_file))
         outcome = home.run()
-        assert outcome.code == 2 and NOT_TRUSTED in outcome.err
+        assert outcome.code == 2 and as_printed(NOT_TRUSTED) in outcome.err
         assert not any("/api/" in request.path for request in impostor.requests)
 
 
@@ -56,7 +56,7 @@ def test_under_an_authority_another_bridge_of_its_own_is_refused(home: Home, sim
         trusting(home, neighbour, ca_file=str(neighbour.ca_file))
         home.write_secrets({"hue": {"api_key": neighbour.key, "bridge_id": simulator.bridge_id}})
         outcome = home.run()
-        assert outcome.code == 2 and NOT_TRUSTED in outcome.err
+        assert outcome.code == 2 and as_printed(NOT_TRUSTED) in outcome.err
         assert not any("/api/" in request.path for request in neighbour.requests)
 
 
@@ -79,7 +79,7 @@ def test_another_fingerprint_asks_for_a_human_before_anything_is_sent(
     if not looked_up:
         home.configure_hue(discovery_url=None)
     outcome = home.run()
-    assert outcome.code == 2 and NOT_TRUSTED in outcome.err
+    assert outcome.code == 2 and as_printed(NOT_TRUSTED) in outcome.err
     assert not any("/api/" in request.path for request in bridge.requests)
     assert home.cycles()[0]["outcome"] == "not_authorised"
 
@@ -125,7 +125,7 @@ def test_https_without_anything_to_trust_asks_for_a_human(spell: Any, home: Home
     home.configure_hue(bridge_ip=spell(simulator.https_url))
     outcome = home.run()
     assert outcome.code == 2
-    assert "identifies the bridge" in outcome.err and "python devices.py pair hue" in outcome.err
+    assert "identifies the bridge" in outcome.err and as_printed("python devices.py pair hue") in outcome.err
     assert simulator.requests == []
 
 
