@@ -10,7 +10,16 @@ from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, exit_code
 from jobs.persist import Persisted, Persister, RetryRecorder
 from runtime import startup
 from runtime.deadline import Tally
-from runtime.errors import HomeMonitorError, Interrupted, NotAuthorised, RemoteError, StorageError, Unusable, describe
+from runtime.errors import (
+    HomeMonitorError,
+    Interrupted,
+    NotAuthorised,
+    NotUnderstood,
+    RemoteError,
+    StorageError,
+    Unusable,
+    describe,
+)
 from runtime.formats import pluralize
 from runtime.startup import interruptible
 from storage.reading import Cycle, Reading, Sighting, clean
@@ -53,6 +62,7 @@ class _CollectorRun(Job):
         self.items: list[Reading | Sighting] = []
         self._module = module
         self._cycle: Cycle | None = None
+        self._persisted: Persisted | None = None
         self._tally = Tally()
 
     def configure(self, module: Any) -> bool:
@@ -74,12 +84,18 @@ class _CollectorRun(Job):
         if self.options.discover:  # ask again instead
             self.state.pop("monitors", None)
         from runtime.http_client import HttpClient
+        refused: Exception | None = None
         retry = self.retry.using(listener=self._recorder.record)
         with HttpClient(self.end.earlier(RESERVED_SECONDS), retry, self.redact.learn) as http, catch_all() as caught:
             self._tally = http.tally
             secrets = self.secrets.sections.get(self.name)
             for item in self._module.collect(self.settings, secrets, http, self.state, self.now):
-                self.items.append(clean(item, self.redact))  # a source may repeat our secrets
+                try:
+                    self.items.append(clean(item, self.redact))  # a source may repeat our secrets
+                except ValueError as error:  # a bad item costs only itself
+                    log.error("not stored: %s", error)
+                    refused = NotUnderstood(f"not stored: {error}")
+        caught.error = caught.error or refused
         if caught.error is not None or "pause" in self.state:
             from jobs import cooldown
             cooldown.record(self.state, caught.error, self.now + timedelta(milliseconds=self.stopwatch.elapsed_ms()),
@@ -88,14 +104,16 @@ class _CollectorRun(Job):
 
     def persist(self, error: Exception | None) -> Persisted:
         self._cycle = self._summarize(error)
-        return Persisted(self._cycle.with_places(), 0) if self.is_dry_run else self._persister.store(self._cycle)
+        self._persisted = (Persisted(self._cycle.with_places(), 0) if self.is_dry_run
+                           else self._persister.store(self._cycle))
+        return self._persisted
 
     def report_result(self, persisted: Persisted, error: Exception | None) -> None:
         if not self.is_dry_run and (persisted.error is None or error is not None):
             self._log_result(persisted, error)
-        self._print_result(persisted)
         if persisted.unsaved and persisted.error is not None:
             self.problems.print_unsaved([reading.row() for reading in persisted.unsaved], persisted.error)
+        self._print_result(persisted)
         self.report(persisted.error)
         self.report(error)
         if self.is_dry_run:
@@ -112,7 +130,7 @@ class _CollectorRun(Job):
     def save(self, error: HomeMonitorError) -> None:
         """Spool the collected items, unless they are spooled already; else print them."""
         has_readings = any(isinstance(item, Reading) for item in self.items)
-        if self._persister.is_spooled or isinstance(error, Interrupted) and not has_readings:
+        if self._persister.is_spooled or self._persisted or isinstance(error, Interrupted) and not has_readings:
             return
         cycle = self._cycle or self._summarize(error)
         try:

@@ -17,7 +17,7 @@ import config
 from runtime import VERSION, plugins
 from runtime import log as log_file
 from runtime.deadline import Deadline, Stopwatch, Watchdog, watching
-from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, StorageError, describe
+from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, NotUnderstood, StorageError, describe
 from runtime.files import drop_to_owner, locked
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
@@ -115,10 +115,12 @@ class Job:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        """Close the log. Print an uncaught bug on one line, redacted."""
+        """Close the log. After an uncaught bug, save the collected items and print it on one line, redacted."""
         if isinstance(error, Exception):
-            self.exit_code = 1
+            self.exit_code = max(self.exit_code, 1)
             log.critical("a fault in the program, please report it", exc_info=error)
+            if self._watchdog is not None and not self.is_dry_run:  # it may have collected something
+                self.save(NotUnderstood(f"a fault in the program: {type(error).__name__}"))
             self.problems.print_bug(error)
         log_file.shut_down(has_spoken=self._problems is not None and self._problems.has_written)
         return isinstance(error, Exception)

@@ -95,7 +95,7 @@ class Problems:
 
 def redacted_json(value: object, redact: Redactor) -> str:
     """Redact each text by itself, so that it stays JSON."""
-    return json.dumps(_redacted(value, redact))
+    return json.dumps(_redacted(value, redact), default=str)
 
 
 def _redacted(value: Any, redact: Redactor) -> Any:

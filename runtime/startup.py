@@ -11,14 +11,15 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 METADATA = "importlib.metadata"
 DETECTORS = ("charset_normalizer", "chardet")
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+TERMINAL_SIGNALS = (signal.SIGHUP, signal.SIGQUIT)  # stay ignored if they are, as by nohup
+SIGNALS = (signal.SIGTERM, signal.SIGINT, *TERMINAL_SIGNALS)
 RESEND_SECONDS = 0.01
 
 
@@ -75,13 +76,15 @@ def interruptible() -> Iterator[None]:
 
     def resend(unraisable: Any) -> None:
         if isinstance(unraisable.exc_value, SystemExit):
-            _listen()
-            _send_later(int(str(unraisable.exc_value)) - 128)
+            number = int(str(unraisable.exc_value)) - 128
+            _listen([signal.Signals(number)])
+            _send_later(number)
         else:
             print_unraisable(unraisable)
 
     sys.unraisablehook = resend
-    handlers = _listen()
+    handlers = _listen([number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN
+                        or number not in TERMINAL_SIGNALS])
     atexit.unregister(_ignore_signals)
     atexit.register(_ignore_signals)  # Python would only complain about an interrupted shutdown
     try:
@@ -92,8 +95,8 @@ def interruptible() -> Iterator[None]:
         sys.unraisablehook = print_unraisable
 
 
-def _listen() -> dict[signal.Signals, Any]:
-    return {number: signal.signal(number, _exit) for number in SIGNALS}
+def _listen(numbers: Iterable[signal.Signals]) -> dict[signal.Signals, Any]:
+    return {number: signal.signal(number, _exit) for number in numbers}
 
 
 def _exit(number: int, _frame: FrameType | None) -> NoReturn:

@@ -78,6 +78,8 @@ def clean(item: Item, redact: Callable[[str], str]) -> Item:
                 changed[field] = text
         elif isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) >= 2 ** 63:
             raise ValueError(f"{field} of {item.device_id} is {value!r:.30}, which is no measurement")
+        elif not isinstance(value, int | float | datetime | None):
+            raise ValueError(f"{field} of {item.device_id} is a {type(value).__name__}, which cannot be stored")
     return item._replace(**changed) if changed else item
 
 

@@ -101,7 +101,7 @@ def test_a_newer_programs_database_is_left_alone(stored: Home, command: list[str
     with closing(sqlite3.connect(stored.database)) as connection:
         connection.execute("PRAGMA user_version = 99")
     run = stored.desk(*command)
-    assert run.code == 2 and "git pull" in run.err
+    assert run.code == 2 and "make update" in run.err
     assert rows(stored.database, "PRAGMA user_version") == [{"user_version": 99}]
 
 

@@ -156,7 +156,8 @@ def test_a_probe_that_never_ends(how: str, limit: float, shared_home: CheckedHom
         fcntl.flock(held, fcntl.LOCK_EX)
         component = expect_in_time(*timed(shared_home, limit, program=checkout), limit, "stuck")
     assert component["message"].startswith("timed out after") and "(asking stuck)" in component["message"]
-    assert as_printed("python healthcheck.py --only stuck --timeout 60", shared_home.config, checkout.parent) in component["remedy"]
+    remedy = as_printed("python healthcheck.py --only stuck --timeout 60", shared_home.config, checkout.parent)
+    assert remedy in component["remedy"]
     assert running(checkout) == ""
 
 

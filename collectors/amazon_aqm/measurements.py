@@ -161,4 +161,5 @@ def _value(feature: Part, item: Part) -> float | None:
     degrees, scale = finite_number(temperature.get("value")), temperature.get("scale")
     if degrees is None or scale not in ("CELSIUS", "FAHRENHEIT"):
         return None
-    return round(degrees if scale == "CELSIUS" else (degrees - 32) * 5 / 9, 2)
+    celsius = finite_number(degrees if scale == "CELSIUS" else (degrees - 32) * 5 / 9)
+    return None if celsius is None else round(celsius, 2)

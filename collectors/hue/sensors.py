@@ -78,8 +78,8 @@ class _Sensor:
     def sighting(self, name: str | None, trouble: str | None) -> Sighting:
         return Sighting(
             device_id=self._device_id, device_type="hue_sensor", name=name, location=self._place,
-            location_source="config" if self._place else "discovered", model_info=self._entry.get("modelid"),
-            trouble=trouble)
+            location_source="config" if self._place else "discovered", trouble=trouble,
+            model_info=one_line(self._entry.get("modelid")))
 
     def reading(self, name: str | None, light: Entry) -> Reading:
         settings, celsius, battery = self._settings, self._celsius, self._config.get("battery")

@@ -66,7 +66,8 @@ class Clone:
 
     def environment(self, **further: str) -> dict[str, str]:
         variables = {name: value for name, value in unmeasured().items() if name != "HOME_MONITOR_CONFIG"}
-        return {**variables, "PATH": f"{self.bin}:{os.environ['PATH']}", "KILL_COUNT": str(self.bin / "count"), **further}
+        return {**variables, "MAKEFLAGS": "", "MAKELEVEL": "0", "KILL_COUNT": str(self.bin / "count"),
+                "PATH": f"{self.bin}:{os.environ['PATH']}", **further}
 
     def version(self) -> str:
         return (self.folder / "runtime" / "__init__.py").read_text().rpartition("VERSION = ")[2].strip().strip('"')

@@ -13,6 +13,8 @@ from freezegun import freeze_time
 
 from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, Throttled
 from runtime.files import locked
+from storage import spool
+from storage.reading import Reading, Sighting
 from tests.home import Home
 from tests.jobs.fake_source import at, degrees, source
 from tests.simulator.server import Simulator
@@ -202,3 +204,34 @@ def wait_for(condition: Any, seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("values", [{"temperature_celsius": float("inf")}, {"model_info": {"a": 1}}, {"battery_level": []}])
+def test_an_item_that_cannot_be_stored_costs_only_itself(written: Home, values: dict[str, Any]) -> None:
+    """The readings before and after it are stored, and the next cycle meets nothing of it."""
+
+    def bad(now: datetime) -> Any:
+        if "model_info" in values:
+            return Sighting(device_id="fake:2", device_type="thing", **values)
+        return Reading(timestamp=now, device_id="fake:2", device_type="thing", **values)
+    run = written.run(collector=source(degrees(20.1), bad, degrees(20.3, "fake:3")))
+    assert run.code == 1 and "fake:2" in run.err
+    assert [row["temperature_celsius"] for row in written.rows()] == [20.1, 20.3]
+    written.wait_for_the_next_second()
+    assert written.run(collector=source(degrees(20.2))).code == 0 and len(written.rows()) == 3
+
+
+def test_a_bug_after_collecting_costs_no_reading(written: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cycle waits in the spool, and the next one stores it."""
+    append, failures = spool.append, [TypeError("a bug")]
+
+    def append_later(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return append(*arguments)
+    monkeypatch.setattr(spool, "append", append_later)
+    run = written.run(collector=source(degrees(20.1)))
+    assert run.code == 1 and "a bug" in run.err and written.rows() == []
+    written.wait_for_the_next_second()
+    assert written.run(collector=source(degrees(20.2))).code == 0
+    assert sorted(row["temperature_celsius"] for row in written.rows()) == [20.1, 20.2]

@@ -53,7 +53,7 @@ def run(home: Home, when: str, number: str = "SIGTERM", what: str = "reading") -
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize(("number", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129), ("SIGQUIT", 131)])
 def test_a_signal_during_a_destructor_ends_the_run(home: Home, number: str, code: int) -> None:
     """At once, with nothing printed and the collected readings in the spool for the next cycle."""
     assert run(home, "while it disposes of something", number) == (code, "")
