@@ -38,7 +38,6 @@ def main(arguments: list[str]) -> int:
 
 
 def why_broken(folder: Path) -> str:
-    """Return why the environment cannot be used; empty if it can."""
     try:
         recorded = dict(re.findall(r"^(\S+) *= *(.*)$", (folder / "pyvenv.cfg").read_text(encoding="utf-8"), re.MULTILINE))
     except (OSError, UnicodeDecodeError):
@@ -56,7 +55,6 @@ def why_broken(folder: Path) -> str:
 
 
 def what_is_missing(folder: Path) -> str:
-    """Return what its Python cannot import; empty if it has all packages, and this checkout."""
     place, error = _ask(folder, PROOF)
     if not error and Path(place).resolve().parent.parent != ROOT:
         return f"the program is that of {Path(place).parent.parent}"

@@ -22,10 +22,8 @@ def words(verb: str, *arguments: str) -> list[str]:
 
 
 def root() -> Path:
-    """Return the folder of the checkout."""
     return config.DEFAULT_PATH.parent.parent
 
 
 def typed(verb: str, *arguments: str) -> str:
-    """Return the same as a shell takes it."""
     return shlex.join(words(verb, *arguments))

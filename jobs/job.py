@@ -226,7 +226,6 @@ class Job:
 
     @property
     def problems(self) -> "Problems":
-        """stderr, set up only when there is a problem."""
         if self._problems is None:
             from jobs.problems import Problems
             state = None if self.is_dry_run else self.state
@@ -234,7 +233,6 @@ class Job:
         return self._problems
 
     def report(self, error: Exception | None) -> None:
-        """Print an error, if any; it counts for the exit code."""
         if error is not None:
             self.exit_code = max(self.exit_code, exit_code(error))
             self.problems.report(error)
@@ -258,10 +256,10 @@ class Job:
                 alerts.raise_alert(name, url, error)
 
     def save(self, error: HomeMonitorError) -> None:
-        """Save the items of a run that is cut short."""
+        pass
 
     def print_skipped(self, reason: str) -> None:
-        """Print as JSON why this run does nothing."""
+        pass
 
     def _skip(self, reason: str) -> None:
         if self.options.json:
@@ -273,7 +271,6 @@ class Job:
         write_line(sys.stdout, escape_unprintable(self.redact(text)))
 
     def _alarm(self, text: str) -> None:
-        """Log and print what no later run will repeat."""
         log.critical("%s", text)
         self.problems.say(text)
 

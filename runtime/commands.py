@@ -13,17 +13,13 @@ SUBCOMMANDS = {"devices.py": "devices", "readings.py": "readings", "healthcheck.
 
 
 def command(script: str, *arguments: str) -> str:
-    """Return the shell command that runs `devices.py`, or a module such as `collectors.hue`, as this process was run.
-
-    It has the same interpreter, and the same configuration unless that is the default one.
-    """
+    """Return the shell command that runs `devices.py`, or a module such as `collectors.hue`, as this process was run."""
     words = [*_program(script), *_configuration(), *arguments]
     is_module = not (IN_WHEEL or script.endswith(".py"))
     return f"cd {shlex.quote(ROOT)} && {shlex.join(words)}" if is_module else shlex.join(words)
 
 
 def install_command() -> str:
-    """Return the shell command that installs the packages again."""
     if IN_WHEEL:
         return shlex.join([_python(), "-m", "pip", "install", "--force-reinstall", "home-temperature-monitoring"])
     return shlex.join(["make", "-C", ROOT, "install"])

@@ -1,7 +1,7 @@
 """Checks, on import, that this Python can run the program; if not, runs the script again with the one in `.venv`.
 
-The scripts and the packages of plug-ins import it first. It needs Python 3.8 and the standard library only. If `.venv`
-cannot run the program either, it prints the command that helps, and exits with 2; for a plug-in once in 24 hours.
+Imported first; it needs Python 3.8 only. If `.venv` cannot run the program either, it prints the command that helps and
+exits with 2; for a plug-in once in 24 hours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ REPEAT_SECONDS = 86400
 
 
 def replace() -> None:
-    """Run the script again with the Python in `.venv`; if that is impossible, print why and exit."""
     arguments = _arguments()
     in_environment = os.path.realpath(sys.prefix) == os.path.realpath(ENVIRONMENT)
     if arguments and not in_environment and not os.environ.get(RESTARTED):
@@ -39,7 +38,7 @@ def replace() -> None:
 
 
 def _arguments() -> list[str]:
-    """Return the arguments of Python itself. Before 3.10 they are not recorded, and a module's name is unknown."""
+    """Return Python's own arguments; before 3.10 a module's name is unknown."""
     if sys.version_info >= (3, 10):  # noqa: UP036 - an older one may run this
         return sys.orig_argv[1:]
     return [] if sys.argv[0] in ("-m", "-c") else sys.argv[:]
@@ -57,7 +56,6 @@ def _explanation(in_environment: bool) -> str:
 
 
 def _plugin(arguments: list[str]) -> str:
-    """Return the name of the collector or publisher that is being run."""
     for before, module in zip(arguments, arguments[1:]):
         if before == "-m" and module.split(".")[0] in ("collectors", "publishers"):
             return module.split(".")[-1]
