@@ -115,7 +115,7 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
         with transaction(connection):
             if schema.version(connection) >= number:  # another process was first: its lock file had been removed
                 continue
-            if number == missing[0] and schema.data_tables(connection):
+            if number in schema.REWRITING and schema.data_tables(connection):
                 from storage.backup import back_up
                 copy = back_up(path, number, progress)
                 # At once, although others wait: the migration may be killed half-way.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.lost_database import ACCEPT
+from storage.schema import MIGRATIONS
 from tests import damage
 from tests.checked_home import CheckedHome
 from tests.checkout import CHECKOUT
@@ -146,7 +147,7 @@ SCENARIOS = {
     "the database is gone": Scenario(damage.lose_database, "database_write", command(ACCEPT, "hue")),
     "the database is newer than the program": Scenario(
         lambda home: damage.execute(home, "PRAGMA user_version = 99"), "database_write",
-        by_hand(lambda home: damage.execute(home, "PRAGMA user_version = 1"))),
+        by_hand(lambda home: damage.execute(home, f"PRAGMA user_version = {len(MIGRATIONS)}"))),
     "WAL is off": Scenario(
         lambda home: damage.execute(home, "PRAGMA journal_mode = DELETE"), "database_wal", command(COLLECT)),
     "WAL is turned off": Scenario(

@@ -30,6 +30,16 @@ def test_every_opening_verifies_its_settings_and_logs_them(
                                f"{len(schema.MIGRATIONS)}, SQLite {sqlite3.sqlite_version}"]
 
 
+def test_a_migration_that_rewrites_no_row_makes_no_copy(database: Path) -> None:
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        schema.apply(connection, 1, lambda step, done, total: None)
+        connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', '', 'ok')")
+    store(database, a_cycle(a_reading(), clock_offset_seconds=5))
+    assert [row["clock_offset_seconds"] for row in rows(database, "SELECT * FROM collection_cycles")] == [None, 5]
+    assert sorted(path.name for path in database.parent.iterdir()) == ["readings.db", "readings.db.lock"]
+
+
 class LockingHandler(logging.Handler):
     """Takes the database's lock for every line, to prove that the writer has released it."""
 
