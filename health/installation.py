@@ -119,5 +119,5 @@ def _survey(request: Request, plugins: Plugins) -> tuple[config.Configuration, P
 def _import_checks(is_offline: bool) -> None:
     """Import the checks once for all their processes, and before root is given up: Python may be readable for it alone."""
     for name in ("encodings.unicode_escape", *(f"health.{name}" for name in COMPONENTS),
-                 *(() if is_offline else ("health.source",))):
+                 *(() if is_offline else ("health.plugin", "runtime.http_client"))):
         attempt(lambda: import_module(name))  # the check's own process will report it
