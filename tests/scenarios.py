@@ -150,7 +150,7 @@ SCENARIOS = {
         by_hand(lambda home: damage.execute(home, f"PRAGMA user_version = {len(MIGRATIONS)}"))),
     "WAL is off": Scenario(
         lambda home: damage.execute(home, "PRAGMA journal_mode = DELETE"), "database_wal", command(COLLECT)),
-    "WAL is turned off": Scenario(
+    "WAL is turned off in config.yaml": Scenario(
         lambda home: damage.turn_wal(home, False), "database_wal", by_hand(lambda home: damage.turn_wal(home, True))),
     "the log cannot be written": Scenario(
         lambda home: home.log_file.parent.chmod(0o555), "log_rotation",
