@@ -5,6 +5,7 @@ from datetime import timedelta
 from health import database
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
+from jobs.cycle_time import CHECK_CLOCK
 from runtime.errors import StorageError, Unavailable
 from runtime.formats import parse_time
 from storage import inspection
@@ -40,7 +41,7 @@ def _judge(devices: list[inspection.DeviceReading], newest: str, installation: I
     figures = (f"'newest_reading'={age.total_seconds():.0f}s;;{limit.total_seconds():.0f}",)
     if age < -TOLERANCE:
         yield Finding("warn", f"the newest reading has the time {newest}, which is in the future",
-                      "check the clock of this machine: timedatectl status", figures)
+                      CHECK_CLOCK, figures)
     if age > limit:
         yield Finding("fail", f"no reading of any device since {newest}: is cron running?",
                       "see with crontab -l whether the collectors are started; run one by hand: "

@@ -43,17 +43,17 @@ def judge(name: str, clocks: Clocks) -> Verdict | None:
     if date is None:
         if newest is None or newest - ours <= CLOCK_TOLERANCE:
             return None
-        return _verdict(None, f"is {_span(newest - ours)} behind the newest stored cycle ({format_time(newest)}), and "
+        return _verdict(None, f"is {span(newest - ours)} behind the newest stored cycle ({format_time(newest)}), and "
                         f"{name} gave no time to compare it with", name)
     if abs(ours - date) <= CLOCK_TOLERANCE:
         return None
-    difference = f"is {_span(ours - date)} {'ahead of' if ours > date else 'behind'} that of {name}"
+    difference = f"is {span(ours - date)} {'ahead of' if ours > date else 'behind'} that of {name}"
     if not -FURTHEST_BACK <= date - (newest or clocks.present) <= FURTHEST_AHEAD:
         return _verdict(None, f"{difference}, which is years off", name)
     if newest is not None and newest - ours > SECOND:
         return _verdict(date, f"{difference}, and is behind the newest stored cycle ({format_time(newest)})", name)
     if abs(clocks.jump) > CLOCK_TOLERANCE:
-        return _verdict(date, f"jumped by {_span(clocks.jump)} during the cycle, which began {_span(ours - date)} "
+        return _verdict(date, f"jumped by {span(clocks.jump)} during the cycle, which began {span(ours - date)} "
                         f"{'ahead of' if ours > date else 'behind'} the clock of {name}", name)
     return _verdict(None, difference, name)
 
@@ -63,7 +63,8 @@ def _verdict(time: datetime | None, problem: str, name: str) -> Verdict:
     return Verdict(time, HomeMonitorError(f"this machine's clock {problem}; the time of the cycle is {used}", CHECK_CLOCK))
 
 
-def _span(difference: timedelta) -> str:
+def span(difference: timedelta) -> str:
+    """Format a difference for people, without its sign."""
     minutes = round(abs(difference).total_seconds() / 60)
     if minutes < 120:
         return f"{minutes} min"

@@ -34,6 +34,24 @@ ACTIVE_DEVICES = """
     ORDER BY device_id
 """
 
+CLOCK_OFFSETS = """
+    SELECT
+        collector,
+        clock_offset_seconds,
+        MAX(id)
+    FROM (SELECT * FROM collection_cycles ORDER BY id DESC LIMIT 50)
+    WHERE typeof(clock_offset_seconds) = 'integer'
+    GROUP BY collector
+"""
+# Not of all readings: a device without a battery may have millions. The Hue Bridge, after its own restart, does not know
+# a battery for up to two hours: 240 cycles at most.
+BATTERY = """
+    SELECT battery_level
+    FROM (SELECT battery_level FROM readings WHERE device_id = ? ORDER BY timestamp DESC LIMIT 300)
+    WHERE typeof(battery_level) IN ('integer', 'real')
+    LIMIT 1
+"""
+
 DeviceReading = tuple[str, str, str | None, str | None]
 
 
@@ -105,6 +123,20 @@ def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
     except sqlite3.OperationalError as error:  # Python's own, for text that is not UTF-8
         raise Unavailable(f"the newest readings in {path} cannot be read: {error}") from error
     return devices, newest
+
+
+def clock_offsets(path: Path) -> dict[str, int]:
+    """Return by collector how many seconds our clock was ahead of its source's at the last answer."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        return {collector: offset for collector, offset, _id in connection.execute(CLOCK_OFFSETS)}
+
+
+def batteries(path: Path) -> list[tuple[str, str, str | None, int]]:
+    """Return (label, id, collector, charge in percent) of the active devices that report one."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        return [(label, device_id, collector, level)
+                for label, device_id, collector, _at in connection.execute(ACTIVE_DEVICES).fetchall()
+                for level, in connection.execute(BATTERY, (device_id,))]
 
 
 @contextmanager

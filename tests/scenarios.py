@@ -64,6 +64,10 @@ def collect_hue(home: CheckedHome) -> None:
     home.collect("hue")
 
 
+def collect_both(home: CheckedHome) -> None:
+    home.collect()
+
+
 def pair_with_hue(home: CheckedHome, remedy: str) -> None:
     home.simulator.press_link_button()
     command("python devices.py pair hue")(home, remedy)
@@ -183,6 +187,16 @@ SCENARIOS = {
     "nothing is collected any more": Scenario(
         lambda home: damage.execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'"), "freshness",
         command(COLLECT, "hue")),
+    "the clock is wrong": Scenario(
+        lambda home: damage.execute(home, "UPDATE collection_cycles SET clock_offset_seconds = -10800"), "clock",
+        by_hand(collect_both)),
+    "the clock of a source is wrong": Scenario(
+        lambda home: damage.execute(
+            home, "UPDATE collection_cycles SET clock_offset_seconds = 7500 WHERE collector = 'hue'"),
+        "clock", by_hand(collect_hue)),
+    "a battery is nearly flat": Scenario(
+        lambda home: damage.execute(home, "UPDATE readings SET battery_level = 15 WHERE name = 'Utility'"), "batteries",
+        by_hand(collect_hue)),
     "an alert is active": Scenario(damage.raise_alert, "alerts", pair_and_collect),
     "an alert for which the disk had no room": Scenario(
         lambda home: (home.data / "ALERT_STORAGE_FAILING.txt").touch(), "alerts", by_hand(collect_hue)),

@@ -51,8 +51,8 @@ def test_a_broken_sqlite_costs_no_other_answer(checked_home: CheckedHome, tmp_pa
     tmp_path.chmod(0o755)
     assert statuses(checked_home, tmp_path) == {
         "configuration": "pass", "secrets": "pass", "log_rotation": "pass", "disk_space": "pass", "alerts": "pass",
-        "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "hue": "skipped",
-        "amazon_aqm": "skipped"}
+        "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "clock": "fail",
+        "batteries": "fail", "hue": "skipped", "amazon_aqm": "skipped"}
 
 
 def statuses(checked_home: CheckedHome, folder: Path) -> dict[str, str]:
