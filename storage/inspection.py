@@ -28,7 +28,8 @@ ACTIVE_DEVICES = """
         coalesce(location, device_name, device_id),
         device_id,
         collector,
-        coalesce((SELECT MAX(timestamp) FROM readings WHERE readings.device_id = device_registry.device_id), first_seen)
+        (SELECT MAX(timestamp) FROM readings WHERE readings.device_id = device_registry.device_id),
+        first_seen
     FROM device_registry
     WHERE is_active = 1
     ORDER BY device_id
@@ -52,7 +53,16 @@ BATTERY = """
     LIMIT 1
 """
 
-DeviceReading = tuple[str, str, str | None, str | None]
+LAST_CYCLE = """
+    SELECT
+        started_at,
+        error
+    FROM collection_cycles
+    ORDER BY id DESC
+    LIMIT 1
+"""
+
+DeviceReading = tuple[str, str, str | None, str | None, str | None]
 
 
 def journal_mode(path: Path) -> str:
@@ -115,7 +125,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
-    """Return (label, id, collector, newest reading or first sighting) of active devices, and the newest timestamp."""
+    """Return (label, id, collector, newest reading, first sighting) of active devices, and the newest timestamp."""
     try:
         with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
             devices: list[DeviceReading] = connection.execute(ACTIVE_DEVICES).fetchall()
@@ -123,6 +133,13 @@ def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
     except sqlite3.OperationalError as error:  # Python's own, for text that is not UTF-8
         raise Unavailable(f"the newest readings in {path} cannot be read: {error}") from error
     return devices, newest
+
+
+def last_cycle(path: Path) -> tuple[str, str | None] | None:
+    """Return when the newest cycle started, and its error; None if none ever ran."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        row: tuple[str, str | None] | None = connection.execute(LAST_CYCLE).fetchone()
+        return row
 
 
 def clock_offsets(path: Path) -> dict[str, int]:
@@ -135,7 +152,7 @@ def batteries(path: Path) -> list[tuple[str, str, str | None, int]]:
     """Return (label, id, collector, charge in percent) of the active devices that report one."""
     with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
         return [(label, device_id, collector, level)
-                for label, device_id, collector, _at in connection.execute(ACTIVE_DEVICES).fetchall()
+                for label, device_id, collector, *_ in connection.execute(ACTIVE_DEVICES).fetchall()
                 for level, in connection.execute(BATTERY, (device_id,))]
 
 

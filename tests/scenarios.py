@@ -184,6 +184,9 @@ SCENARIOS = {
         damage.give_spool_to_root, "spool",
         command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"), as_root_only=True),
     "a device is silent": Scenario(damage.add_silent_device, "freshness", report_again),
+    "a device never gave a value": Scenario(
+        damage.add_device_without_values, "freshness", command("python devices.py forget hue:cellar")),
+    "nothing was ever collected": Scenario(damage.delete_readings, "freshness", by_hand(collect_both)),
     "nothing is collected any more": Scenario(
         lambda home: damage.execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'"), "freshness",
         command(COLLECT, "hue")),
