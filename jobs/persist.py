@@ -119,7 +119,7 @@ class Persister:
             error=self._recorder.short(text)))
 
     def newest_cycle(self) -> datetime | None:
-        """Return when the newest cycle started, stored or in the spool; None if there is none or it cannot be read."""
+        """Return when the newest cycle started, stored or in the spool; None if unknown."""
         from storage import cycle_history
         times: list[datetime | None] = []
         with suppress(OSError):

@@ -6,10 +6,11 @@ from contextlib import closing
 import pytest
 
 from health import database_wal
+from storage import manager
 from tests.health import checks
 from tests.home import Home
 from tests.storage.legacy_databases import awkward_rows, leave
-from tests.storage.samples import a_cycle, a_reading, store
+from tests.storage.samples import a_cycle, a_reading, add, store
 
 SOUND = [(3, 44, 6), (3, 44, 7), (3, 50, 7), (3, 51, 3), (3, 53, 0), (3, 54, 1), (4, 0, 0), (3, 6, 23)]
 FAULTY = [(3, 7, 0), (3, 40, 1), (3, 44, 5), (3, 45, 0), (3, 46, 1), (3, 50, 6), (3, 51, 2), (3, 52, 0)]
@@ -32,6 +33,15 @@ def test_the_checkpoint_interval_is_the_configured_one(configured: int, reported
     findings = checks.findings("database_wal", checks.read(written))
     assert any(f"checkpoint every {reported} pages" in finding.sentence for finding in findings)
     assert {finding.level for finding in findings} == {"pass"}
+
+
+@pytest.mark.parametrize(("is_wanted", "level"), [(True, "fail"), (False, "warn")])
+def test_wal_that_is_off_has_one_remedy(is_wanted: bool, level: str, written: Home) -> None:
+    with manager.writing(written.database, wal=False) as connection:
+        add(connection, a_cycle(a_reading()))
+    written.write_config(storage={"enable_wal_mode": is_wanted})
+    off, = (item for item in checks.findings("database_wal", checks.read(written)) if item.level != "pass")
+    assert off.level == level and ("python -m collectors.hue" in off.remedy) == is_wanted
 
 
 @pytest.mark.parametrize("statements", [
