@@ -26,13 +26,21 @@ def check(installation: Installation) -> Findings:
         yield failure("fail", error)
         return
     if mode != "wal":
-        yield Finding("fail", f"write-ahead logging is off (journal_mode is {mode}): readers and writers block each "
-                      "other", "set storage.enable_wal_mode to true in config.yaml and run a collector: "
-                      f"{installation.collect_command}; if the database is on a network disk, set storage.database_path "
-                      "to a disk of this machine")
+        yield _no_wal(mode, installation)
     yield _size(path)
     pages = installation.configuration.storage.wal_checkpoint_interval or DEFAULT_CHECKPOINT_PAGES
     yield Finding("pass", f"journal_mode {mode}, checkpoint every {pages} pages, {inspection.owners(path)}")
+
+
+def _no_wal(mode: str, installation: Installation) -> Finding:
+    problem = f"write-ahead logging is off (journal_mode is {mode})"
+    if not installation.configuration.storage.enable_wal_mode:
+        return Finding("warn", f"{problem}, as storage.enable_wal_mode in config.yaml has it: readers and writers block "
+                       "each other", "set storage.enable_wal_mode to true in config.yaml, and storage.database_path to a "
+                       "disk of this machine if it is on a network disk")
+    return Finding("fail", f"{problem}: readers and writers block each other", f"run a collector: "
+                   f"{installation.collect_command}; if that does not turn it on, set storage.database_path in "
+                   "config.yaml to a disk of this machine: network disks cannot do it")
 
 
 def library(version: tuple[int, int, int] = inspection.LIBRARY_VERSION) -> Finding:
@@ -46,9 +54,8 @@ def library(version: tuple[int, int, int] = inspection.LIBRARY_VERSION) -> Findi
         (3, 51, 3), (3, 50, 7), (3, 44, 6)))
     if is_fixed or version < (3, 7):  # which introduced write-ahead logging
         return Finding("pass", f"SQLite {name}")
-    return Finding("warn", f"SQLite {name} has the WAL-reset bug, which does no harm as long as only this program writes "
-                   "to the database", "nothing to do now; the next Python should have a sqlite3.sqlite_version of "
-                   "3.51.3, or 3.53.0 or later")
+    return Finding("pass", f"SQLite {name} has the WAL-reset bug, which does no harm as long as only this program writes "
+                   "to the database")
 
 
 def _size(path: Path) -> Finding:

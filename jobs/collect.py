@@ -3,10 +3,10 @@
 import gc
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
-from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, exit_code, parse_options, prints_text
+from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, clock, exit_code, parse_options, prints_text
 from jobs.persist import Persisted, Persister, RetryRecorder
 from runtime import startup
 from runtime.deadline import Tally
@@ -22,10 +22,11 @@ from runtime.errors import (
 )
 from runtime.formats import pluralize
 from runtime.startup import interruptible
-from storage.reading import Cycle, Reading, Sighting, clean
+from storage.reading import CLOCK_TOLERANCE, Cycle, Reading, Sighting, clean
 
 log = logging.getLogger("jobs.cycle")  # the word in the log line of each cycle
 
+CLOCK_WARNED_AT = "said_of_clock"  # in the state
 STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
 
 
@@ -64,6 +65,7 @@ class _CollectorRun(Job):
         self._cycle: Cycle | None = None
         self._persisted: Persisted | None = None
         self._tally = Tally()
+        self._time = self.now
 
     def configure(self, module: Any) -> bool:
         if not super().configure(module):
@@ -103,6 +105,7 @@ class _CollectorRun(Job):
         return caught.error
 
     def persist(self, error: Exception | None) -> Persisted:
+        self._judge_clock()
         self._cycle = self._summarize(error)
         self._persisted = (Persisted(self._cycle.with_places(), 0) if self.is_dry_run
                            else self._persister.store(self._cycle))
@@ -142,17 +145,47 @@ class _CollectorRun(Job):
     def print_skipped(self, reason: str) -> None:
         self._print_json(Persisted(Cycle(collector=self.name, started_at=self.now, outcome="skipped", error=reason), 0))
 
+    def _judge_clock(self) -> None:
+        """Choose the time of the cycle, and warn of a clock that differs from the source's."""
+        ours, date = self._clock_at_answer(), self._tally.date
+        if date is not None and abs(ours - date) <= CLOCK_TOLERANCE:
+            self.state.pop(CLOCK_WARNED_AT, None)
+            return
+        from jobs import cycle_time
+        present, passed = clock(), timedelta(milliseconds=self.stopwatch.elapsed_ms())
+        verdict = cycle_time.judge(self.name, cycle_time.Clocks(
+            ours, date, present, present - self.now - passed, None if self.is_dry_run else self._persister.newest_cycle()))
+        if verdict is None:
+            return
+        if verdict.time is not None:
+            self._recorder.move(verdict.time - self.now)
+            self._time = verdict.time
+        log.warning("%s", describe(verdict.warning))
+        self.problems.say_daily(describe(verdict.warning), CLOCK_WARNED_AT)
+
+    def _clock_at_answer(self) -> datetime:
+        """Return the time of the source's last answer, or of now without one, by our clock at the start."""
+        if self._tally.date is None:
+            return self.now + timedelta(milliseconds=self.stopwatch.elapsed_ms())
+        return self.now + timedelta(seconds=self._tally.dated_at - self.stopwatch.started)
+
+    def _clock_offset(self) -> int | None:
+        date = self._tally.date
+        return None if date is None else round((self._clock_at_answer() - date).total_seconds())
+
     def _summarize(self, error: Exception | None) -> Cycle:
-        readings = tuple(item for item in self.items if isinstance(item, Reading))
+        readings = tuple(item if self._time == self.now else item._replace(timestamp=self._time)
+                         for item in self.items if isinstance(item, Reading))
         outcome = "ok" if error is None else error.outcome if isinstance(error, RemoteError) else "not_understood"
         if readings and error is not None and not isinstance(error, Interrupted):
             outcome = "partial"
         tally = self._tally
         return Cycle(
-            collector=self.name, started_at=self.now, outcome=outcome, fetch_ms=tally.fetch_ms,
+            collector=self.name, started_at=self._time, outcome=outcome, fetch_ms=tally.fetch_ms,
             payload_bytes=tally.payload_bytes, requests=tally.requests, endpoint=tally.endpoint,
             error_type=type(error).__name__ if error else None,
             error=self._recorder.short(describe(error)) if error else None,
+            clock_offset_seconds=self._clock_offset(),
             readings=readings, sightings=tuple(item for item in self.items if isinstance(item, Sighting)),
             retries=tuple(self._recorder.retries))
 
@@ -177,7 +210,7 @@ class _CollectorRun(Job):
     def _print_json(self, persisted: Persisted) -> None:
         from jobs.console import Console, summarize
         document = summarize(
-            persisted.cycle, self.now, persisted.stored, persisted.spooled, self.stopwatch.elapsed_ms())
+            persisted.cycle, persisted.stored, persisted.spooled, self.stopwatch.elapsed_ms())
         if self.options.discover:
             document["devices"] = [device._asdict() for device in persisted.cycle.seen()]
         Console(self.redact).print_json(document)

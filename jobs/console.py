@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from jobs.problems import redacted_json
@@ -34,10 +33,10 @@ class Console:
                 self.print_line(line)
 
 
-def summarize(cycle: Cycle, now: datetime, stored: int, spooled: int, duration_ms: float) -> dict[str, Any]:
+def summarize(cycle: Cycle, stored: int, spooled: int, duration_ms: float) -> dict[str, Any]:
     """Return the document for `--json`."""
     return {
-        "collector": cycle.collector, "started_at": format_time(now), "outcome": cycle.outcome,
+        "collector": cycle.collector, "started_at": format_time(cycle.started_at), "outcome": cycle.outcome,
         "readings": [reading.row() for reading in cycle.readings], "stored": stored, "spooled": spooled,
         "duration_ms": round(duration_ms, 1), "payload_bytes": cycle.payload_bytes, "requests": cycle.requests,
         "retries": cycle.tried_again(), "error": cycle.error}

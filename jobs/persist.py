@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -66,6 +66,11 @@ class RetryRecorder:
             log.log(level, "%s given up after %s in %.1f s: %s: %s", subject, pluralize(attempt.attempt, "attempt"),
                     attempt.elapsed_seconds, attempt.error_type, error)
 
+    def move(self, by: timedelta) -> None:
+        """Correct all times: our clock was wrong."""
+        self._now += by
+        self.retries = [retry._replace(at=retry.at + by) for retry in self.retries]
+
     def short(self, text: str) -> str:
         return one_line(self._redact(text), ERROR_LIMIT) or ""
 
@@ -91,6 +96,7 @@ class Persister:
     def store(self, cycle: Cycle, alone: bool = True) -> Persisted:
         """Store a cycle and all that waits; `alone` means that no other run of this collector is active."""
         own, spool_error = SpooledCycle(cycle, 0.0), None
+        self._now = cycle.started_at
         try:
             own = self.spool(cycle)
         except StorageError as error:
@@ -111,6 +117,17 @@ class Persister:
         return persisted._replace(cycle=persisted.cycle._replace(
             outcome="partial" if cycle.outcome == "ok" else cycle.outcome, error_type=type(persisted.error).__name__,
             error=self._recorder.short(text)))
+
+    def newest_cycle(self) -> datetime | None:
+        """Return when the newest cycle started, stored or in the spool; None if unknown."""
+        from storage import cycle_history
+        times: list[datetime | None] = []
+        with suppress(OSError):
+            times += [cycle.started_at for cycle in spool.pending_cycles(self._folder)]
+        with suppress(StorageError, OSError), manager.reading(
+                self._settings.database_path, busy_timeout_ms=min(self._settings.busy_timeout_ms, 1000)) as connection:
+            times.append(cycle_history.newest(connection))
+        return max(filter(None, times), default=None)
 
     def escalate(self, error: StorageError | None) -> StorageError | None:
         """Return the error for the alert: Unusable if readings have waited for a day or the spool is half full."""

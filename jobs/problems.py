@@ -57,6 +57,13 @@ class Problems:
         self.has_written = True
         write_line(sys.stderr, escape_unprintable(self._redact(f"{self._source}: {text}")))
 
+    def say_daily(self, text: str, key: str) -> None:
+        """Print a warning, unless it was printed within the last 24 hours; the state has that time under `key`."""
+        if self._is_due(None if self._state is None else self._state.get(key)):
+            self.say(text)
+            if self._state is not None:
+                self._state[key] = format_time(self._now)
+
     def print_unsaved(self, rows: Sequence[dict[str, Any]], error: Exception) -> None:
         """Print readings that could not be saved anywhere, and why: cron's mail keeps them."""
         self.has_written, self._printed = True, error

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from types import FrameType
 
 CREDIBLE_AGE = 3600.0  # seconds: in containers, the two clocks may have different origins
@@ -65,6 +66,13 @@ class Tally:
     payload_bytes = 0
     fetch_ms = 0.0
     endpoint = "optimized"
+    date: datetime | None = None
+    dated_at = 0.0
+
+    def record_date(self, date: datetime | None) -> None:
+        """Keep the source's clock, and when that was by the monotonic clock."""
+        if date is not None:
+            self.date, self.dated_at = date, time.monotonic()
 
     @contextmanager
     def fetching(self) -> Iterator[None]:

@@ -106,7 +106,9 @@ class HttpClient:
         try:
             with self.tally.fetching(), time_limit(seconds), self._open(request, seconds) as response:
                 _check_status(response, request.host)
-                return _judge(request, self._read(request, response), response.headers.get("Date"))
+                answer = _judge(request, self._read(request, response), response.headers.get("Date"))
+                self.tally.record_date(answer.date)
+                return answer
         except requests.exceptions.RequestException as error:
             raise _translate(error, request, seconds) from None
         except TimeoutError:

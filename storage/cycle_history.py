@@ -100,6 +100,13 @@ def complete_since(connection: sqlite3.Connection, collector: str, window: Windo
     return first_cycle if has_older else begin
 
 
+def newest(connection: sqlite3.Connection) -> datetime | None:
+    """Return when the newest cycle of all collectors started."""
+    started_at, = connection.execute("SELECT MAX(started_at) FROM collection_cycles").fetchone()
+    at = seconds(started_at)
+    return None if at is None else moment(at)
+
+
 def newest_before(connection: sqlite3.Connection, collector: str, at: int, waiting: Iterable[Cycle]) -> int | None:
     """Return when the collector's last cycle before a time started."""
     newest, = connection.execute("SELECT MAX(started_at) FROM collection_cycles WHERE collector = ? AND started_at < ?",

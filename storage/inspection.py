@@ -28,13 +28,41 @@ ACTIVE_DEVICES = """
         coalesce(location, device_name, device_id),
         device_id,
         collector,
-        coalesce((SELECT MAX(timestamp) FROM readings WHERE readings.device_id = device_registry.device_id), first_seen)
+        (SELECT MAX(timestamp) FROM readings WHERE readings.device_id = device_registry.device_id),
+        first_seen
     FROM device_registry
     WHERE is_active = 1
     ORDER BY device_id
 """
 
-DeviceReading = tuple[str, str, str | None, str | None]
+CLOCK_OFFSETS = """
+    SELECT
+        collector,
+        clock_offset_seconds,
+        MAX(id)
+    FROM (SELECT * FROM collection_cycles ORDER BY id DESC LIMIT 50)
+    WHERE typeof(clock_offset_seconds) = 'integer'
+    GROUP BY collector
+"""
+# Not of all readings: a device without a battery may have millions. The Hue Bridge, after its own restart, does not know
+# a battery for up to two hours: 240 cycles at most.
+BATTERY = """
+    SELECT battery_level
+    FROM (SELECT battery_level FROM readings WHERE device_id = ? ORDER BY timestamp DESC LIMIT 300)
+    WHERE typeof(battery_level) IN ('integer', 'real')
+    LIMIT 1
+"""
+
+LAST_CYCLE = """
+    SELECT
+        started_at,
+        error
+    FROM collection_cycles
+    ORDER BY id DESC
+    LIMIT 1
+"""
+
+DeviceReading = tuple[str, str, str | None, str | None, str | None]
 
 
 def journal_mode(path: Path) -> str:
@@ -98,7 +126,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
-    """Return (label, id, collector, newest reading or first sighting) of active devices, and the newest timestamp."""
+    """Return (label, id, collector, newest reading, first sighting) of active devices, and the newest timestamp."""
     try:
         with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
             devices: list[DeviceReading] = connection.execute(ACTIVE_DEVICES).fetchall()
@@ -106,6 +134,27 @@ def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
     except sqlite3.OperationalError as error:  # Python's own, for text that is not UTF-8
         raise Unavailable(f"the newest readings in {path} cannot be read: {error}") from error
     return devices, newest
+
+
+def last_cycle(path: Path) -> tuple[str, str | None] | None:
+    """Return when the newest cycle started, and its error; None if none ever ran."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        row: tuple[str, str | None] | None = connection.execute(LAST_CYCLE).fetchone()
+        return row
+
+
+def clock_offsets(path: Path) -> dict[str, int]:
+    """Return by collector how many seconds our clock was ahead of its source's at the last answer."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        return {collector: offset for collector, offset, _id in connection.execute(CLOCK_OFFSETS)}
+
+
+def batteries(path: Path) -> list[tuple[str, str, str | None, int]]:
+    """Return (label, id, collector, charge in percent) of the active devices that report one."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        return [(label, device_id, collector, level)
+                for label, device_id, collector, *_ in connection.execute(ACTIVE_DEVICES).fetchall()
+                for level, in connection.execute(BATTERY, (device_id,))]
 
 
 @contextmanager

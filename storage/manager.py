@@ -67,7 +67,7 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
                 _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
                 _migrate(connection, missing, adopt, progress)
                 connection.execute("PRAGMA foreign_keys = ON")
-                _log_settings(connection, "wal" if wal else "delete")
+                _log_settings(connection, "wal" if wal else "delete", checkpoint_pages or CHECKPOINT_PAGES)
                 yield connection
     finally:
         for write_line in later:
@@ -117,7 +117,7 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
         with transaction(connection):
             if schema.version(connection) >= number:  # another process was first: its lock file had been removed
                 continue
-            if number == missing[0] and schema.data_tables(connection):
+            if number in schema.REWRITING and schema.data_tables(connection):
                 from storage.backup import back_up
                 copy = back_up(path, number, progress)
                 # At once, although others wait: the migration may be killed half-way.
@@ -129,17 +129,20 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
         connection.later += [partial(log.warning, "database %s: %s", path.name, message) for message in messages]
 
 
-def _log_settings(connection: Writer, wanted: str) -> None:
-    mode, synchronous, version = (connection.execute(f"PRAGMA {name}").fetchone()[0]
-                                  for name in ("journal_mode", "synchronous", "user_version"))
+def _log_settings(connection: Writer, wanted: str, wanted_pages: int) -> None:
+    mode, synchronous, pages, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in (
+        "journal_mode", "synchronous", "wal_autocheckpoint", "user_version"))
     if mode != wanted:
         connection.later.append(partial(
             log.warning, "database %s: journal_mode stays %s instead of %s (network file systems have no WAL, and "
             "another program that is reading at the moment keeps the mode as it is)", connection.path.name, mode,
             wanted))
+    if pages != wanted_pages:
+        connection.later.append(partial(log.warning, "database %s: checkpoint every %d pages instead of %d",
+                                        connection.path.name, pages, wanted_pages))
     connection.later.append(partial(
-        log.info, "database %s: journal_mode %s, synchronous %s, schema %d, SQLite %s", connection.path.name, mode,
-        SYNCHRONOUS[synchronous], version, sqlite3.sqlite_version))
+        log.info, "database %s: journal_mode %s, synchronous %s, checkpoint every %d pages, schema %d, SQLite %s",
+        connection.path.name, mode, SYNCHRONOUS[synchronous], pages, version, sqlite3.sqlite_version))
 
 
 @contextmanager

@@ -5,13 +5,15 @@ The fields of `Reading` are the columns of the table `readings`; docs/data.md gi
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from runtime.formats import TEXT_LIMIT, format_time, one_line
 
 NAMES = ("name", "location", "model_info")
 REDACTED = (*NAMES, "raw_response")  # a source may repeat in them what we sent to it
+
+CLOCK_TOLERANCE = timedelta(minutes=2)  # between our clock and a source's
 
 Row = dict[str, str | float | int | None]
 
@@ -113,6 +115,7 @@ class Cycle(NamedTuple):
     endpoint: str = "optimized"
     error_type: str | None = None
     error: str | None = None
+    clock_offset_seconds: int | None = None  # our clock minus the source's
     readings: tuple[Reading, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     retries: tuple[Retry, ...] = ()

@@ -95,7 +95,7 @@ TABLES = ("""
 FORM = (
     "SELECT timestamp, device_id, temperature_raw, created_at FROM readings LIMIT 0",
     "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",
-    "SELECT collector, started_at, spooled, outcome FROM collection_cycles LIMIT 0",
+    "SELECT collector, started_at, spooled, outcome, clock_offset_seconds FROM collection_cycles LIMIT 0",
     "SELECT cycle_started_at, operation, outcome FROM retry_events LIMIT 0",
 )
 
@@ -148,4 +148,10 @@ def _first(connection: sqlite3.Connection, progress: Progress) -> Iterable[str]:
     return messages
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first]
+def _add_clock_offset(connection: sqlite3.Connection, _progress: Progress) -> Iterable[str]:
+    connection.execute("ALTER TABLE collection_cycles ADD COLUMN clock_offset_seconds INTEGER")
+    return ()
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _add_clock_offset]
+REWRITING = {1}  # the numbers of those that rewrite rows: the database is copied first

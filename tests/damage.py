@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from storage import lost_database
+from storage.reading import Sighting
 from tests.checked_home import CheckedHome
 from tests.storage.samples import a_cycle, a_reading, store
 
@@ -112,6 +113,16 @@ def remove_key(home: CheckedHome) -> None:
 def add_silent_device(home: CheckedHome) -> None:
     hour_ago = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=hour_ago, name="Cellar"), at=hour_ago))
+
+
+def add_device_without_values(home: CheckedHome) -> None:
+    hour_ago = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
+    store(home.database, a_cycle(at=hour_ago, sightings=(Sighting("hue:cellar", "hue_sensor", "Cellar"),)))
+
+
+def delete_readings(home: CheckedHome) -> None:
+    for table in ("readings", "device_registry"):
+        execute(home, f"DELETE FROM {table}")
 
 
 def raise_alert(home: CheckedHome) -> None:

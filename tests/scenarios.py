@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from storage.schema import MIGRATIONS
 from tests import damage
 from tests.checked_home import CheckedHome
 from tests.storage.samples import a_cycle, a_reading, store
@@ -51,6 +52,10 @@ def by_hand(change: Callable[[CheckedHome], None]) -> Repair:
 
 def collect_hue(home: CheckedHome) -> None:
     home.collect("hue")
+
+
+def collect_both(home: CheckedHome) -> None:
+    home.collect()
 
 
 def pair_with_hue(home: CheckedHome, remedy: str) -> None:
@@ -142,10 +147,10 @@ SCENARIOS = {
     "the database is gone": Scenario(damage.lose_database, "database_write", command(ACCEPT, "hue")),
     "the database is newer than the program": Scenario(
         lambda home: damage.execute(home, "PRAGMA user_version = 99"), "database_write",
-        by_hand(lambda home: damage.execute(home, "PRAGMA user_version = 1"))),
+        by_hand(lambda home: damage.execute(home, f"PRAGMA user_version = {len(MIGRATIONS)}"))),
     "WAL is off": Scenario(
         lambda home: damage.execute(home, "PRAGMA journal_mode = DELETE"), "database_wal", command(COLLECT)),
-    "WAL is turned off": Scenario(
+    "WAL is turned off in config.yaml": Scenario(
         lambda home: damage.turn_wal(home, False), "database_wal", by_hand(lambda home: damage.turn_wal(home, True))),
     "the log cannot be written": Scenario(
         lambda home: home.log_file.parent.chmod(0o555), "log_rotation",
@@ -175,9 +180,22 @@ SCENARIOS = {
         damage.give_spool_to_root, "spool",
         command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"), as_root_only=True),
     "a device is silent": Scenario(damage.add_silent_device, "freshness", report_again),
+    "a device never gave a value": Scenario(
+        damage.add_device_without_values, "freshness", command("python devices.py forget hue:cellar")),
+    "nothing was ever collected": Scenario(damage.delete_readings, "freshness", by_hand(collect_both)),
     "nothing is collected any more": Scenario(
         lambda home: damage.execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'"), "freshness",
         command(COLLECT, "hue")),
+    "the clock is wrong": Scenario(
+        lambda home: damage.execute(home, "UPDATE collection_cycles SET clock_offset_seconds = -10800"), "clock",
+        by_hand(collect_both)),
+    "the clock of a source is wrong": Scenario(
+        lambda home: damage.execute(
+            home, "UPDATE collection_cycles SET clock_offset_seconds = 7500 WHERE collector = 'hue'"),
+        "clock", by_hand(collect_hue)),
+    "a battery is nearly flat": Scenario(
+        lambda home: damage.execute(home, "UPDATE readings SET battery_level = 15 WHERE name = 'Utility'"), "batteries",
+        by_hand(collect_hue)),
     "an alert is active": Scenario(damage.raise_alert, "alerts", pair_and_collect),
     "an alert for which the disk had no room": Scenario(
         lambda home: (home.data / "ALERT_STORAGE_FAILING.txt").touch(), "alerts", by_hand(collect_hue)),

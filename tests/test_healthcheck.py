@@ -18,7 +18,7 @@ from tests.checked_home import IS_ROOT, USER, CheckedHome, healthy
 from tests.checkout import CHECKOUT
 
 COMPONENTS = ["configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space", "spool",
-              "alerts", "freshness", "amazon_aqm", "hue"]
+              "alerts", "freshness", "clock", "batteries", "amazon_aqm", "hue"]
 LINE = re.compile(r"(?P<name>\w+) +(?P<status>pass|warn|fail|skipped) +(?P<message>.+) \(\d+ ms\)")
 
 

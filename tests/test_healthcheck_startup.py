@@ -50,8 +50,8 @@ def test_a_broken_sqlite_costs_no_other_answer(checked_home: CheckedHome, shared
     (shared_folder / "sqlite3.py").write_text("raise ImportError('no _sqlite3')", encoding="utf-8")
     assert statuses(checked_home, shared_folder) == {
         "configuration": "pass", "secrets": "pass", "log_rotation": "pass", "disk_space": "pass", "alerts": "pass",
-        "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "hue": "skipped",
-        "amazon_aqm": "skipped"}
+        "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "clock": "fail",
+        "batteries": "fail", "hue": "skipped", "amazon_aqm": "skipped"}
 
 
 def statuses(checked_home: CheckedHome, folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -55,9 +56,9 @@ def test_a_step_of_the_clock_costs_no_reading(life: Life, name: str) -> None:
         print(f"\n{name}: {2 * life.cycles} cycles, {len(life.given)} of {len(life.given)} readings")
 
 
-def test_a_clock_set_back_by_an_hour_lives_the_hour_twice(life: Life) -> None:
+def test_a_clock_that_was_an_hour_ahead_lives_that_hour_twice(life: Life) -> None:
     """Every second of it has two values; the later ones move to the next free second."""
-    for to in (timedelta(0), -HOUR):
+    for to in (HOUR, -HOUR):
         life.step(to)
         for _ in range(BEFORE):
             assert life.cycle(hue)[0].code == 0
@@ -109,6 +110,108 @@ def test_an_alert_keeps_the_time_it_was_raised_at(life: Life, step: timedelta) -
     assert life.cycle(amazon_aqm)[0].code == 0 and not (life.home.data / ALEXA_ALERT).exists()
 
 
+@pytest.fixture
+def house(home: Home) -> Iterator[tuple[Home, Simulator]]:
+    """A home whose sources have the true time, and have been read once."""
+    if not library():
+        pytest.skip("it takes Debian's libfaketime to give a process another time")
+    with Simulator(tls=None) as simulator:
+        home.introduce(simulator)
+        yield home, simulator
+
+
+def run_at(home: Home, collector: str, at: datetime) -> tuple[int, str]:
+    """Run a collector as a process that starts at that time; return its exit code and stderr."""
+    with subprocess.Popen(home.command(module=f"collectors.{collector}"), cwd=CHECKOUT, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, env={**os.environ, **starting_at(at)}) as run:
+        out, err = run.communicate()
+    tidy_up_after(run.pid)
+    assert out == ""
+    return run.returncode, err
+
+
+@pytest.mark.parametrize("collector", ["hue", "amazon_aqm"])
+def test_three_hours_behind_the_record_a_cycle_has_the_time_of_its_source(
+        house: tuple[Home, Simulator], collector: str) -> None:
+    """A Raspberry Pi after a power cut, before NTP answers."""
+    home, simulator = house
+    before, between = datetime(2027, 1, 2, 12, tzinfo=timezone.utc), datetime(2027, 1, 2, 12, 5, tzinfo=timezone.utc)
+    for true, ours, warns in [(before, before, False), (between, between - 3 * HOUR, True),
+                              (between + EVERY, between - 3 * HOUR + EVERY, False), (between + HOUR, between + HOUR, False),
+                              (between + 2 * HOUR, between - HOUR, True)]:
+        simulator.clock = partial(_fixed, true)
+        code, err = run_at(home, collector, ours)
+        assert (code, "timedatectl status" in err) == (0, warns), err
+        *_, cycle = home.cycles()
+        assert abs(datetime.fromisoformat(cycle["started_at"]) - true) < EVERY / 5
+        assert abs(cycle["clock_offset_seconds"] - (ours - true).total_seconds()) < 60
+        assert cycle["outcome"] == "ok" and cycle["stored"] > 0
+    assert {row["timestamp"] for row in home.rows()} == {cycle["started_at"] for cycle in home.cycles()}
+    assert home.log().count(f"the time of the cycle is that of {collector}") == 3
+
+
+@pytest.mark.parametrize("collector", ["hue", "amazon_aqm"])
+def test_eight_hours_ahead_a_cycle_keeps_our_time_and_warns(house: tuple[Home, Simulator], collector: str) -> None:
+    home, simulator = house
+    true = datetime(2027, 1, 2, 12, tzinfo=timezone.utc)
+    simulator.clock = partial(_fixed, true)
+    assert run_at(home, collector, true)[1] == ""
+    for offset, warns in [(8 * HOUR, True), (8 * HOUR + EVERY, False), (timedelta(minutes=1), False)]:
+        code, err = run_at(home, collector, true + offset)
+        assert (code, "ahead of" in err) == (0, warns), err
+        *_, cycle = home.cycles()
+        assert abs(datetime.fromisoformat(cycle["started_at"]) - true - offset) < EVERY / 5
+        assert abs(cycle["clock_offset_seconds"] - offset.total_seconds()) < 60
+    assert home.log().count("the time of the cycle is this machine's") == 2
+    simulator.close()
+    code, err = run_at(home, collector, true)
+    assert code == 1 and "behind the newest stored cycle" in err and f"{collector} gave no time" in err
+    *_, cycle = home.cycles()
+    assert cycle["clock_offset_seconds"] is None and cycle["started_at"].startswith("2027-01-02T12:0")
+
+
+@pytest.mark.parametrize("collector", [hue, amazon_aqm], ids=["hue", "amazon_aqm"])
+@pytest.mark.parametrize("step", [8 * HOUR, -3 * HOUR], ids=str)
+def test_after_a_jump_during_the_request_a_cycle_has_the_time_of_its_source(
+        life: Life, collector: Any, step: timedelta) -> None:
+    """A machine that was suspended, or whose clock NTP corrected: the source answers after the jump."""
+    def jump() -> None:
+        if life.true == life.now:  # at the first request only
+            life.true += step
+            life.clock.move_to(life.true)
+    run, = life.cycle(collector, during=jump)
+    assert run.code == 0 and "jumped by" in run.err
+    life.assert_nothing_is_lost()
+    cycle, = life.home.cycles()
+    assert {row["timestamp"] for row in life.home.rows()} == {cycle["started_at"]} == {format_time(life.true)}
+    assert abs(cycle["clock_offset_seconds"] + step.total_seconds()) < 60
+
+
+def test_the_times_of_retries_move_with_their_cycle(life: Life) -> None:
+    life.cycle(hue)
+    life.step(-3 * HOUR)
+    life.simulator.faults.add("503", times=1)
+    assert life.cycle(hue)[0].code == 0
+    assert life.home.rows("SELECT DISTINCT at, cycle_started_at FROM retry_events") == [
+        {"at": format_time(life.true), "cycle_started_at": format_time(life.true)}]
+
+
+def test_a_source_whose_clock_was_never_set_does_not_date_our_readings(life: Life) -> None:
+    """A bridge without internet starts in 1970."""
+    life.cycle(hue)
+    life.step(-HOUR)
+    life.simulator.faults.add("date", seconds=-56 * 365 * 86_400)
+    assert life.cycle(hue)[0].code == 0
+    assert life.home.cycles()[-1]["started_at"] == format_time(life.now)
+
+
+def test_a_dry_run_with_a_wrong_clock_warns_and_stores_nothing(life: Life) -> None:
+    life.step(8 * HOUR)
+    life.clock.move_to(life.now)
+    run = life.home.run("--dry-run")
+    assert run.code == 0 and "ahead of that of hue" in run.err and not life.home.database.exists()
+
+
 CHANGES = {"Europe/Berlin, March": ("Europe/Berlin", datetime(2027, 3, 28, 1, tzinfo=timezone.utc)),
            "Europe/Berlin, October": ("Europe/Berlin", datetime(2027, 10, 31, 1, tzinfo=timezone.utc)),
            "Lord Howe, April": ("Australia/Lord_Howe", datetime(2027, 4, 3, 15, tzinfo=timezone.utc)),
@@ -141,6 +244,10 @@ def test_real_processes_run_through_a_change_of_local_time(home: Home, change: s
     assert logged_at == sorted(logged_at)
     if WHOLE:
         print(f"\n{change}: {len(moments)} real runs, {len(rows)} of {5 * len(moments)} readings")
+
+
+def _fixed(moment: datetime) -> datetime:
+    return moment
 
 
 def _shifted(offset: timedelta) -> datetime:

@@ -50,14 +50,35 @@ def test_devices_that_are_retired_or_disabled_or_were_never_seen_are_ignored(sto
         assert check(stored, 61).level == "pass"
 
 
-def test_a_device_that_never_had_a_reading_is_silent_since_it_was_first_seen(stored: Home) -> None:
-    cellar = Sighting(device_id="hue:cellar", device_type="hue_sensor", name="Cellar", trouble="no value yet")
-    store(stored.database, a_cycle(sightings=(cellar,)))
-    store(stored.database, a_cycle(a_reading(at=at(minutes=20)), at=at(minutes=20)))
-    assert check(stored, 21).sentence.startswith("Cellar (hue:cellar)")
+CELLAR = Sighting(device_id="hue:cellar", device_type="hue_sensor", name="Cellar", trouble="no value yet")
 
 
-def test_a_database_without_readings_is_a_warning(stored: Home) -> None:
+@pytest.mark.parametrize(("minutes", "level"), [(14.9, "pass"), (15, "fail")])
+def test_a_device_that_never_gave_a_value_fails_after_15_minutes(minutes: float, level: str, stored: Home) -> None:
+    """Whatever others give, and however long the interval is."""
+    stored.write_config(collection={"interval_seconds": 3600})
+    store(stored.database, a_cycle(sightings=(CELLAR,)))
+    finding = check(stored, minutes)
+    assert finding.level == level
+    assert level == "pass" or finding.sentence.startswith("Cellar (hue:cellar)") and "forget hue:cellar" in finding.remedy
+
+
+def test_a_single_device_without_a_value_is_one_trouble(written: Home) -> None:
+    """In an otherwise empty database."""
+    store(written.database, a_cycle(sightings=(CELLAR,)))
+    first, = checks.findings("freshness", checks.read(written, now=at(minutes=1)))
+    assert first.level == "fail" and "--discover" in first.remedy and "Cellar" not in first.sentence
+    later, = checks.findings("freshness", checks.read(written, now=at(minutes=16)))
+    assert later.level == "fail" and later.sentence.startswith("Cellar (hue:cellar)")
+
+
+def test_cycles_that_collected_nothing_fail_with_the_remedy_of_the_last_one(written: Home) -> None:
+    store(written.database, a_cycle(outcome="not_authorised", error="refused. Remedy: python devices.py pair hue"))
+    finding = check(written, 0)
+    assert (finding.level, finding.remedy) == ("fail", "python devices.py pair hue")
+
+
+def test_a_database_without_readings_and_cycles_is_a_warning(stored: Home) -> None:
     with closing(sqlite3.connect(stored.database, isolation_level=None)) as connection:
-        connection.execute("DELETE FROM readings")
+        connection.executescript("DELETE FROM readings; DELETE FROM device_registry; DELETE FROM collection_cycles")
     assert check(stored, 0).level == "warn"

@@ -136,9 +136,9 @@ class House:
         return int(10_000 * math.log10(lux) + 1) if lux >= 1 else 0
 
     def battery(self, room: str, when: datetime) -> int:
-        """Return the charge in percent, falling from 100 to 10 in two years, then replaced."""
+        """Return the charge in percent, falling from 100 to 20 in two years, then replaced."""
         age = when.timestamp() / (730 * DAY_SECONDS) + chance(self.seed, room, "battery")
-        return 100 - int(90 * (age % 1.0))
+        return 100 - int(80 * (age % 1.0))
 
     def monitor(self, serial: str) -> Monitor:
         """Return the monitor. Raise KeyError for one that is not in this house."""

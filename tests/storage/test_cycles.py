@@ -22,12 +22,13 @@ def a_retry(outcome: str = "recovered") -> Retry:
 
 def test_a_cycle_is_stored_with_its_costs_and_retries(database: Path) -> None:
     cycle = a_cycle(a_reading(), a_reading("hue:hall"), fetch_ms=180.5, payload_bytes=11_200, requests=2,
-                    retries=(a_retry("retrying"), a_retry()))
+                    clock_offset_seconds=-130, retries=(a_retry("retrying"), a_retry()))
     assert store(database, cycle) == [(2, 0)]
     assert rows(database, CYCLES) == [{
         "id": 1, "collector": "hue", "started_at": format_time(NOW), "duration_ms": 212.0, "fetch_ms": 180.5,
         "payload_bytes": 11_200, "requests": 2, "endpoint": "optimized", "readings": 2, "stored": 2, "spooled": 0,
-        "retries": 1, "outcome": "ok", "error_type": None, "error": None}]
+        "retries": 1, "outcome": "ok", "error_type": None, "error": None,
+        "clock_offset_seconds": -130}]
     assert [row["outcome"] for row in rows(database, RETRIES)] == ["retrying", "recovered"]
     assert rows(database, RETRIES)[0] | {"id": 0, "outcome": ""} == {
         "id": 0, "collector": "hue", "cycle_started_at": format_time(NOW), "at": format_time(NOW), "operation": "fetch",

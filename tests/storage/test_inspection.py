@@ -103,7 +103,6 @@ def test_nothing_is_created(tmp_path: Path) -> None:
 
 
 def test_the_newest_reading_of_each_active_device(tmp_path: Path) -> None:
-    """A device without readings has the time of its first sighting."""
     path = tmp_path / "readings.db"
     cellar = Sighting(device_id="hue:cellar", device_type="hue_sensor", name="Cellar", trouble="no value yet")
     store(path, a_cycle(a_reading("hue:attic", name="Attic"), a_reading(), sightings=(cellar,)))
@@ -111,10 +110,10 @@ def test_the_newest_reading_of_each_active_device(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE device_registry SET is_active = 0 WHERE device_id = 'hue:attic'")
         connection.commit()
-    later = "2026-11-22T01:00:00+00:00"
+    first, later = "2026-11-22T00:55:00+00:00", "2026-11-22T01:00:00+00:00"
     assert inspection.newest_readings(path) == ([
-        ("Cellar", "hue:cellar", "hue", "2026-11-22T00:55:00+00:00"),
-        ("Kitchen", "hue:kitchen", "hue", later)], later)
+        ("Cellar", "hue:cellar", "hue", None, first), ("Kitchen", "hue:kitchen", "hue", later, first)], later)
+    assert inspection.last_cycle(path) == (later, None)
 
 
 def test_text_that_is_not_utf8_is_a_storage_error(path: Path) -> None:

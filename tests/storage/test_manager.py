@@ -27,8 +27,25 @@ def test_every_opening_verifies_its_settings_and_logs_them(
             "journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint", "busy_timeout")}
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "wal_autocheckpoint": pages,
                         "busy_timeout": 1234}
-    assert caplog.messages == [f"database readings.db: journal_mode wal, synchronous full, schema "
-                               f"{len(schema.MIGRATIONS)}, SQLite {sqlite3.sqlite_version}"]
+    assert caplog.messages == [f"database readings.db: journal_mode wal, synchronous full, checkpoint every "
+                               f"{pages} pages, schema {len(schema.MIGRATIONS)}, SQLite {sqlite3.sqlite_version}"]
+
+
+def test_a_checkpoint_interval_that_sqlite_does_not_take_is_a_warning(
+        database: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with manager.writing(database, checkpoint_pages=2 ** 40):
+        pass
+    assert "checkpoint every" in caplog.messages[0] and f"instead of {2 ** 40}" in caplog.messages[0]
+
+
+def test_a_migration_that_rewrites_no_row_makes_no_copy(database: Path) -> None:
+    database.parent.mkdir()
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        schema.apply(connection, 1, lambda step, done, total: None)
+        connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', '2026-11', 'ok')")
+    store(database, a_cycle(a_reading(), clock_offset_seconds=5))
+    assert [row["clock_offset_seconds"] for row in rows(database, "SELECT * FROM collection_cycles")] == [None, 5]
+    assert sorted(path.name for path in database.parent.iterdir()) == ["readings.db", "readings.db.lock"]
 
 
 class LockingHandler(logging.Handler):

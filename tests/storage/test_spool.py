@@ -36,8 +36,8 @@ def test_a_cycle_comes_back_as_it_was_spooled(tmp_path: Path) -> None:
     retry = Retry(at=at(seconds=2), operation="fetch", endpoint="/sensors", attempt=1, delay_seconds=1.5,
                   error_type="CannotReach", error="no route", outcome="retrying")
     cycle = Cycle(collector="hue", started_at=NOW, outcome="partial", fetch_ms=12.345, payload_bytes=9000, requests=2,
-                  endpoint="fallback", error_type="CannotReach", error="gone", readings=(reading,),
-                  sightings=(sighting,), retries=(retry,))
+                  endpoint="fallback", error_type="CannotReach", error="gone", clock_offset_seconds=-10_800,
+                  readings=(reading,), sightings=(sighting,), retries=(retry,))
     defaults = {name for record in (reading, sighting, retry, cycle) for name, default in record._field_defaults.items()
               if getattr(record, name) == default}
     assert defaults == set(), "every field must differ from its default"
