@@ -45,6 +45,8 @@ def record(folder: Path) -> str:
     ours = {name: value for name, value in unmeasured().items() if name not in ("HOME_MONITOR_CONFIG", "PYTHONPATH")}
     seen = []
     with Simulator(clock=lambda: NOON) as simulator:
+        # As warm as then, but with the clock of now: the collector compares it with its own.
+        simulator.faults.add("clock", seconds=(datetime.now(timezone.utc) - NOON).total_seconds())
         simulator.press_link_button()
         for line in SESSION:
             typed = line.format(bridge=simulator.https_url)

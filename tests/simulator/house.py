@@ -138,7 +138,7 @@ class House:
     def battery(self, room: str, when: datetime) -> int:
         """Return the charge in percent, falling from 100 to 20 in two years, then replaced."""
         age = when.timestamp() / (730 * DAY_SECONDS) + chance(self.seed, room, "battery")
-        return 100 - int(80 * (age % 1.0))
+        return max(20, 100 - int(90 * (age % 1.0)))
 
     def monitor(self, serial: str) -> Monitor:
         """Return the monitor. Raise KeyError for one that is not in this house."""
