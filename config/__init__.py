@@ -12,9 +12,10 @@ from typing import Any
 
 from config.document import PRIVATE, read
 from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
-from config.validation import Section, Sections, Validator
+from config.validation import Sections, Validator
 from runtime import plugins
 from runtime.errors import ConfigurationError
+from runtime.plugins import Section
 
 __all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
            "Secrets", "Sections", "Storage", "find", "load", "load_secrets", "survey", "survey_secrets"]
