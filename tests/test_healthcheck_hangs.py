@@ -245,6 +245,16 @@ def test_it_can_be_interrupted(number: int, code: int, shared_home: CheckedHome,
     assert running(checkout) == ""
 
 
+def test_under_nohup_the_end_of_the_terminal_does_not_end_it(shared_home: CheckedHome, checkout: Path) -> None:
+    with stuck(shared_home, "gil"):
+        with subprocess.Popen(["nohup", sys.executable, str(checkout), "--config", str(shared_home.config), "--json",
+                               "--timeout", "3"], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env={**os.environ, "PYTHONPATH": str(checkout.parent)}) as process:
+            threading.Timer(1.5, process.send_signal, [signal.SIGHUP]).start()
+            out, _ = process.communicate(timeout=20)
+    assert process.returncode == json.loads(out)["exit_code"] != 0
+
+
 def test_ten_faults_at_once_are_all_reported_in_time() -> None:
     with healthy() as broken:
         broken.simulator.bridge.keys.clear()
