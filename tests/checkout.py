@@ -11,8 +11,14 @@ ROOMS = ("cli", "collectors", "config", "health", "jobs", "notifiers", "publishe
          "storage")
 
 
-def make_checkout(home: Path) -> None:
-    """Put the program into a folder, with a .venv/bin/python, and no settings."""
+TRIAL = CHECKOUT / "tests" / "trial"
+
+
+def make_checkout(home: Path, plugin: str | None = None) -> None:
+    """Put the program into a folder, with a .venv/bin/python, and no settings.
+
+    `plugin` is one of tests/trial to drop in, with its package: `collectors/thermometer`.
+    """
     for name in ROOMS:
         shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"),
                         dirs_exist_ok=True)
@@ -20,6 +26,9 @@ def make_checkout(home: Path) -> None:
         shutil.copy(CHECKOUT / name, home)
     (home / ".venv" / "bin").mkdir(parents=True)
     write_script(home / ".venv" / "bin" / "python", f'exec {shlex.quote(sys.executable)} "$@"')
+    if plugin is not None:
+        package, name = plugin.split("/")
+        shutil.copy(TRIAL / f"{name}.py", home / package)
 
 
 def edited_crontab(home: Path, minutes: int) -> str:

@@ -7,7 +7,6 @@ C code that never releases Python's own lock, a dead disk.
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -35,8 +34,7 @@ NO_QUEUE = 0  # places in the queue of a listening socket that accepts nothing
 def checkout() -> Iterator[Path]:
     """A copy of the program with the stuck source in it, where an ordinary user may read it."""
     with public_folder() as folder:
-        make_checkout(folder)
-        shutil.copy(CHECKOUT / "tests" / "trial" / "stuck.py", folder / "collectors")
+        make_checkout(folder, "collectors/stuck")
         yield folder / "healthcheck.py"
 
 
