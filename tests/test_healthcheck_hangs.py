@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,8 @@ def test_it_can_be_interrupted(number: int, code: int, shared_home: CheckedHome,
     with stuck(shared_home, "gil"):
         with subprocess.Popen([sys.executable, str(checkout), "--config", str(shared_home.config)], cwd="/",
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env={**os.environ, "PYTHONPATH": str(checkout.parent)}) as process:
+                              env={**unmeasured(), "PYTHONPATH": str(checkout.parent)},
+                              preexec_fn=partial(signal.signal, number, signal.SIG_DFL)) as process:  # also under nohup
             threading.Timer(1.5, process.send_signal, [number]).start()
             out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (code, b"", b"")
@@ -247,7 +249,7 @@ def test_under_nohup_the_end_of_the_terminal_does_not_end_it(shared_home: Checke
     with stuck(shared_home, "gil"):
         with subprocess.Popen(["nohup", sys.executable, str(checkout), "--config", str(shared_home.config), "--json",
                                "--timeout", "3"], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env={**os.environ, "PYTHONPATH": str(checkout.parent)}) as process:
+                              env={**unmeasured(), "PYTHONPATH": str(checkout.parent)}) as process:
             threading.Timer(1.5, process.send_signal, [signal.SIGHUP]).start()
             out, _ = process.communicate(timeout=20)
     assert process.returncode == json.loads(out)["exit_code"] != 0
