@@ -10,7 +10,6 @@ from runtime.errors import StorageError
 from storage import inspection
 
 LARGE_WAL_BYTES = 16 * 2 ** 20
-DEFAULT_CHECKPOINT_PAGES = 1000
 
 
 def check(installation: Installation) -> Findings:
@@ -31,7 +30,7 @@ def check(installation: Installation) -> Findings:
                       f"{installation.collect_command}; if the database is on a network disk, set storage.database_path "
                       "to a disk of this machine")
     yield _size(path)
-    pages = installation.configuration.storage.wal_checkpoint_interval or DEFAULT_CHECKPOINT_PAGES
+    pages = installation.configuration.storage.wal_checkpoint_interval
     yield Finding("pass", f"journal_mode {mode}, checkpoint every {pages} pages, {inspection.owners(path)}")
 
 
