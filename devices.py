@@ -27,7 +27,7 @@ from runtime import log as log_file
 from runtime.commands import command as run_command
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
 from runtime.formats import pluralize
-from runtime.log import escape_unprintable
+from runtime.redaction import escape_unprintable
 from runtime.startup import interruptible
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 from runtime.commands import command
 from runtime.errors import Unusable
 from runtime.formats import TEXT_LIMIT, finite_number, one_line
-from runtime.log import escape_unprintable
+from runtime.redaction import escape_unprintable
 from storage.registry import Device
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

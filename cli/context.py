@@ -17,7 +17,7 @@ from runtime import log as log_file
 from runtime.commands import command
 from runtime.files import drop_to_owner
 from runtime.formats import pluralize
-from runtime.log import Redactor, escape_unprintable
+from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from storage import manager
 from storage.lost_database import MARKER

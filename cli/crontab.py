@@ -1,11 +1,10 @@
 """The account's crontab: the lines of one home between two marks. All other lines stay byte for byte."""
 
 import os
-import shlex
 import subprocess
 
-from cli import program
-from config import Configuration, find, is_checkout
+from config import Configuration
+from runtime.commands import command
 from runtime.errors import Unusable
 
 PUBLISH_AFTER_SECONDS = 40  # a cycle ends within 30 s by default
@@ -16,14 +15,13 @@ HOURS = (1, 2, 3, 4, 6, 8, 12)
 
 def lines(configuration: Configuration) -> list[str]:
     """Return the marks, and between them a line for each enabled collector, the publishers and the daily check."""
-    option = [] if configuration.path == find(None) and is_checkout() else ["--config", str(configuration.path)]
-    jobs = [f"{schedule} {_command(delay, 'collect', name, *option)}"
+    jobs = [f"{schedule} {_delayed(delay, command(f'collectors.{name}'))}"
             for name, settings in configuration.collectors.items() if settings.enabled
             for schedule, delay in schedules(configuration.collection.interval_seconds)]
     if any(settings.enabled for settings in configuration.publishers.values()):
-        jobs += [f"{schedule} {_command(delay + PUBLISH_AFTER_SECONDS, 'publish', *option)}"
+        jobs += [f"{schedule} {_delayed(delay + PUBLISH_AFTER_SECONDS, command('publishers'))}"
                  for schedule, delay in schedules(configuration.collection.interval_seconds)[:1]]
-    check = _command(0, "check", *option, "--quiet")
+    check = _delayed(0, command("healthcheck.py", "--quiet"))
     begin, end = _marks(configuration)
     return [begin, *jobs, f'30 7 * * * findings=$({check}) || echo "$findings"', end]
 
@@ -64,12 +62,9 @@ def _marks(configuration: Configuration) -> tuple[str, str]:
     return f"# >>> {what}: devices.py crontab --install changes these lines", f"# <<< {what}"
 
 
-def _command(delay: int, verb: str, *arguments: str) -> str:
-    """Return a command for cron's shell, in which cron takes a % for the end of a line."""
-    words = program.words(verb, *arguments)
-    place = f"cd {shlex.quote(str(program.root()))} && " if "-m" in words else ""
-    wait = f"sleep {delay} && " if delay else ""
-    return f"{wait}{place}{shlex.join(words)}".replace("%", r"\%")
+def _delayed(seconds: int, words: str) -> str:
+    """Return a command line for cron, which takes an unescaped % for the end of a line."""
+    return (f"sleep {seconds} && " if seconds else "") + words.replace("%", r"\%")
 
 
 def _runs_us(line: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 import config
-from cli import program
+from runtime.commands import command
 from runtime.files import drop_to_owner, translate, write_atomically
 
 
@@ -30,8 +30,8 @@ def make(path: Path) -> None:
     if not any(made):
         click.echo(f"{path}, {secrets} and {root / 'data'} are there already, and were left as they are.")
         return
-    option = [] if path == config.find(None) else ["--config", str(path)]
-    click.echo(f"Next: {program.typed('devices', *option, 'pair', 'hue')}")
+    config.find(str(path))  # the one in use from here on
+    click.echo(f"Next: {command('devices.py', 'pair', 'hue')}")
 
 
 def _make(path: Path, example: Path, mode: int) -> Path | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.formats import format_time, parse_time, pluralize
-from runtime.log import escape_unprintable
+from runtime.redaction import escape_unprintable
 from runtime.tables import aligned, columns
 from storage.readings import Newest
 from storage.registry import Device

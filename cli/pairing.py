@@ -20,7 +20,7 @@ from runtime.deadline import Deadline
 from runtime.errors import Unusable
 from runtime.files import chown_file_command, drop_to_owner, is_closed, write_atomically
 from runtime.http_client import HttpClient
-from runtime.log import Redactor, escape_unprintable
+from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from storage.reading import Reading
 from storage.state import State

@@ -3,11 +3,12 @@
 A module's name is its section in config.yaml and secrets.yaml, its cron line, and its label in the database.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
 from runtime import plugins
+from runtime.plugins import JobSettings, NoSecrets
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,38 +17,18 @@ if TYPE_CHECKING:
     from storage.reading import Reading, Sighting
     from storage.state import State
 
-Problems = Iterable[tuple[str, str]]
+__all__ = ["Collector", "CollectorSettings", "Human", "Measurable", "NoSecrets", "Pairable", "load", "names"]
 
 
-class CollectorSettings:
-    """Base of a source's `Settings`, a frozen dataclass: its section of config.yaml, with the defaults.
-
-    `alert` is the name of its alert file and a helpful URL.
-    """
+class CollectorSettings(JobSettings):
+    """Base of a source's `Settings`: its section of config.yaml, with the defaults."""
 
     enabled: bool = True
-    alert: ClassVar[tuple[str, str] | None] = None
 
     @property
     def places(self) -> Mapping[str, str]:
         """Configured locations by device id."""
         return {}
-
-    def problems(self) -> Problems:
-        """Yield wrong fields with a sentence each."""
-        return ()
-
-
-class NoSecrets:
-    """Base of a source's `Secrets`, a frozen dataclass; itself for a source that needs none."""
-
-    def missing(self) -> str | None:
-        """Return the required key that is absent, if any."""
-        return None
-
-    def problems(self) -> Problems:
-        """Yield wrong fields with a sentence each, which must not quote the value."""
-        return ()
 
 
 class Human(Protocol):

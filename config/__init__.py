@@ -5,7 +5,6 @@ a file come together in one ConfigurationError.
 """
 
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import Any
 
 from config.document import PRIVATE, read
 from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
-from config.validation import Section, Sections, Validator
+from config.validation import Sections, Validator
 from runtime import plugins
+from runtime.commands import command
 from runtime.errors import ConfigurationError
+from runtime.plugins import Section
 
 __all__ = ["DEFAULT_PATH", "EXAMPLE_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
            "Secrets", "Sections", "Storage", "find", "is_checkout", "load", "load_secrets", "survey", "survey_secrets"]
@@ -68,9 +69,8 @@ def survey(path: Path, collectors: Sections,
     try:
         document = read(path, remedy)
         if document is None:
-            make_it = f"python devices.py --config {shlex.quote(str(path))} init"
             raise ConfigurationError(path, ["there is no such file"], "name the right one with --config PATH or in "
-                                     f"HOME_MONITOR_CONFIG, or make it: {make_it}")
+                                     f"HOME_MONITOR_CONFIG, or make it: {command('devices.py', 'init')}")
     except ConfigurationError as error:
         return _configuration(path, {}, validator, {}, {}), error
     configuration = _configuration(path, document, validator, collectors, publishers)

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from runtime.plugins import Section
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Shorter texts are too common: masking every "1" or "on" would make logs unreadable and protect nothing.
 SHORTEST_SECRET = 4
@@ -18,13 +20,8 @@ NOT_SECRET = frozenset({
 })
 
 
-class SharedSection:
-    def problems(self) -> tuple[()]:
-        return ()
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Collection(SharedSection):
+class Collection(Section):
     """How often cron starts a collector, and how long one cycle may take, retries included."""
 
     interval_seconds: int = field(default=300, metadata={"range": (30, 86_400)})
@@ -32,7 +29,7 @@ class Collection(SharedSection):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Retry(SharedSection):
+class Retry(Section):
     max_attempts: int = field(default=3, metadata={"range": (1, 10)})
     base_delay_seconds: float = field(default=1.0, metadata={"range": (0, 60)})
     multiplier: float = field(default=2.0, metadata={"range": (1, 10)})
@@ -41,7 +38,7 @@ class Retry(SharedSection):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Storage(SharedSection):
+class Storage(Section):
     database_path: Path = Path("data/readings.db")
     enable_wal_mode: bool = True
     wal_checkpoint_interval: int = field(default=1000, metadata={"range": (0, 100_000)})
@@ -55,7 +52,7 @@ class Storage(SharedSection):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Logging(SharedSection):
+class Logging(Section):
     level: str = field(default="INFO", metadata={"choices": LEVELS})
     log_file_path: Path = Path("data/logs/home_monitor.log")
     max_bytes: int = field(default=10_000_000, metadata={"range": (10_000, 1_000_000_000)})

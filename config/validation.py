@@ -11,21 +11,17 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Protocol, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from config.document import PUBLIC, Quoting
 from runtime.errors import ConfigurationError
+from runtime.plugins import Section
 
 CONTROL_CHARACTERS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 MISSING = dataclasses.MISSING
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 WRONG_TYPE = {bool: "is neither true nor false", int: "is not a whole number", float: "is not a number",
               str: "is not text"}
-
-
-class Section(Protocol):
-    def problems(self) -> Iterable[tuple[str, str]]:
-        """Yield fields whose values are wrong together, with a sentence each."""
 
 
 Sections = Mapping[str, type[Section] | None]

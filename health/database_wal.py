@@ -10,7 +10,6 @@ from runtime.errors import StorageError
 from storage import inspection
 
 LARGE_WAL_BYTES = 16 * 2 ** 20
-DEFAULT_CHECKPOINT_PAGES = 1000
 
 
 def check(installation: Installation) -> Findings:
@@ -28,7 +27,7 @@ def check(installation: Installation) -> Findings:
     if mode != "wal":
         yield _no_wal(mode, installation)
     yield _size(path)
-    pages = installation.configuration.storage.wal_checkpoint_interval or DEFAULT_CHECKPOINT_PAGES
+    pages = installation.configuration.storage.wal_checkpoint_interval
     yield Finding("pass", f"journal_mode {mode}, checkpoint every {pages} pages, {inspection.owners(path)}")
 
 

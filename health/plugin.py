@@ -7,7 +7,7 @@ from collectors import CollectorSettings
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
 from jobs import cooldown
-from publishers import PublisherSettings
+from publishers import PUBLISHED_AT, PublisherSettings
 from runtime.commands import command
 from runtime.errors import HomeMonitorError, RemoteError, Throttled
 from runtime.formats import parse_time
@@ -42,7 +42,7 @@ def check(name: str, installation: Installation) -> Findings:
 def _last_success(name: str, state: State, installation: Installation) -> Finding:
     publish = command(f"publishers.{name}")
     try:
-        text = state.text("published_at") or ""
+        text = state.text(PUBLISHED_AT) or ""
         age = installation.request.now - parse_time(text)
     except ValueError:
         return Finding("warn", "nothing has been published yet", publish)

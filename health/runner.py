@@ -154,9 +154,7 @@ def normalise() -> None:
             os.open(os.devnull, os.O_RDWR)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*examination.ENDING_SIGNALS, signal.SIGALRM))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in examination.ENDING_SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _exit)
+    examination.handle_endings(_exit)
 
 
 def _exit(number: int, _frame: FrameType | None) -> NoReturn:

@@ -19,8 +19,6 @@ from storage.changes import Changes
 
 log = logging.getLogger(__name__)
 
-PUBLISHED_AT = "published_at"  # in the publisher's state: when its last successful run began
-
 
 def main(module: Any) -> NoReturn:
     """Run one publisher, then end the process."""
@@ -78,7 +76,7 @@ class _PublisherRun(Job):
                     self.message = self._module.probe(self.settings, secrets, self.state)
                 else:
                     self.message = self._module.publish(self.settings, secrets, changes, self.state, self.now)
-                    self.state[PUBLISHED_AT] = format_time(self.now)
+                    self.state[publishers.PUBLISHED_AT] = format_time(self.now)
             except OSError as error:
                 raise CannotReach(f"{type(error).__name__}: {error}") from error
         return caught.error

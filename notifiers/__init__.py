@@ -3,11 +3,11 @@
 A module's name is its key under `notify:` in secrets.yaml (`email` is at the top level), for a mapping or a list of them.
 """
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, cast
 
 from runtime import plugins
 from runtime.deadline import Deadline
+from runtime.plugins import Section
 
 
 class Message(NamedTuple):
@@ -20,12 +20,8 @@ class Message(NamedTuple):
     remedy: str = ""
 
 
-class NotifierSettings:
-    """The base of every notifier's `Settings`, a frozen dataclass."""
-
-    def problems(self) -> Iterable[tuple[str, str]]:
-        """Yield wrong fields with a sentence each, which never quotes a value."""
-        return ()
+class NotifierSettings(Section):
+    """The base of every notifier's `Settings`: its section of secrets.yaml."""
 
 
 class Notifier(Protocol):

@@ -3,11 +3,11 @@
 A module's name is its section in config.yaml and secrets.yaml; `python -m publishers.<name>` runs it.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
 from runtime import plugins
+from runtime.plugins import JobSettings, NoSecrets
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,30 +15,15 @@ if TYPE_CHECKING:
     from storage.changes import Changes
     from storage.state import State
 
-Problems = Iterable[tuple[str, str]]
+__all__ = ["PUBLISHED_AT", "NoSecrets", "Publisher", "PublisherSettings", "load", "names"]
+
+PUBLISHED_AT = "published_at"  # in the publisher's state: when its last successful run began
 
 
-class PublisherSettings:
-    """The base of every publisher's `Settings`, a frozen dataclass."""
+class PublisherSettings(JobSettings):
+    """The base of every publisher's `Settings`: its section of config.yaml, with the defaults."""
 
     enabled: bool = False
-    alert: ClassVar[tuple[str, str] | None] = None  # a file name and a helpful address, if the default does not fit
-
-    def problems(self) -> Problems:
-        """Yield wrong fields with a sentence each."""
-        return ()
-
-
-class NoSecrets:
-    """The base of every publisher's `Secrets`, a frozen dataclass."""
-
-    def missing(self) -> str | None:
-        """Return the required key that is missing, if any."""
-        return None
-
-    def problems(self) -> Problems:
-        """Yield wrong fields with a sentence each, which never quotes a value."""
-        return ()
 
 
 class Publisher(Protocol):

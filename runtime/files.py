@@ -39,6 +39,14 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     sync(target.parent)
 
 
+def write_or_create(path: Path, text: str) -> None:
+    """Replace a file; where that fails, as on a full disk, create an empty one: its name is enough. Raise OSError."""
+    try:
+        write_atomically(path, text, 0o644)
+    except OSError:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+
+
 def write_at(file: int, start: int, content: bytes) -> None:
     """Overwrite an open file from `start` on. Raise OSError, possibly after writing a part."""
     while content:

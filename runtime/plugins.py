@@ -1,13 +1,38 @@
-"""Lists and imports plug-ins: the modules in `collectors`, `publishers` and `notifiers`."""
+"""Plug-ins, the modules in `collectors`, `publishers` and `notifiers`: what their sections share, and how they load."""
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+Problems = Iterable[tuple[str, str]]
+
+
+class Section:
+    """Base of every section of config.yaml and secrets.yaml, a frozen dataclass."""
+
+    def problems(self) -> Problems:
+        """Yield wrong fields with a sentence each, which must not quote a value of secrets.yaml."""
+        return ()
+
+
+class JobSettings(Section):
+    """Base of the `Settings` of what cron runs. `alert` is the name of its alert file and a helpful URL."""
+
+    enabled: bool
+    alert: ClassVar[tuple[str, str] | None] = None
+
+
+class NoSecrets(Section):
+    """Base of a plug-in's `Secrets`; itself for one that needs none."""
+
+    def missing(self) -> str | None:
+        """Return the required key that is absent, if any."""
+        return None
 
 
 def names(kind: str) -> list[str]:

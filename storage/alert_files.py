@@ -4,12 +4,11 @@ A sentence, then `key: value` lines. Programs that watch the folder never see ha
 appears instead, as the name is what counts.
 """
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.files import sync, write_atomically
+from runtime.files import sync, write_or_create
 from runtime.formats import one_line, parse_time
 
 VALUE_LIMIT = 1000  # characters: less than fills a screen
@@ -41,10 +40,7 @@ def raise_alert(path: Path, alert: Alert) -> bool:
         with suppress(KeyError, ValueError):
             parse_time(active["raised_at"])
             alert = alert._replace(raised_at=active["raised_at"])
-    try:
-        write_atomically(path, alert.text(), 0o644)
-    except OSError:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    write_or_create(path, alert.text())
     return active is None
 
 

@@ -24,14 +24,11 @@ SUFFIXES = ("", "-wal", "-shm")
 
 
 def mark_has_data(marker: Path) -> None:
-    """Record that readings have been stored. On a full disk the file stays empty: its name is enough."""
+    """Record that readings have been stored."""
     try:
-        files.write_atomically(marker, MARKER_TEXT.format(accept_command()), 0o644)
-    except OSError:
-        try:
-            marker.touch()
-        except OSError as error:
-            log.error("cannot record that readings were stored: %s", error)
+        files.write_or_create(marker, MARKER_TEXT.format(accept_command()))
+    except OSError as error:
+        log.error("cannot record that readings were stored: %s", error)
 
 
 def ensure_present(database: Path, marker: Path) -> None:

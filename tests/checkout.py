@@ -20,15 +20,23 @@ PUBLIC_PYTHON = shutil.which(f"python{VERSION}", path="/usr/bin:/usr/local/bin:/
 needs_public_python = pytest.mark.skipif(PUBLIC_PYTHON is None, reason=f"there is no Python {VERSION} for all accounts")
 
 
-def make_checkout(home: Path) -> None:
-    """Put the program into a folder, with a .venv/bin/python, and no settings."""
+TRIAL = CHECKOUT / "tests" / "trial"
+
+
+def make_checkout(home: Path, plugin: str | None = None) -> None:
+    """Put the program into a folder, with a .venv/bin/python, and no settings.
+
+    `plugin` is one of tests/trial to drop in, with its package: `collectors/thermometer`.
+    """
     for name in ROOMS:
-        shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__", "*.yaml"),
-                        dirs_exist_ok=True)
+        shutil.copytree(CHECKOUT / name, home / name, ignore=SETTINGS, dirs_exist_ok=True)
     for name in ("healthcheck.py", "devices.py"):
         shutil.copy(CHECKOUT / name, home)
     (home / ".venv" / "bin").mkdir(parents=True)
     write_script(home / ".venv" / "bin" / "python", f'exec {shlex.quote(sys.executable)} "$@"')
+    if plugin is not None:
+        package, name = plugin.split("/")
+        shutil.copy(TRIAL / f"{name}.py", home / package)
 
 
 def make_environment(folder: Path, *packages: str) -> Path:

@@ -110,7 +110,7 @@ def end_reader(home: CheckedHome, remedy: str) -> None:
 
 SCENARIOS = {
     "config.yaml is missing": Scenario(lambda home: home.config.unlink(), "configuration",
-                                       command("python devices.py --config {config} init")),
+                                       command("python devices.py init")),
     "config.yaml cannot be read": Scenario(
         lambda home: home.give_to_root(home.config, 0o600), "configuration",
         command("sudo chown 54321 {config} && sudo chmod u+rw {config}"), as_root_only=True),

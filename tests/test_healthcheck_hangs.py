@@ -7,7 +7,6 @@ C code that never releases Python's own lock, a dead disk.
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -36,8 +35,7 @@ NO_QUEUE = 0  # places in the queue of a listening socket that accepts nothing
 def checkout() -> Iterator[Path]:
     """A copy of the program with the stuck source in it, where an ordinary user may read it."""
     with public_folder() as folder:
-        make_checkout(folder)
-        shutil.copy(CHECKOUT / "tests" / "trial" / "stuck.py", folder / "collectors")
+        make_checkout(folder, "collectors/stuck")
         yield folder / "healthcheck.py"
 
 
@@ -240,12 +238,22 @@ def test_it_can_be_interrupted(number: int, code: int, shared_home: CheckedHome,
     with stuck(shared_home, "gil"):
         with subprocess.Popen([sys.executable, str(checkout), "--config", str(shared_home.config)], cwd="/",
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env={**os.environ, "PYTHONPATH": str(checkout.parent)},
+                              env={**unmeasured(), "PYTHONPATH": str(checkout.parent)},
                               preexec_fn=partial(signal.signal, number, signal.SIG_DFL)) as process:  # also under nohup
             threading.Timer(1.5, process.send_signal, [number]).start()
             out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (code, b"", b"")
     assert running(checkout) == ""
+
+
+def test_under_nohup_the_end_of_the_terminal_does_not_end_it(shared_home: CheckedHome, checkout: Path) -> None:
+    with stuck(shared_home, "gil"):
+        with subprocess.Popen(["nohup", sys.executable, str(checkout), "--config", str(shared_home.config), "--json",
+                               "--timeout", "3"], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env={**unmeasured(), "PYTHONPATH": str(checkout.parent)}) as process:
+            threading.Timer(1.5, process.send_signal, [signal.SIGHUP]).start()
+            out, _ = process.communicate(timeout=20)
+    assert process.returncode == json.loads(out)["exit_code"] != 0
 
 
 def test_ten_faults_at_once_are_all_reported_in_time() -> None:

@@ -62,8 +62,8 @@ class Settings(CollectorSettings):
 class Secrets(NoSecrets):
     """The token that pairing writes, or the cookies that an earlier program captured."""
 
-    refresh_token: str | None = field(default=None, repr=False)
-    cookies: dict[str, str] = field(default_factory=dict, repr=False)
+    refresh_token: str | None = None
+    cookies: dict[str, str] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         return None if self.refresh_token or self.cookies else "refresh_token"

@@ -31,7 +31,7 @@ class Settings(CollectorSettings):
     bridge_ip: str | None = None
     bridge_id: str | None = None
     certificate_fingerprint: str | None = None
-    ca_file: Path = field(default=Path("config/hue-bridge-ca.pem"), metadata={"path": True})
+    ca_file: Path = Path("config/hue-bridge-ca.pem")
     discovery_url: str | None = "https://discovery.meethue.com"
     timeout_seconds: float = field(default=10.0, metadata={"range": (0.1, 300)})
     sensor_locations: dict[str, str] = field(default_factory=dict)

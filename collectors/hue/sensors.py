@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from runtime.formats import one_line
+from runtime.formats import finite_number, one_line, parse_time
 from storage.reading import Reading, Sighting
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class _Sensor:
         self._settings, self._now, self._bridge_now = settings, now, bridge_now
         self._place = settings.places.get(self._device_id)
         self._updated = _updated(entry)
-        hundredths = _number(self._state.get("temperature"))  # of a degree Celsius; negative, zero or null
+        hundredths = finite_number(self._state.get("temperature"))  # of a degree Celsius; negative, zero or null
         self._celsius = None if hundredths is None else round(hundredths / 100, 2)
 
     def trouble(self) -> str | None:
@@ -109,7 +109,7 @@ class _Sensor:
 
     def _lux(self, light: Entry) -> float | None:
         """Return the light level in lux; the bridge reports 10 000 log10(lux) + 1, and 0 for darkness."""
-        level = _number(_part(light, "state").get("lightlevel"))
+        level = finite_number(_part(light, "state").get("lightlevel"))
         if level is None or not 0 <= level <= 65_535:
             return None
         age = self._age(_updated(light))
@@ -132,19 +132,13 @@ def _part(entry: Entry, name: str) -> Entry:
     return part if isinstance(part, dict) else {}
 
 
-def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _updated(entry: Entry) -> datetime:
     """Return `lastupdated`: UTC, to which emulators add a Z or milliseconds. NEVER if absent or invalid."""
     text = _part(entry, "state").get("lastupdated")
     try:
-        moment = datetime.fromisoformat(text if isinstance(text, str) else "")
-        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+        return parse_time(text if isinstance(text, str) else "").replace(microsecond=0)
+    except ValueError:
         return NEVER
-    return moment.replace(microsecond=0)
 
 
 def _format_age(age: timedelta) -> str:

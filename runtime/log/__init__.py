@@ -14,7 +14,7 @@ from runtime.retry import RetryPolicy
 if TYPE_CHECKING:
     import config
 
-__all__ = ["LIMIT", "Line", "Redactor", "RotatingLog", "escape_unprintable", "set_up", "shut_down", "troubled"]
+__all__ = ["LIMIT", "Line", "Redactor", "RotatingLog", "set_up", "shut_down", "troubled"]
 
 LIMIT = 8192  # bytes, the line feed included
 CUT = " [...] "

@@ -34,7 +34,8 @@ class Checkout:
 
     def install(self, pip: str = "") -> Outcome:
         done = subprocess.run(["make", "install", f"PYTHON={sys.executable}", f"PIP={pip or self.folder.parent / 'pip'}"],
-                              cwd=self.folder, capture_output=True, text=True, env=unmeasured(), timeout=120)
+                              cwd=self.folder, capture_output=True, text=True, timeout=120,
+                              env={**unmeasured(), "HOME_MONITOR_CONFIG": ""})
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def works(self) -> bool:

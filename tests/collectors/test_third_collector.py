@@ -1,7 +1,6 @@
 """A further source is one new file: dropped into a checkout it runs, is configured, checked and listed."""
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.checkout import CHECKOUT, make_checkout
+from tests.checkout import make_checkout
 from tests.home import Home
 
 
@@ -45,8 +44,7 @@ def page() -> Iterator[str]:
 def checkout(tmp_path: Path) -> Path:
     """A copy of the program into which the one file has been dropped."""
     folder = tmp_path / "checkout"
-    make_checkout(folder)
-    shutil.copy(CHECKOUT / "tests" / "trial" / "thermometer.py", folder / "collectors")
+    make_checkout(folder, "collectors/thermometer")
     return folder
 
 

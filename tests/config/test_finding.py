@@ -42,14 +42,17 @@ def test_a_relative_argument_counts_from_the_current_directory(
 
 def test_the_current_folders_own_file_goes_before_the_checkouts(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a second flat needs no option, and a package without a checkout finds its settings."""
-    monkeypatch.delenv("HOME_MONITOR_CONFIG", raising=False)
+    def find() -> Path:
+        monkeypatch.delenv("HOME_MONITOR_CONFIG", raising=False)  # find sets it
+        return config.find(None)
+
     monkeypatch.chdir(house)
-    assert config.find(None) == config.DEFAULT_PATH
+    assert find() == config.DEFAULT_PATH
     (house / "config" / "config.yaml").write_text("")
-    assert config.find(None) == house / "config" / "config.yaml"
+    assert find() == house / "config" / "config.yaml"
     monkeypatch.setattr(config, "DEFAULT_PATH", Path("/usr/lib/python3/site-packages/config/config.yaml"))
     monkeypatch.chdir(house.parent)
-    assert config.find(None) == house.parent / "config" / "config.yaml"
+    assert find() == house.parent / "config" / "config.yaml"
 
 
 def test_a_link_to_a_file_elsewhere_belongs_where_the_link_is(house: Path) -> None:

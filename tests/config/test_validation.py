@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import config
+from runtime.plugins import Section
 from tests.config.conftest import Load, Problems
 from tests.config.standins import Hue
 
@@ -177,7 +178,7 @@ def test_unknown_keys_do_not_invalidate_a_file(load: Load) -> None:
 
 def test_a_type_may_require_a_key_rename_one_and_compare_them(house: Path) -> None:
     @dataclass(frozen=True)
-    class Source:
+    class Source(Section):
         address: str
         origin: str = field(default="here", metadata={"key": "from"})
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from storage import spool
 from storage.state import State
-from tests.checkout import CHECKOUT, ROOMS, SETTINGS
+from tests.checkout import CHECKOUT, make_checkout
 from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
 from tests.storage.legacy_databases import leave, many_rows
@@ -135,9 +135,7 @@ class Houses:
         self._checkout, self._resolver = folder / "checkout", folder / "resolv.conf"
         folder.mkdir(exist_ok=True)
         self._resolver.write_text(f"nameserver {NAME_SERVER}\noptions timeout:30 attempts:5\n", encoding="ascii")
-        for room in ROOMS:
-            shutil.copytree(CHECKOUT / room, self._checkout / room, ignore=SETTINGS)
-        shutil.copy(CHECKOUT / "tests" / "trial" / "hanging.py", self._checkout / "collectors")
+        make_checkout(self._checkout, "collectors/hanging")
         self._sound = self._stack.enter_context(Simulator(tls=None))
         if not why_no_name_server():  # the check above uses the same port
             self._stack.enter_context(silent_name_server())

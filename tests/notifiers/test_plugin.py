@@ -1,12 +1,11 @@
 """A further notifier is one new file: dropped into a checkout it is configured, and an alert reaches it."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.checkout import CHECKOUT, make_checkout
+from tests.checkout import make_checkout
 from tests.home import Home
 from tests.simulator.server import Simulator
 
@@ -17,8 +16,7 @@ ALERT = "ALERT_HUE_PAIRING_NEEDED.txt"
 def checkout(tmp_path: Path) -> Path:
     """A copy of the program into which the one file has been dropped."""
     folder = tmp_path / "checkout"
-    make_checkout(folder)
-    shutil.copy(CHECKOUT / "tests" / "trial" / "blackboard.py", folder / "notifiers")
+    make_checkout(folder, "notifiers/blackboard")
     return folder
 
 

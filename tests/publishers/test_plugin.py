@@ -10,20 +10,18 @@ from typing import Any
 import pytest
 
 from runtime.files import locked
-from tests.checkout import CHECKOUT, make_checkout
+from tests.checkout import TRIAL, make_checkout
 from tests.home import Home, Outcome
 from tests.jobs.fake_source import at, degrees, source
 
 ALERT = "ALERT_ARCHIVE_NEEDS_YOU.txt"
-ARCHIVE = CHECKOUT / "tests" / "trial" / "archive.py"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the program into which the one file has been dropped."""
     folder = tmp_path / "checkout"
-    make_checkout(folder)
-    shutil.copy(ARCHIVE, folder / "publishers")
+    make_checkout(folder, "publishers/archive")
     return folder
 
 
@@ -130,7 +128,7 @@ def test_a_disabled_publisher_does_nothing(lived_in: Home, checkout: Path) -> No
 
 
 def test_all_enabled_publishers_run_even_if_one_crashes(lived_in: Home, checkout: Path) -> None:
-    shutil.copy(ARCHIVE, checkout / "publishers" / "a_broken_one.py")
+    shutil.copy(TRIAL / "archive.py", checkout / "publishers" / "a_broken_one.py")
     configure(lived_in, "a_broken_one", how="crash")
     assert publish(lived_in, checkout, module="publishers").code == 1 and archived(lived_in) == [20, 21, 22]
     configure(lived_in, "a_broken_one", how="refuse")

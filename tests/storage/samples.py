@@ -10,7 +10,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import StorageError
+import pytest
+
+from runtime.errors import StorageError, Unusable
 from storage import manager
 from storage.reading import Cycle, Reading
 from storage.spool import SpooledCycle
@@ -46,6 +48,16 @@ def store(path: Path, *cycles: Cycle) -> list[tuple[int, int]]:
     """Add cycles as the program does, all within one opening of the database."""
     with manager.writing(path) as connection:
         return [add(connection, cycle) for cycle in cycles]
+
+
+def assert_refused(path: Path, reason: str, remedy: str) -> None:
+    """Assert that neither a writer nor a reader opens the database, and that it stays as it is."""
+    before = path.read_bytes()
+    for opening in (manager.writing, manager.reading):
+        with pytest.raises(Unusable, match=reason) as caught, opening(path):
+            pass
+        assert remedy in caught.value.remedy
+    assert path.read_bytes() == before
 
 
 def rows(path: Path, query: str = "SELECT * FROM readings ORDER BY id") -> list[dict[str, Any]]:

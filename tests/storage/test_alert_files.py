@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import NotAuthorised
-from storage import alert_files
+from storage import alert_files, lost_database
 from storage.alert_files import Alert
 from tests.home import Home
 from tests.jobs.fake_source import source
@@ -200,6 +200,12 @@ def test_on_a_full_disk_an_active_one_stays_whole_and_can_be_cleared(small_disk:
     assert not alert_files.raise_alert(path, an_alert(EVENING))
     assert path.read_bytes() == before and sorted(os.listdir(small_disk)) == [NAME, "filler"]
     assert alert_files.clear(path) and not path.exists()
+
+
+def test_that_readings_were_stored_is_recorded_on_a_full_disk_too(small_disk: Path) -> None:
+    fill(small_disk)
+    lost_database.mark_has_data(small_disk / lost_database.MARKER)
+    assert (small_disk / lost_database.MARKER).read_bytes() == b""
 
 
 def test_a_cycle_on_a_full_disk_still_raises_an_alert(small_disk: Path) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import Unusable
 from storage import legacy_database, manager, schema
 from storage.registry import Device, find
 from tests.storage.legacy_databases import NEWEST, REGISTRY, SHAPES, UNGUARDED, awkward_rows, leave, many_rows
-from tests.storage.samples import a_cycle, a_reading, rows, store
+from tests.storage.samples import a_cycle, a_reading, assert_refused, rows, store
 
 BACKUP = "readings.db.before-v1"
 
@@ -244,12 +243,7 @@ def test_another_programs_database_is_refused_and_stays_as_it_is(tmp_path: Path,
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(table)
         connection.execute(f"PRAGMA user_version = {version}")
-    before = path.read_bytes()
-    for opening in (manager.writing, manager.reading):
-        with pytest.raises(Unusable, match="another program's database") as caught, opening(path):
-            pass
-        assert "database_path" in caught.value.remedy
-    assert path.read_bytes() == before
+    assert_refused(path, "another program's database", "database_path")
     assert {file.name for file in tmp_path.iterdir()} == {"other.db", "other.db.lock"}
 
 

@@ -13,7 +13,7 @@ from runtime.errors import Busy, Damaged, Unavailable, Unusable
 from runtime.files import locked
 from storage import manager, schema
 from tests.home import as_printed
-from tests.storage.samples import a_cycle, a_reading, add, in_a_process, rows, store
+from tests.storage.samples import a_cycle, a_reading, add, assert_refused, in_a_process, rows, store
 
 NOBODY = 65534
 
@@ -202,12 +202,7 @@ def test_a_database_of_a_newer_program_needs_a_human_and_stays_as_it_is(tmp_path
         newer.execute(f"PRAGMA journal_mode = {'wal' if wal else 'delete'}")
         newer.execute("CREATE TABLE readings (surprise)")
         newer.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
-    before = path.read_bytes()
-    for opening in (manager.writing, manager.reading):
-        with pytest.raises(Unusable, match="newer version") as caught, opening(path):
-            pass
-        assert "make update" in caught.value.remedy
-    assert path.read_bytes() == before
+    assert_refused(path, "newer version", "make update")
 
 
 def test_a_full_disk_is_for_the_next_cycle_and_leaves_nothing_half_stored(database: Path) -> None:
