@@ -43,7 +43,7 @@ class Flat:
 
 def test_it_is_set_up_collects_lists_and_checks_in_its_own_folder(flat: Flat) -> None:
     assert flat.made.code == 0 and flat.example == config.EXAMPLE_PATH.read_bytes()
-    assert flat.made.out.endswith(f"Next: '{flat.program}' devices pair hue\n")
+    assert flat.made.out.endswith(f"Next: '{flat.program}' devices --config {flat.home.config} pair hue\n")
     collected = flat.run("collect", "hue")
     assert (collected.code, collected.out, collected.err) == (0, "", "")
     assert len(flat.home.rows()) == 5

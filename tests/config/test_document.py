@@ -121,7 +121,7 @@ def test_another_encoding_is_refused(content: bytes, sentence: str, tmp_path: Pa
 def test_a_missing_configuration_has_two_remedies(house: Path) -> None:
     path = house / "config" / "config.yaml"
     with pytest.raises(config.ConfigurationError) as caught:
-        config.load(path, {})
+        config.load(config.find(str(path)), {})
     assert str(caught.value) == f"{path}: there is no such file"
     assert "--config" in caught.value.remedy and str(path) in caught.value.remedy
 

@@ -68,7 +68,7 @@ def lived_in(home: Home, simulator: Simulator, readings: int) -> Home:
 
 def examine(home: Home) -> None:
     now = parse_time(home.rows("SELECT MAX(timestamp) AS newest FROM readings")[0]["newest"])
-    for name in ("freshness", "database_wal"):
+    for name in ("freshness", "database_wal", "batteries"):
         assert checks.findings(name, checks.read(home, now=now))
 
 
@@ -139,7 +139,9 @@ def test_a_devices_readings_are_looked_up_by_device_and_time(home: Home, execute
             connection.execute("ANALYZE")
     asked = [each for each in executed if re.match(r"\s*SELECT\b.*\bFROM readings\b.*\bdevice_id = '", each, re.DOTALL)]
     assert len(asked) > 5
-    assert [each for each in asked if "sqlite_autoindex_readings_1" not in plans(home.database, each)[0]] == []
+    steps = {each: [plan for plan in plans(home.database, each) if " readings" in plan] for each in asked}
+    assert [each for each in asked
+            if not steps[each] or not all("sqlite_autoindex_readings_1" in plan for plan in steps[each])] == []
 
 
 def written(module: Path) -> Iterator[str]:
