@@ -32,6 +32,15 @@ class CollectorSettings:
         """Configured locations by device id."""
         return {}
 
+    @property
+    def mentioned_ids(self) -> Mapping[str, str]:
+        """The device ids that the section mentions, by where: `sensor_locations: 00:17:...`."""
+        return {}
+
+    def full_id(self, text: str) -> str | None:
+        """Return a whole id of one of this source's devices as it is stored, None for any other text."""
+        return None
+
     def problems(self) -> Problems:
         """Yield wrong fields with a sentence each."""
         return ()
