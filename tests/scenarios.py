@@ -118,8 +118,13 @@ SCENARIOS = {
         by_hand(CheckedHome.write_config)),
     "wrong types and ranges, all at once": Scenario(damage.wrong_values, "configuration", by_hand(damage.right_values)),
     "an unknown key": Scenario(
+        lambda home: home.write_config(storage={"busy_timout_ms": 50}), "configuration", by_hand(damage.right_values)),
+    "an unknown section": Scenario(
         lambda home: home.write_config(colection={}), "configuration", by_hand(damage.right_values)),
     "secrets.yaml is missing": Scenario(damage.without_secrets, "secrets", pair_with_hue),
+    "Amazon's token has another form": Scenario(
+        lambda home: home.keep_secrets(amazon_aqm={"refresh_token": "hello"}), "secrets",
+        by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml is not YAML": Scenario(
         lambda home: damage.write(home.secrets, "hue: {"), "secrets", by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml cannot be read": Scenario(

@@ -87,6 +87,10 @@ class Secrets(NoSecrets):
     def missing(self) -> str | None:
         return None if self.refresh_token or self.cookies else "refresh_token"
 
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.refresh_token and not self.refresh_token.startswith("Atnr|"):
+            yield "refresh_token", "is no refresh token of Amazon, which begins with Atnr: run `python devices.py pair amazon_aqm`"
+
 
 def _device_id(written: str) -> str:
     """Return the device id of a serial number, with or without our prefix, in either case."""

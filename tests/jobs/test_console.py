@@ -105,7 +105,7 @@ def test_a_source_without_devices_is_reported(written: Home) -> None:
 
 @pytest.mark.parametrize("arguments", [["--json", "-v"], ["--json", "--dry-run"]])
 def test_the_json_stands_alone_on_stdout(written: Home, arguments: list[str]) -> None:
-    written.write_config(colection={})
+    written.write_config(retry={"max_atempts": 1})
     assert written.run(*arguments, collector=source(degrees(20))).json["outcome"] == "ok"
 
 
