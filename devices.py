@@ -18,6 +18,7 @@ import click
 import config
 from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
+from cli.former_options import FormerOptions
 from runtime import log as log_file
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
 from runtime.formats import pluralize
@@ -33,7 +34,7 @@ WITH_HISTORY = click.option("--recursive", is_flag=True, help="Also rewrite its 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
 
 
-class Commands(click.Group):
+class Commands(FormerOptions):
     def invoke(self, context: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a terminal need not have every character
@@ -228,10 +229,28 @@ def forget(command: CommandContext, device: str, delete_history: bool) -> None:
         if ask(f"To delete its {count} permanently, type {forgotten.device_id}: ").strip() != forgotten.device_id:
             click.echo("That is not its id; nothing was changed.", err=True)
             raise SystemExit(2)
+    if not work and editor.remove_unseen(forgotten):
+        command.say(f"{forgotten.label()} was never seen, and is removed.")
+        return
     editor.change(forgotten, lambda current: current._replace(is_active=False))
     command.say(f"{forgotten.label()} is now inactive, until its source reports it again.")
     if work:
         command.say(f"Past readings deleted: {editor.run(work, 'Deleting its history')}.")
+
+
+@main.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.pass_obj
+def replace(command: CommandContext, old: str, new: str) -> None:
+    """Let device NEW take the name and place of OLD, which becomes inactive; the history of both stays."""
+    editor = command.editor()
+    retired, successor = editor.find(old), editor.find(new, may_be_new=True)
+    editor.replace(retired, successor)
+    command.say(f"{successor.device_id} now has the name and place of {retired.label()}, which is inactive.")
+    if configured := [key for key in (retired.device_id, successor.device_id) if key in command.places]:
+        command.say(f"{command.path} has places for {', '.join(configured)}, which take precedence: correct them.",
+                    is_answer=False)
 
 
 @main.command()
