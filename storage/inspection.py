@@ -107,6 +107,19 @@ def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
     return devices, newest
 
 
+def seen_devices(path: Path) -> list[tuple[str, str]]:
+    """Return id and collector of all devices that a source has listed."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        devices: list[tuple[str, str]] = connection.execute("""
+            SELECT
+                device_id,
+                collector
+            FROM device_registry
+            WHERE collector IS NOT NULL
+        """).fetchall()
+    return devices
+
+
 @contextmanager
 def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
     address = f"{read_only(path).removesuffix('ro')}{mode}"
