@@ -10,22 +10,21 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 import config
+from cli import databases, installing
 from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
-from cli.installing import COMMANDS
+from cli.former_options import FormerOptions
 from runtime import VERSION
 from runtime import log as log_file
 from runtime.commands import command as run_command
-from runtime.errors import HomeMonitorError, Unavailable, Unusable
+from runtime.errors import HomeMonitorError, Unavailable
 from runtime.formats import pluralize
 from runtime.redaction import escape_unprintable
 from runtime.startup import interruptible
@@ -39,7 +38,7 @@ WITH_HISTORY = click.option("--recursive", is_flag=True, help="Also rewrite its 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
 
 
-class Commands(click.Group):
+class Commands(FormerOptions):
     def invoke(self, context: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a terminal need not have every character
@@ -84,43 +83,6 @@ def pair(command: CommandContext, source: str, bridge: str | None) -> None:
         raise click.UsageError(f"{source!r} cannot be paired; these can: {', '.join(pairing.pairable())}")
     command.speak_as(source)
     pairing.pair(command.path, source, bridge, command.clock, command.redact)
-
-
-@main.command()
-@click.pass_obj
-def accept_new_database(command: CommandContext) -> None:
-    """Allow a new database in place of one that is gone or damaged, which is set aside, not deleted."""
-    from runtime.files import drop_to_owner, exists, locked
-    from storage import lost_database, manager
-    settings = command.configuration
-    drop_to_owner(settings.data)
-    database, marker = Path(os.path.realpath(settings.storage.database_path)), settings.data / lost_database.MARKER
-    try:
-        with locked(manager.lock_path(database), settings.storage.busy_timeout_ms / 1000):
-            is_gone, had_data = lost_database.is_gone(database), exists(marker)
-            moved = lost_database.set_aside(database, marker, f"{command.now:%Y%m%dT%H%M%SZ}",
-                                            lambda: manager.examine(database))
-    except OSError as error:
-        raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
-    for path in moved:
-        click.echo(f"Set aside: {path}")
-    if not (moved or is_gone):
-        click.echo(f"{database} is in order and was left as it is.")
-        return
-    click.echo("The next cycle makes a new database and stores the readings that wait in the spool.")
-    if moved or had_data:
-        _explain_losses(command, map(lost_database.registry_query, lost_database.older_databases(database)))
-
-
-def _explain_losses(command: CommandContext, queries: Iterable[str]) -> None:
-    from config import legacy
-    click.echo("Names, places and offsets that were set with devices.py were in the old one: set them again.")
-    if command.places:
-        click.echo(f"Places in {command.path} still apply.")
-    if (names := command.path.with_name(legacy.DEVICES)).exists():
-        click.echo(f"Names and places in {names} will be read again.")
-    for query in queries:
-        click.echo(f"To look them up: {query}")
 
 
 @main.command("list")
@@ -235,10 +197,28 @@ def forget(command: CommandContext, device: str, delete_history: bool) -> None:
         if ask(f"To delete its {count} permanently, type {forgotten.device_id}: ").strip() != forgotten.device_id:
             click.echo("That is not its id; nothing was changed.", err=True)
             raise SystemExit(2)
+    if not work and editor.remove_unseen(forgotten):
+        command.say(f"{forgotten.label()} was never seen, and is removed.")
+        return
     editor.change(forgotten, lambda current: current._replace(is_active=False))
     command.say(f"{forgotten.label()} is now inactive, until its source reports it again.")
     if work:
         command.say(f"Past readings deleted: {editor.run(work, 'Deleting its history')}.")
+
+
+@main.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.pass_obj
+def replace(command: CommandContext, old: str, new: str) -> None:
+    """Let device NEW take the name and place of OLD, which becomes inactive; the history of both stays."""
+    editor = command.editor()
+    retired, successor = editor.find(old), editor.find(new, may_be_new=True)
+    editor.replace(retired, successor)
+    command.say(f"{successor.device_id} now has the name and place of {retired.label()}, which is inactive.")
+    if configured := [key for key in (retired.device_id, successor.device_id) if key in command.places]:
+        command.say(f"{command.path} has places for {', '.join(configured)}, which take precedence: correct them.",
+                    is_answer=False)
 
 
 @main.command()
@@ -266,17 +246,7 @@ def gaps(command: CommandContext, since: timedelta, as_json: bool) -> None:
             click.echo(escape_unprintable(line))
 
 
-@main.command()
-@click.pass_obj
-def migrate(command: CommandContext) -> None:
-    """Bring a database of an earlier version up to date; the next cycle would do the same."""
-    copies, state = command.editor().migrate(), "was already up to date"
-    if copies is not None:
-        state = f"is now up to date{f'; {copies[-1]} is a copy of the old one' if copies else ''}"
-    command.say(f"{command.configuration.storage.database_path} {state}.")
-
-
-for further in COMMANDS:
+for further in (*databases.COMMANDS, *installing.COMMANDS):
     main.add_command(further)
 
 if __name__ == "__main__":

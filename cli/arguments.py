@@ -3,6 +3,7 @@
 import re
 import sys
 import unicodedata
+from collections.abc import Callable
 from datetime import timedelta
 
 import click
@@ -15,8 +16,8 @@ from storage.registry import Device
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LARGEST_OFFSET = 20.0  # kelvin: a sensor that is further off is broken, or a temperature was given
-FULL_ID = re.compile(r"[a-z][a-z_]{2,}:\S+")  # a hardware address without our prefix begins with two digits
 CANDIDATE_LIMIT = 8  # as many as people read
+FullId = Callable[[str], str | None]
 
 
 def text_type(value: str) -> str:
@@ -57,16 +58,20 @@ def ask(question: str) -> str:
     return sys.stdin.readline()
 
 
-def find_device(text: str, devices: list[Device], may_be_new: bool = False) -> Device:
-    """Return the device with this id or name, or the only one that has it in either; a new one for a full id, if allowed."""
+def find_device(text: str, devices: list[Device], full_id: FullId | None = None) -> Device:
+    """Return the device with this id or name, or the only one that has it in either.
+
+    Where a new device is allowed, `full_id` returns the id in a text as it is stored, None if it is not a whole one.
+    """
     wanted = _folded(text)
     whole = [device for device in devices if wanted in _labels(device)]
+    whole = [device for device in whole if device.is_active] or whole  # a replaced device shares its successor's name
     candidates = whole or [device for device in devices if any(wanted in label for label in _labels(device))]
     if not wanted or not candidates:
-        if may_be_new and FULL_ID.fullmatch(text) and text.isprintable():
-            return Device(device_id=text)
+        if full_id is not None and (new := full_id(text)):
+            return Device(device_id=new)
         hint = ("; to name a device before it is seen, give its full id, hue:... or alexa:..., as --discover shows it"
-                if may_be_new else "")
+                if full_id is not None else "")
         raise Unusable(f"no device has {text!r} in its id or name{_nearest(wanted, devices)}",
                        f"{command('devices.py', 'list')} shows all devices{hint}")
     if len(candidates) > 1:

@@ -17,7 +17,7 @@ from cli.arguments import find_device
 from jobs.persist import RetryRecorder, writer
 from jobs.problems import Problems
 from runtime.deadline import Stopwatch
-from runtime.errors import Busy, Unavailable
+from runtime.errors import Busy, Unavailable, Unusable
 from runtime.retry import Attempt, retry_policy
 from runtime.streams import show_progress
 from storage import manager, readings, registry
@@ -42,17 +42,29 @@ class DeviceEditor:
         self._with_retries = retry_policy(configuration.retry)(
             on=Busy, operation="store", listener=self._record, endpoint=self._path.name)
         self._problems, self._recorder, self._has_warned = problems, recorder, False
+        self._sources = list(configuration.collectors.values())
 
     def find(self, text: str, may_be_new: bool = False) -> Device:
         """Return the device that the text means. A new one needs no database."""
         is_first = may_be_new and not os.path.exists(self._path)
-        return find_device(text, [] if is_first else self._read(registry.all_devices), may_be_new)
+        return find_device(text, [] if is_first else self._read(registry.all_devices),
+                           self._full_id if may_be_new else None)
 
     def newest(self, device: Device) -> readings.Newest | None:
         return self._read(partial(readings.newest, device_id=device.device_id))
 
     def change(self, device: Device, alter: Callable[[Device], Device]) -> None:
         self._write(partial(registry.change, device_id=device.device_id, alter=alter))
+
+    def replace(self, old: Device, new: Device) -> None:
+        if old.device_id == new.device_id:
+            raise Unusable(f"{old.label()} cannot replace itself", "`python devices.py list` shows all devices")
+        self._write(partial(registry.replace, old_id=old.device_id, new_id=new.device_id))
+
+    def remove_unseen(self, device: Device) -> bool:
+        """Remove a device that was never seen and has no readings; return whether it was one."""
+        removed, _ = self._write(partial(registry.remove_unseen, device_id=device.device_id))
+        return removed
 
     def count(self, work: Work) -> int:
         return self._read(work.rows_left)
@@ -98,6 +110,9 @@ class DeviceEditor:
                 size = max(size // 2, SMALLEST_BATCH) if took_ms > limit_ms else min(size + size // 2, LARGEST_BATCH)
                 yield len(batch)
                 time.sleep(PAUSE_SECONDS)
+
+    def _full_id(self, text: str) -> str | None:
+        return next(filter(None, (source.full_id(text) for source in self._sources)), None)
 
     def _read(self, query: Callable[[Connection], Result]) -> Result:
         with self._reading() as connection:

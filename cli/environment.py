@@ -1,7 +1,7 @@
 """Is the virtual environment fit for use? Called by make, with the standard library only, by any Python 3.11 or newer.
 
-`environment.py FOLDER` removes an environment that cannot work, or the stamps of one that lacks packages, so that make
-makes them again. `environment.py FOLDER --prove` exits with 1 if something is still missing.
+`environment.py FOLDER` removes an environment that cannot work, or the stamps of one that lacks packages; make then makes
+them. `environment.py FOLDER --prove` exits with 1 if something is missing.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The commands of devices.py that set the program up and take it away again: init, crontab, unpair."""
+"""Commands that set the program up and take it away again."""
 
 import click
 

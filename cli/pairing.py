@@ -14,7 +14,7 @@ import config
 from cli import arguments
 from collectors import Pairable
 from config import editing
-from jobs.console import value_text
+from jobs.console import reading_text
 from runtime import log
 from runtime.deadline import Deadline
 from runtime.errors import Unusable
@@ -92,4 +92,4 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
                    err=True)
     for item in items:
         if isinstance(item, Reading):
-            click.echo(redact(f"{escape_unprintable(item.device_id)}  {item.name}  {value_text(item)}"))
+            click.echo(redact(f"{escape_unprintable(item.device_id)}  {item.name}  {reading_text(item)}"))

@@ -30,6 +30,15 @@ class CollectorSettings(JobSettings):
         """Configured locations by device id."""
         return {}
 
+    @property
+    def mentioned_ids(self) -> Mapping[str, str]:
+        """The device ids that the section mentions, by where: `sensor_locations: 00:17:...`."""
+        return {}
+
+    def full_id(self, text: str) -> str | None:
+        """Return a whole id of one of this source's devices as it is stored, None for any other text."""
+        return None
+
 
 class Human(Protocol):
     """The user at the terminal during pairing. `address` is the value of --bridge, if given."""

@@ -4,6 +4,7 @@ Callers pass absolute paths and the sections to check: a plug-in's name and its 
 a file come together in one ConfigurationError.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -78,6 +79,9 @@ def survey(path: Path, collectors: Sections,
         from config import legacy
         validator = Validator(path.parent.parent, written=legacy.translate(document, collectors))
         configuration = _configuration(path, document, validator, collectors, publishers)
+        validator.refuse_unknown_sections({
+            name: [field.name for field in dataclasses.fields(kind)]
+            for name, kind in zip(SHARED, (Collection, Retry, Storage, Logging))})
         configuration = configuration._replace(warnings=validator.warnings())
     return configuration, validator.error(path, remedy)
 

@@ -85,13 +85,25 @@ class Validator:
 
     def warnings(self) -> tuple[str, ...]:
         """Return a sentence for each unknown key."""
-        sentences = []
+        return tuple(f"{self._name(prefix, key)}: unknown key, ignored{self._nearest(key, known)}"
+                     for prefix, key, known in self.unknown)
+
+    def refuse_unknown_sections(self, keys: Mapping[str, Collection[str]]) -> None:
+        """Report unknown keys without a prefix; `keys` are those of known sections, whose indentation may be lost."""
         for prefix, key, known in self.unknown:
-            from difflib import get_close_matches  # slow to import, and rarely needed
-            name = self._quoting.key(key)
-            hint = "".join(f"; did you mean {nearest}?" for nearest in get_close_matches(name, list(known), n=1))
-            sentences.append(f"{prefix}{name}: unknown key, ignored{hint}")
-        return tuple(sentences)
+            if not prefix:
+                section = next((name for name, fields in keys.items() if key in fields), None)
+                hint = f"; it is a key of {section}: indent it below {section}" if section else self._nearest(key, known)
+                self._report(self._name("", key), f"unknown section{hint}")
+        self.unknown = [item for item in self.unknown if item[0]]
+
+    def _name(self, prefix: str, key: object) -> str:
+        return f"{prefix}{self._quoting.key(key)}"
+
+    def _nearest(self, key: object, known: Collection[str]) -> str:
+        from difflib import get_close_matches  # slow to import, and rarely needed
+        nearest = get_close_matches(self._quoting.key(key), list(known), n=1)
+        return "".join(f"; did you mean {name}?" for name in nearest)
 
     def error(self, path: Path, remedy: str) -> ConfigurationError | None:
         return ConfigurationError(path, self.problems, remedy) if self.problems else None

@@ -1,10 +1,15 @@
 """Is config.yaml right, and does the program run in a virtual environment?"""
 
 import sys
+from collections.abc import Iterator
+from difflib import get_close_matches
 
+from health import database
 from health.finding import Finding, Findings, failure
 from health.installation import Installation
 from runtime.commands import install_command
+from runtime.errors import StorageError
+from storage import inspection
 
 
 def check(installation: Installation) -> Findings:
@@ -13,9 +18,29 @@ def check(installation: Installation) -> Findings:
         yield failure("critical", error)
     for warning in configuration.warnings:
         yield Finding("warn", f"{configuration.path}: {warning}", f"correct or remove that line in {configuration.path}")
+    unknown = list(_unknown_ids(installation))
+    yield from unknown
     if sys.prefix == sys.base_prefix:
         yield Finding("warn", "not run in a virtual environment: a system update may change the packages at any time",
                       install_command())
-    if error is None and not configuration.warnings:
+    if error is None and not configuration.warnings and not unknown:
         yield Finding("pass", f"{configuration.path} is valid")
     yield Finding("pass", f"Python {sys.version.split()[0]}")
+
+
+def _unknown_ids(installation: Installation) -> Iterator[Finding]:
+    """Yield the configured ids that no device has, for each source that has reported devices."""
+    path, configuration = database.locate(installation), installation.configuration
+    if isinstance(path, Finding):  # reported by the checks of the database
+        return
+    try:
+        seen = inspection.seen_devices(path)
+    except StorageError:
+        return
+    for name, settings in configuration.collectors.items():
+        ids = [device_id for device_id, collector in seen if collector == name]
+        for where, device_id in settings.mentioned_ids.items() if ids else ():
+            if device_id not in ids:
+                nearest = "".join(f"; did you mean {other}?" for other in get_close_matches(device_id, ids, n=1, cutoff=0))
+                yield Finding("warn", f"collectors.{name}.{where}: no device has this id{nearest}",
+                              f"correct or remove that line in {configuration.path}")

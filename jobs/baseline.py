@@ -1,7 +1,7 @@
 """Compares the cost of a cycle with the predecessor's: `capture` measures its way of asking the source, `compare` today's.
 
-A measured cycle goes from reading the configuration to the commit, without Python's start and imports. It asks the real
-source and syncs the real disk, but stores into a temporary folder: a measurement is not a reading.
+From reading the configuration to the commit, without Python's start and imports. The source and the disk are real, but a
+temporary folder takes the readings.
 """
 
 import argparse

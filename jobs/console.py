@@ -9,6 +9,7 @@ from runtime.formats import format_time
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.streams import write_line
 from runtime.tables import aligned
+from storage.quantities import values_text
 from storage.reading import Cycle, Reading
 
 
@@ -42,29 +43,32 @@ def summarize(cycle: Cycle, stored: int, spooled: int, duration_ms: float) -> di
         "retries": cycle.tried_again(), "error": cycle.error}
 
 
-def value_text(reading: Reading | None) -> str:
-    """Return a reading's temperature for people; a dash without one."""
-    if reading is None or reading.temperature_celsius is None:
+def reading_text(reading: Reading | None, doubt: str | None = None) -> str:
+    """Return all that a reading measured, and why it is doubtful, for people; a dash without a value."""
+    if reading is None:
         return "-"
-    return f"{reading.temperature_celsius:.2f}°C"
+    reason = f" ({doubt})" if doubt else ""
+    battery = "" if reading.battery_level is None else f" [Battery: {reading.battery_level}%]"
+    return f"{values_text(reading._asdict())}{reason}{battery}"
 
 
 def _lines(cycle: Cycle) -> list[str]:
-    places = [reading.location or reading.name or reading.device_id for reading in cycle.readings]
+    devices = {device.device_id: device for device in cycle.seen()}
+    names = [reading.name or reading.device_id for reading in cycle.readings]
     lines = []
-    for reading, label in zip(cycle.readings, places):
-        if places.count(label) > 1:
-            label = f"{label}, {reading.name or reading.device_id}"
-        battery = "" if reading.battery_level is None else f" [Battery: {reading.battery_level}%]"
-        lines.append(f"{'⚠️' if reading.is_anomalous else '✅'} {label}: {value_text(reading)}{battery}")
+    for reading, label in zip(cycle.readings, names):
+        if names.count(label) > 1:
+            label = f"{label} ({reading.device_id})"
+        text = reading_text(reading, devices[reading.device_id].doubt)
+        lines.append(f"{'⚠️' if reading.is_anomalous else '✅'} {label}: {text}")
     return lines + [f"⚠️ {device.name or device.device_id}: {device.trouble}"
-                    for device in cycle.seen() if device.trouble]
+                    for device in devices.values() if device.trouble]
 
 
 def _table(cycle: Cycle) -> list[str]:
     readings = {reading.device_id: reading for reading in cycle.readings}
     rows = [("id", "name", "location", "model", "value")]
     for device in cycle.seen():
-        value = device.trouble or value_text(readings.get(device.device_id))
+        value = device.trouble or reading_text(readings.get(device.device_id), device.doubt)
         rows.append((device.device_id, device.name or "-", device.location or "-", device.model_info or "-", value))
     return aligned(rows)

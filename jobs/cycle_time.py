@@ -1,7 +1,7 @@
 """The time of a cycle: this machine's, or the source's if this machine's clock is proven wrong.
 
-A Raspberry Pi has no clock that runs without power: after a power cut it goes on from the last saved time, and cron starts
-before NTP has corrected it. A machine that was suspended during a request wakes up hours later.
+After a power cut a Raspberry Pi goes on from the last saved time, until NTP corrects it. A machine that is suspended
+during a request wakes up hours later.
 """
 
 from datetime import datetime, timedelta

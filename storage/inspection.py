@@ -155,6 +155,17 @@ def batteries(path: Path) -> list[tuple[str, str, str | None, int]]:
         return [(label, device_id, collector, level)
                 for label, device_id, collector, *_ in connection.execute(ACTIVE_DEVICES).fetchall()
                 for level, in connection.execute(BATTERY, (device_id,))]
+def seen_devices(path: Path) -> list[tuple[str, str]]:
+    """Return id and collector of all devices that a source has listed."""
+    with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
+        devices: list[tuple[str, str]] = connection.execute("""
+            SELECT
+                device_id,
+                collector
+            FROM device_registry
+            WHERE collector IS NOT NULL
+        """).fetchall()
+    return devices
 
 
 @contextmanager

@@ -19,7 +19,10 @@ Row = dict[str, str | float | int | None]
 
 
 class Sighting(NamedTuple):
-    """A device without a reading (`trouble` is why it has no fresh value), or more about one that has a reading."""
+    """A device without a reading (`trouble` is why it has no fresh value), or more about one that has a reading.
+
+    `doubt` is why its reading is anomalous.
+    """
 
     device_id: str
     device_type: str
@@ -28,6 +31,7 @@ class Sighting(NamedTuple):
     location_source: str = "discovered"
     model_info: str | None = None
     trouble: str | None = None
+    doubt: str | None = None
 
 
 class Reading(NamedTuple):

@@ -113,6 +113,28 @@ def change(connection: sqlite3.Connection, device_id: str, alter: Callable[[Devi
     return device
 
 
+def replace(connection: sqlite3.Connection, old_id: str, new_id: str) -> None:
+    """Give the name and place of one device to another; the first one becomes inactive and keeps its history."""
+    old = change(connection, old_id, lambda device: device._replace(is_active=False))
+    change(connection, new_id, lambda device: _succeed(device, old))
+
+
+def _succeed(device: Device, old: Device) -> Device:
+    named = device.named(old.device_name) if old.device_name else device
+    return (named.placed(old.location) if old.location else named)._replace(is_active=True)
+
+
+def remove_unseen(connection: sqlite3.Connection, device_id: str) -> bool:
+    """Remove a device that no source has listed and that has no readings; return whether it was one."""
+    return connection.execute("""
+        DELETE FROM device_registry
+        WHERE device_id = :device_id
+            AND first_seen IS NULL
+            AND last_seen IS NULL
+            AND NOT EXISTS (SELECT 1 FROM readings WHERE device_id = :device_id)
+    """, {"device_id": device_id}).rowcount > 0
+
+
 def _unregistered(connection: sqlite3.Connection, device_id: str) -> Device:
     from storage import readings  # no cycle needs it
     device, newest = Device(device_id=device_id, unique_id=device_id), readings.newest(connection, device_id)

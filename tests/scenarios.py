@@ -119,8 +119,16 @@ SCENARIOS = {
         by_hand(CheckedHome.write_config)),
     "wrong types and ranges, all at once": Scenario(damage.wrong_values, "configuration", by_hand(damage.right_values)),
     "an unknown key": Scenario(
+        lambda home: home.write_config(storage={"busy_timout_ms": 50}), "configuration", by_hand(damage.right_values)),
+    "a place for an id that no device has": Scenario(
+        lambda home: home.configure("hue", sensor_locations={"00:17:88:01:cc:75:00:02-02-0402": "Larder"}),
+        "configuration", by_hand(lambda home: home.configure("hue", sensor_locations={}))),
+    "an unknown section": Scenario(
         lambda home: home.write_config(colection={}), "configuration", by_hand(damage.right_values)),
     "secrets.yaml is missing": Scenario(damage.without_secrets, "secrets", pair_with_hue),
+    "Amazon's token has another form": Scenario(
+        lambda home: home.keep_secrets(amazon_aqm={"refresh_token": "hello"}), "secrets",
+        by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml is not YAML": Scenario(
         lambda home: damage.write(home.secrets, "hue: {"), "secrets", by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml cannot be read": Scenario(

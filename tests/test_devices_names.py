@@ -84,6 +84,49 @@ def test_a_new_name_needs_the_full_id(used_home: Home) -> None:
     assert len(listed(used_home)) == 6
 
 
+@pytest.mark.parametrize("text", ["hue:new", "hue:00:17:88:01:ff:ff:ff:ff", "alexa:G1", "toaster:0123456789"])
+def test_a_new_name_needs_a_well_formed_id(used_home: Home, text: str) -> None:
+    assert used_home.desk("set-name", text, "Larder").code == 2
+    assert len(listed(used_home)) == 6
+
+
+@pytest.mark.parametrize(("text", "device_id"), [
+    ("HUE:00:17:88:01:FF:FF:FF:FF-02-0402", "hue:00:17:88:01:ff:ff:ff:ff-02-0402"),
+    ("alexa:g0000000000009", "alexa:G0000000000009")])
+def test_a_new_id_may_be_in_either_case_and_is_forgotten_without_a_trace(
+        used_home: Home, text: str, device_id: str) -> None:
+    assert used_home.desk("set-name", text, "Phantom").code == 0
+    assert listed(used_home)["Phantom"]["device_id"] == device_id
+    run = used_home.desk("forget", "Phantom")
+    assert (run.code, run.out) == (0, f"{device_id} (Phantom) was never seen, and is removed.\n")
+    assert len(listed(used_home)) == 6
+
+
+def test_a_new_sensor_replaces_an_old_one(used_home: Home) -> None:
+    used_home.desk("set-name", "utility", "Larder")
+    used_home.desk("set-location", "larder", "Cellar")
+    used_home.desk("set-offset", "larder", "-1.5")
+    new, before = "hue:00:17:88:01:ff:ff:ff:ff-02-0402", used_home.rows()
+    assert used_home.desk("replace", "larder", new.upper()).code == 0
+    devices = {item["device_id"]: item for item in json.loads(used_home.desk("list", "--json").out)}
+    assert [devices[new][key] for key in ("name", "location", "active", "temperature_offset")] == [
+        "Larder", "Cellar", True, 0.0]
+    assert devices[UTILITY]["active"] is False and used_home.rows() == before
+    assert used_home.desk("amend-name", "larder", "Pantry").out.startswith(new), "the active one has the name"
+
+
+def test_a_device_does_not_replace_itself(used_home: Home) -> None:
+    assert used_home.desk("replace", "utility", UTILITY).code == 2
+    assert listed(used_home)["Utility"]["active"] is True
+
+
+@pytest.mark.parametrize(("option", "usage"), [
+    ("--set-name", "set-name ID NAME"), ("--amend-name", "amend-name ID NAME"), ("--list-devices", "list")])
+def test_an_option_of_old_names_the_command(home: Home, option: str, usage: str) -> None:
+    run = home.devices(option, "a", "b")
+    assert run.code == 2 and f"use: devices.py {usage}" in run.err
+
+
 @pytest.mark.parametrize("command", ["set-name", "amend-name"])
 def test_an_unknown_name_is_reported_with_the_nearest(used_home: Home, command: str) -> None:
     for text in ("zzz", "Wintergarten", "\U0001f321", "x" * 300):
@@ -262,7 +305,7 @@ def test_a_predecessors_devices_are_listed_after_migration(home: Home) -> None:
 def test_any_command_that_makes_the_database_reads_the_predecessors_names(home: Home) -> None:
     home.write_config()
     (home.config.parent / "device_registry.yaml").write_text("hue:00:17:88:01:02:03:04:05-02-0402: {name: Larder}\n")
-    assert home.desk("set-name", "alexa:GA1", "Air").code == 0
+    assert home.desk("set-name", "alexa:GA00000000001", "Air").code == 0
     assert set(listed(home)) == {"Air", "Larder"}
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ def database(tmp_path: Path) -> Path:
     refused = Retry(at=at(), operation="fetch", endpoint="/sensors", attempt=1, delay_seconds=1.0,
                     error_type="CannotReach", error="no answer", outcome="retrying")
     store(path, a_cycle(early, retries=(refused,)), a_cycle(late, at=at(minutes=60)))
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    for hours in (23, 25):  # today's, and one that is a little too old
+        moment = now - timedelta(hours=hours)
+        frost = a_reading(at=moment, location="Garden", temperature_celsius=-4.59, is_anomalous=True, device_id="hue:g")
+        store(path, a_cycle(frost, at=moment))
     return path
 
 
@@ -59,7 +65,21 @@ def test_a_query_of_the_page_finds_something(query: str, database: Path) -> None
 def test_the_gap_between_two_readings_is_found(database: Path) -> None:
     query, = (each for each in QUERIES if "LAG" in each)
     with manager.reading(database) as connection:
-        assert [row[-1] for row in connection.execute(query)] == [60.0]
+        gaps = [row for row in connection.execute(query) if row[1] == "Kitchen"]
+        assert [row[-1] for row in gaps] == [60.0]
+
+
+def test_the_last_24_hours_are_24_hours(database: Path) -> None:
+    query, = (text for text in QUERIES if "-24 hours" in text)
+    with manager.reading(database) as connection:
+        assert [row[1:] for row in connection.execute(query)] == [("Garden", -4.59)]
+
+
+def test_frost_is_part_of_the_statistics(database: Path) -> None:
+    assert not any("is_anomalous" in query for query in QUERIES)
+    query, = (text for text in QUERIES if "AS lowest" in text)
+    with manager.reading(database) as connection:
+        assert min(row[3] for row in connection.execute(query)) == -4.59
 
 
 def test_the_page_names_the_files_that_are_made(database: Path) -> None:

@@ -4,6 +4,7 @@ There is no official API and no documentation; sources are cited where they matt
 nothing and never sees the account's password.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,12 +12,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors import CollectorSettings, NoSecrets
+from runtime.commands import command
 
 if TYPE_CHECKING:
     from collectors import Human
     from runtime.http_client import HttpClient
     from storage.reading import Reading, Sighting
     from storage.state import State
+
+
+FULL_ID = r"alexa:[A-Z0-9]{10,20}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +48,22 @@ class Settings(CollectorSettings):
 
     @cached_property
     def places(self) -> dict[str, str]:
-        return {f"alexa:{serial}": place for serial, place in self.device_locations.items() if place}
+        return {_device_id(serial): place for serial, place in self.device_locations.items() if place}
+
+    @cached_property
+    def mentioned_ids(self) -> dict[str, str]:
+        return {f"device_locations: {serial}": _device_id(serial) for serial in self.device_locations}
+
+    def full_id(self, text: str) -> str | None:
+        device_id = _device_id(text)
+        return device_id if text.lower().startswith("alexa:") and re.fullmatch(FULL_ID, device_id) else None
+
+    def doubt(self, celsius: float | None, humidity: float | None) -> str | None:
+        """Return why values are implausible, if they are."""
+        values = (("temperature", celsius, self.temperature_min, self.temperature_max),
+                  ("humidity", humidity, self.humidity_min, self.humidity_max))
+        return ", ".join(f"{name} outside {lowest:g} to {highest:g}" for name, value, lowest, highest in values
+                         if value is not None and not lowest <= value <= highest) or None
 
     def problems(self) -> Iterator[tuple[str, str]]:
         from collectors.amazon_aqm.addresses import is_safe, site
@@ -67,6 +87,16 @@ class Secrets(NoSecrets):
 
     def missing(self) -> str | None:
         return None if self.refresh_token or self.cookies else "refresh_token"
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.refresh_token and not self.refresh_token.startswith("Atnr|"):
+            yield "refresh_token", ("is no refresh token of Amazon, which begins with Atnr: run "
+                                    + command("devices.py", "pair", "amazon_aqm"))
+
+
+def _device_id(written: str) -> str:
+    """Return the device id of a serial number, with or without our prefix, in either case."""
+    return f"alexa:{written.upper().removeprefix('ALEXA:')}"
 
 
 def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State",

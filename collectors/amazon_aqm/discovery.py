@@ -36,8 +36,12 @@ class Monitor(NamedTuple):
     model: str | None = None
     room: str | None = None
 
+    def place(self, settings: "Settings") -> str | None:
+        """Return the configured place, if any."""
+        return settings.places.get(f"alexa:{self.serial.upper()}")
+
     def sighting(self, settings: "Settings", trouble: str | None, name: str | None = None) -> Sighting:
-        place = settings.device_locations.get(self.serial)
+        place = self.place(settings)
         return Sighting(
             device_id=f"alexa:{self.serial}", device_type="alexa_aqm", name=name or self.name, model_info=self.model,
             location=place or self.room, location_source="config" if place else "discovered", trouble=trouble)

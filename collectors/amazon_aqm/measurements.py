@@ -58,9 +58,14 @@ def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
     limit = clock - timedelta(seconds=longest if "OK" in _reachability(endpoint) else min(longest, UNCONFIRMED_SECONDS))
     fresh = {quantity: sample for quantity, sample in samples.items() if sample.at is not None and sample.at >= limit}
     trouble = _trouble(endpoint, samples, fresh, clock)
-    yield monitor.sighting(settings, trouble, name)
-    if trouble is None:
-        yield _reading(monitor, name, endpoint, fresh, settings, now)
+    sighting = monitor.sighting(settings, trouble, name)
+    if trouble is not None:
+        yield sighting
+        return
+    reading = _reading(monitor, name, endpoint, fresh, settings, now)
+    doubt = settings.doubt(reading.temperature_celsius, reading.humidity_percent)
+    yield sighting._replace(doubt=doubt)
+    yield reading._replace(is_anomalous=doubt is not None)
 
 
 def log_unknown_instances(endpoint: Part, state: State) -> None:
@@ -78,15 +83,13 @@ def log_unknown_instances(endpoint: Part, state: State) -> None:
 def _reading(monitor: Monitor, name: str | None, endpoint: Part, samples: Mapping[str, Sample], settings: "Settings",
              now: datetime) -> Reading:
     values = {quantity: sample.value for quantity, sample in samples.items()}
-    celsius, humidity = values.pop("temperature_celsius", None), values.get("humidity_percent")
+    celsius = values.pop("temperature_celsius", None)
     times = [sample.at for sample in samples.values() if sample.at is not None]
     temperature_at = samples["temperature_celsius"].at if celsius is not None else None
     return Reading(
         timestamp=now, device_id=f"alexa:{monitor.serial}", device_type="alexa_aqm", name=name or monitor.name,
-        location=settings.device_locations.get(monitor.serial) or monitor.room,
+        location=monitor.place(settings) or monitor.room,
         temperature_celsius=celsius, temperature_raw=celsius, **values,  # type: ignore[arg-type]  # all are numbers
-        is_anomalous=celsius is not None and not settings.temperature_min <= celsius <= settings.temperature_max
-        or humidity is not None and not settings.humidity_min <= humidity <= settings.humidity_max,
         measured_at=temperature_at or max(times, default=None),
         raw_response=json.dumps(endpoint) if settings.collect_raw_response else None)
 

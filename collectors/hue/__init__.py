@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from storage.state import State
 
 
+OUTDOOR_MODELS = ("SML002", "SML004")
+# A Zigbee address, of eight bytes on bridges and nine from some emulators, an endpoint and a cluster.
+FULL_ID = r"hue:([0-9a-f]{2}:){7,8}[0-9a-f]{2}-[0-9a-f]{2}-[0-9a-f]{4}"
+
+
 @dataclass(frozen=True, repr=False)
 class Settings(CollectorSettings):
     """`bridge_ip` is a host, host:port or URL."""
@@ -37,6 +42,9 @@ class Settings(CollectorSettings):
     sensor_locations: dict[str, str] = field(default_factory=dict)
     temperature_min: float = 0.0
     temperature_max: float = 40.0
+    outdoor_temperature_min: float = -40.0
+    outdoor_temperature_max: float = 50.0
+    outdoor_sensors: tuple[str, ...] = ()
     stale_after_seconds: int = field(default=3600, metadata={"range": (60, 604_800)})
     collect_battery_level: bool = True
     collect_light_level: bool = True
@@ -44,16 +52,39 @@ class Settings(CollectorSettings):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from _bridge_problems(self, quote="{!r} ")
-        if self.temperature_min >= self.temperature_max:
-            yield "temperature_min", f"{self.temperature_min} is not below temperature_max, {self.temperature_max}"
+        for name in ("temperature", "outdoor_temperature"):
+            lowest, highest = self._limits(name)
+            if lowest >= highest:
+                yield f"{name}_min", f"{lowest} is not below {name}_max, {highest}"
         if self.discovery_url is not None and not self.discovery_url.startswith(("https://", "http://")):
             yield "discovery_url", f"{self.discovery_url!r} must be an https:// URL (null disables discovery)"
 
     @cached_property
     def places(self) -> dict[str, str]:
         """Locations by device id; users write the bridge's unique id or ours, and the bridge's wins."""
-        ours_first = sorted(self.sensor_locations.items(), key=lambda item: not item[0].startswith("hue:"))
-        return {f"hue:{unique_id.removeprefix('hue:')}": place for unique_id, place in ours_first if place}
+        ours_first = sorted(self.sensor_locations.items(), key=lambda item: not item[0].lower().startswith("hue:"))
+        return {_device_id(unique_id): place for unique_id, place in ours_first if place}
+
+    @cached_property
+    def mentioned_ids(self) -> dict[str, str]:
+        return {f"{key}: {written}": _device_id(written) for key in ("sensor_locations", "outdoor_sensors")
+                for written in vars(self)[key]}
+
+    @cached_property
+    def outdoor_ids(self) -> frozenset[str]:
+        return frozenset(map(_device_id, self.outdoor_sensors))
+
+    def full_id(self, text: str) -> str | None:
+        device_id = _device_id(text)
+        return device_id if text.lower().startswith("hue:") and re.fullmatch(FULL_ID, device_id) else None
+
+    def plausible(self, device_id: str, model: str | None) -> tuple[float, float]:
+        """Return the lowest and the highest plausible temperature of a sensor."""
+        is_outdoor = model in OUTDOOR_MODELS or device_id in self.outdoor_ids
+        return self._limits("outdoor_temperature" if is_outdoor else "temperature")
+
+    def _limits(self, name: str) -> tuple[float, float]:
+        return vars(self)[f"{name}_min"], vars(self)[f"{name}_max"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,6 +155,11 @@ def _connect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "S
             failure = error
     from collectors.hue import lookup
     return lookup.locate(bridge, settings, state, failure)
+
+
+def _device_id(written: str) -> str:
+    """Return the device id of a bridge's unique id, with or without our prefix, in either case."""
+    return f"hue:{written.lower().removeprefix('hue:')}"
 
 
 def _bridge_problems(section: Settings | Secrets, quote: str) -> Iterator[tuple[str, str]]:

@@ -166,8 +166,8 @@ def normal_id(text: object) -> str | None:
 def _expected_id(settings: "Settings", secrets: "Secrets") -> str | None:
     ids = [normal_id(bridge_id) for bridge_id in (settings.bridge_id, secrets.bridge_id) if bridge_id]
     if len({*ids}) > 1:
-        raise NotAuthorised("config.yaml and secrets.yaml name two different bridges",
-                            "remove collectors.hue.bridge_id or hue.bridge_id")
+        raise NotAuthorised(f"collectors.hue.bridge_id in config.yaml is {ids[0]}, hue.bridge_id in secrets.yaml is {ids[1]}",
+                            "remove the wrong one of the two")
     return ids[0] if ids else None
 
 

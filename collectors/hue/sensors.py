@@ -28,13 +28,15 @@ Entry = dict[str, Any]
 
 
 def thermometers(document: object) -> dict[str, Entry]:
-    """Return the temperature sensors by unique id, the latest entry of each: re-pairing may leave an old one."""
+    """Return the temperature sensors by unique id in lower case, the latest of each: re-pairing may leave an old one."""
     entries: dict[str, Entry] = {}
     for entry in _entries(document, "ZLLTemperature"):
         unique_id = entry.get("uniqueid")
         if not isinstance(unique_id, str) or unique_id != one_line(unique_id):
             log.warning("ignoring a temperature sensor without uniqueid: %s", one_line(entry.get("name")))
-        elif unique_id not in entries or _updated(entries[unique_id]) < _updated(entry):
+            continue
+        unique_id = unique_id.lower()
+        if unique_id not in entries or _updated(entries[unique_id]) < _updated(entry):
             entries[unique_id] = entry
     return entries
 
@@ -63,6 +65,8 @@ class _Sensor:
         self._updated = _updated(entry)
         hundredths = finite_number(self._state.get("temperature"))  # of a degree Celsius; negative, zero or null
         self._celsius = None if hundredths is None else round(hundredths / 100, 2)
+        self._model = one_line(self._entry.get("modelid"))
+        self._lowest, self._highest = settings.plausible(self._device_id, self._model)
 
     def trouble(self) -> str | None:
         if self._celsius is None or self._state.get("lastupdated") == "none":
@@ -78,8 +82,8 @@ class _Sensor:
     def sighting(self, name: str | None, trouble: str | None) -> Sighting:
         return Sighting(
             device_id=self._device_id, device_type="hue_sensor", name=name, location=self._place,
-            location_source="config" if self._place else "discovered", trouble=trouble,
-            model_info=one_line(self._entry.get("modelid")))
+            location_source="config" if self._place else "discovered", model_info=self._model, trouble=trouble,
+            doubt=f"outside {self._lowest:g} to {self._highest:g}" if trouble is None and self._is_anomalous() else None)
 
     def reading(self, name: str | None, light: Entry) -> Reading:
         settings, celsius, battery = self._settings, self._celsius, self._config.get("battery")
@@ -89,9 +93,12 @@ class _Sensor:
             location=self._place, temperature_celsius=celsius, temperature_raw=celsius,
             light_lux=self._lux(light) if settings.collect_light_level else None,
             battery_level=battery if has_battery else None,
-            is_anomalous=celsius is None or not settings.temperature_min <= celsius <= settings.temperature_max,
+            is_anomalous=self._is_anomalous(),
             measured_at=self._measured_at(),
             raw_response=json.dumps(self._entry) if settings.collect_raw_response else None)
+
+    def _is_anomalous(self) -> bool:
+        return self._celsius is None or not self._lowest <= self._celsius <= self._highest
 
     def _age(self, updated: datetime) -> timedelta | None:
         """Return a value's age, None if the bridge's clock cannot be right."""
@@ -124,7 +131,7 @@ def _entries(document: object, kind: str) -> list[Entry]:
 
 
 def _by_mac(document: object, kind: str) -> dict[str, Entry]:
-    return {str(entry.get("uniqueid"))[:MAC_LENGTH]: entry for entry in _entries(document, kind)}
+    return {str(entry.get("uniqueid"))[:MAC_LENGTH].lower(): entry for entry in _entries(document, kind)}
 
 
 def _part(entry: Entry, name: str) -> Entry:

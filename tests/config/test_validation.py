@@ -154,26 +154,34 @@ def test_a_wrong_combination_is_reported_with_the_other_problems(problems: Probl
 
 
 @pytest.mark.parametrize(("text", "warning"), [
-    ("colection: {}", "colection: unknown key, ignored; did you mean collection?"),
-    ("zzz: {}", "zzz: unknown key, ignored"),
     ("retry: {max_atempts: 5}", "retry.max_atempts: unknown key, ignored; did you mean max_attempts?"),
     ("collectors: {hue: {timeout_second: 5}}",
      "collectors.hue.timeout_second: unknown key, ignored; did you mean timeout_seconds?"),
     ("collectors: {hui: {}}", "collectors.hui: unknown key, ignored; did you mean hue?"),
-    ("5: x", "5: unknown key, ignored"),
-    ("on: x", "true: unknown key, ignored"),
     ("storage: {null: x}", "storage.null: unknown key, ignored"),
-    ('"a\\nb": x', "'a\\nb': unknown key, ignored"),
 ])
 def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(text: str, warning: str, load: Load) -> None:
     assert load(text).warnings == (warning,)
 
 
+@pytest.mark.parametrize(("text", "problem"), [
+    ("colectors: {}", "colectors: unknown section; did you mean collectors?"),
+    ("zzz: {}", "zzz: unknown section"),
+    ("collection:\ninterval_seconds: 60",
+     "interval_seconds: unknown section; it is a key of collection: indent it below collection"),
+    ("5: x", "5: unknown section"),
+    ("on: x", "true: unknown section"),
+    ('"a\\nb": x', "'a\\nb': unknown section"),
+])
+def test_an_unknown_section_is_an_error_with_the_nearest_name(text: str, problem: str, problems: Problems) -> None:
+    assert problems(text) == (problem,)
+
+
 def test_unknown_keys_do_not_invalidate_a_file(load: Load) -> None:
-    loaded = load("{extra: 1, retry: {extra: 1, max_attempts: 5}, collectors: {extra: 1, hue: {extra: 1}}}")
+    loaded = load("{retry: {extra: 1, max_attempts: 5}, collectors: {extra: 1, hue: {extra: 1}}}")
     assert loaded.retry.max_attempts == 5
     assert [warning.split(":")[0] for warning in loaded.warnings] == [
-        "extra", "retry.extra", "collectors.extra", "collectors.hue.extra"]
+        "retry.extra", "collectors.extra", "collectors.hue.extra"]
 
 
 def test_a_type_may_require_a_key_rename_one_and_compare_them(house: Path) -> None:

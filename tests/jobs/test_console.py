@@ -1,10 +1,12 @@
 """What a run prints on stdout: for a person, for a program, and nothing for cron."""
 
+import re
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
+from collectors import amazon_aqm
 from jobs import collect
 from runtime import VERSION
 from runtime.files import locked
@@ -66,9 +68,29 @@ def test_quiet_prints_nothing_even_of_a_dry_run(written: Home) -> None:
 def test_an_implausible_value_and_a_device_without_one_are_marked(written: Home) -> None:
     hot = Reading(timestamp=NOW, device_id="a:1", device_type="t", name="Attic", temperature_celsius=55.0,
                   battery_level=7, is_anomalous=True)
+    doubt = Sighting(device_id="a:1", device_type="t", name="Attic", doubt="outside 0 to 40")
     silent = Sighting(device_id="a:2", device_type="t", name="Cellar", trouble="last heard of 3 h 0 min ago")
-    assert written.run("--dry-run", collector=source(hot, silent)).out.splitlines() == [
-        "⚠️ Attic: 55.00°C [Battery: 7%]", "⚠️ Cellar: last heard of 3 h 0 min ago"]
+    assert written.run("--dry-run", collector=source(doubt, hot, silent)).out.splitlines() == [
+        "⚠️ Attic: 55.00°C (outside 0 to 40) [Battery: 7%]", "⚠️ Cellar: last heard of 3 h 0 min ago"]
+
+
+def test_a_line_has_the_name_of_the_registry_and_every_value(home: Home, simulator: Simulator) -> None:
+    home.introduce(simulator)
+    assert home.run().code == 0
+    assert home.desk("set-name", "utility", "Washroom").code == 0
+    assert home.desk("set-location", "washroom", "Back kitchen").code == 0
+    home.wait_for_the_next_second()
+    lines = home.run("-v").out.splitlines() + home.run("-v", collector=amazon_aqm).out.splitlines()
+    assert any(re.fullmatch(r"✅ Washroom: [\d.]+°C \[Battery: \d+%\]", line) for line in lines)
+    assert re.fullmatch(r"✅ Air quality monitor: [\d.]+°C [\d.]+% PM2\.5 [\d.]+ µg/m³ VOC [\d.]+ CO [\d.]+ ppm "
+                        r"IAQ [\d.]+ PM10 [\d.]+ µg/m³", lines[-1])
+
+
+def test_two_devices_of_one_name_are_told_apart(written: Home) -> None:
+    devices = [Reading(timestamp=NOW, device_id=f"d:{number}", device_type="t", name="Hall", location="North",
+                       temperature_celsius=20.0) for number in (1, 2)]
+    assert written.run("--dry-run", collector=source(*devices)).out.splitlines() == [
+        "✅ Hall (d:1): 20.00°C", "✅ Hall (d:2): 20.00°C"]
 
 
 def test_a_reading_without_a_place_is_shown_by_its_name(written: Home) -> None:
@@ -83,7 +105,7 @@ def test_a_source_without_devices_is_reported(written: Home) -> None:
 
 @pytest.mark.parametrize("arguments", [["--json", "-v"], ["--json", "--dry-run"]])
 def test_the_json_stands_alone_on_stdout(written: Home, arguments: list[str]) -> None:
-    written.write_config(colection={})
+    written.write_config(retry={"max_atempts": 1})
     assert written.run(*arguments, collector=source(degrees(20))).json["outcome"] == "ok"
 
 

@@ -106,10 +106,16 @@ def test_wrong_secrets_are_logged_at_every_cycle(home: Home) -> None:
 
 
 def test_a_warning_about_the_configuration_is_logged_and_printed_by_a_dry_run(written: Home) -> None:
-    written.write_config(colection={})
-    assert "did you mean collection" in written.run("--dry-run", collector=source(degrees(20))).err
+    written.write_config(retry={"max_atempts": 1})
+    assert "did you mean max_attempts" in written.run("--dry-run", collector=source(degrees(20))).err
     assert written.run(collector=source(degrees(20))).err == ""
-    assert " WARNING made_up job colection: unknown key" in written.log()
+    assert " WARNING made_up job retry.max_atempts: unknown key" in written.log()
+
+
+def test_a_misspelt_section_stops_the_run(written: Home) -> None:
+    written.write_config(colectors={})
+    run = written.run(collector=source(degrees(20)))
+    assert run.code == 2 and "colectors: unknown section; did you mean collectors?" in run.err
 
 
 def test_a_bug_is_reported_as_one(written: Home) -> None:

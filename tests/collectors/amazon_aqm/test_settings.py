@@ -56,6 +56,12 @@ def test_secrets_do_not_show_in_a_representation() -> None:
     assert "Atnr" not in repr(Secrets("Atnr|x", {"at-main": "Atza|y"}))
 
 
+def test_a_refresh_token_has_its_form() -> None:
+    [(key, sentence)] = Secrets(refresh_token="hello").problems()
+    assert key == "refresh_token" and "hello" not in sentence and sentence.endswith("pair amazon_aqm")
+    assert list(Secrets(refresh_token="Atnr|x").problems()) == list(Secrets(cookies={"at-main": "x"}).problems()) == []
+
+
 def test_it_is_off_unless_switched_on(household: Household) -> None:
     del household.home.settings["collectors"]["amazon_aqm"]["enabled"]
     household.configure()

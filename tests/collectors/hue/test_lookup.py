@@ -265,7 +265,8 @@ def test_two_different_ids_ask_for_a_human_before_anything_is_sent(home: Home, s
     settle(home, simulator, bridge_id="001788fffe000000")
     outcome = home.run()
     assert outcome.code == 2
-    assert "two different bridges. Remedy: remove collectors.hue.bridge_id or hue.bridge_id" in outcome.err
+    assert (f"collectors.hue.bridge_id in config.yaml is 001788fffe000000, hue.bridge_id in secrets.yaml is "
+            f"{simulator.bridge_id}. Remedy: remove the wrong one of the two") in outcome.err
     assert simulator.requests == []
 
 

@@ -88,7 +88,7 @@ def test_the_command_waits_for_the_button_and_then_everything_is_known(unpaired:
         somebody.join()
     assert outcome.code == 0, outcome.err
     assert registrations(simulator) == 2
-    assert outcome.out.count("°C\n") == 5 and "Küche" in outcome.out
+    assert outcome.out.count("°C [Battery: ") == 5 and "Küche" in outcome.out
     assert f"Found bridge {simulator.bridge_id}" in outcome.err and "Waiting for the button: 30 s left." in outcome.err
     asked_before = len(simulator.requests)
     assert unpaired.process().code == 0

@@ -124,6 +124,36 @@ def test_what_is_plausible_is_for_the_configuration_to_say() -> None:
     assert reading(box(temperature=2029), temperature_max=20.0).is_anomalous
 
 
+def of_model(model: str, hundredths: int) -> dict[str, Any]:
+    sensors = box(temperature=hundredths)
+    sensors["5"]["modelid"] = model
+    return sensors
+
+
+@pytest.mark.parametrize(("model", "hundredths", "doubt"), [
+    ("SML001", -180, "outside 0 to 40"), ("SML003", 4120, "outside 0 to 40"), ("SML002", -180, None),
+    ("SML004", 5000, None), ("SML002", -4001, "outside -40 to 50"), ("SML004", 5001, "outside -40 to 50")])
+def test_outdoor_models_may_have_frost(model: str, hundredths: int, doubt: str | None) -> None:
+    sighting, found = collect(of_model(model, hundredths))
+    assert isinstance(sighting, Sighting) and isinstance(found, Reading)
+    assert (sighting.doubt, found.is_anomalous) == (doubt, doubt is not None)
+
+
+@pytest.mark.parametrize("listed", [UNIQUE_ID, UNIQUE_ID.upper(), f"hue:{UNIQUE_ID}"])
+def test_another_sensor_can_be_outdoors_too(listed: str) -> None:
+    limits = {"outdoor_temperature_min": -10.0, "outdoor_temperature_max": 30.0}
+    for hundredths, anomalous in ((-1000, False), (-1001, True), (3001, True)):
+        assert reading(box(temperature=hundredths), outdoor_sensors=(listed,), **limits).is_anomalous is anomalous
+
+
+@pytest.mark.parametrize("unique_id", [UNIQUE_ID, UNIQUE_ID.upper()])
+def test_the_case_of_an_address_does_not_matter(unique_id: str) -> None:
+    sensors = box(unique_id[:23])
+    found = reading(sensors, sensor_locations={UNIQUE_ID.upper(): "Larder"})
+    assert (found.device_id, found.location, found.name, found.light_lux) == (
+        f"hue:{UNIQUE_ID}", "Larder", "Kitchen", 100.0)
+
+
 @pytest.mark.parametrize(("level", "lux"), [(0, 0.0), (1, 1.0), (10_001, 10.0), (20_001, 100.0), (65_535, 3_578_546.8)])
 def test_light_comes_in_ten_thousand_times_the_logarithm_of_lux(level: int, lux: float) -> None:
     assert reading(lit(level)).light_lux == pytest.approx(lux, rel=1e-3)
