@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import config
 from health import options, rendering, runner
-from health.installation import Request
+from health.setup import Request
 from runtime.deadline import Deadline, Stopwatch
 
 PRINTING_SECONDS = 1.0  # of the time limit

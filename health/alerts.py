@@ -1,7 +1,7 @@
 """Is an alert active, or could none be raised?"""
 
 from health.finding import Finding, Findings
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files
 from storage import alert_files
 

@@ -3,7 +3,7 @@
 import sys
 
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 
 
 def check(installation: Installation) -> Findings:

@@ -13,7 +13,7 @@ from typing import Any
 
 from health import COMPONENTS, finding
 from health.finding import LEVELS, Finding, Findings
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import escape_unprintable

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from health import database
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime.errors import StorageError, Unavailable
 from runtime.formats import parse_time
 from storage import inspection

@@ -17,9 +17,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from health import COMPONENTS, examination, finding, installation
+from health import COMPONENTS, examination, finding, setup
 from health.finding import Finding, Result
-from health.installation import Installation, Request
+from health.setup import Installation, Request
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import Redactor
 
@@ -91,7 +91,7 @@ def _read(request: Request, result: Result) -> Installation | None:
     faults: list[str] = []
 
     def work() -> None:
-        faults.append(finding.attempt(lambda: installations.append(installation.read(request))))
+        faults.append(finding.attempt(lambda: installations.append(setup.read(request))))
 
     result.stage = "reading config.yaml and secrets.yaml"
     seconds = max(request.deadline.remaining(), 0)

@@ -6,7 +6,7 @@ import pytest
 
 from health import COMPONENTS
 from health.finding import Finding
-from health.installation import Installation
+from health.setup import Installation
 from tests.checked_home import CheckedHome
 from tests.health import checks
 from tests.simulator.server import Simulator
