@@ -118,6 +118,6 @@ def _survey(request: Request, plugins: Plugins) -> tuple[config.Configuration, P
 
 def _import_checks(is_offline: bool) -> None:
     """Import the checks once for all their processes, and before root is given up: Python may be readable for it alone."""
-    for name in ("encodings.unicode_escape", *(f"health.{name}" for name in COMPONENTS),
-                 *(() if is_offline else ("health.source",))):
+    for name in ("encodings.unicode_escape", "email.parser", *(f"health.{name}" for name in COMPONENTS),
+                 *(() if is_offline else ("health.plugin", "runtime.http_client"))):
         attempt(lambda: import_module(name))  # the check's own process will report it

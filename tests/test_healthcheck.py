@@ -18,7 +18,7 @@ from tests.checked_home import IS_ROOT, USER, CheckedHome, healthy
 from tests.checkout import CHECKOUT
 
 COMPONENTS = ["configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space", "spool",
-              "alerts", "freshness", "amazon_aqm", "hue"]
+              "alerts", "freshness", "installation", "amazon_aqm", "hue"]
 LINE = re.compile(r"(?P<name>\w+) +(?P<status>pass|warn|fail|skipped) +(?P<message>.+) \(\d+ ms\)")
 
 
@@ -198,6 +198,7 @@ def test_outside_a_virtual_environment_it_warns(shared: CheckedHome) -> None:
     done = subprocess.run([str(python), str(CHECKOUT / "healthcheck.py"), "--config", str(shared.config), "--json",
                            "--offline"], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{packages}"})
-    configuration = json.loads(done.stdout)["components"][0]
-    assert (done.returncode, configuration["status"]) == (0, "warn")
-    assert configuration["remedy"].startswith("make install")
+    components = {component["name"]: component for component in json.loads(done.stdout)["components"]}
+    assert (done.returncode, components["configuration"]["status"], components["installation"]["status"]) == (
+        0, "pass", "warn")
+    assert components["installation"]["remedy"].startswith("make install")
