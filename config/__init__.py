@@ -10,17 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from config.document import PRIVATE, read
-from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
+from config.settings import (
+    Collection,
+    Configuration,
+    Display,
+    Logging,
+    Retry,
+    Secrets,
+    Storage,
+    login_pairs,
+    secret_texts,
+)
 from config.validation import Section, Sections, Validator
 from runtime import plugins
 from runtime.errors import ConfigurationError
 
-__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
+__all__ = ["DEFAULT_PATH", "Collection", "Configuration", "ConfigurationError", "Display", "Logging", "Retry",
            "Secrets", "Sections", "Storage", "find", "load", "load_secrets", "survey", "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
-SHARED: Sections = {"collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging}
+SHARED: Sections = {"collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging,
+                    "display": Display}
 # The predecessor's secrets.yaml holds these, whichever of their sources this version reads.
 LEGACY_SECRETS = ("hue", "amazon_aqm", "nest", "weather")
 

@@ -63,6 +63,13 @@ class Logging(SharedSection):
     min_free_mb: int = field(default=100, metadata={"range": (0, 1_000_000)})
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Display(SharedSection):
+    """What people read. `house` is its name in messages; without one they have the machine's."""
+
+    house: str | None = None
+
+
 class Configuration(NamedTuple):
     """config.yaml, validated. All paths are absolute; `root` is the folder above the one of the file."""
 
@@ -72,6 +79,7 @@ class Configuration(NamedTuple):
     retry: Retry
     storage: Storage
     logging: Logging
+    display: Display
     collectors: Mapping[str, Any]
     publishers: Mapping[str, Any] = MappingProxyType({})
     warnings: tuple[str, ...] = ()

@@ -23,9 +23,10 @@ from runtime.files import locked
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from runtime.streams import is_terminal, show_progress, write_line
-from storage.state import State
+from storage.state import NOTIFICATIONS, State
 
 if TYPE_CHECKING:
+    from jobs.alerts import AlertService
     from jobs.problems import Problems
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 WATCHDOG_SECONDS = 1.5  # before the deadline, the watchdog ends a run that hangs
 RESERVED_SECONDS = 6  # before the deadline, requests end: storing, alerts and notifiers need time
 NOTIFY_SECONDS = 4.0  # of these are reserved for notifiers
+CONFIGURATION_ALERT = "ALERT_CONFIGURATION_WRONG.txt"
 BUSY = "another run is active: this one is left to it"
 
 
@@ -96,6 +98,7 @@ class Job:
         self.state = State(self.data / f"{name}.session.json")
         self._watchdog: Watchdog | None = None
         self._problems: Problems | None = None
+        self._alerts: AlertService | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -138,17 +141,21 @@ class Job:
         self.report(error)
         if has_folder:
             self._remember()
+            if not self.is_dry_run:
+                from jobs import alerts
+                alerts.report_configuration(self.path, self.name, self.now, error, catch_all)
 
     def _begin(self) -> bool:
         configuration = self.configuration
+        self.end = Deadline(configuration.collection.cycle_deadline_seconds)
+        self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         if not self.settings.enabled:
             self._skip(f"disabled in {configuration.path}")
             if not self.is_dry_run:
                 with suppress(OSError):
                     os.unlink(self.data / self.alert[0])
+                self._notify()
             return False
-        self.end = Deadline(configuration.collection.cycle_deadline_seconds)
-        self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
         log_file.set_up(None if self.is_dry_run else configuration.logging, self.name, self.redact,
                         retry=self.retry.using(deadline=self.end.earlier(RESERVED_SECONDS)),
@@ -198,6 +205,8 @@ class Job:
             except StorageError as error:  # go on: readings come first
                 log.critical("%s", describe(error))
             yield True
+            if not self.is_dry_run:
+                self._notify()
             self._remember()
 
     @property
@@ -224,14 +233,26 @@ class Job:
         name, url = alert
         if self._watchdog is not None:
             self._watchdog.code = max(self.exit_code, 1)
-        if isinstance(error, kind) or error is None and os.path.lexists(self.data / name):
-            from jobs.alerts import AlertService
-            alerts = AlertService(
-                self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
-            if error is None:
-                alerts.clear_alert(name, subject)
-            else:
-                alerts.raise_alert(name, url, error)
+        if isinstance(error, kind):
+            self._alert_service.raise_alert(name, url, subject, error)
+        elif error is None and os.path.lexists(self.data / name):
+            self._alert_service.clear_alert(name)
+
+    def _notify(self) -> None:
+        """Send what is to be sent of alerts, of this run and of earlier ones."""
+        if os.path.lexists(self.data / CONFIGURATION_ALERT):
+            self._alert_service.clear_configuration(self.path)
+        if self._alerts is not None or os.path.lexists(self.data / NOTIFICATIONS):
+            self._alert_service.notify()
+
+    @property
+    def _alert_service(self) -> "AlertService":
+        """Set up only when there is an alert."""
+        if self._alerts is None:
+            from jobs import alerts
+            self._alerts = alerts.service(
+                self.configuration, self.secrets.notifiers, self.name, self.now, self.redact, self.deadline, catch_all)
+        return self._alerts
 
     def save(self, error: HomeMonitorError) -> None:
         """Save the items of a run that is cut short."""

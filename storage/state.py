@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runtime import files
 
+NOTIFICATIONS = "notifications.json"  # exists while an alert is active or a notifier has failed
 FULL = errno.ENOSPC, errno.EDQUOT
 BLOCK_BYTES = 512  # the unit of st_blocks on every file system (stat(2))
 
