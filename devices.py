@@ -80,6 +80,17 @@ def pair(command: CommandContext, source: str, bridge: str | None) -> None:
 
 
 @main.command()
+@click.option("--test", "is_test", is_flag=True, help="Send a test message by each notifier.")
+@click.pass_obj
+def alert(command: CommandContext, is_test: bool) -> None:
+    """Test whether alerts reach you. The exit code is 1 if a message was not sent, 2 if no notifier is configured."""
+    from cli import alerting
+    if not is_test:
+        raise click.UsageError("to send a test message: devices.py alert --test")
+    raise SystemExit(alerting.send_test(command))
+
+
+@main.command()
 @click.pass_obj
 def accept_new_database(command: CommandContext) -> None:
     """Allow a new database in place of one that is gone or damaged, which is set aside, not deleted."""

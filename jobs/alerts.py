@@ -110,11 +110,16 @@ class AlertService:
                          if name in active or labels.intersection(record["sent"])}
 
 
+def delivery(configuration: config.Configuration, settings: Mapping[str, Sequence[Any]], now: datetime, redact: Redactor,
+             deadline: Deadline, isolate: Isolate) -> Delivery:
+    sender = Sender(configuration.display.house or "", configuration.root)
+    return Delivery(sender, now, settings, redact, deadline, isolate)
+
+
 def service(configuration: config.Configuration, settings: Mapping[str, Sequence[Any]], source: str, now: datetime,
             redact: Redactor, deadline: Deadline, isolate: Isolate) -> AlertService:
-    sender = Sender(configuration.display.house or "", configuration.root)
     return AlertService(configuration.data, source, now, redact,
-                        Delivery(sender, now, settings, redact, deadline, isolate))
+                        delivery(configuration, settings, now, redact, deadline, isolate))
 
 
 def report_configuration(path: Path, source: str, now: datetime, error: HomeMonitorError, isolate: Isolate) -> None:
