@@ -1,4 +1,4 @@
-"""Does the program run with the packages it needs, in a virtual environment of its own?"""
+"""Does the program run with the packages it needs, in a virtual environment?"""
 
 import re
 import sys

@@ -63,8 +63,11 @@ class Child:
         return 0
 
 
-def run(request: Request, watch: Stopwatch) -> list[Result]:
-    """Return the results of the components asked for, and of a bad configuration. Raise OSError without processes."""
+def run(request: Request, watch: Stopwatch) -> tuple[Installation | None, list[Result]]:
+    """Return what was checked, with the results of the components asked for, and of a bad configuration.
+
+    Raise OSError without processes.
+    """
     results = {name: Result(name) for name in COMPONENTS}
     checked = _read(request, results["configuration"])
     sources: Collection[str] = ()
@@ -82,7 +85,7 @@ def run(request: Request, watch: Stopwatch) -> list[Result]:
             result.level = "critical"
     if results["configuration"].level == "critical":
         asked = {"configuration": results["configuration"]} | asked
-    return list(asked.values())
+    return checked, list(asked.values())
 
 
 def _read(request: Request, result: Result) -> Installation | None:

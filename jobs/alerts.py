@@ -149,7 +149,7 @@ def _read(path: Path) -> str:
 
 
 def _note(record: dict[str, object], raised_at: str, subject: str | None) -> None:
-    """Update the record of an active alert; one that was raised anew is sent again."""
+    """Update the record of an active alert; one that was raised again is sent again."""
     is_same = not raised_at or record.get("raised_at") in (None, "", raised_at)
     record["sent"] = record.get("sent", []) if is_same else []
     record["raised_at"] = raised_at or record.get("raised_at", "")

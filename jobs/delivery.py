@@ -1,6 +1,6 @@
 """Sends messages through the notifiers. Each notifier is isolated from the others, and ends within 4 seconds.
 
-After a failure a notifier is left alone for the rest of the run. `data/notifications.json` remembers what has been
+After a failure a notifier is left alone for the rest of the run. `data/notifications.json` records what was
 delivered, so that a later run tries the rest again, and which notifiers failed last.
 """
 
@@ -30,7 +30,7 @@ Isolate = Callable[[], "AbstractContextManager[Caught]"]
 log = logging.getLogger(__name__)
 
 NOTIFIER_SECONDS = 4.0  # for each notifier
-LOCK_SECONDS = 1.0  # to wait for another run that notifies; later runs deliver what is left
+LOCK_SECONDS = 1.0  # to wait for another run that notifies; later runs deliver the rest
 LOCK = "notifications.lock"
 FAILED = "failed"  # in the memory: when and why the last delivery by a notifier failed
 
