@@ -85,6 +85,17 @@ def pair(command: CommandContext, source: str, bridge: str | None) -> None:
     pairing.pair(command.path, source, bridge, command.clock, command.redact)
 
 
+@main.command()
+@click.option("--test", "is_test", is_flag=True, help="Send a test message by each notifier.")
+@click.pass_obj
+def alert(command: CommandContext, is_test: bool) -> None:
+    """Test whether alerts reach you. The exit code is 1 if a message was not sent, 2 if no notifier is configured."""
+    from cli import alerting
+    if not is_test:
+        raise click.UsageError("to send a test message: devices.py alert --test")
+    raise SystemExit(alerting.send_test(command))
+
+
 @main.command("list")
 @click.option("--type", "device_type", metavar="TYPE", help="Only devices of this type, such as hue_sensor.")
 @AS_JSON

@@ -9,24 +9,31 @@ import runtime.interpreter  # noqa: F401 - first: it changes to another Python i
 
 # isort: split
 import os
+import sys
 from datetime import datetime, timezone
 
 import config
 from health import options, rendering, runner
-from health.installation import Request
+from health.setup import Request
 from runtime.deadline import Deadline, Stopwatch
 
 PRINTING_SECONDS = 1.0  # of the time limit
+NOTIFYING_SECONDS = 4.0  # of the time limit with --notify, at most a third of it
 
 
 def main() -> int:
     runner.normalise()
     chosen = options.parse()
     watch, deadline = Stopwatch(), Deadline.since_start(chosen.timeout)
+    notifying = min(NOTIFYING_SECONDS, chosen.timeout / 3) if chosen.notify else 0
     request = Request(config.find(chosen.config), chosen.only, chosen.skip, chosen.offline, datetime.now(timezone.utc),
-                      deadline.earlier(PRINTING_SECONDS))
+                      deadline.earlier(PRINTING_SECONDS + notifying))
     try:
-        results = runner.run(request, watch)
+        checked, results = runner.run(request, watch)
+        if chosen.notify and checked is not None:
+            from health import notification
+            if failure := notification.send(checked, results, deadline.earlier(PRINTING_SECONDS)):
+                print(failure, file=sys.stderr)
     except OSError as error:
         options.refuse(f"no process can be started: {error.strerror}; see ulimit -u and ulimit -n")
     lines, code = rendering.render(results, chosen, request.now.isoformat(timespec="seconds"), watch.elapsed_ms())

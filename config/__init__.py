@@ -12,21 +12,33 @@ from pathlib import Path
 from typing import Any
 
 from config.document import PRIVATE, read
-from config.settings import Collection, Configuration, Logging, Retry, Secrets, Storage, login_pairs, secret_texts
+from config.settings import (
+    Collection,
+    Configuration,
+    Display,
+    Logging,
+    Retry,
+    Secrets,
+    Storage,
+    login_pairs,
+    secret_texts,
+)
 from config.validation import Sections, Validator
 from runtime import plugins
 from runtime.commands import command
 from runtime.errors import ConfigurationError
 from runtime.plugins import Section
 
-__all__ = ["DEFAULT_PATH", "EXAMPLE_PATH", "Collection", "Configuration", "ConfigurationError", "Logging", "Retry",
-           "Secrets", "Sections", "Storage", "find", "is_checkout", "load", "load_secrets", "survey", "survey_secrets"]
+__all__ = ["DEFAULT_PATH", "EXAMPLE_PATH", "Collection", "Configuration", "ConfigurationError", "Display",
+           "Logging", "Retry", "Secrets", "Sections", "Storage", "find", "is_checkout", "load", "load_secrets", "survey",
+           "survey_secrets"]
 
 DEFAULT_PATH = Path(__file__).absolute().with_name("config.yaml")
 EXAMPLE_PATH = DEFAULT_PATH.with_name("config.example.yaml")
 HERE = os.path.join("config", "config.yaml")
 ENVIRONMENT_VARIABLE = "HOME_MONITOR_CONFIG"
-SHARED: Sections = {"collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging}
+SHARED: Sections = {"collection": Collection, "retry": Retry, "storage": Storage, "logging": Logging,
+                    "display": Display}
 # The predecessor's secrets.yaml holds these, whichever of their sources this version reads.
 LEGACY_SECRETS = ("hue", "amazon_aqm", "nest", "weather")
 PLUGINS, NOTIFIERS = ("collectors", "publishers"), ("email", "notify")

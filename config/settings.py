@@ -60,6 +60,13 @@ class Logging(Section):
     min_free_mb: int = field(default=100, metadata={"range": (0, 1_000_000)})
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Display(Section):
+    """What people read. `house` is its name in messages; without one they have the machine's."""
+
+    house: str | None = None
+
+
 class Configuration(NamedTuple):
     """config.yaml, validated. All paths are absolute; `root` is the folder above the one of the file."""
 
@@ -69,6 +76,7 @@ class Configuration(NamedTuple):
     retry: Retry
     storage: Storage
     logging: Logging
+    display: Display
     collectors: Mapping[str, Any]
     publishers: Mapping[str, Any] = MappingProxyType({})
     warnings: tuple[str, ...] = ()

@@ -4,4 +4,4 @@ The module's `check(installation)` yields stages and findings, and leaves no tra
 """
 
 COMPONENTS = ("configuration", "secrets", "database_wal", "database_write", "log_rotation", "disk_space", "spool",
-              "alerts", "freshness", "clock", "batteries")
+              "alerts", "freshness", "clock", "batteries", "installation")

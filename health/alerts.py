@@ -1,9 +1,12 @@
-"""Is an alert active, or could none be raised?"""
+"""Is an alert active, could none be raised, or did a notifier fail?"""
 
 from health.finding import Finding, Findings
-from health.installation import Installation
+from health.setup import Installation
+from jobs.delivery import FAILED, entries
 from runtime import files
+from runtime.commands import command
 from storage import alert_files
+from storage.state import NOTIFICATIONS, State
 
 
 def check(installation: Installation) -> Findings:
@@ -20,4 +23,8 @@ def check(installation: Installation) -> Findings:
         else:
             yield Finding("fail", f"{path.name} is empty: the disk was full when it was raised",
                           "make room on the disk; the next successful cycle removes or completes the file")
+    for label, failed in entries(State(data / NOTIFICATIONS), FAILED).items():
+        if label.partition("[")[0] in installation.secrets.notifiers:
+            yield Finding("warn", f"{label} could not deliver a message at {failed.get('at')}: {failed.get('error')}",
+                          f"correct its section in secrets.yaml, then: {command('devices.py', 'alert', '--test')}")
     yield Finding("pass", "" if paths else "no alerts", figures=(f"'alerts'={len(paths)};;0",))

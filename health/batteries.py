@@ -2,7 +2,7 @@
 
 from health import database
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime.errors import StorageError
 from storage import inspection
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from health import database
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from jobs.cycle_time import CHECK_CLOCK, span
 from runtime.errors import StorageError
 from storage import inspection

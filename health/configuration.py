@@ -1,13 +1,11 @@
-"""Is config.yaml right, and does the program run in a virtual environment?"""
+"""Is config.yaml right?"""
 
-import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 
 from health import database
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
-from runtime.commands import install_command
+from health.setup import Installation
 from runtime.errors import StorageError
 from storage import inspection
 
@@ -20,12 +18,8 @@ def check(installation: Installation) -> Findings:
         yield Finding("warn", f"{configuration.path}: {warning}", f"correct or remove that line in {configuration.path}")
     unknown = list(_unknown_ids(installation))
     yield from unknown
-    if sys.prefix == sys.base_prefix:
-        yield Finding("warn", "not run in a virtual environment: a system update may change the packages at any time",
-                      install_command())
     if error is None and not configuration.warnings and not unknown:
         yield Finding("pass", f"{configuration.path} is valid")
-    yield Finding("pass", f"Python {sys.version.split()[0]}")
 
 
 def _unknown_ids(installation: Installation) -> Iterator[Finding]:

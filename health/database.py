@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from health.finding import Finding, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files
 from runtime.errors import StorageError
 from storage import lost_database

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from health import database
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime import system_commands
 from runtime.errors import StorageError
 from storage import inspection

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from health import database
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files, system_commands
 from runtime.deadline import Deadline
 from runtime.errors import Busy, StorageError

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from health.finding import Finding, Findings
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files, system_commands
 
 WARN_SHARE, FAIL_SHARE, FAIL_BYTES = 0.05, 0.01, 100_000_000

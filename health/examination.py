@@ -14,7 +14,7 @@ from typing import Any
 
 from health import COMPONENTS, finding
 from health.finding import LEVELS, Finding, Findings
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files
 from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from health import database
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from jobs.cycle_time import CHECK_CLOCK
 from runtime.commands import command
 from runtime.errors import StorageError, Unavailable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from config import Logging
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files
 from runtime.formats import format_time
 

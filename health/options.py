@@ -37,6 +37,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="print only what is not well")
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--offline", action="store_true", help="make no request")
+    parser.add_argument("--notify", action="store_true", help="send what is not well through the notifiers, once a day")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="only this component; repeatable")
     parser.add_argument("--skip", metavar="NAME", action="append", default=[], help="not this component; repeatable")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, default=15.0,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from collectors import CollectorSettings
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from jobs import cooldown
 from publishers import PUBLISHED_AT, PublisherSettings
 from runtime.commands import command

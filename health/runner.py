@@ -17,9 +17,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from health import COMPONENTS, examination, finding, installation
+from health import COMPONENTS, examination, finding, setup
 from health.finding import Finding, Result
-from health.installation import Installation, Request
+from health.setup import Installation, Request
 from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import Redactor
@@ -64,8 +64,11 @@ class Child:
         return 0
 
 
-def run(request: Request, watch: Stopwatch) -> list[Result]:
-    """Return the results of the components asked for, and of a bad configuration. Raise OSError without processes."""
+def run(request: Request, watch: Stopwatch) -> tuple[Installation | None, list[Result]]:
+    """Return what was checked, with the results of the components asked for, and of a bad configuration.
+
+    Raise OSError without processes.
+    """
     results = {name: Result(name) for name in COMPONENTS}
     checked = _read(request, results["configuration"])
     sources: Collection[str] = ()
@@ -83,7 +86,7 @@ def run(request: Request, watch: Stopwatch) -> list[Result]:
             result.level = "critical"
     if results["configuration"].level == "critical":
         asked = {"configuration": results["configuration"]} | asked
-    return list(asked.values())
+    return checked, list(asked.values())
 
 
 def _read(request: Request, result: Result) -> Installation | None:
@@ -92,7 +95,7 @@ def _read(request: Request, result: Result) -> Installation | None:
     faults: list[str] = []
 
     def work() -> None:
-        faults.append(finding.attempt(lambda: installations.append(installation.read(request))))
+        faults.append(finding.attempt(lambda: installations.append(setup.read(request))))
 
     result.stage = "reading config.yaml and secrets.yaml"
     seconds = max(request.deadline.remaining(), 0)

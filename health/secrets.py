@@ -7,7 +7,7 @@ from pathlib import Path
 import config
 from collectors import Pairable
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files
 from runtime.commands import command
 

@@ -5,7 +5,7 @@ import shlex
 from datetime import datetime
 
 from health.finding import Finding, Findings, failure
-from health.installation import Installation
+from health.setup import Installation
 from runtime import files
 from runtime.commands import command
 from runtime.formats import format_time, pluralize

@@ -22,6 +22,7 @@ from runtime.errors import (
 )
 from runtime.formats import pluralize
 from runtime.startup import interruptible
+from runtime.streams import show_progress
 from storage.reading import CLOCK_TOLERANCE, Cycle, Reading, Sighting, clean
 
 log = logging.getLogger("jobs.cycle")  # the word in the log line of each cycle
@@ -75,6 +76,17 @@ class _CollectorRun(Job):
             self.configuration, now=self.now, retry=self.retry, deadline=self.deadline.earlier(NOTIFY_SECONDS),
             stopwatch=self.stopwatch, recorder=self._recorder, alarm=self._alarm, progress=self._show_progress)
         return True
+
+    def _alarm(self, text: str) -> None:
+        log.critical("%s", text)
+        self.problems.say(text)
+
+    def _show_progress(self, step: str, done: int, total: int) -> None:
+        """Show a migration's progress, without a time limit: the collected items are in the spool."""
+        if self._watchdog is not None:
+            self._watchdog.stand_down()
+        if not self.options.quiet:
+            show_progress(step, done, total)
 
     def collect(self) -> Exception | None:
         """Collect everything from the source into `items`; return the error that ended it, if any."""

@@ -21,10 +21,11 @@ from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, Not
 from runtime.files import drop_to_owner, locked
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
-from runtime.streams import is_terminal, show_progress, write_line
-from storage.state import State
+from runtime.streams import is_terminal, write_line
+from storage.state import CONFIGURATION_ALERT, NOTIFICATIONS, State
 
 if TYPE_CHECKING:
+    from jobs.alerts import AlertService
     from jobs.problems import Problems
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,6 @@ BUSY = "another run is active: this one is left to it"
 
 
 class Caught:
-    """The error that ended a block, if any."""
-
     error: Exception | None = None
 
 
@@ -110,6 +109,7 @@ class Job:
         self.state = State(self.data / f"{name}.session.json")
         self._watchdog: Watchdog | None = None
         self._problems: Problems | None = None
+        self._alerts: AlertService | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +128,9 @@ class Job:
     def configure(self, module: Any) -> bool:
         """Load configuration and secrets and set up the log; return False if there is nothing to do."""
         if os.geteuid() == 0:
-            self._become_owner()
+            owned = self.data if os.path.isdir(self.data) else self.path.parent.parent
+            with suppress(OSError):  # in some containers root may not; reading goes on
+                drop_to_owner(owned, (os.__file__, __file__, sys.executable))
         log_settings = config.Logging(log_file_path=self.data / "logs" / "home_monitor.log")
         try:
             sections: dict[str, dict[str, Any]] = {"collectors": {}, "publishers": {}}
@@ -146,12 +148,6 @@ class Job:
         self.alert = self.settings.alert or (f"ALERT_{self.name.upper()}_NEEDS_YOU.txt", "")
         return self._begin()
 
-    def _become_owner(self) -> None:
-        """Run by root, become the owner of the data, or of the folder in which it will be."""
-        owned = self.data if os.path.isdir(self.data) else self.path.parent.parent
-        with suppress(OSError):  # in some containers root may not; reading goes on
-            drop_to_owner(owned, (os.__file__, __file__, sys.executable))
-
     def _report_configuration(self, error: config.ConfigurationError, log_settings: config.Logging) -> None:
         has_folder = os.path.isdir(self.data)
         if has_folder and not self.is_dry_run:
@@ -162,17 +158,21 @@ class Job:
         self.report(error)
         if has_folder:
             self._remember()
+            if not self.is_dry_run:
+                from jobs import alerts
+                alerts.report_configuration(self.path, self.name, self.now, error, catch_all)
 
     def _begin(self) -> bool:
         configuration = self.configuration
+        self.end = Deadline(configuration.collection.cycle_deadline_seconds)
+        self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         if not self.settings.enabled:
             self._skip(f"disabled in {configuration.path}")
             if not self.is_dry_run:
                 with suppress(OSError):
                     os.unlink(self.data / self.alert[0])
+                self._notify()
             return False
-        self.end = Deadline(configuration.collection.cycle_deadline_seconds)
-        self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self.retry = retry_policy(configuration.retry)
         log_file.set_up(None if self.is_dry_run else configuration.logging, self.name, self.redact,
                         retry=self.retry.using(deadline=self.end.earlier(RESERVED_SECONDS)),
@@ -222,6 +222,8 @@ class Job:
             except StorageError as error:  # go on: readings come first
                 log.critical("%s", describe(error))
             yield True
+            if not self.is_dry_run:
+                self._notify()
             self._remember()
 
     @property
@@ -239,21 +241,29 @@ class Job:
 
     def update_alert(self, alert: tuple[str, str], subject: str, error: Exception | None,
                      kind: type[HomeMonitorError] | tuple[type[HomeMonitorError], ...]) -> None:
-        """Raise the alert (file name, helpful address) for an error of that kind; clear it if there is no error.
-
-        Other errors leave it as it is: they do not show whether a human is still needed.
-        """
+        """Raise the alert (file name, address) for an error of that kind; clear it without one; else leave it."""
         name, url = alert
         if self._watchdog is not None:
             self._watchdog.code = max(self.exit_code, 1)
-        if isinstance(error, kind) or error is None and os.path.lexists(self.data / name):
-            from jobs.alerts import AlertService
-            alerts = AlertService(
-                self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
-            if error is None:
-                alerts.clear_alert(name, subject)
-            else:
-                alerts.raise_alert(name, url, error)
+        if isinstance(error, kind):
+            self._alert_service.raise_alert(name, url, subject, error)
+        elif error is None and os.path.lexists(self.data / name):
+            self._alert_service.clear_alert(name)
+
+    def _notify(self) -> None:
+        """Send what is to be sent of alerts, of this run and of earlier ones."""
+        if os.path.lexists(self.data / CONFIGURATION_ALERT):
+            self._alert_service.clear_configuration(self.path)
+        if self._alerts is not None or os.path.lexists(self.data / NOTIFICATIONS):
+            self._alert_service.notify()
+
+    @property
+    def _alert_service(self) -> "AlertService":
+        if self._alerts is None:
+            from jobs import alerts
+            self._alerts = alerts.service(
+                self.configuration, self.secrets.notifiers, self.name, self.now, self.redact, self.deadline, catch_all)
+        return self._alerts
 
     def save(self, error: HomeMonitorError) -> None:
         pass
@@ -269,17 +279,6 @@ class Job:
 
     def _print_line(self, text: str) -> None:
         write_line(sys.stdout, escape_unprintable(self.redact(text)))
-
-    def _alarm(self, text: str) -> None:
-        log.critical("%s", text)
-        self.problems.say(text)
-
-    def _show_progress(self, step: str, done: int, total: int) -> None:
-        """Show a migration's progress, without a time limit: the collected items are in the spool."""
-        if self._watchdog is not None:
-            self._watchdog.stand_down()
-        if not self.options.quiet:
-            show_progress(step, done, total)
 
     def _remember(self) -> None:
         if self.is_dry_run:

@@ -3,6 +3,7 @@
 A module's name is its key under `notify:` in secrets.yaml (`email` is at the top level), for a mapping or a list of them.
 """
 
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
 from runtime import plugins
@@ -11,13 +12,18 @@ from runtime.plugins import Section
 
 
 class Message(NamedTuple):
-    """What happened. `event` is `raised`, `cleared` or `test`; `alert` is the alert's file name."""
+    """What happened. `event` is `raised`, `cleared` or `test`; `alert` is the alert's file name, or empty.
+
+    `house` is its name, or the machine's; subject and text hold it already.
+    """
 
     event: str
     alert: str
     subject: str
     text: str
     remedy: str = ""
+    house: str = ""
+    sent_at: datetime | None = None
 
 
 class NotifierSettings(Section):

@@ -56,8 +56,14 @@ def notify(settings: Settings, message: Message, deadline: Deadline) -> None:
 def _send(settings: Settings, message: Message, deadline: Deadline) -> list[str]:
     """Return the recipients that the server refused."""
     from email.message import EmailMessage
+    from email.utils import format_datetime, make_msgid, parseaddr
     mail = EmailMessage()
     mail["Subject"], mail["From"], mail["To"] = message.subject, settings.from_address, ", ".join(settings.to)
+    if message.sent_at:
+        mail["Date"] = format_datetime(message.sent_at)
+    # Of the sender's domain: make_msgid would look up this machine's name in DNS.
+    mail["Message-ID"] = make_msgid(domain=parseaddr(settings.from_address)[1].rpartition("@")[2] or "localhost")
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no one's out-of-office answers it
     mail.set_content(message.text)
     with _connect(settings, max(deadline.remaining(), 0.1)) as server:
         if settings.username and settings.password:

@@ -56,8 +56,11 @@ def clear(path: Path) -> bool:
 def read(path: Path) -> dict[str, str] | None:
     """Return an alert's keys and values, {} for a damaged file, None without a file."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return parse(path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return None
-    pairs = (line.partition(": ") for line in lines[1:])
+
+
+def parse(text: str) -> dict[str, str]:
+    pairs = (line.partition(": ") for line in text.splitlines()[1:])
     return {key: value for key, colon, value in pairs if colon}

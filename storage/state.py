@@ -11,6 +11,8 @@ from pathlib import Path
 
 from runtime import files
 
+CONFIGURATION_ALERT = "ALERT_CONFIGURATION_WRONG.txt"
+NOTIFICATIONS = "notifications.json"  # exists while an alert is active or a notifier has failed
 FULL = errno.ENOSPC, errno.EDQUOT
 BLOCK_BYTES = 512  # the unit of st_blocks on every file system (stat(2))
 

@@ -64,9 +64,12 @@ class CheckedHome(Home):
 
     def check(self, *arguments: str, environment: Mapping[str, str] | None = None,
               program: Path = CHECKOUT / "healthcheck.py") -> Outcome:
-        done = subprocess.run([sys.executable, str(program), "--config", str(self.config), *arguments],
-                              capture_output=True, text=True, cwd="/", timeout=60,
-                              env={**(environment or os.environ), "PYTHONPATH": str(program.parent)})
+        return self.python(str(program), "--config", str(self.config), *arguments,
+                           environment={**(environment or os.environ), "PYTHONPATH": str(program.parent)})
+
+    def python(self, *command: str, environment: Mapping[str, str]) -> Outcome:
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd="/", timeout=60,
+                              env=environment)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def components(self, *arguments: str,

@@ -9,6 +9,7 @@ from pathlib import Path
 from storage import lost_database
 from storage.reading import Sighting
 from tests.checked_home import CheckedHome
+from tests.mail_server import email_section
 from tests.storage.samples import a_cycle, a_reading, store
 
 
@@ -51,6 +52,13 @@ def overwrite_pages(home: CheckedHome) -> None:
 def lose_database(home: CheckedHome) -> None:
     for path in home.data.glob("readings.db*"):
         path.unlink()
+
+
+def lose_mail(home: CheckedHome) -> None:
+    """Send a test mail to a port that nothing listens on."""
+    home.keep_secrets(email=email_section(9))
+    home.hand_over()
+    assert home.devices("alert", "--test").code == 1
 
 
 def close_folder(home: CheckedHome) -> None:

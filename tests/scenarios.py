@@ -12,6 +12,7 @@ from typing import NamedTuple
 from storage.schema import MIGRATIONS
 from tests import damage
 from tests.checked_home import CheckedHome
+from tests.mail_server import MailServer
 from tests.storage.samples import a_cycle, a_reading, store
 
 COLLECT = "python -m collectors.amazon_aqm"
@@ -99,6 +100,14 @@ def report_again(home: CheckedHome, remedy: str) -> None:
     now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
     home.hand_over()
+
+
+def send_test_mail(home: CheckedHome, remedy: str) -> None:
+    with MailServer() as server:
+        home.keep_secrets(email=server.section())
+        home.hand_over()
+        command("python devices.py alert --test")(home, remedy)
+        assert len(server.mails) == 1
 
 
 def end_reader(home: CheckedHome, remedy: str) -> None:
@@ -207,5 +216,6 @@ SCENARIOS = {
     "an alert is active": Scenario(damage.raise_alert, "alerts", pair_and_collect),
     "an alert for which the disk had no room": Scenario(
         lambda home: (home.data / "ALERT_STORAGE_FAILING.txt").touch(), "alerts", by_hand(collect_hue)),
+    "a mail could not be delivered": Scenario(damage.lose_mail, "alerts", send_test_mail),
     "the -wal has grown": Scenario(damage.grow_wal, "database_wal", end_reader),
 }

@@ -179,7 +179,7 @@ def test_a_dead_disk(checked_home: CheckedHome) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (("--help",), "batteries, amazon_aqm, hue, stuck"), (("--frobnicate",), "--frobnicate"),
+    (("--help",), "installation, amazon_aqm, hue, stuck"), (("--frobnicate",), "--frobnicate"),
     (("--nagios", "--only", "humidity"), "HOME MONITOR UNKNOWN: ")])
 def test_a_command_line_that_checks_nothing_leaves_no_process(
         arguments: tuple[str, ...], text: str, shared_home: CheckedHome, checkout: Path) -> None:

@@ -192,7 +192,7 @@ class Houses:
         hang = self._thermometer(kind, "")
         leave(hang.home.database, many_rows(OLD_READINGS))
         copy = f"{hang.home.database}.copying"
-        return replace(hang, before=(*STRACE, "-P", copy, *_delayed("fdatasync", DEADLINE)))
+        return replace(hang, before=(*STRACE, "-P", copy, *_delayed("rename,renameat", DEADLINE)))
 
     def _thermometer(self, name: str, how: str, before: Sequence[str] = (), number: int | None = None) -> Hang:
         home = self._home(name)

@@ -3,15 +3,15 @@
 from collections.abc import Collection
 from datetime import datetime, timezone
 
-from health import examination, installation
+from health import examination, setup
 from health.finding import LEVELS, Finding
-from health.installation import Installation, Request
+from health.setup import Installation, Request
 from runtime.deadline import Deadline
 from tests.home import Home
 
 
 def read(home: Home, only: Collection[str] = (), now: datetime | None = None, seconds: float = 10.0) -> Installation:
-    return installation.read(Request(home.config, only, (), False, now or datetime.now(timezone.utc), Deadline(seconds)))
+    return setup.read(Request(home.config, only, (), False, now or datetime.now(timezone.utc), Deadline(seconds)))
 
 
 def findings(name: str, checked: Installation) -> list[Finding]:

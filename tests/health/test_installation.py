@@ -1,15 +1,22 @@
-"""What the health check finds in a configuration, its secrets and its plug-ins, and which components there are."""
+"""What the health check reports of the packages: each message of docs/running.md, by a Python that has these packages."""
 
+import os
+import re
+import sysconfig
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
-from health import COMPONENTS
-from health.finding import Finding
-from health.installation import Installation
+from health.installation import REQUIRED
 from tests.checked_home import CheckedHome
-from tests.health import checks
+from tests.checkout import CHECKOUT
+from tests.home import unmeasured
 from tests.simulator.server import Simulator
+
+PACKAGES = Path(sysconfig.get_path("purelib"))
+ROWS = re.findall(r"^\| (warn|fail) \| (\d) \| (.+) \| (make -C … install) \|$",
+                  (CHECKOUT / "docs" / "running.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.fixture
@@ -17,52 +24,60 @@ def home(tmp_path: Path, simulator: Simulator) -> CheckedHome:
     return CheckedHome(tmp_path / "home", simulator)
 
 
-def check_all(checked: Installation) -> dict[str, Finding]:
-    return {name: checks.worst(name, checked) for name in checked.components}
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """An empty folder for packages."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    return folder
 
 
-def test_a_new_home_has_only_warnings(home: CheckedHome) -> None:
-    findings = check_all(checks.read(home))
-    assert {finding.level for finding in findings.values()} <= {"pass", "warn"}
-    assert list(findings) == [*COMPONENTS, "amazon_aqm", "hue"]
+def installation(home: CheckedHome, *command: str, **environment: str) -> tuple[int, str, str, str]:
+    """Return exit code, status, message and remedy of the component, as this Python reports it."""
+    run = home.python(*command, str(CHECKOUT / "healthcheck.py"), "--config", str(home.config), "--json", "--offline",
+                      "--only", "installation", environment={**unmeasured(), **environment})
+    component, = run.json["components"]
+    return run.code, component["status"], component["message"], component["remedy"]
 
 
-def test_a_disabled_source_is_left_out_unless_named(home: CheckedHome) -> None:
-    home.configure("amazon_aqm", enabled=False)
-    assert "amazon_aqm" not in checks.read(home).components
-    assert check_all(checks.read(home, only=["amazon_aqm"]))["amazon_aqm"].level == "skipped"
+def documented(code: int, status: str, message: str, remedy: str) -> bool:
+    return remedy.startswith("make -C ") and any(
+        (row[0], int(row[1])) == (status, code) and row[2] in message for row in ROWS)
 
 
-def test_invalid_sections_are_reported_by_their_components(home: CheckedHome) -> None:
-    home.configure("hue", timeout_seconds="long")
-    home.write_config(storage={"database_path": 7}, logging={"backup_count": -1})
-    findings = check_all(checks.read(home))
-    assert findings["configuration"].level == "critical"
-    assert "collectors.hue.timeout_seconds" in findings["hue"].sentence and findings["hue"].level == "fail"
-    assert "logging.backup_count" in findings["log_rotation"].sentence and findings["log_rotation"].level == "fail"
-    assert {findings[name].level for name in ("database_wal", "database_write", "freshness")} == {"skipped"}
+def test_versions_are_reported_and_another_than_the_tested_one_is_no_fault(home: CheckedHome, packages: Path) -> None:
+    assert installation(home)[:2] == (0, "pass")
+    newer = packages / "click-99.1.dist-info"
+    newer.mkdir()
+    (newer / "METADATA").write_text("Metadata-Version: 2.1\nName: click\nVersion: 99.1\n", encoding="utf-8")
+    code, status, message, remedy = installation(home, PYTHONPATH=str(packages))
+    assert (code, status, remedy) == (0, "pass", "")
+    assert re.search(r"Python 3\.\d+\.\d+.*, requests 2\.[\d.]+, PyYAML 6[\d.]*, click 99\.1 \(tested: 8[\d.]+\)", message)
 
 
-def test_without_a_configuration_no_source_is_asked(home: CheckedHome) -> None:
-    home.config.unlink()
-    findings = check_all(checks.read(home))
-    assert findings["hue"].level == findings["amazon_aqm"].level == "skipped" and home.simulator.requests == []
+def test_an_old_package_is_a_warning(home: CheckedHome, packages: Path) -> None:
+    older = packages / "click-7.0.dist-info"
+    older.mkdir()
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: click\nVersion: 7.0\n", encoding="utf-8")
+    result = installation(home, PYTHONPATH=str(packages))
+    assert result[1] == "warn" and documented(*result), result
 
 
-def test_a_missing_secrets_file_is_critical_even_if_nothing_needs_it(home: CheckedHome) -> None:
-    for name in ("hue", "amazon_aqm"):
-        home.configure(name, enabled=False)
-    home.secrets.unlink()
-    finding = checks.worst("secrets", checks.read(home))
-    assert finding.level == "critical" and finding.remedy.startswith("cp ") and "secrets.yaml.example" in finding.remedy
+def test_a_missing_package_is_a_failure(home: CheckedHome, packages: Path) -> None:
+    """`-I -S`: Python without its own packages."""
+    for entry in PACKAGES.iterdir():
+        if not entry.name.startswith("requests-"):
+            (packages / entry.name).symlink_to(entry)
+    start = f"import sys; sys.path[:0] = [{str(CHECKOUT)!r}, {str(packages)!r}]; sys.argv[0] = 'healthcheck.py'; " \
+            "sys.argv.pop(1); import os, healthcheck; os._exit(healthcheck.main())"
+    result = installation(home, "-I", "-S", "-c", start)
+    assert result[1] == "fail" and documented(*result), result
 
 
-@pytest.mark.parametrize(("secrets", "level"), [
-    ({"hue": {}}, "critical"), ({"hue": {"api_key": "0123456789abcdef0123456789abcdef01234567"}}, "fail"),
-    ({"hue": {"api_key": "0123456789abcdef0123456789abcdef01234567"},
-      "amazon_aqm": {"cookies": {"session-id": "1-2-3"}}}, "pass")])
-def test_a_missing_key_is_critical_if_every_source_lacks_one(
-        secrets: dict[str, object], level: str, home: CheckedHome) -> None:
-    """Cookies of the predecessor are a login, too."""
-    home.write_secrets(secrets)
-    assert checks.worst("secrets", checks.read(home)).level == level
+def test_every_required_package_is_looked_for() -> None:
+    """The list is that of setup.cfg."""
+    setup = ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg", encoding="utf-8")
+    assert [f"{name}>={version}" for name, version in REQUIRED.items()] == (
+        setup["options"]["install_requires"].split())
+    assert os.path.isfile(CHECKOUT / "constraints.txt")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from jobs.alerts import AlertService
+from jobs.delivery import Delivery, Sender
 from jobs.job import catch_all
 from notifiers.email import Settings as Email
 from runtime.deadline import Deadline
@@ -60,9 +62,9 @@ def test_one_mail_is_sent_when_an_alert_is_raised_and_one_when_it_clears(
     story = (REFUSED, REFUSED, CannotReach("away"), NotAuthorised("still no"), REFUSED, degrees(20), degrees(20))
     assert [cycle(written, item, hours=hours) for hours, item in enumerate(story)] == [2, 2, 1, 2, 2, 0, 0]
     called, over = server.mails
-    assert called.subject == "The home monitor needs a human: the key was refused."
+    assert called.subject == f"[{os.uname().nodename}] The home monitor needs a human: the key was refused."
     assert "\nremedy: python devices.py pair made_up\n" in called.body and "\noccurrences: 1\n" in called.body
-    assert over.subject == "Home monitor: made_up works again" and f"{ALERT} has been removed" in over.body
+    assert over.subject.endswith("Home monitor: made_up no longer needs you") and f"{ALERT} has been removed" in over.body
     assert {mail.login for mail in server.mails} == {None}
 
 
@@ -73,11 +75,12 @@ def test_each_new_alert_is_mailed(written: Home, server: MailServer) -> None:
     assert len(server.mails) == 4
 
 
-def test_a_mail_holds_the_text_of_the_alert_file(written: Home, server: MailServer) -> None:
+def test_a_mail_holds_the_text_of_the_alert_file_and_its_origin(written: Home, server: MailServer) -> None:
     written.write_secrets({"email": server.section()})
     cycle(written, NotAuthorised("the key for “Küche”\nwas refused 🔑", "pair again"))
     mail, = server.mails
-    assert mail.body == (written.data / ALERT).read_text(encoding="utf-8")
+    origin = f"machine: {os.uname().nodename}\nfolder: {written.folder}\n"
+    assert mail.body == f"{(written.data / ALERT).read_text(encoding='utf-8')}\n{origin}"
     assert "Küche” was refused 🔑" in mail.subject
 
 
@@ -152,7 +155,7 @@ def test_a_dead_server_or_an_invalid_address_changes_nothing_else(written: Home,
     written.write_secrets({"email": email_section(free_port(), to=to)})
     refused_after_one = (degrees(20), REFUSED)
     assert [cycle(written, *refused_after_one, hours=hours) for hours in (0, 1)] == [2, 2]
-    assert len(written.rows()) == 2 and len(failures(written)) == 1
+    assert len(written.rows()) == 2 and len(failures(written)) == 2
     assert "\noccurrences: 2\n" in (written.data / ALERT).read_text()
     assert cycle(written, degrees(20), hours=2) == 0 and not (written.data / ALERT).exists()
 
@@ -161,7 +164,7 @@ def test_a_server_that_refuses_all_recipients_changes_nothing_else(written: Home
     with MailServer(refuses=["you@example.org"]) as server:
         written.write_secrets({"email": server.section()})
         assert [cycle(written, REFUSED, hours=hours) for hours in (0, 1)] == [2, 2]
-    assert server.mails == [] and len(failures(written)) == 1
+    assert server.mails == [] and len(failures(written)) == 2
     assert "SMTPRecipientsRefused" in failures(written)[0] and (written.data / ALERT).exists()
 
 
@@ -192,9 +195,12 @@ def test_a_mail_takes_no_longer_than_the_cycle_has_left(tmp_path: Path, caplog: 
     before, started = signal.getsignal(signal.SIGALRM), time.monotonic()
     with dripping_server() as port:
         email = Email(smtp_host="127.0.0.1", smtp_port=port, security="none", from_address="a@b.c", to=("d@e.f",))
-        alerts = AlertService(tmp_path, "hue", NOW, {"email": [email]}, Redactor(), Deadline(0.3), catch_all)
-        alerts.raise_alert(ALERT, "", REFUSED)
-    assert 0.3 <= time.monotonic() - started < 2 and (tmp_path / ALERT).exists()
+        (tmp_path / "data").mkdir()
+        delivery = Delivery(Sender("", tmp_path), NOW, {"email": [email]}, Redactor(), Deadline(0.3), catch_all)
+        alerts = AlertService(tmp_path / "data", "hue", NOW, Redactor(), delivery)
+        alerts.raise_alert(ALERT, "", "hue", REFUSED)
+        alerts.notify()
+    assert 0.2 <= time.monotonic() - started < 2 and (tmp_path / "data" / ALERT).exists()
     assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.ERROR]
 
@@ -258,3 +264,59 @@ def test_a_server_is_greeted_without_a_name_look_up(written: Home, server: MailS
     written.write_secrets({"email": server.section()})
     cycle(written, REFUSED)
     assert b"ehlo [127.0.0.1]\r\n" in server.plain_heard
+
+
+def test_a_mail_names_the_house_and_has_the_headers_that_servers_expect(written: Home, server: MailServer) -> None:
+    written.write_config(display={"house": "Harbour Street 5"})
+    written.write_secrets({"email": server.section()})
+    cycle(written, REFUSED)
+    mail, = server.mails
+    assert mail.subject.strip().startswith("[Harbour Street 5] ") and "\nhouse: Harbour Street 5\n" in mail.body
+    assert mail.message["Date"] == "Sun, 22 Nov 2026 00:00:00 +0000"
+    assert str(mail.message["Message-ID"]).endswith("@example.org>")
+
+
+def test_an_undelivered_mail_is_sent_by_a_later_run_and_only_once(written: Home, server: MailServer) -> None:
+    written.write_secrets({"email": email_section(free_port())})
+    assert cycle(written, REFUSED) == 2 and server.mails == []
+    written.write_secrets({"email": server.section()})
+    for hours in (1, 2):
+        cycle(written, CannotReach("away"), hours=hours)  # a run that neither raises nor clears the alert
+    assert [mail.message["Date"][:16] for mail in server.mails] == ["Sun, 22 Nov 2026"]
+    written.write_secrets({"email": email_section(free_port())})
+    assert cycle(written, degrees(20), hours=3) == 0
+    written.write_secrets({"email": server.section()})
+    for hours in (4, 5):
+        cycle(written, degrees(20), hours=hours)
+    assert [mail.subject.endswith("no longer needs you") for mail in server.mails] == [False, True]
+
+
+def test_an_alert_that_was_over_before_its_mail_was_delivered_is_not_mailed(written: Home, server: MailServer) -> None:
+    written.write_secrets({"email": email_section(free_port())})
+    cycle(written, REFUSED)
+    cycle(written, degrees(20), hours=1)
+    written.write_secrets({"email": server.section()})
+    cycle(written, degrees(20), hours=2)
+    assert server.mails == []
+
+
+def test_a_wrong_configuration_is_mailed_until_any_job_reads_a_good_one(written: Home, server: MailServer) -> None:
+    written.write_secrets({"email": server.section()})
+    written.write_config(collection={"interval_seconds": 5})
+    alert = written.data / "ALERT_CONFIGURATION_WRONG.txt"
+    assert [cycle(written, degrees(20), hours=hours) for hours in (0, 1)] == [2, 2] and alert.exists()
+    written.write_config(collection={})
+    assert cycle(written, degrees(20), hours=2) == 0 and not alert.exists()
+    called, over = server.mails
+    assert "collection.interval_seconds" in called.body and over.subject.endswith("the configuration no longer needs you")
+
+
+def test_a_wrong_configuration_of_another_source_is_left_to_it(written: Home) -> None:
+    """Else each cycle of one source would clear the alert that the other raises, with two mails."""
+    alert = written.data / "ALERT_CONFIGURATION_WRONG.txt"
+    written.write_config(collectors={"hue": {"timeout_seconds": "long"}})
+    with at(0):
+        assert written.run().code == 2 and alert.exists()
+    assert cycle(written, degrees(20), hours=1) == 0 and alert.exists()
+    written.write_config(collectors={})
+    assert cycle(written, degrees(20), hours=2) == 0 and not alert.exists()

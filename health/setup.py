@@ -1,0 +1,115 @@
+"""The installation to be checked: its configuration, secrets and plug-ins, and the problems in them."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import collectors
+import config
+import publishers
+from health import COMPONENTS
+from health.finding import attempt
+from runtime import files
+from runtime.commands import command
+from runtime.deadline import Deadline
+from runtime.plugins import names, settings_types
+from runtime.redaction import Redactor
+
+Plugin = TypeVar("Plugin")
+Problem = config.ConfigurationError | None
+
+
+class Request(NamedTuple):
+    """What the command line asks for, and when it was asked; checks end by the deadline."""
+
+    path: Path
+    only: Collection[str]
+    skip: Collection[str]
+    is_offline: bool
+    now: datetime
+    deadline: Deadline
+
+
+class Plugins(NamedTuple):
+    """The modules by name; `faults` are the reasons why others cannot be imported."""
+
+    collectors: Mapping[str, collectors.Collector]
+    publishers: Mapping[str, publishers.Publisher]
+    faults: Mapping[str, str]
+
+
+class Installation(NamedTuple):
+    request: Request
+    configuration: config.Configuration
+    error: Problem
+    secrets: config.Secrets
+    secrets_error: Problem
+    plugins: Plugins
+    redact: Redactor
+
+    @property
+    def enabled(self) -> "dict[str, collectors.Collector]":
+        settings = self.configuration.collectors
+        return {name: module for name, module in self.plugins.collectors.items()
+                if name in settings and settings[name].enabled}
+
+    @property
+    def components(self) -> list[str]:
+        """The names of all components, in the order of the output."""
+        collecting, publishing = self.configuration.collectors, self.configuration.publishers
+        sources = [name for name in self.plugins.collectors
+                   if name not in collecting or collecting[name].enabled or name in self.request.only]
+        destinations = [name for name, settings in publishing.items() if settings.enabled or name in self.request.only]
+        return [*COMPONENTS, *sorted([*self.plugins.faults, *sources]), *sorted(destinations)]
+
+    @property
+    def collect_command(self) -> str:
+        name = next(iter(self.enabled), None)
+        return command(f"collectors.{name}") if name else "enable a collector in config.yaml"
+
+    def problems(self, key: str) -> list[str]:
+        problems = self.error.problems if self.error else ()
+        return [problem for problem in problems if problem.startswith((f"{key}.", f"{key}:"))]
+
+
+def read(request: Request) -> Installation:
+    """Read the installation; run by root, become the owner of its data first, who may be permitted less."""
+    plugins = _load_plugins()
+    configuration, error = _survey(request, plugins)
+    folders = (configuration.storage.database_path.parent, configuration.data)
+    owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
+    if files.owned_by_other(owned):
+        for name in ("encodings.unicode_escape", "email.parser", "runtime.http_client", "health.plugin",
+                     *(f"health.{name}" for name in COMPONENTS), *(f"notifiers.{name}" for name in names("notifiers"))):
+            # Now, since Python may be readable for root alone; whatever cannot do without it will report it.
+            attempt(partial(import_module, name))
+        files.drop_to_owner(owned)
+        configuration, error = _survey(request, plugins)
+    sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
+                | {name: module.Secrets for name, module in plugins.publishers.items()} | dict.fromkeys(plugins.faults))
+    secrets, secrets_error = config.survey_secrets(
+        configuration.secrets_path, sections, partial(settings_types, "notifiers"))
+    return Installation(request, configuration, error, secrets, secrets_error, plugins,
+                        Redactor(secrets.values, secrets.logins))
+
+
+def _load_plugins() -> Plugins:
+    faults: dict[str, str] = {}
+
+    def load_all(names: Iterable[str], load: Callable[[str], Plugin]) -> dict[str, Plugin]:
+        modules: dict[str, Plugin] = {}
+        for name in names:
+            if fault := attempt(lambda: modules.setdefault(name, load(name))):
+                faults[name] = fault
+        return modules
+
+    return Plugins(load_all(collectors.names(), collectors.load), load_all(publishers.names(), publishers.load), faults)
+
+
+def _survey(request: Request, plugins: Plugins) -> tuple[config.Configuration, Problem]:
+    unchecked = dict.fromkeys(plugins.faults)
+    return config.survey(request.path, {name: module.Settings for name, module in plugins.collectors.items()} | unchecked,
+                         {name: module.Settings for name, module in plugins.publishers.items()} | unchecked)
