@@ -9,7 +9,7 @@ from health.setup import Installation
 from jobs import cooldown
 from publishers import PUBLISHED_AT, PublisherSettings
 from runtime.commands import command
-from runtime.errors import HomeMonitorError, RemoteError, Throttled
+from runtime.errors import HomeMonitorError, Questionable, RemoteError, Throttled
 from runtime.formats import parse_time
 from runtime.retry import retry_policy
 from storage.state import State
@@ -78,6 +78,8 @@ def _ask_source(name: str, state: State, installation: Installation) -> Finding:
                 configuration.collectors[name], secrets.sections.get(name), http, state))
     except Throttled as error:
         return failure("warn", error, f"wait; to ask at once: {again}")
+    except Questionable as error:
+        return failure("warn", error, f"then: {again}")
     except RemoteError as error:
         when = "" if pause is None else ", as of the last request"
         return Finding("fail", f"{error}{when}", error.remedy or f"wait until it has recovered, then: {again}")

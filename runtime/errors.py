@@ -8,6 +8,7 @@
     │   ├── Throttled           HTTP 429
     │   ├── Interrupted         by a signal, before the source had answered completely
     │   ├── NotUnderstood       a retry would change nothing
+    │   ├── Questionable        an answer that a human should look at; the health check warns
     │   └── NotAuthorised       exit code 2: a human is needed
     │       └── NotTrusted      another certificate
     ├── StorageError            the database, the spool or another file of the program
@@ -101,6 +102,10 @@ class NotUnderstood(RemoteError):
     def __init__(self, message: str, remedy: str = "", status: int | None = None) -> None:
         super().__init__(message, remedy)
         self.status = status
+
+
+class Questionable(RemoteError):
+    """A probe's answer works, but is not what the user expects, or will not be for long."""
 
 
 class StorageError(HomeMonitorError):

@@ -47,7 +47,7 @@ class Request(NamedTuple):
 
     One attempt takes at most `timeout_seconds` in all, all attempts at most that `share` of the run's remaining time.
     The body is `body` as JSON, or `form`. `check` raises the error that a document reports, `check_page` the one that a
-    web page in its place means.
+    web page in its place means. With `explains_403`, `check` also judges the body of an HTTP 403.
     """
 
     url: str
@@ -64,6 +64,7 @@ class Request(NamedTuple):
     retry_on: tuple[type[RemoteError], ...] = (CannotReach, Throttled)
     check: Callable[[object], None] | None = None
     check_page: Callable[[str], None] | None = None
+    explains_403: bool = False
 
     @property
     def host(self) -> str:
@@ -105,7 +106,8 @@ class HttpClient:
             raise CannotReach(f"{request.host} was not asked: no time left in this cycle")
         try:
             with self.tally.fetching(), time_limit(seconds), self._open(request, seconds) as response:
-                _check_status(response, request.host)
+                if not (response.status_code == 403 and request.explains_403):
+                    _check_status(response, request.host)
                 answer = _judge(request, self._read(request, response), response.headers.get("Date"))
                 self.tally.record_date(answer.date)
                 return answer
@@ -215,7 +217,8 @@ def _parse(content: bytes, host: str) -> object:
     if sum(map(content.count, (b",", b"[", b"{"))) > MAX_PARTS:
         raise NotUnderstood(f"{host} sent more than {MAX_PARTS} values: not read")
     try:
-        return json.loads(content.decode(), parse_constant=lambda _name: None, parse_int=_integer, parse_float=_real)
+        text = content.decode("utf-8-sig", errors="replace").rstrip("\0")  # one bad byte, in a name, is no reason to lose all
+        return json.loads(text, parse_constant=lambda _name: None, parse_int=_integer, parse_float=_real)
     except RecursionError:
         raise NotUnderstood(f"{host} sent JSON nested too deeply") from None
     except ValueError:

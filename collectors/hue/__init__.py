@@ -4,6 +4,7 @@ API version 1: https://developers.meethue.com/develop/hue-api/ (behind a log-in)
 switch lamps or listen for motion, and leaves the local network only to look up a bridge that has moved.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from storage.reading import Reading, Sighting
     from storage.state import State
 
+log = logging.getLogger(__name__)
 
 OUTDOOR_MODELS = ("SML002", "SML004")
 # A Zigbee address, of eight bytes on bridges and nine from some emulators, an endpoint and a cluster.
@@ -110,6 +112,9 @@ def collect(settings: Settings, secrets: Secrets, http: "HttpClient", state: "St
             now: datetime) -> "Iterator[Reading | Sighting]":
     from collectors.hue import sensors
     _, response = _connect(settings, secrets, http, state)
+    if (unread := sensors.unread_types(response.document)) != state.get("unread_types", []):
+        state["unread_types"] = unread
+        log.warning("thermometers of these types are not read: %s", ", ".join(unread) or "none any more")
     return sensors.parse(response.document, settings, now, response.date)
 
 
@@ -124,11 +129,16 @@ def collect_unoptimised(settings: Settings, secrets: Secrets, http: "HttpClient"
 def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
     """Fetch the sensors, which no other request can replace as a test of the key; over http, verify the id too."""
     from collectors.hue import sensors
+    from runtime.errors import Questionable
     from runtime.formats import pluralize
     bridge, response = _connect(settings, secrets, http, state)
     bridge.verify_id()
-    count = pluralize(len(sensors.thermometers(response.document)), "temperature sensor")
-    return f"bridge {bridge.bridge_id or 'of unknown id'} at {bridge.address} knows {count}"
+    count, unread = len(sensors.thermometers(response.document)), sensors.unread_types(response.document)
+    found = f"bridge {bridge.bridge_id or 'of unknown id'} at {bridge.address} knows {pluralize(count, 'temperature sensor')}"
+    found += f"; of types that are not read: {', '.join(unread)}" if unread else ""
+    if count:
+        return found
+    raise Questionable(found, "add a motion sensor in the Hue app, or set collectors.hue.enabled to false in config.yaml")
 
 
 def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:

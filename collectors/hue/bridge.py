@@ -71,12 +71,17 @@ class Bridge(NamedTuple):
         return answer._replace(document=answer.document["sensors"])
 
     def fetch_id(self) -> str | None:
-        """Return the id of the bridge at this address, None for other servers. Does not reveal the key."""
+        """Return the id of the bridge at this address, None for other servers."""
+        return self.fetch_ids()[0]
+
+    def fetch_ids(self) -> tuple[str | None, str | None]:
+        """Return its id and that of the bridge it replaces. Does not reveal the key."""
         try:
             document = self.http.fetch_json(self._request("/api/config", "/config")).document
-        except NotAuthorised as error:
-            raise with_remedy(error) from None
-        return normal_id(document.get("bridgeid")) if isinstance(document, dict) else None
+        except (CannotReach, NotAuthorised) as error:
+            raise with_remedy(error, self.address) from None
+        values = document if isinstance(document, dict) else {}
+        return normal_id(values.get("bridgeid")), normal_id(values.get("replacesbridgeid"))
 
     def verify_id(self) -> None:
         """Raise NotTrusted for another bridge that accepts our key, over http, where no certificate proves the id."""
@@ -84,8 +89,9 @@ class Bridge(NamedTuple):
             raise NotTrusted(f"another bridge than {self.bridge_id} is at {self.address}", _introduce())
 
     def register(self, device_type: str) -> str:
-        """Return a new key. Raise ButtonNotPressed until the button is pressed."""
-        request = self._request("/api", "")._replace(method="POST", body={"devicetype": device_type}, retry_on=())
+        """Return a new key. Raise ButtonNotPressed until the button is pressed; deCONZ says so inside an HTTP 403."""
+        request = self._request("/api", "")._replace(
+            method="POST", body={"devicetype": device_type}, retry_on=(), explains_403=True)
         match self.http.fetch_json(request).document:
             case [{"success": {"username": str(key)}}, *_]:
                 return key
@@ -131,8 +137,11 @@ def _introduce() -> str:
     return f"{pair_command()} if this bridge is ours now, else set collectors.hue.bridge_ip in config.yaml to ours"
 
 
-def with_remedy(error: RemoteError) -> RemoteError:
-    remedies = {NotTrusted: _introduce(), NotAuthorised: pair_command(), CannotReach: FIND_IT}
+def with_remedy(error: RemoteError, address: str = "") -> RemoteError:
+    find_it = FIND_IT
+    if address.startswith("http://"):  # newer firmware has closed it, the Bridge Pro never had it
+        find_it += f"; newer bridges speak https only: {pair_command('--bridge', 'https' + address[4:])}"
+    remedies = {NotTrusted: _introduce(), NotAuthorised: pair_command(), CannotReach: find_it}
     error.remedy = error.remedy or remedies.get(type(error), "")
     return error
 

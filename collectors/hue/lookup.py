@@ -5,8 +5,13 @@ discovery service lists the bridges behind one's own internet connection; a brid
 it is given the key. Nothing here falls back from https to http.
 """
 
+import hashlib
 import logging
+import os
+import socket
+import ssl
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from collectors.hue.bridge import (
     FIND_IT,
@@ -20,6 +25,7 @@ from collectors.hue.bridge import (
 )
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
+from runtime.tls import Trust
 from storage.state import State
 
 if TYPE_CHECKING:
@@ -41,9 +47,11 @@ def locate(bridge: Bridge, settings: "Settings", state: State,
         else:
             remember(state, bridge.configured, bridge.address)
             return bridge, answer
+    if isinstance(failure, NotTrusted) and not failure.remedy and os.path.exists(settings.ca_file):
+        _report_replacement(bridge, settings)
     can_look_up = bridge.bridge_id is not None and settings.discovery_url is not None
     if failure is not None and not (can_look_up and _may_have_moved(bridge, failure)):
-        raise with_remedy(failure)
+        raise with_remedy(failure, bridge.address)
     return _look_up(bridge._replace(share=1.0), settings, state, failure)
 
 
@@ -79,6 +87,38 @@ def _may_have_moved(bridge: Bridge, error: RemoteError) -> bool:
         return False
 
 
+def certificate_fingerprint(address: str, timeout_seconds: float) -> str:
+    """Return the SHA-256 of the certificate shown at an address, which is not verified. Raise CannotReach."""
+    parts = urlsplit(address)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with socket.create_connection((parts.hostname, parts.port or 443), timeout_seconds) as plain:
+            with context.wrap_socket(plain) as secure:
+                certificate = secure.getpeercert(binary_form=True)
+    except OSError as error:
+        reason = "it speaks no https" if isinstance(error, ssl.SSLError) else error.strerror or "no answer"
+        raise CannotReach(f"{address} cannot be reached: {reason}",
+                          "check the address; an old round bridge needs http://") from None
+    return hashlib.sha256(certificate or b"").hexdigest()
+
+
+def _report_replacement(bridge: Bridge, settings: "Settings") -> None:
+    """Raise NotTrusted if a bridge to which ours was transferred answers, proven by Signify's certificate."""
+    try:
+        unverified = bridge._replace(trust=Trust(
+            fingerprint=certificate_fingerprint(bridge.address, settings.timeout_seconds)))
+        identity, replaced = unverified.fetch_ids()
+        if identity is None or replaced is None or replaced != bridge.bridge_id:
+            return
+        bridge._replace(trust=Trust(settings.ca_file, identity)).fetch_ids()
+    except RemoteError:
+        return
+    raise NotTrusted(f"bridge {bridge.bridge_id} was replaced by {identity}, to which its settings were transferred",
+                     pair_command("--bridge", bridge.address))
+
+
 def _look_up(bridge: Bridge, settings: "Settings", state: State,
              failure: RemoteError | None) -> tuple[Bridge, JsonResponse]:
     if bridge.bridge_id is None or settings.discovery_url is None:
@@ -93,7 +133,7 @@ def _look_up(bridge: Bridge, settings: "Settings", state: State,
             raise NotTrusted(f"another bridge than {bridge.bridge_id} is at {bridge.address}")
     except RemoteError as error:
         log.warning("looking up the bridge did not help: %s", error)
-        failure = with_remedy(failure or error)
+        failure = with_remedy(failure or error, bridge.address)
         failure.remedy = failure.remedy or FIND_IT
         raise failure from None
     answer = bridge.fetch_sensors()

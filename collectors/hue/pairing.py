@@ -4,17 +4,14 @@ Over https from the start: newer bridges redirect http, and a redirected POST be
 is trusted from then on, unless Signify's authority file is present.
 """
 
-import hashlib
 import os
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from collectors.hue.bridge import Bridge, ButtonNotPressed, base_address, is_address, pair_command
-from collectors.hue.lookup import discover_bridges, remember
+from collectors.hue.lookup import certificate_fingerprint, discover_bridges, remember
 from runtime.deadline import Deadline
 from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled
 from runtime.http_client import HttpClient
@@ -34,7 +31,7 @@ def pair(settings: "Settings", http: HttpClient, state: State, human: "Human",
          sleep: Callable[[float], None] | None = None) -> dict[str, str]:
     """Wait for the button; return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint."""
     address = _address(settings, http, human)
-    fingerprint = _fingerprint(address, settings.timeout_seconds) if address.startswith("https://") else None
+    fingerprint = certificate_fingerprint(address, settings.timeout_seconds) if address.startswith("https://") else None
     trust = Trust(fingerprint=fingerprint) if fingerprint else None
     bridge = Bridge(http, address, "", None, trust, settings.timeout_seconds)
     identity = bridge.fetch_id()
@@ -79,22 +76,6 @@ def _checked(text: str) -> str:
         raise NotAuthorised(f"{text!r} is no host, host:port, or address such as https://192.168.1.2",
                             "check the address")
     return base_address(text)
-
-
-def _fingerprint(address: str, timeout_seconds: float) -> str:
-    parts = urlsplit(address)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        with socket.create_connection((parts.hostname, parts.port or 443), timeout_seconds) as plain:
-            with context.wrap_socket(plain) as secure:
-                certificate = secure.getpeercert(binary_form=True)
-    except OSError as error:
-        reason = "it speaks no https" if isinstance(error, ssl.SSLError) else error.strerror or "no answer"
-        raise CannotReach(f"{address} cannot be reached: {reason}",
-                          "check the address; an old round bridge needs http://") from None
-    return hashlib.sha256(certificate or b"").hexdigest()
 
 
 def _wait_for_key(bridge: Bridge, human: "Human", sleep: Callable[[float], None] | None) -> str:

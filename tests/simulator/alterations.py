@@ -96,7 +96,7 @@ def _move_clock(context: _Context) -> None:
 
 
 def _state(context: _Context) -> None:
-    for entry in context.entries("temperature"):
+    for entry in context.entries(context.option("quantity")):
         entry["state"].update(context.option("state"))
 
 
@@ -128,6 +128,11 @@ def _gone(context: _Context) -> None:
         del context.answer[number]
 
 
+def _add_entries(context: _Context) -> None:
+    for number, entry in enumerate(context.option("entries"), max(map(int, context.answer)) + 1):
+        context.answer[str(number)] = entry
+
+
 ALTERATIONS: dict[str, Callable[[_Context], None]] = {
     "stale": _stale,
     "re-paired": _repaired,
@@ -142,5 +147,6 @@ ALTERATIONS: dict[str, Callable[[_Context], None]] = {
     "milliseconds": _for_each_entry(_add_milliseconds),
     "state": _state,
     "renamed": _renamed,
+    "entries": _add_entries,
     "uniqueid-missing": _for_each_entry(lambda entry: entry.pop("uniqueid")),
 }

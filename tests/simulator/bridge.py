@@ -6,6 +6,7 @@ no socket and reads no clock. Only its whitelist can be changed.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ class Bridge:
         self.key = _key("SimulatedApplicationKey-", house.seed)
         self.other_keys = [_key("SomebodyElsesKey-", house.seed, number) for number in range(6)]
         self.keys = {self.key: "home-monitor#simulated"}
+        self.replaces: str | None = None  # the bridge whose settings were transferred to this one
         self._guests: Mapping[str, str] = {}
         self._furnishings = furnish(house, self.other_keys[0])
         self._pressed_at: datetime | None = None
@@ -48,7 +50,9 @@ class Bridge:
         if top != "api":
             return html_answer("Not found", 404)
         if not key:
-            return self._pair(request, now)
+            answer = self._pair(request, now)
+            is_refused = any(fault.kind == "pairing-403" for fault in faults) and b'"error"' in answer.body
+            return replace(answer, status=403) if is_refused else answer
         refused = not (key in self.keys or key in self._guests) or any(fault.kind == "key-refused" for fault in faults)
         if request.method == "GET" and (key == "config" or rest == ["config"] and refused):
             config = self._config(now, faults)
@@ -112,7 +116,8 @@ class Bridge:
             "portalstate": {"signedon": True, "incoming": False, "outgoing": True, "communication": "disconnected"},
             "internetservices": {"internet": "connected", "remoteaccess": "connected", "time": "connected",
                                  "swupdate": "connected"},
-            "factorynew": False, "replacesbridgeid": None, "backup": {"status": "idle", "errorcode": 0},
+            "factorynew": False, "replacesbridgeid": self.replaces and self.replaces.upper(),
+            "backup": {"status": "idle", "errorcode": 0},
             "starterkitid": "",
             "whitelist": {key: {"last use date": format_time(shown), "create date": "2024-12-24T17:01:10", "name": name}
                           for key, name in whitelist.items()}}

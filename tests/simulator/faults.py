@@ -34,6 +34,8 @@ IN_THE_HANDSHAKE: Mapping[str, Mapping[str, Any]] = {
 }
 IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "key-refused": {},
+    "pairing-403": {},  # errors of pairing come with this status, as from deCONZ
+    "entries": {"entries": []},  # further entries in the answer to /sensors
     "keys-kept": {},  # it lets no program delete a key, as newer bridges do
     "wrong-bridge": {"accepts_key": False},  # another bridge answers, with its certificate and house
     "restarted": {"sensor": None},  # null and "none" until the sensors report again
@@ -43,7 +45,7 @@ IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "battery-null": {"sensor": None},
     "uniqueid-missing": {"sensor": None},
     "milliseconds": {"sensor": None},
-    "state": {"sensor": None, "state": {}},  # any JSON, merged into the temperature sensor's state
+    "state": {"sensor": None, "state": {}, "quantity": "temperature"},  # any JSON, merged into that entry's state
     "future": {"sensor": None, "seconds": 86_400},
     "re-paired": {"sensor": None, "lingering": False},
     "presence-deleted": {"sensor": None},

@@ -41,11 +41,12 @@ def entry(kind: str, name: str, mac: str = MAC, **state: Any) -> Entry:
             "name": name, "type": kind, "modelid": "SML001", "uniqueid": f"{mac}-02-{CLUSTERS[kind]}"}
 
 
-def box(mac: str = MAC, name: str = "Kitchen", temperature: Any = 2029, first: int = 4) -> dict[str, Entry]:
+def box(mac: str = MAC, name: str = "Kitchen", temperature: Any = 2029, first: int = 4,
+        light: Any = 20_001) -> dict[str, Entry]:
     """Return a whole motion sensor: its three entries, numbered from `first`."""
     return {str(first): entry("ZLLPresence", name, mac, presence=False),
             str(first + 1): entry("ZLLTemperature", "Hue temperature sensor 1", mac, temperature=temperature),
-            str(first + 2): entry("ZLLLightLevel", "Hue ambient light sensor 1", mac, lightlevel=20_001)}
+            str(first + 2): entry("ZLLLightLevel", "Hue ambient light sensor 1", mac, lightlevel=light)}
 
 
 def updated(lastupdated: Any) -> dict[str, Entry]:

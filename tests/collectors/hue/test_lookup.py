@@ -12,6 +12,7 @@ import pytest
 import config
 from collectors import hue
 from runtime.deadline import Deadline
+from runtime.errors import Questionable
 from runtime.http_client import HttpClient
 from runtime.retry import retry_policy
 from storage.state import State
@@ -290,9 +291,19 @@ def test_a_damaged_memory_costs_nothing(memory: Any, home: Home, simulator: Simu
     assert asked(simulator) == ["/api/KEY/sensors"]
 
 
-def test_the_probe_describes_the_bridge(home: Home, simulator: Simulator) -> None:
+def probe(home: Home, simulator: Simulator) -> str:
     settings = hue.Settings(bridge_ip=simulator.http_url, discovery_url=None)
     secrets = hue.Secrets(api_key=simulator.key, bridge_id=simulator.bridge_id)
     with HttpClient(Deadline(20), retry_policy(config.Retry())) as http:
-        said = hue.probe(settings, secrets, http, State(home.data / "none"))
-    assert said == f"bridge {simulator.bridge_id} at {simulator.http_url} knows 5 temperature sensors"
+        return hue.probe(settings, secrets, http, State(home.data / "none"))
+
+
+def test_the_probe_describes_the_bridge(home: Home, simulator: Simulator) -> None:
+    assert probe(home, simulator) == f"bridge {simulator.bridge_id} at {simulator.http_url} knows 5 temperature sensors"
+
+
+def test_a_bridge_without_a_thermometer_that_is_read_is_a_warning(home: Home, simulator: Simulator) -> None:
+    simulator.faults.add("gone", sensor=None)
+    simulator.faults.add("entries", entries=[{"type": "ZGPTemperature", "state": {"temperature": 2150}}])
+    with pytest.raises(Questionable, match="0 temperature sensors; of types that are not read: ZGPTemperature"):
+        probe(home, simulator)

@@ -119,7 +119,11 @@ def test_the_bridge_learns_our_host_name(pressed: Simulator, monkeypatch: pytest
     assert pressed.bridge.keys[key] == "home-monitor#a-machine-with-a-ve"
 
 
-def test_a_button_pressed_while_waiting_is_enough(simulator: Simulator) -> None:
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_button_pressed_while_waiting_is_enough(status: int, simulator: Simulator) -> None:
+    """deCONZ answers with 403 until then."""
+    if status == 403:
+        simulator.faults.add("pairing-403")
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:

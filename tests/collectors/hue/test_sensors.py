@@ -113,7 +113,7 @@ def test_a_temperature_that_is_no_number_is_no_reading(literal: str) -> None:
 
 
 @pytest.mark.parametrize(("hundredths", "anomalous"), [
-    (-1, True), (0, False), (4000, False), (4001, True), (10**12, True)])
+    (-1, True), (0, False), (4000, False), (4001, True), (20_000, True)])
 def test_an_implausible_temperature_is_kept_and_marked(hundredths: int, anomalous: bool) -> None:
     found = reading(box(temperature=hundredths))
     assert (found.temperature_celsius, found.is_anomalous) == (hundredths / 100, anomalous)
@@ -154,12 +154,12 @@ def test_the_case_of_an_address_does_not_matter(unique_id: str) -> None:
         f"hue:{UNIQUE_ID}", "Larder", "Kitchen", 100.0)
 
 
-@pytest.mark.parametrize(("level", "lux"), [(0, 0.0), (1, 1.0), (10_001, 10.0), (20_001, 100.0), (65_535, 3_578_546.8)])
+@pytest.mark.parametrize(("level", "lux"), [(0, 0.0), (1, 1.0), (10_001, 10.0), (20_001, 100.0), (65_534, 3_577_722.8)])
 def test_light_comes_in_ten_thousand_times_the_logarithm_of_lux(level: int, lux: float) -> None:
     assert reading(lit(level)).light_lux == pytest.approx(lux, rel=1e-3)
 
 
-@pytest.mark.parametrize("literal", [*HOSTILE_NUMBERS, "-1", "65536", "9" * 29])
+@pytest.mark.parametrize("literal", [*HOSTILE_NUMBERS, "-1", "65535", "65536", "9" * 29])
 def test_an_invalid_light_level_affects_only_the_light(literal: str) -> None:
     found = reading(with_literal(lit("HERE"), literal))
     assert (found.light_lux, found.temperature_celsius) == (None, 20.29)

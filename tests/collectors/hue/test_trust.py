@@ -11,9 +11,15 @@ from typing import Any
 import pytest
 
 from tests.home import Home, as_printed
+from tests.simulator.messages import Seen
 from tests.simulator.server import Simulator
 
 NOT_TRUSTED = "presents a certificate that is not the one to trust. Remedy: python devices.py pair hue"
+
+
+def asked_with_a_key(request: Seen) -> bool:
+    """An unknown bridge may be asked who it is."""
+    return "/api/" in request.path and request.path != "/api/config"
 
 
 @pytest.fixture(params=["ca", "intermediate", "self-signed"])
@@ -48,7 +54,7 @@ def test_under_an_authority_a_bridge_that_signs_for_itself_is_refused(home: Home
         trusting(home, impostor, ca_file=str(simulator.ca_file))
         outcome = home.run()
         assert outcome.code == 2 and as_printed(NOT_TRUSTED) in outcome.err
-        assert not any("/api/" in request.path for request in impostor.requests)
+        assert not any(asked_with_a_key(request) for request in impostor.requests)
 
 
 def test_under_an_authority_another_bridge_of_its_own_is_refused(home: Home, simulator: Simulator) -> None:
@@ -57,7 +63,7 @@ def test_under_an_authority_another_bridge_of_its_own_is_refused(home: Home, sim
         home.write_secrets({"hue": {"api_key": neighbour.key, "bridge_id": simulator.bridge_id}})
         outcome = home.run()
         assert outcome.code == 2 and as_printed(NOT_TRUSTED) in outcome.err
-        assert not any("/api/" in request.path for request in neighbour.requests)
+        assert not any(asked_with_a_key(request) for request in neighbour.requests)
 
 
 @pytest.mark.parametrize("spell", [str, str.upper, lambda text: ":".join(text[at:at + 2] for at in range(0, 64, 2))],
@@ -106,7 +112,7 @@ def test_a_fingerprint_does_not_make_up_for_the_wrong_authority(home: Home, simu
     with Simulator(tls="self-signed") as impostor:
         trusting(home, impostor, ca_file=str(simulator.ca_file), certificate_fingerprint=impostor.fingerprint)
         assert home.run().code == 2
-        assert not any("/api/" in request.path for request in impostor.requests)
+        assert not any(asked_with_a_key(request) for request in impostor.requests)
 
 
 def test_a_file_that_holds_no_authority_is_named(home: Home, simulator: Simulator) -> None:
@@ -137,3 +143,20 @@ def test_nothing_falls_back_from_https_to_http(home: Home) -> None:
             home.configure_hue(bridge_ip=address)
             assert home.run().code == 1
         assert not any("/api/" in request.path for request in round_bridge.requests)
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_a_bridge_to_which_ours_was_transferred_is_recognised(proven: bool, home: Home, simulator: Simulator) -> None:
+    """Moved to a Bridge Pro: another id, and the key is still good. Its word alone is no proof."""
+    ours = simulator.bridge.bridge_id
+    with Simulator(seed=5) as successor, Simulator(tls="self-signed", seed=6) as impostor:
+        successor.ca_file.write_bytes(simulator.ca_file.read_bytes() + successor.ca_file.read_bytes())
+        shown = successor if proven else impostor
+        shown.bridge.replaces = ours
+        trusting(home, shown, ca_file=str(successor.ca_file))
+        home.write_secrets({"hue": {"api_key": shown.key, "bridge_id": ours}})
+        outcome = home.run()
+        assert outcome.code == 2 and home.rows() == []
+        assert (f"was replaced by {shown.bridge.bridge_id}" in outcome.err) == proven
+        assert "pair hue" in outcome.err
+        assert not any(asked_with_a_key(request) for request in shown.requests)
