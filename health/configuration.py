@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from health import database
 from health.finding import Finding, Findings, failure
 from health.setup import Installation
 from runtime.errors import StorageError
-from storage import inspection
 
 
 def check(installation: Installation) -> Findings:
@@ -24,12 +22,13 @@ def check(installation: Installation) -> Findings:
 
 def _unknown_ids(installation: Installation) -> Iterator[Finding]:
     """Yield the configured ids that no device has, for each source that has reported devices."""
-    path, configuration = database.locate(installation), installation.configuration
-    if isinstance(path, Finding):  # reported by the checks of the database
-        return
+    configuration = installation.configuration
     try:
-        seen = inspection.seen_devices(path)
-    except StorageError:
+        from health import database
+        from storage import inspection
+        path = database.locate(installation)
+        seen = [] if isinstance(path, Finding) else inspection.seen_devices(path)
+    except (StorageError, ImportError):  # reported by the checks of the database
         return
     for name, settings in configuration.collectors.items():
         ids = [device_id for device_id, collector in seen if collector == name]

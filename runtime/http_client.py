@@ -217,7 +217,7 @@ def _parse(content: bytes, host: str) -> object:
     if sum(map(content.count, (b",", b"[", b"{"))) > MAX_PARTS:
         raise NotUnderstood(f"{host} sent more than {MAX_PARTS} values: not read")
     try:
-        text = content.decode("utf-8-sig", errors="replace").rstrip("\0")  # one bad byte, in a name, is no reason to lose all
+        text = content.decode(errors="replace").strip("\ufeff\0")  # one bad byte, in a name, is no reason to lose all
         return json.loads(text, parse_constant=lambda _name: None, parse_int=_integer, parse_float=_real)
     except RecursionError:
         raise NotUnderstood(f"{host} sent JSON nested too deeply") from None

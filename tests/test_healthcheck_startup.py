@@ -51,7 +51,7 @@ def test_a_broken_sqlite_costs_no_other_answer(checked_home: CheckedHome, shared
     assert statuses(checked_home, shared_folder) == {
         "configuration": "pass", "secrets": "pass", "log_rotation": "pass", "disk_space": "pass", "alerts": "pass",
         "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "clock": "fail",
-        "batteries": "fail", "hue": "skipped", "amazon_aqm": "skipped"}
+        "batteries": "fail", "installation": "pass", "hue": "skipped", "amazon_aqm": "skipped"}
 
 
 def statuses(checked_home: CheckedHome, folder: Path) -> dict[str, str]:

@@ -118,12 +118,12 @@ def test_the_health_check_finds_all_well(checked: CheckedHome, arguments: tuple[
 def test_a_long_answer_of_the_health_check_arrives_whole(checked: CheckedHome) -> None:
     """A pipe of macOS keeps 512 bytes together."""
     places = {f"unknown-{number}": f"place {number}" for number in range(40)}
-    checked.write_config(**places)
+    kept = dict(checked.settings)
+    checked.write_config(collection=places)
     try:
         done = run(checked, "healthcheck.py", "--json", "--offline", "--only", "configuration")
     finally:
-        for name in places:
-            del checked.settings[name]
+        checked.settings = kept
         checked.write_config()
     message = done.json["components"][0]["message"]
     assert done.code == 0 and len(message) > 2000 and all(f"{name}: unknown key" in message for name in places)

@@ -109,6 +109,8 @@ def executed(home: Home, simulator: Simulator, connections: list[Callable[[sqlit
     assert checks.findings("database_write", checks.read(home))
     manager.examine(home.database)
     assert list(Changes(home.database).after(0))
+    unseen = "hue:00:17:88:01:00:00:00:01-02-0402"
+    assert [home.desk("set-name", unseen, "Shed").code, home.desk("forget", unseen).code] == [0, 0]
     assert home.desk("amend-name", device, "Attic", "--recursive").code == 0
     assert home.desk("forget", device, "--delete-history", answer=f"{device}\n").code == 0
     return sorted({each for each in found if ABOUT_READINGS.search(each)})
