@@ -23,6 +23,7 @@ from health.setup import Installation, Request
 from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import Redactor
+from runtime.startup import open_standard_streams
 
 DECISIVE = ("configuration", "secrets", "database_write")  # no answer is as bad as a bad one
 REAP_ATTEMPTS, REAP_SECONDS = 20, 0.001
@@ -150,11 +151,7 @@ def _give_up(result: Result, deadline: Deadline, watch: Stopwatch) -> None:
 
 def normalise() -> None:
     """Repair what the parent process may have broken: closed streams, ignored or blocked signals."""
-    for standard in range(3):
-        try:
-            os.fstat(standard)
-        except OSError:  # a pipe would take its number, and be printed to
-            os.open(os.devnull, os.O_RDWR)
+    open_standard_streams()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*examination.ENDING_SIGNALS, signal.SIGALRM))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     examination.handle_endings(_exit)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
-from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, clock, exit_code, parse_options, prints_text
+from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, clock, exit_code, prints_text
 from jobs.persist import Persisted, Persister, RetryRecorder
 from runtime import startup
 from runtime.deadline import Tally
 from runtime.errors import (
+    Busy,
     HomeMonitorError,
     Interrupted,
     NotAuthorised,
@@ -21,7 +22,7 @@ from runtime.errors import (
     describe,
 )
 from runtime.formats import pluralize
-from runtime.startup import interruptible
+from runtime.startup import interruptible, parse_options
 from runtime.streams import show_progress
 from storage.reading import CLOCK_TOLERANCE, Cycle, Reading, Sighting, clean
 
@@ -42,7 +43,7 @@ def run(module: Any, arguments: Sequence[str] | None = None) -> int:
     """Given a collector's module and its command line, run one cycle; return the exit code."""
     with _CollectorRun(module, arguments) as cycle:                 # 1. read the clock, once
         if cycle.configure(module):                                 # 2. and 3. configuration, secrets, log
-            with cycle.limit_time(), cycle.lock() as is_locked:     # 4. the lock
+            with cycle.lock() as is_locked:                         # 4. the lock
                 if is_locked:
                     error = cycle.collect()                         # 5. everything the source has, with retries
                     persisted = cycle.persist(error)                # 6. and 7. into the spool, then the database
@@ -83,8 +84,7 @@ class _CollectorRun(Job):
 
     def _show_progress(self, step: str, done: int, total: int) -> None:
         """Show a migration's progress, without a time limit: the collected items are in the spool."""
-        if self._watchdog is not None:
-            self._watchdog.stand_down()
+        self._watchdog.stand_down()
         if not self.options.quiet:
             show_progress(step, done, total)
 
@@ -145,14 +145,23 @@ class _CollectorRun(Job):
     def save(self, error: HomeMonitorError) -> None:
         """Spool the collected items, unless they are spooled already; else print them."""
         has_readings = any(isinstance(item, Reading) for item in self.items)
-        if self._persister.is_spooled or self._persisted or isinstance(error, Interrupted) and not has_readings:
+        if self._is_saved() or isinstance(error, Interrupted) and not has_readings:
             return
         cycle = self._cycle or self._summarize(error)
         try:
             self._persister.spool(cycle)
         except StorageError as failure:
-            if cycle.readings:
-                self.problems.print_unsaved([reading.row() for reading in cycle.readings], failure)
+            if cycle.readings:  # if the spool is busy, this run itself may hang in it
+                why = error if isinstance(failure, Busy) else failure
+                self.problems.print_unsaved([reading.row() for reading in cycle.readings], why)
+
+    def unsaved(self) -> list[dict[str, Any]]:
+        if self.is_dry_run or self._has_begun and self._is_saved():
+            return []
+        return [item.row() for item in self.items if isinstance(item, Reading)]
+
+    def _is_saved(self) -> bool:
+        return self._persister.is_spooled or self._persisted is not None
 
     def print_skipped(self, reason: str) -> None:
         self._print_json(Persisted(Cycle(collector=self.name, started_at=self.now, outcome="skipped", error=reason), 0))

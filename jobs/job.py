@@ -7,20 +7,30 @@ Exit codes: 0 all is well (also: disabled, or another run is active) · 1 someth
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import config
-from runtime import VERSION, plugins
 from runtime import log as log_file
-from runtime.deadline import Deadline, Stopwatch, Watchdog, watching
-from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, NotUnderstood, StorageError, describe
+from runtime import plugins
+from runtime.deadline import Deadline, Stopwatch, Watchdog
+from runtime.errors import (
+    Busy,
+    CannotReach,
+    HomeMonitorError,
+    Interrupted,
+    NotUnderstood,
+    StorageError,
+    Unavailable,
+    describe,
+)
 from runtime.files import drop_to_owner, locked
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
+from runtime.startup import Options, open_standard_streams
 from runtime.streams import is_terminal, write_line
 from storage.state import CONFIGURATION_ALERT, NOTIFICATIONS, State
 
@@ -58,32 +68,6 @@ def clock() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
-class Options:
-    """What the command line asks for: nothing, if cron runs the script."""
-
-    config: str | None = None
-    dry_run = discover = json = verbose = quiet = False
-
-
-def parse_options(arguments: Sequence[str] | None, prog: str, description: str, epilog: str | None = None, *,
-                  can_discover: bool = False) -> Options:
-    options, arguments = Options(), sys.argv[1:] if arguments is None else arguments
-    if arguments:
-        from argparse import ArgumentParser  # a hundredth of what a cycle costs
-        parser = ArgumentParser(prog=prog, description=description, epilog=epilog)
-        parser.add_argument("--version", action="version", version=VERSION)
-        parser.add_argument("--config", metavar="PATH", help="default: $HOME_MONITOR_CONFIG, else config/config.yaml")
-        parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
-        if can_discover:
-            parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
-        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-        parser.add_argument("-v", "--verbose", action="store_true", help="print results and log lines in any case")
-        parser.add_argument("-q", "--quiet", action="store_true", help="print no results, not even on a terminal")
-        parser.parse_args(arguments, options)
-        options.dry_run |= options.discover
-    return options
-
-
 def exit_code(error: Exception) -> int:
     return error.exit_code if isinstance(error, HomeMonitorError) else 1
 
@@ -99,6 +83,7 @@ class Job:
     kind = ""  # the plug-in's package, and its section of config.yaml
 
     def __init__(self, name: str, options: Options) -> None:
+        open_standard_streams()
         self.name, self.options = name, options
         self.stopwatch, self.now = Stopwatch(), clock()
         self.is_dry_run = options.dry_run
@@ -106,22 +91,27 @@ class Job:
         self.data = self.path.parent.parent / "data"
         self.redact = Redactor()
         self.exit_code = 0
-        self.state = State(self.data / f"{name}.session.json")
-        self._watchdog: Watchdog | None = None
+        self._has_begun = False
         self._problems: Problems | None = None
         self._alerts: AlertService | None = None
 
     def __enter__(self) -> Self:
+        self._watchdog = Watchdog(config.Collection().cycle_deadline_seconds - WATCHDOG_SECONDS, self._rescue,
+                                  self._last_words)
+        self.state = State(self.data / f"{self.name}.session.json")
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        """Close the log. After an uncaught bug, save the collected items and print it on one line, redacted."""
+        """Close the log. After a signal or a bug, save the collected items; print a bug on one line, redacted."""
+        if isinstance(error, SystemExit):
+            log.warning("interrupted")
+            self._save(Interrupted("the run was asked to stop before it was complete"))
         if isinstance(error, Exception):
             self.exit_code = max(self.exit_code, 1)
             log.critical("a fault in the program, please report it", exc_info=error)
-            if self._watchdog is not None and not self.is_dry_run:  # it may have collected something
-                self.save(NotUnderstood(f"a fault in the program: {type(error).__name__}"))
+            self._save(NotUnderstood(f"a fault in the program: {type(error).__name__}"))
             self.problems.print_bug(error)
+        self._watchdog.stand_down()
         log_file.shut_down(has_spoken=self._problems is not None and self._problems.has_written)
         return isinstance(error, Exception)
 
@@ -166,6 +156,7 @@ class Job:
         configuration = self.configuration
         self.end = Deadline(configuration.collection.cycle_deadline_seconds)
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
+        self._watchdog.move(self.deadline.remaining())
         if not self.settings.enabled:
             self._skip(f"disabled in {configuration.path}")
             if not self.is_dry_run:
@@ -183,32 +174,31 @@ class Job:
                 self.problems.say(warning)
         return True
 
-    @contextmanager
-    def limit_time(self) -> Iterator[None]:
-        """End the block at the deadline or on a signal, even if it hangs; save the collected items."""
-        with watching(self.deadline.remaining(), self._rescue) as self._watchdog:
-            try:
-                yield
-            except SystemExit:
-                log.warning("interrupted")
-                if not self.is_dry_run:
-                    self.save(Interrupted("the run was asked to stop before it was complete"))
-                raise
-
     def _rescue(self) -> None:
         """Save what a hanging run has collected. Runs in the watchdog's thread."""
         error = CannotReach("the run hung where it could not be interrupted, and was ended at its deadline",
                             "see whether names can be looked up (getent hosts example.com) and all disks answer")
-        if not self.is_dry_run:
-            self.save(error)
-            log.critical("%s", describe(error))
+        self._save(error)
         if not self.problems.has_written:
             self.problems.report(error)
+        if not self.is_dry_run:
+            log.critical("%s", describe(error))
         self._remember()
+
+    def _last_words(self) -> None:
+        """Print what a rescue that hangs too may not have saved. Touches no file."""
+        if not self.problems.has_written:
+            self.problems.print_unsaved(self.unsaved(), Unavailable(
+                "the run hung, and so did saving what it had read; was it stopped, or does a disk not answer?"))
+
+    def _save(self, error: HomeMonitorError) -> None:
+        if self._has_begun and not self.is_dry_run:
+            self.save(error)
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
         """Hold the plug-in's lock, except in a dry run; yield False if another run holds it."""
+        self._has_begun = True
         with ExitStack() as stack:
             try:
                 if not self.is_dry_run:
@@ -243,8 +233,7 @@ class Job:
                      kind: type[HomeMonitorError] | tuple[type[HomeMonitorError], ...]) -> None:
         """Raise the alert (file name, address) for an error of that kind; clear it without one; else leave it."""
         name, url = alert
-        if self._watchdog is not None:
-            self._watchdog.code = max(self.exit_code, 1)
+        self._watchdog.code = max(self.exit_code, 1)
         if isinstance(error, kind):
             self._alert_service.raise_alert(name, url, subject, error)
         elif error is None and os.path.lexists(self.data / name):
@@ -267,6 +256,10 @@ class Job:
 
     def save(self, error: HomeMonitorError) -> None:
         pass
+
+    def unsaved(self) -> list[dict[str, Any]]:
+        """Return the rows of collected readings that are not saved."""
+        return []
 
     def print_skipped(self, reason: str) -> None:
         pass

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SHORTEST_WAIT = 0.2  # seconds for the lock of the spool, when there is no time left
 CYCLES_AT_ONCE = 50  # in one transaction, so that no other writer waits long for the database
 ERROR_LIMIT = 500  # characters of an error that the database keeps
 ESCALATE_AFTER = timedelta(hours=24)
@@ -89,7 +90,8 @@ class Persister:
         self._recorder, self._alarm = recorder, alarm
 
     def spool(self, cycle: Cycle) -> SpooledCycle:
-        entry = spool.append(self._folder, cycle, self._stopwatch.elapsed_ms())
+        wait = min(spool.LOCK_SECONDS, max(self._deadline.remaining(), SHORTEST_WAIT))
+        entry = spool.append(self._folder, cycle, self._stopwatch.elapsed_ms(), wait)
         self.is_spooled = True
         return entry
 

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import config
 import publishers
-from jobs.job import Job, catch_all, parse_options, prints_text
+from jobs.job import Job, catch_all, prints_text
 from runtime import startup
 from runtime.errors import CannotReach, ConfigurationError, NotAuthorised, Unusable, describe
 from runtime.formats import format_time
-from runtime.startup import interruptible
+from runtime.startup import interruptible, parse_options
 from storage import lost_database
 from storage.changes import Changes
 
@@ -36,7 +36,7 @@ def run(module: Any, arguments: Sequence[str] | None = None) -> int:
     """Given a publisher's module and its command line, run it once; return the exit code."""
     with _PublisherRun(module, arguments) as job:
         if job.configure(module):
-            with job.limit_time(), job.lock() as is_locked:
+            with job.lock() as is_locked:
                 if is_locked:
                     job.report_result(job.publish())
     return job.exit_code

@@ -13,8 +13,7 @@ from types import FrameType
 CREDIBLE_AGE = 3600.0  # seconds: in containers, the two clocks may have different origins
 SHORTEST_TIMER = 1e-6  # seconds: 0 would switch the alarm off
 RESCUE_SECONDS = 1.0  # to write and sync some files
-BELT_SECONDS = 0.4  # more, for C code that keeps the interpreter's lock
-STDERR = 2
+BELT_SECONDS = 3.0  # more, for C code that keeps the interpreter's lock
 
 
 class Stopwatch:
@@ -101,6 +100,8 @@ def time_limit(seconds: float) -> Iterator[None]:
             raise TimeoutError
 
     previous = signal.signal(signal.SIGALRM, ring)
+    # By default an alarm ends the process, and on a slow machine one may still be under way when this ends.
+    previous = previous if callable(previous) else signal.SIG_IGN
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, max(seconds, SHORTEST_TIMER), 0.1)
@@ -113,46 +114,48 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 class Watchdog:
-    """Ends a run that hangs where no alarm reaches it: in a name look-up, on a dead network disk, in C code.
+    """Ends a run that hangs where no alarm reaches it: in a name look-up, on a dead disk, in C code.
 
-    (The C library's name look-up takes 10 s with one silent name server.) After `seconds` a thread calls `rescue` and
-    exits with `code`; a second one exits if the rescue takes too long. `faulthandler` comes last, for C code that keeps
-    the interpreter's lock, because it may crash. All start at once: later there may be no more threads.
+    (The C library's name look-up takes 10 s with one silent name server.) At the deadline a thread calls `rescue` and exits
+    with `code`. If that needs what hangs, a second one calls `last_words`, which must wait for nothing. `faulthandler`, for
+    C code that keeps the interpreter's lock, may crash and comes last. All start at once: later there may be no threads.
     """
 
-    def __init__(self, seconds: float, rescue: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, rescue: Callable[[], None], last_words: Callable[[], None]) -> None:
         self.code = 1
-        self._rescue = rescue
-        self._timers = threading.Timer(seconds, self._end), threading.Timer(seconds + RESCUE_SECONDS, self._give_up)
-        with suppress(RuntimeError):  # no more threads may be started: the run goes on unwatched
-            faulthandler.dump_traceback_later(seconds + RESCUE_SECONDS + BELT_SECONDS, exit=True, file=STDERR)
-            for timer in self._timers:
-                timer.daemon = True
-                timer.start()
+        self._changed = threading.Condition()
+        self._deadline: Deadline | None = None
+        self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self._set(seconds)
+        with suppress(RuntimeError):  # no threads may be started: the run goes on, and the belt ends it
+            for late, act in (0.0, rescue), (RESCUE_SECONDS, last_words):
+                threading.Thread(target=self._end, args=(late, act), daemon=True).start()
+
+    def move(self, seconds: float) -> None:
+        """Set the deadline, from now."""
+        with self._changed:
+            self._set(seconds)
+            self._changed.notify_all()
 
     def stand_down(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        faulthandler.cancel_dump_traceback_later()
+        with self._changed:
+            self._deadline = None
+            faulthandler.cancel_dump_traceback_later()
+            self._changed.notify_all()
 
-    def _end(self) -> None:
+    def _set(self, seconds: float) -> None:
+        self._deadline = Deadline(max(seconds, 0.1))
+        with suppress(RuntimeError):
+            faulthandler.dump_traceback_later(
+                max(seconds, 0.1) + RESCUE_SECONDS + BELT_SECONDS, exit=True, file=self._nowhere)
+
+    def _end(self, late: float, act: Callable[[], None]) -> None:
+        with self._changed:
+            while self._deadline is not None and (left := self._deadline.remaining() + late) > 0:
+                self._changed.wait(left)
+            if self._deadline is None:
+                return
         try:
-            self._rescue()
+            act()
         finally:
             os._exit(self.code)
-
-    def _give_up(self) -> None:
-        """Print where all threads are."""
-        try:
-            faulthandler.dump_traceback(STDERR)
-        finally:
-            os._exit(self.code)
-
-
-@contextmanager
-def watching(seconds: float, rescue: Callable[[], None]) -> Iterator[Watchdog]:
-    watchdog = Watchdog(max(seconds, 0.1), rescue)
-    try:
-        yield watchdog
-    finally:
-        watchdog.stand_down()

@@ -18,8 +18,18 @@ from runtime.startup import skip_imports
 with skip_imports():
     import requests
 
+from runtime.commands import install_command
 from runtime.deadline import Deadline, Tally, time_limit
-from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled, WebPage
+from runtime.errors import (
+    BadAnswer,
+    CannotReach,
+    NotAuthorised,
+    NotTrusted,
+    NotUnderstood,
+    RemoteError,
+    Throttled,
+    WebPage,
+)
 from runtime.formats import one_line
 from runtime.retry import RetryPolicy
 
@@ -115,6 +125,8 @@ class HttpClient:
             raise _translate(error, request, seconds) from None
         except TimeoutError:
             raise CannotReach(f"{request.host} did not finish its answer within {seconds:.1f} s") from None
+        except OSError as error:  # requests finds no file of certificate authorities
+            raise NotTrusted(f"{request.host} was not asked: {one_line(str(error), 300)}", install_command()) from None
         except ValueError as error:  # from urllib and urllib3, for an invalid address
             raise NotUnderstood(f"{request.host} cannot be asked: {type(error).__name__}") from None
 

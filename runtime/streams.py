@@ -1,8 +1,14 @@
-"""Lines on stdout and stderr, which may be closed or full."""
+"""Lines on stdout and stderr, which may be closed, full, or stopped by Ctrl-S: no run waits long for a reader."""
 
 import os
+import select
 import sys
+import time
+from contextlib import suppress
 from typing import TextIO
+
+READER_SECONDS = 2.0
+CHUNK_BYTES = 512  # select calls a pipe writable if it takes so many at once (PIPE_BUF of POSIX)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -11,20 +17,38 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def write_line(stream: TextIO | None, text: str) -> None:
-    """Write one line; replace characters that the stream cannot encode."""
+    """Write one line; replace characters that the stream cannot encode. Give up a stream that takes nothing."""
+    write(stream, text + "\n")
+
+
+def write(stream: TextIO | None, text: str) -> None:
     if stream is None or stream.closed:
         return
     encoding = stream.encoding or "utf-8"
+    content = text.encode(encoding, "replace")
     try:
-        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # no file but memory
+        stream.write(content.decode(encoding))
+        return
+    try:
         stream.flush()
+        _write(descriptor, content)
     except OSError:
-        # Or Python flushes again at exit, fails, and changes the exit code to 120.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write to a file. Raise OSError, a TimeoutError if no one reads it."""
+    end = time.monotonic() + READER_SECONDS
+    while content:
+        if not select.select([], [descriptor], [], max(end - time.monotonic(), 0))[1]:
+            raise TimeoutError
+        content = content[os.write(descriptor, content[:CHUNK_BYTES]):]
 
 
 def show_progress(step: str, done: int, total: int) -> None:
     """Show progress on a terminal, on one line that is written over."""
     if is_terminal(sys.stderr):
-        sys.stderr.write(f"\r{step}: {done} of {total}" + ("\n" if done >= total else ""))
-        sys.stderr.flush()
+        write(sys.stderr, f"\r{step}: {done} of {total}" + ("\n" if done >= total else ""))

@@ -1,9 +1,8 @@
 """Import an earlier program's readings and device registry, row for row.
 
-Its tables refused real values (none at all, 55 °C in the sun, an unknown type of device), came in several shapes, and held
-the 0-100 index of volatile organic compounds in `voc_ppb`. Values are copied as they are, ids and timestamps byte for
-byte. No row is lost: one without a time gets its `created_at`, one without a device or type gets `unknown`, and one whose
-key is taken goes to a table of rejected rows.
+Its tables refused real values, came in several shapes, and held the 0-100 index of volatile organic compounds in
+`voc_ppb`. Values are copied as they are. No row is lost: one without a time gets its `created_at`, one without a device or
+type gets `unknown`, and one whose key is taken goes to a table of rejected rows.
 """
 
 import sqlite3

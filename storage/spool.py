@@ -56,11 +56,11 @@ class Full(Unusable):
     """There is no room for the cycle."""
 
 
-def append(folder: Path, cycle: Cycle, duration_ms: float) -> SpooledCycle:
+def append(folder: Path, cycle: Cycle, duration_ms: float, wait_seconds: float = LOCK_SECONDS) -> SpooledCycle:
     """Write a cycle to the disk. Raise Full or another StorageError."""
     body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
     line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
-    with _opened(folder) as journal:
+    with _opened(folder, wait_seconds) as journal:
         content = _content(journal)
         start, end = _room(content, len(line), folder / NAME)
         written = line + bytes(max(0, end - start - len(line)))  # zeros over older lines
@@ -132,10 +132,10 @@ def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[Spoole
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
+def _opened(folder: Path, wait_seconds: float = LOCK_SECONDS) -> Iterator[int]:
     path = folder / NAME
     try:
-        with files.locked(folder / f"{NAME}.lock", LOCK_SECONDS):
+        with files.locked(folder / f"{NAME}.lock", wait_seconds):
             is_new = not path.exists()
             journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:

@@ -64,7 +64,9 @@ def _must_be_written(path: Path) -> bool:
 
 def _load(path: Path) -> dict[str, object]:
     try:
-        values = json.loads(path.read_bytes())
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place is empty
+        with open(file, "rb") as opened:
+            values = json.load(opened)
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

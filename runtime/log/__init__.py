@@ -4,12 +4,14 @@ Nothing here raises into the program; about its own problems it prints at most o
 """
 
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING
 
 from runtime.log.rotating import RotatingLog
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import RetryPolicy
+from runtime.streams import write_line
 
 if TYPE_CHECKING:
     import config
@@ -31,7 +33,7 @@ def set_up(settings: "config.Logging | None", collector: str, redact: Redactor, 
     level = settings.level if settings else "INFO"
     logging.getLogger().setLevel("DEBUG" if stderr else level)
     # Without any handler Python itself would print warnings on stderr.
-    _attach(logging.StreamHandler() if stderr else logging.NullHandler(), line, "DEBUG")
+    _attach(_Stderr() if stderr else logging.NullHandler(), line, "DEBUG")
     if settings is None:
         return None
     handler = RotatingLog(settings.log_file_path, line, max_bytes=settings.max_bytes, retry=retry,
@@ -61,6 +63,11 @@ def _attach(handler: logging.Handler, line: "Line", level: str) -> None:
     handler.setFormatter(line)
     handler.setLevel(level)
     logging.getLogger().addHandler(handler)
+
+
+class _Stderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        write_line(sys.stderr, self.format(record))
 
 
 class Line(logging.Formatter):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import files
+from runtime.streams import write_line
 
 if TYPE_CHECKING:
     from runtime.log import Line
@@ -71,9 +72,8 @@ class RotatingLog(logging.Handler):
 
     def close(self) -> None:
         """Close the file, and print the log's own problem on stderr in one line."""
-        if self.trouble and sys.stderr is not None:
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(self._line.clean(self.trouble) + "\n")
+        if self.trouble:
+            write_line(sys.stderr, self._line.clean(self.trouble))
         self.trouble = None
         if self._file >= 0:
             os.close(self._file)
@@ -184,7 +184,8 @@ class RotatingLog(logging.Handler):
 
 def _open(path: str, flags: int, mode: int) -> int:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, mode)
+    # A pipe in place of the file would be opened only once someone reads it.
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, mode)
 
 
 def _locked(lock: int) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.deadline import BELT_SECONDS
 from tests.faults import WHOLE
 from tests.faults.hangs import DEADLINE, OLD_READINGS, Ended, Hang, Houses, run, why_no_name_server, why_no_strace
 
@@ -128,9 +129,9 @@ def test_a_signal_while_a_name_is_looked_up_costs_no_reading(batch: Batch, name:
 
 
 def test_c_code_that_keeps_the_interpreters_lock_is_ended_too(batch: Batch) -> None:
-    """No Python runs any more: its readings are lost, and stderr shows where it hung."""
+    """No Python runs any more: its readings are lost. It ends late, as ending it so may crash a run that is only slow."""
     ended = how(batch, "C code with the lock")
-    assert_in_time(ended)
+    assert ended.code == 1 and ended.seconds <= DEADLINE + BELT_SECONDS
     assert ended.err.startswith("Timeout (") and "hanging.py" in ended.err
     assert (ended.waiting, ended.rows) == (0, 0)
 
