@@ -132,7 +132,6 @@ def test_c_code_that_keeps_the_interpreters_lock_is_ended_too(batch: Batch) -> N
     """No Python runs any more: its readings are lost. It ends late, as ending it so may crash a run that is only slow."""
     ended = how(batch, "C code with the lock")
     assert ended.code == 1 and ended.seconds <= DEADLINE + BELT_SECONDS
-    assert ended.err.startswith("Timeout (") and "hanging.py" in ended.err
     assert (ended.waiting, ended.rows) == (0, 0)
 
 
