@@ -118,15 +118,14 @@ def test_the_health_check_finds_all_well(checked: CheckedHome, arguments: tuple[
 def test_a_long_answer_of_the_health_check_arrives_whole(checked: CheckedHome) -> None:
     """A pipe of macOS keeps 512 bytes together."""
     places = {f"unknown-{number}": f"place {number}" for number in range(40)}
-    checked.write_config(**places)
+    checked.write_config(collection=places)
     try:
         done = run(checked, "healthcheck.py", "--json", "--offline", "--only", "configuration")
     finally:
-        for name in places:
-            del checked.settings[name]
+        del checked.settings["collection"]
         checked.write_config()
     message = done.json["components"][0]["message"]
-    assert done.code == 0 and len(message) > 2000 and all(f"{name}: unknown key" in message for name in places)
+    assert done.code == 0 and len(message) > 2000 and all(f"collection.{name}: unknown key" in message for name in places)
 
 
 def test_remedies_name_programs_that_macos_has(checked: CheckedHome) -> None:
