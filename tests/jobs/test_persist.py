@@ -162,7 +162,7 @@ def test_damage_to_the_spool_is_printed(lived_in: Home) -> None:
     assert (first.code, second.code, second.err) == (0, 0, "") and first.err.count("\n") == 1
     assert f"1 damaged line of the spool set aside in {lived_in.data / 'spool.bad'}" in first.err
     assert spool.status(lived_in.data).set_aside > 0
-    assert " CRITICAL hue job 1 damaged line of the spool" in lived_in.log()
+    assert " CRITICAL hue cycle 1 damaged line of the spool" in lived_in.log()
 
 
 @pytest.mark.parametrize("how, still_waiting", [("ABORT", 1), ("ROLLBACK", 2)])
