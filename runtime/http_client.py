@@ -7,6 +7,7 @@ address, and a Hue bridge's address holds the key.
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -57,7 +58,7 @@ class Request(NamedTuple):
 
     One attempt takes at most `timeout_seconds` in all, all attempts at most that `share` of the run's remaining time.
     The body is `body` as JSON, or `form`. `check` raises the error that a document reports, `check_page` the one that a
-    web page in its place means. With `explains_403`, `check` also judges the body of an HTTP 403.
+    web page in its place means, `check_refusal` the one that a status from 400 means, given the document, if it is JSON.
     """
 
     url: str
@@ -74,7 +75,7 @@ class Request(NamedTuple):
     retry_on: tuple[type[RemoteError], ...] = (CannotReach, Throttled)
     check: Callable[[object], None] | None = None
     check_page: Callable[[str], None] | None = None
-    explains_403: bool = False
+    check_refusal: Callable[[int, JsonResponse], None] | None = None
 
     @property
     def host(self) -> str:
@@ -116,8 +117,9 @@ class HttpClient:
             raise CannotReach(f"{request.host} was not asked: no time left in this cycle")
         try:
             with self.tally.fetching(), time_limit(seconds), self._open(request, seconds) as response:
-                if not (response.status_code == 403 and request.explains_403):
-                    _check_status(response, request.host)
+                if request.check_refusal is not None and response.status_code >= 400:
+                    request.check_refusal(response.status_code, self._refusal(request, response))
+                _check_status(response, request.host)
                 answer = _judge(request, self._read(request, response), response.headers.get("Date"))
                 self.tally.record_date(answer.date)
                 return answer
@@ -138,6 +140,12 @@ class HttpClient:
             request.method, request.url, json=request.body, data=request.form, timeout=seconds, stream=True,
             allow_redirects=False, verify=request.trust is None or request.trust.ca_file is not None,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding, **(request.headers or {})})
+
+    def _refusal(self, request: Request, response: requests.Response) -> JsonResponse:
+        content, document = self._read(request, response), None
+        with suppress(BadAnswer, NotUnderstood):
+            document = _parse(content, request.host)
+        return JsonResponse(document, _date(response.headers.get("Date")))
 
     def _mount(self, origin: str, trust: "Trust") -> None:
         from runtime.tls import PrivateTrust

@@ -4,6 +4,9 @@ import sqlite3
 from array import array
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
+from heapq import merge
+from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from runtime.formats import format_time
@@ -33,22 +36,54 @@ class Window(NamedTuple):
     stopped: Collection[str] = ()
 
 
-class ExpectedReading(NamedTuple):
-    """A reading due `at` (seconds since 1970), the `reason` if it is missing, and how many its cycle `stored`."""
+class ExpectedReadings:
+    """Readings that are due, in ascending order of their times `at` (seconds since 1970), at most one per second.
 
-    at: int
-    reason: str
-    error: str | None = None
-    stored: int = 0
-    answered: bool = False
+    Columns instead of objects: fifty device-years have to fit into a computer of 512 MB. `stored` is how many readings
+    the cycle stored, `answered` whether its source answered.
+    """
+
+    def __init__(self) -> None:
+        self.at, self.stored, self.answered = array("q"), array("q"), bytearray()
+        self._reasons, self._names = array("H"), list[str]()
+        self._errors, self._texts = dict[int, str](), dict[str, str]()
+
+    def append(self, at: int, reason: str, error: str | None = None, stored: int = 0, answered: bool = False) -> None:
+        """Add a reading; of two in one second, keep the answered one."""
+        if self.at and self.at[-1] == at:
+            if answered <= self.answered[-1]:
+                return
+            self._drop_last()
+        if error is not None:
+            self._errors[len(self.at)] = self._texts.setdefault(error, error)
+        if reason not in self._names:
+            self._names.append(reason)
+        self._reasons.append(self._names.index(reason))
+        self.at.append(at)
+        self.stored.append(stored)
+        self.answered.append(answered)
+
+    def row(self, index: int) -> tuple[int, str, str | None, int, bool]:
+        return self.at[index], self.reason(index), self.error(index), self.stored[index], bool(self.answered[index])
+
+    def reason(self, index: int) -> str:
+        return self._names[self._reasons[index]]
+
+    def error(self, index: int) -> str | None:
+        return self._errors.get(index)
+
+    def _drop_last(self) -> None:
+        for column in (self.at, self.stored, self.answered, self._reasons):
+            column.pop()
+        self._errors.pop(len(self.at), None)
 
 
-def cycles(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cycle]) -> dict[str, list[ExpectedReading]]:
-    """Return each collector's cycles in the window, in the order of time, one per second."""
+def cycles(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cycle]) -> dict[str, ExpectedReadings]:
+    """Return each collector's cycles in the window."""
     rows = connection.execute("""
         SELECT
-            collector,
             started_at,
+            collector,
             outcome,
             error_type,
             error,
@@ -56,23 +91,18 @@ def cycles(connection: sqlite3.Connection, window: Window, waiting: Iterable[Cyc
         FROM collection_cycles
         WHERE started_at >= ?
         ORDER BY started_at
-    """, (format_time(window.since),)).fetchall()
-    rows += ((cycle.collector, format_time(cycle.started_at), cycle.outcome, cycle.error_type, cycle.error, 0)
-             for cycle in waiting)
-    ran: dict[str, dict[int, ExpectedReading]] = {}
-    for collector, started_at, *result in rows:
+    """, (format_time(window.since),))
+    spooled = sorted(((format_time(cycle.started_at), cycle.collector, cycle.outcome, cycle.error_type, cycle.error, 0)
+                      for cycle in waiting), key=itemgetter(0))
+    ran: dict[str, ExpectedReadings] = {}
+    for started_at, collector, outcome, error_type, error, stored in merge(rows, spooled, key=itemgetter(0)):
         at = seconds(started_at)
         if at is not None and window.since.timestamp() <= at <= window.now.timestamp():
-            cycle, by_second = _expected(at, *result), ran.setdefault(collector, {})
-            if at not in by_second or cycle.answered > by_second[at].answered:
-                by_second[at] = cycle
-    return {collector: [by_second[at] for at in sorted(by_second)] for collector, by_second in ran.items()}
-
-
-def _expected(at: int, outcome: str, error_type: str | None, error: str | None, stored: int | None) -> ExpectedReading:
-    if error_type == "Interrupted":  # with outcome `partial` or `unreachable` until 2026-11
-        outcome = "interrupted"
-    return ExpectedReading(at, REASONS.get(outcome, outcome), error, stored or 0, outcome in (*ANSWERED, "interrupted"))
+            if error_type == "Interrupted":  # with outcome `partial` or `unreachable` until 2026-11
+                outcome = "interrupted"
+            ran.setdefault(collector, ExpectedReadings()).append(
+                at, REASONS.get(outcome, outcome), error, stored or 0, outcome in (*ANSWERED, "interrupted"))
+    return ran
 
 
 def spooled(waiting: Iterable[Cycle]) -> dict[str, set[int]]:
@@ -116,7 +146,9 @@ def newest_before(connection: sqlite3.Connection, collector: str, at: int, waiti
 
 
 def reading_times(connection: sqlite3.Connection, device: Device, since: int, now: int) -> "array[int]":
-    return array("q", sorted(at for at in _times(connection, device, since, now) if since <= at <= now))
+    times = array("q", (at for at in _times(connection, device, since, now) if since <= at <= now))
+    is_ascending = all(earlier <= later for earlier, later in pairwise(times))
+    return times if is_ascending else array("q", sorted(times))
 
 
 def _times(connection: sqlite3.Connection, device: Device, since: int, until: int) -> Iterator[int]:

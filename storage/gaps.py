@@ -6,21 +6,22 @@ are left, some were deleted since: a device counts as silent only if none of the
 """
 
 import sqlite3
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby, pairwise
-from operator import attrgetter
+from itertools import compress, groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from storage import cycle_history
-from storage.cycle_history import ExpectedReading, Window, moment
+from storage.cycle_history import ExpectedReadings, Window, moment
 from storage.reading import Cycle
 from storage.readings import seconds
 from storage.registry import Device
 
-BY_TIME = attrgetter("at")
+BLOCK = 4096  # readings that are compared at a time
 
 
 class Span(NamedTuple):
@@ -52,14 +53,18 @@ class Coverage(NamedTuple):
 
 
 class DeviceTimeline(NamedTuple):
-    """When one device's readings are stored, were expected, and are missing, in seconds since 1970."""
+    """One device's readings; `expected` and `missing` are indices of its collector's expected readings.
+
+    `unexpected` are the times of readings stored after the last that was expected.
+    """
 
     device: Device
-    stored: Sequence[int]
+    stored: int
     note: str | None
     since: int | None = None
-    expected: Sequence[ExpectedReading] = ()
-    missing: Collection[int] = ()
+    expected: range = range(0)
+    missing: Sequence[int] = ()
+    unexpected: frozenset[int] = frozenset()
 
 
 def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Window,
@@ -76,7 +81,7 @@ def report(connection: sqlite3.Connection, devices: Iterable[Device], window: Wi
         analysis = GapAnalysis(collector, window, since, previous, cycles)
         timelines = [analysis.timeline(device, cycle_history.reading_times(connection, device, since, analysis.now))
                      for device in group]
-        coverages += _coverages(timelines, spooled)
+        coverages += _coverages(analysis.expected, timelines, spooled)
     return [coverage for coverage in coverages if coverage.since or coverage.stored or coverage.device.is_active]
 
 
@@ -84,29 +89,25 @@ class GapAnalysis:
     """When one collector's readings were expected: from `since` on. `previous` is the time of its last cycle before."""
 
     def __init__(self, collector: str, window: Window, since: int, previous: int | None,
-                 cycles: Mapping[str, list[ExpectedReading]]) -> None:
+                 cycles: Mapping[str, ExpectedReadings]) -> None:
         self.now = int(window.now.timestamp())
+        self.expected = ExpectedReadings()
         self._collector, self._window, self._since = collector, window, since
         self._interval, self._half = window.interval_seconds, window.interval_seconds // 2
-        self._others = sorted(cycle.at for name, ran in cycles.items() if name != collector for cycle in ran)
-        ran = [cycle for cycle in cycles.get(collector, []) if cycle.at >= since]
-        not_run = [ExpectedReading(at, self._why_not_run(at))
-                   for at in self._not_run(previous, [cycle.at for cycle in ran]) if at >= since]
-        end = (ran[-1].at if ran else 0) if collector in window.stopped else self.now
-        self._expected = tuple(sorted((cycle for cycle in ran + not_run if cycle.at <= end), key=BY_TIME))
+        self._others = [ran.at for name, ran in cycles.items() if name != collector]
+        self._expect(previous, cycles.get(collector, ExpectedReadings()))
 
-    def timeline(self, device: Device, stored: Sequence[int]) -> DeviceTimeline:
+    def timeline(self, device: Device, stored: "array[int]") -> DeviceTimeline:
         first_seen = seconds(device.first_seen)
         if not self._collector or first_seen is None:
-            return DeviceTimeline(device, stored, "not seen by any collector yet")
+            return DeviceTimeline(device, len(stored), "not seen by any collector yet")
         since, until = max(self._since, first_seen), self.now if device.is_active else seconds(device.last_seen) or 0
         stored = stored[bisect_left(stored, since):]
         if until < since:
-            return DeviceTimeline(device, stored, self._note(device, since))
-        first = bisect_left(self._expected, since, key=BY_TIME)
-        expected = self._expected[first:bisect_right(self._expected, until, key=BY_TIME)]
-        return DeviceTimeline(device, stored, self._note(device, first_seen), since, expected,
-                              self._missing(expected, stored))
+            return DeviceTimeline(device, len(stored), self._note(device, since), unexpected=frozenset(stored))
+        expected = range(bisect_left(self.expected.at, since), bisect_right(self.expected.at, until))
+        return DeviceTimeline(device, len(stored), self._note(device, first_seen), since, expected,
+                              self._missing(expected, stored), frozenset(stored[bisect_right(stored, until):]))
 
     def _note(self, device: Device, first_seen: int) -> str | None:
         notes = []
@@ -118,55 +119,81 @@ class GapAnalysis:
             notes.append(f"collectors.{self._collector} is disabled")
         return "; ".join(notes) or None
 
-    def _not_run(self, previous: int | None, ran: list[int]) -> Iterator[int]:
-        if previous is None:
-            yield from range((ran or [self.now])[0] - self._interval, self._since - 1, -self._interval)
-        for earlier, later in pairwise([*([] if previous is None else [previous]), *ran, self.now]):
-            # A cycle that is late by more than half an interval counts as the next one.
-            count = (later - earlier + self._half) // self._interval - 1
-            yield from (earlier + self._interval * number for number in range(1, count + 1))
+    def _expect(self, previous: int | None, ran: ExpectedReadings) -> None:
+        """Fill `expected` with the cycles that ran and, between them, the times when one should have."""
+        first = bisect_left(ran.at, self._since)
+        is_stopped = self._collector in self._window.stopped
+        if previous is None and (first < len(ran.at) or not is_stopped):
+            begin = ran.at[first] if first < len(ran.at) else self.now
+            self._expect_not_run(reversed(range(begin - self._interval, self._since - 1, -self._interval)))
+        earlier = previous
+        for index in range(first, len(ran.at)):
+            self._expect_between(earlier, ran.at[index])
+            self.expected.append(*ran.row(index))
+            earlier = ran.at[index]
+        if not is_stopped:
+            self._expect_between(earlier, self.now)
+
+    def _expect_between(self, earlier: int | None, later: int) -> None:
+        # A cycle that is late by more than half an interval counts as the next one.
+        if earlier is not None and (count := (later - earlier + self._half) // self._interval - 1) > 0:
+            self._expect_not_run(earlier + self._interval * number for number in range(1, count + 1))
+
+    def _expect_not_run(self, times: Iterable[int]) -> None:
+        for at in times:
+            if self._since <= at <= self.now:
+                self.expected.append(at, self._why_not_run(at))
 
     def _why_not_run(self, at: int) -> str:
         """Return the reason, which may also be that the run was killed before it recorded anything."""
-        others = bisect_right(self._others, at + self._half) - bisect_left(self._others, at - self._half)
-        return "collector_not_run" if others else "computer_off"
+        has_others = any(bisect_left(times, at - self._half) < bisect_right(times, at + self._half)
+                         for times in self._others)
+        return "collector_not_run" if has_others else "computer_off"
 
-    def _missing(self, expected: Sequence[ExpectedReading], stored: Sequence[int]) -> set[int]:
-        """Return when a reading is missing; one that was moved, or whose cycle is not on record, is not."""
-        answered = {cycle.at for cycle in expected if cycle.answered}
-        spare = sorted(set(stored) - answered)
-        missing = set()
-        for at in sorted({cycle.at for cycle in expected} - answered.intersection(stored)):
-            if near := spare[bisect_left(spare, at - self._half):bisect_right(spare, at + self._half)]:
-                spare.remove(min(near, key=lambda time: abs(time - at)))
+    def _missing(self, expected: range, stored: "array[int]") -> Sequence[int]:
+        """Return which readings are missing; one that was moved, or whose cycle is not on record, is not."""
+        spare: list[int] = []
+        doubtful: list[int] = []
+        for block in (expected[first:first + BLOCK] for first in range(0, len(expected), BLOCK)):
+            at, answered = self.expected.at[block.start:block.stop], self.expected.answered[block.start:block.stop]
+            first = bisect_left(stored, at[0]) if block.start > expected.start else 0
+            last = bisect_left(stored, self.expected.at[block.stop]) if block.stop < expected.stop else len(stored)
+            found, due = set(stored[first:last]), set(compress(at, answered))
+            spare += sorted(found - due)
+            doubtful += (index for index, time in zip(block, at) if time not in due or time not in found)
+        missing = array("q")
+        for index in doubtful:
+            due_at = self.expected.at[index]
+            if near := spare[bisect_left(spare, due_at - self._half):bisect_right(spare, due_at + self._half)]:
+                spare.remove(min(near, key=lambda time: abs(time - due_at)))
             else:
-                missing.add(at)
+                missing.append(index)
         return missing
 
 
-def _coverages(timelines: list[DeviceTimeline], spooled: Mapping[str, Collection[int]]) -> Iterator[Coverage]:
-    left = Counter(at for timeline in timelines
-                   for at in {cycle.at for cycle in timeline.expected}.difference(timeline.missing).union(timeline.stored))
-    silent = Counter(at for timeline in timelines for at in timeline.missing)
+def _coverages(expected: ExpectedReadings, timelines: list[DeviceTimeline],
+               spooled: Mapping[str, Collection[int]]) -> Iterator[Coverage]:
+    silent = Counter(index for timeline in timelines for index in timeline.missing)
+    left = {index: -silent[index] + sum(index in timeline.expected or expected.at[index] in timeline.unexpected
+                                        for timeline in timelines) for index in silent}
 
-    def why(cycle: ExpectedReading, device: Device) -> str:
-        deleted = cycle.stored - left[cycle.at]
-        if cycle.at in spooled.get(device.device_id, ()):
+    def why(index: int, device: Device) -> str:
+        deleted = expected.stored[index] - left[index]
+        if expected.at[index] in spooled.get(device.device_id, ()):
             return "waiting_in_the_spool"
         if deleted <= 0:
-            return cycle.reason
-        return "deleted_since" if deleted >= silent[cycle.at] else "not_known"
+            return expected.reason(index)
+        return "deleted_since" if deleted >= silent[index] else "not_known"
 
     for timeline in timelines:
         since = None if timeline.since is None else moment(timeline.since)
-        yield Coverage(timeline.device, since, len(timeline.stored), tuple(_spans(timeline, why)), timeline.note)
+        yield Coverage(timeline.device, since, timeline.stored, tuple(_spans(expected, timeline, why)), timeline.note)
 
 
-def _spans(timeline: DeviceTimeline, why: Callable[[ExpectedReading, Device], str]) -> Iterator[Span]:
+def _spans(expected: ExpectedReadings, timeline: DeviceTimeline, why: Callable[[int, Device], str]) -> Iterator[Span]:
     """Group the missing readings. A cycle's error belongs to the cycle's own reason only."""
-    for reason, group in groupby(timeline.expected, lambda cycle: (
-            why(cycle, timeline.device) if cycle.at in timeline.missing else None)):
-        cycles = list(group)
-        if reason is not None:
-            error = cycles[0].error if reason == cycles[0].reason else None
-            yield Span(moment(cycles[0].at), moment(cycles[-1].at), len(cycles), reason, error)
+    successive = ((index - place, why(index, timeline.device), index) for place, index in enumerate(timeline.missing))
+    for (_, reason), group in groupby(successive, itemgetter(0, 1)):
+        indices = [index for *_, index in group]
+        error = expected.error(indices[0]) if reason == expected.reason(indices[0]) else None
+        yield Span(moment(expected.at[indices[0]]), moment(expected.at[indices[-1]]), len(indices), reason, error)

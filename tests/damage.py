@@ -93,6 +93,13 @@ def original_bridge(home: CheckedHome) -> None:
     reachable(home)
 
 
+def reject_weather(home: CheckedHome) -> None:
+    reason = '{"error": true, "reason": "Parameter latitude must be given"}'
+    home.simulator.faults.add("body", face="weather", status=400, content=reason)
+    home.settings["collectors"]["weather"] = {}
+    home.configure("weather", enabled=True, latitude=1, longitude=2, base_url=home.simulator.cloud_url)
+
+
 def refuse_login(home: CheckedHome) -> None:
     home.simulator.alexa.revoke()
     home.simulator.alexa.expire_cookies()

@@ -188,6 +188,8 @@ SCENARIOS = {
     "Amazon refuses our login": Scenario(damage.refuse_login, "amazon_aqm", pair_with_amazon),
     "Amazon is rate-limiting us": Scenario(
         lambda home: home.simulator.faults.add("throttled"), "amazon_aqm", wait_for_amazon),
+    "Open-Meteo rejects our request": Scenario(
+        damage.reject_weather, "weather", by_hand(lambda home: home.simulator.faults.clear())),
     "the wrong country": Scenario(
         lambda home: home.configure("amazon_aqm", domain="amazon.fr"), "amazon_aqm",
         by_hand(lambda home: home.configure("amazon_aqm", domain="amazon.co.uk"))),

@@ -77,7 +77,7 @@ def test_a_problem_is_reported_and_its_remedy_works(problem: str, checked_home: 
     result = components[scenario.component]
     assert row.describes(result, code, checked_home.config), result
     scenario.repair(checked_home, result["remedy"])
-    is_source = scenario.component in ("hue", "amazon_aqm")
+    is_source = scenario.component in ("hue", "amazon_aqm", "weather")
     _, components = checked_home.components(*[] if is_source else ["--offline"], environment=unmeasured())
     result = components[scenario.component]
     assert not pattern(row.message).search(result["message"])

@@ -91,7 +91,8 @@ class Bridge(NamedTuple):
     def register(self, device_type: str) -> str:
         """Return a new key. Raise ButtonNotPressed until the button is pressed; deCONZ says so inside an HTTP 403."""
         request = self._request("/api", "")._replace(
-            method="POST", body={"devicetype": device_type}, retry_on=(), explains_403=True)
+            method="POST", body={"devicetype": device_type}, retry_on=(),
+            check_refusal=lambda _status, answer: _check_errors(answer.document))
         match self.http.fetch_json(request).document:
             case [{"success": {"username": str(key)}}, *_]:
                 return key

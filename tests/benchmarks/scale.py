@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 from storage import readings
@@ -34,6 +35,8 @@ LIMITS = {
     "devices.py list": 0.5,
     "devices.py gaps --since 7d": 2.0,
 }
+GAPS_YEARS = "devices.py gaps --since 1826d"
+GAPS_MIB = 60  # with ten sensors, so fifty device-years
 RUNS = 5
 NEWEST_BY_SCANNING = """
     SELECT
@@ -45,26 +48,27 @@ NEWEST_BY_SCANNING = """
 """
 
 
-def spent(command: Sequence[str]) -> tuple[float, float]:
-    """Run a process that must exit with 0 or 1; return its wall and processor seconds."""
+def spent(command: Sequence[str]) -> tuple[float, float, float]:
+    """Run a process that must exit with 0 or 1; return its wall and processor seconds, and its MiB."""
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=CHECKOUT, env=unmeasured(), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1):
         print(f"  {' '.join(command[1:])} ended with {process.returncode}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def furnish(folder: Path, simulator: Simulator, readings: int) -> Home:
     """Return the home in a folder, configured for the bridge; a new one gets so many readings."""
     home = Home(folder)
+    home.settings["storage"] = {"keep_cycles_days": 3650}
     home.point_at(simulator)
     is_new = not home.database.exists()
     assert home.process().code == 0
     if is_new and readings:
         started = time.perf_counter()
-        years.fill(home.database, readings)
+        years.fill(home.database, readings, kept=timedelta(days=3650))
         print(f"{readings} readings made in {time.perf_counter() - started:.0f} s")
     return home
 
@@ -118,13 +122,18 @@ def ask(home: Home) -> bool:
     """Run the interactive commands, print their times, return whether all are within their limits."""
     missed = False
     for what, limit in LIMITS.items():
-        script, *arguments = what.split()
-        command = [sys.executable, script, "--config", str(home.config), *arguments]
-        seconds = statistics.median(spent(command)[0] for _ in range(RUNS))
+        seconds = statistics.median(spent(on(home, what))[0] for _ in range(RUNS))
         missed |= seconds > limit
         verdict = ", missed" if seconds > limit else ""
         print(f"{what:<28} {seconds:.2f} s (median of {RUNS}, limit {limit:.1f}){verdict}")
-    return not missed
+    _, processor, mebibytes = spent(on(home, GAPS_YEARS))
+    print(f"{GAPS_YEARS:<28} {processor:.1f} s of processor time, {mebibytes:.0f} MiB (limit {GAPS_MIB})")
+    return not missed and mebibytes <= GAPS_MIB
+
+
+def on(home: Home, what: str) -> list[str]:
+    script, *arguments = what.split()
+    return [sys.executable, script, "--config", str(home.config), *arguments]
 
 
 def main() -> int:

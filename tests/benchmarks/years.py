@@ -25,17 +25,17 @@ MADE_OF_TIME = ("timestamp", "measured_at", "created_at")
 FAST = ("locking_mode = EXCLUSIVE", "journal_mode = OFF", "synchronous = OFF", "cache_size = -400000")
 
 
-def fill(database: Path, readings: int) -> None:
+def fill(database: Path, readings: int, kept: timedelta = KEPT) -> None:
     """Multiply the only cycle of a database to so many readings, of which it stays the newest."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         for pragma in FAST:
             connection.execute(f"PRAGMA {pragma}").fetchall()
-        _multiply(connection, readings)
+        _multiply(connection, readings, kept)
         for pragma in ("journal_mode = WAL", "locking_mode = NORMAL"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _multiply(connection: sqlite3.Connection, readings: int) -> None:
+def _multiply(connection: sqlite3.Connection, readings: int, kept: timedelta) -> None:
     columns, rows = _table(connection, "readings")
     last, count = parse_time(str(rows[0]["timestamp"])), math.ceil(readings / len(rows))
     connection.execute("DELETE FROM readings")
@@ -45,7 +45,7 @@ def _multiply(connection: sqlite3.Connection, readings: int) -> None:
         with connection:
             connection.execute("BEGIN")
             connection.executemany(query, _rows(rows, columns, last, count, numbers))
-    _fill_cycles(connection, last, min(count, KEPT // INTERVAL))
+    _fill_cycles(connection, last, min(count, kept // INTERVAL))
     first_seen = format_time(last - (count - 1) * INTERVAL)
     connection.execute("UPDATE device_registry SET first_seen = ?", (first_seen,))
 

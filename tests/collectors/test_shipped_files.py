@@ -3,9 +3,9 @@
 import dataclasses
 
 import config
-from collectors import amazon_aqm, hue
+from collectors import amazon_aqm, hue, weather
 
-COLLECTORS = {"amazon_aqm": amazon_aqm, "hue": hue}
+COLLECTORS = {"amazon_aqm": amazon_aqm, "hue": hue, "weather": weather}
 SETTINGS = {name: module.Settings for name, module in COLLECTORS.items()}
 SECRETS = {name: module.Secrets for name, module in COLLECTORS.items()}
 EXAMPLE = config.DEFAULT_PATH.with_name("secrets.yaml.example")
@@ -19,7 +19,7 @@ def test_the_shipped_configuration_shows_the_defaults() -> None:
     assert shipped.warnings == ()
     assert shipped.collectors == {
         "amazon_aqm": amazon_aqm.Settings(),
-        "hue": hue.Settings(ca_file=shipped.root / "config" / "hue-bridge-ca.pem")}
+        "hue": hue.Settings(ca_file=shipped.root / "config" / "hue-bridge-ca.pem"), "weather": weather.Settings()}
 
 
 def test_the_shipped_configuration_shows_every_key() -> None:
@@ -31,5 +31,5 @@ def test_the_shipped_configuration_shows_every_key() -> None:
 
 def test_the_shipped_example_of_secrets_is_valid_and_holds_none() -> None:
     loaded = config.load_secrets(EXAMPLE, SECRETS)
-    assert (loaded.sections["hue"], loaded.sections["amazon_aqm"]) == (hue.Secrets(), amazon_aqm.Secrets())
+    assert loaded.sections == {name: kind() for name, kind in SECRETS.items()}
     assert (loaded.values, loaded.warnings, loaded.notifiers) == ((), (), {})

@@ -126,7 +126,7 @@ def test_a_long_answer_of_the_health_check_arrives_whole(checked: CheckedHome) -
         checked.settings = kept
         checked.write_config()
     message = done.json["components"][0]["message"]
-    assert done.code == 0 and len(message) > 2000 and all(f"{name}: unknown key" in message for name in places)
+    assert done.code == 0 and len(message) > 2000 and all(f"collection.{name}: unknown key" in message for name in places)
 
 
 def test_remedies_name_programs_that_macos_has(checked: CheckedHome) -> None:

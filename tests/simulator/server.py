@@ -4,7 +4,7 @@
         simulator.faults.add("429", times=2, retry_after=3)
         requests.get(f"{simulator.http_url}/api/{simulator.key}/sensors")
 
-It shows three services, called faces: "hue" (below /api), "discovery" and "alexa". A further one takes a line in
+It shows four services, called faces: "hue" (below /api), "discovery", "alexa" and "weather". A further one takes a line in
 `locate` and a branch in `_answer`.
 """
 
@@ -20,6 +20,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any
 
+from tests.simulator import weather
 from tests.simulator.alexa import Alexa
 from tests.simulator.bridge import Bridge
 from tests.simulator.certificates import certify
@@ -43,6 +44,8 @@ def locate(path: str) -> tuple[str, str]:
         return "discovery", path
     if top in ("ap", "auth", "nexus"):
         return "alexa", path
+    if top == "v1":
+        return "weather", path
     if not rest:
         return "hue", path
     return "hue", "/config" if rest == "config" else "/" + rest.partition("/")[2]
@@ -194,6 +197,8 @@ class Simulator:
             return self._discover(request)
         if face == "alexa":
             return self.alexa.answer(request, now, faults)
+        if face == "weather":
+            return weather.answer(self.house, request, now)
         for fault in faults:
             if fault.kind == "wrong-bridge":
                 bridge = self.stranger

@@ -1,5 +1,6 @@
 """Gaps are found to the cycle, each with its reason, and nothing else is reported."""
 
+import tracemalloc
 from datetime import datetime, timedelta, timezone
 from itertools import product
 from pathlib import Path
@@ -348,3 +349,17 @@ def test_a_cycle_that_waits_from_before_the_window_counts_as_having_run(day: His
     cycles = [a_cycle(at=at(days=1, minutes=minutes)) for minutes in (4, 9)]
     coverages = day.report(since=at(days=1, minutes=4, seconds=30), now=at(days=1, minutes=12), waiting=cycles)
     assert [(span.start, span.cycles) for span in coverages["hue:a"].spans] == [(at(days=1, minutes=9), 1)]
+
+
+def test_a_year_takes_little_memory(database: Path) -> None:
+    """An object for each of its cycles took 60 MB; `python -m tests.benchmarks.scale` weighs fifty device-years."""
+    year = History(database, SUNDAY - timedelta(days=365), SUNDAY)
+    year.run()
+    year.silent("hue:a", at(days=-300), at(days=-200))
+    tracemalloc.start()
+    try:
+        coverage = year.report(keep_days=400)["hue:a"]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (coverage.stored, coverage.missing) == (265 * 288, 100 * 288) and peak < 10_000_000

@@ -113,6 +113,8 @@ def executed(home: Home, simulator: Simulator, connections: list[Callable[[sqlit
     assert [home.desk("set-name", unseen, "Shed").code, home.desk("forget", unseen).code] == [0, 0]
     assert home.desk("amend-name", device, "Attic", "--recursive").code == 0
     assert home.desk("forget", device, "--delete-history", answer=f"{device}\n").code == 0
+    assert home.desk("set-name", "hue:00:17:88:01:ff:ff:ff:ff-02-0402", "Phantom").code == 0
+    assert home.desk("forget", "Phantom").code == 0
     return sorted({each for each in found if ABOUT_READINGS.search(each)})
 
 

@@ -208,9 +208,9 @@ def test_the_alert_stands_while_the_login_is_dead_and_at_no_other_time(week: Wee
 
 def test_two_mails_arrive(week: Week) -> None:
     needed, over = week.mails
-    assert "The home monitor needs a human: Amazon refuses our login" in needed.subject
+    assert "] The home monitor needs a human: Amazon refuses our login" in needed.subject
     assert "raised_at: 2026-11-26T10:00:00+00:00" in needed.body and "pair amazon_aqm" in needed.body
-    assert "Home monitor: amazon_aqm" in over.subject
+    assert "] Home monitor: amazon_aqm" in over.subject
 
 
 def test_all_is_well_at_every_other_cycle(week: Week) -> None:
