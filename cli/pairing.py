@@ -75,13 +75,13 @@ def pair(path: Path, source: str, address: str | None, clock: Callable[[], datet
     log.set_up(None, source, redact)
     # Before anyone is asked to press a button: can the file be read, and written?
     load_secrets = partial(config.load_secrets, configuration.secrets_path, {source: module.Secrets})
-    load_secrets()
+    secrets = load_secrets()
     if is_closed(configuration.secrets_path.parent):
         raise Unusable(f"{configuration.secrets_path} cannot be written",
                        chown_file_command(configuration.secrets_path))
     state = State(configuration.data / f"{source}.session.json")
     with HttpClient(Deadline(PAIRING_SECONDS), retry_policy(configuration.retry), redact.learn) as http:
-        module.pair(settings, http, state, Terminal(configuration.secrets_path, source, address))
+        module.pair(settings, secrets.sections[source], http, state, Terminal(configuration.secrets_path, source, address))
         with suppress(OSError):  # all of it can be found again
             state.save()
         secrets = load_secrets()

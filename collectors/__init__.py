@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from storage.reading import Reading, Sighting
     from storage.state import State
 
-__all__ = ["Collector", "CollectorSettings", "Human", "Measurable", "NoSecrets", "Pairable", "load", "names"]
+DISCOVERED = "discovered"  # the key in a source's state of what it has listed, which --discover drops
+
+__all__ = ["DISCOVERED", "Collector", "CollectorSettings", "Human", "Measurable", "NoSecrets", "Pairable", "load", "names"]
 
 
 class CollectorSettings(JobSettings):
@@ -74,8 +76,8 @@ class Collector(Protocol):
 class Pairable(Collector, Protocol):
     """A source that has to be paired by a human."""
 
-    def pair(self, settings: Any, http: "HttpClient", state: "State", human: Human) -> Mapping[str, str]:
-        """Return its section of secrets.yaml, or raise a RemoteError."""
+    def pair(self, settings: Any, secrets: Any, http: "HttpClient", state: "State", human: Human) -> Mapping[str, str]:
+        """Return what belongs in its section of secrets.yaml, given the present one, or raise a RemoteError."""
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
+from collectors import DISCOVERED
 from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, clock, exit_code, prints_text
 from jobs.persist import Persisted, Persister, RetryRecorder
 from runtime import startup
@@ -96,7 +97,7 @@ class _CollectorRun(Job):
             if error := cooldown.active(self.state, self.now, *files):
                 return error
         if self.options.discover:  # ask again instead
-            self.state.pop("monitors", None)
+            self.state.pop(DISCOVERED, None)
         from runtime.http_client import HttpClient
         refused: Exception | None = None
         retry = self.retry.using(listener=self._recorder.record)

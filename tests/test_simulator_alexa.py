@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import requests
 
-from collectors.amazon_aqm.queries import GROUPS, LABELS, MONITORS, state_operation
+from collectors.amazon_aqm.queries import GROUPS, LABELS, discovery_operations, state_operation
 from tests.simulator import Simulator
 from tests.simulator.alexa_alterations import ALTERATIONS
 from tests.simulator.alexa_asking import cookies, endpoints, exchange, query
 from tests.simulator.faults import ALEXA_KINDS, ALEXA_PATHS, KINDS
 from tests.simulator.house import House
 
+[MONITORS] = discovery_operations(include_echo=False)
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
 QUANTITIES = {"4": "humidity", "5": "voc", "6": "pm25", "7": "pm10", "8": "co", "9": "iaq",
               "temperatureSensor": "temperature"}

@@ -5,7 +5,7 @@ nothing and never sees the account's password.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 
 FULL_ID = r"alexa:[A-Z0-9]{10,20}"
+# 65535 is a sensor's "invalid"; the monitor measures particles to 500 and carbon monoxide to 1000.
+SCALES = {"voc_index": ("VOC", 0, 100), "iaq_score": ("IAQ", 0, 100), "pm25_ugm3": ("PM2.5", 0, 1000),
+          "pm10_ugm3": ("PM10", 0, 1000), "co_ppm": ("CO", 0, 1000)}
 
 
 @dataclass(frozen=True, repr=False)
 class Settings(CollectorSettings):
-    """`domain` is the Amazon site of the account's country, such as amazon.de or alexa.amazon.de.
+    """`domain` is the Amazon site of the account, such as amazon.de or alexa.amazon.de; null: the one that pairing found.
 
     `base_url` stands for https://alexa.<site>, `auth_url` for https://www.<site> and https://api.amazon.com.
     """
 
     alert: ClassVar = ("ALERT_TOKEN_REFRESH_NEEDED.txt", "https://www.amazon.com/ap/signin")
     enabled: bool = False
-    domain: str = "alexa.amazon.co.uk"
+    domain: str | None = None
+    include_echo: bool = False
     device_serial: str | None = None
     timeout_seconds: float = field(default=8.0, metadata={"range": (0.1, 300)})
     device_locations: dict[str, str] = field(default_factory=dict)
@@ -41,7 +45,7 @@ class Settings(CollectorSettings):
     temperature_max: float = 40.0
     humidity_min: float = 0.0
     humidity_max: float = 100.0
-    stale_after_seconds: int = field(default=86_400, metadata={"range": (60, 604_800)})
+    stale_after_seconds: int = field(default=10_800, metadata={"range": (60, 604_800)})
     collect_raw_response: bool = False
     base_url: str | None = None
     auth_url: str | None = None
@@ -58,16 +62,16 @@ class Settings(CollectorSettings):
         device_id = _device_id(text)
         return device_id if text.lower().startswith("alexa:") and re.fullmatch(FULL_ID, device_id) else None
 
-    def doubt(self, celsius: float | None, humidity: float | None) -> str | None:
-        """Return why values are implausible, if they are."""
-        values = (("temperature", celsius, self.temperature_min, self.temperature_max),
-                  ("humidity", humidity, self.humidity_min, self.humidity_max))
-        return ", ".join(f"{name} outside {lowest:g} to {highest:g}" for name, value, lowest, highest in values
-                         if value is not None and not lowest <= value <= highest) or None
+    def doubt(self, values: Mapping[str, float]) -> str | None:
+        """Return why values, by column, are implausible, if they are."""
+        limits = {"temperature_celsius": ("temperature", self.temperature_min, self.temperature_max),
+                  "humidity_percent": ("humidity", self.humidity_min, self.humidity_max), **SCALES}
+        return ", ".join(f"{name} outside {lowest:g} to {highest:g}" for column, (name, lowest, highest) in limits.items()
+                         if column in values and not lowest <= values[column] <= highest) or None
 
     def problems(self) -> Iterator[tuple[str, str]]:
         from collectors.amazon_aqm.addresses import is_safe, site
-        if site(self.domain) is None:
+        if self.domain is not None and site(self.domain) is None:
             yield "domain", f"{self.domain!r} is no Amazon site such as amazon.de or alexa.amazon.co.uk"
         for name, address in (("base_url", self.base_url), ("auth_url", self.auth_url)):
             if address is not None and not is_safe(address):
@@ -84,11 +88,16 @@ class Secrets(NoSecrets):
 
     refresh_token: str | None = None
     cookies: dict[str, str] = field(default_factory=dict)
+    domain: str | None = None
+    device_serial: str | None = None  # of the device registered at pairing
 
     def missing(self) -> str | None:
         return None if self.refresh_token or self.cookies else "refresh_token"
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        from collectors.amazon_aqm.addresses import site
+        if self.domain is not None and site(self.domain) is None:
+            yield "domain", "is no Amazon site such as amazon.de"
         if self.refresh_token and not self.refresh_token.startswith("Atnr|"):
             yield "refresh_token", ("is no refresh token of Amazon, which begins with Atnr: run "
                                     + command("devices.py", "pair", "amazon_aqm"))
@@ -111,13 +120,9 @@ def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "Stat
     return monitors.probe(cloud.open_cloud(settings, secrets, http, state, None), settings, state)
 
 
-def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
-    from collectors.amazon_aqm import cloud, pairing
-    token = pairing.sign_in(settings, http, human)
-    human.keep({"refresh_token": token})
-    account = cloud.open_cloud(settings, Secrets(refresh_token=token), http, state, None)
-    human.tell(pairing.list_monitors(account, state))
-    return {"refresh_token": token}
+def pair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
+    from collectors.amazon_aqm import pairing
+    return pairing.pair(settings, secrets, http, state, human)
 
 
 def unpair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from collectors.amazon_aqm.addresses import Hosts, hosts
+from collectors.amazon_aqm.addresses import COMMON_SITES, HEADERS, WITHOUT_ALEXA, Hosts, hosts
 from collectors.amazon_aqm.login import Login, raise_refusal
 from collectors.amazon_aqm.queries import Part, answers, objects, part, parts, short_message
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled
@@ -21,9 +21,7 @@ from storage.state import State
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Secrets, Settings
 
-HEADERS = {"User-Agent": "AmazonWebView/AmazonAlexa/2.2.663733.0/iOS/18.5/iPhone", "Accept-Language": "en-US",
-           "Accept": "application/json"}
-THROTTLED = ("UNOFFICIAL_CLIENT_TOO_MANY_REQUESTS", "ThrottlingException")
+THROTTLED = re.compile(r"TOO_MANY_REQUESTS|ThrottlingException|rate exceeded|too many requests", re.IGNORECASE)
 SIGN_IN = re.compile(r"<form[^<>]{0,500}?(?:/ap/signin|sign-?in)|id=[\"']?ap_email|<title>[^<]{0,200}sign[ -]?in",
                      re.IGNORECASE)
 SEARCHED_CHARACTERS = 65_536  # of a page
@@ -43,6 +41,8 @@ class Cloud(NamedTuple):
     hosts: Hosts
     login: Login
     timeout_seconds: float
+    is_throttled: bool = False  # after a pause, one single request shows whether it is over
+    include_echo: bool = False
 
     def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> JsonResponse:
         """Return the answer to operations for the list `items` of the field `name`, renewing refused cookies once."""
@@ -59,15 +59,21 @@ class Cloud(NamedTuple):
             return self.http.fetch_json(Request(
                 f"{self.hosts.alexa}/nexus/v1/graphql", self.timeout_seconds, method="POST", body=body,
                 headers={**HEADERS, "Cookie": cookies}, compressed=True, share=share, endpoint=name,
-                retry_on=() if once else (CannotReach,), check=_check(name, items), check_page=_check_page))
+                retry_on=() if once else (CannotReach,) if self.is_throttled else (CannotReach, Throttled),
+                check=_check(name, items), check_page=_check_page))
         except NotAuthorised as error:
             raise_refusal(error)
+        except CannotReach as error:
+            if self.hosts.site in WITHOUT_ALEXA:
+                error.remedy = (f"Alexa has no host for {self.hosts.site}; set collectors.amazon_aqm.domain to the site of "
+                                f"the account, often one of {', '.join(COMMON_SITES[:4])}")
+            raise
 
 
 def open_cloud(settings: "Settings", secrets: "Secrets", http: HttpClient, state: State, now: datetime | None) -> Cloud:
-    account_hosts = hosts(settings)
+    account_hosts = hosts(settings, secrets.domain)
     login = Login(account_hosts, secrets, http, state, now, settings.timeout_seconds)
-    return Cloud(http, account_hosts, login, settings.timeout_seconds)
+    return Cloud(http, account_hosts, login, settings.timeout_seconds, bool(state.get("throttled")), settings.include_echo)
 
 
 @contextmanager
@@ -106,7 +112,7 @@ def _raise_for(errors: list[Part]) -> NoReturn:
     reason = short_message(errors[0].get("message")) or short_message(codes[0]) or "no reason given"
     if "FORBIDDEN" in codes:
         raise NotAuthorised(f"the Alexa cloud refuses our session ({reason})")
-    if any(code in THROTTLED for code in codes):
+    if any(THROTTLED.search(f"{code}") for code in [*codes, *(error.get("message") for error in errors)]):
         raise Throttled("the Alexa cloud is rate-limiting us (too many requests)")
     if first.get("classification") == "ValidationError":
         raise InvalidQuery(f"the Alexa cloud does not understand our query ({reason})")

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors import DISCOVERED
 from collectors.amazon_aqm.cloud import Cloud
-from collectors.amazon_aqm.queries import GROUPS, LABELS, MONITORS, Part, moment, objects, part, parts, text
+from collectors.amazon_aqm.login import OTHER_SITE
+from collectors.amazon_aqm.queries import GROUPS, LABELS, Part, discovery_operations, moment, objects, part, parts, text
 from runtime.errors import NotAuthorised, NotUnderstood, RemoteError, Throttled
 from runtime.formats import format_time, one_line, pluralize
 from runtime.http_client import JsonResponse
@@ -35,6 +37,11 @@ class Monitor(NamedTuple):
     name: str | None = None
     model: str | None = None
     room: str | None = None
+    is_echo: bool = False
+
+    @property
+    def device_type(self) -> str:
+        return "alexa_echo" if self.is_echo else "alexa_aqm"
 
     def place(self, settings: "Settings") -> str | None:
         """Return the configured place, if any."""
@@ -43,7 +50,7 @@ class Monitor(NamedTuple):
     def sighting(self, settings: "Settings", trouble: str | None, name: str | None = None) -> Sighting:
         place = self.place(settings)
         return Sighting(
-            device_id=f"alexa:{self.serial}", device_type="alexa_aqm", name=name or self.name, model_info=self.model,
+            device_id=f"alexa:{self.serial}", device_type=self.device_type, name=name or self.name, model_info=self.model,
             location=place or self.room, location_source="config" if place else "discovered", trouble=trouble)
 
 
@@ -56,22 +63,24 @@ class Discovery:
     searched_at: datetime | None = None  # when a missing monitor was last searched for
     was_empty: bool = False  # the last list, perhaps by a fault of the cloud
     query_form: int = 0  # the index in LABELS that the cloud understands
+    has_worked: bool = False  # that form, here
 
     @classmethod
     def load(cls, state: State) -> "Discovery":
-        stored = part(dict(state), "monitors")
+        stored = part(dict(state), DISCOVERED)
         form = stored.get("query_form")
         return cls(
             monitors=tuple(_load_monitors(stored)), discovered_at=moment(stored.get("discovered_at")),
             searched_at=moment(stored.get("searched_at")), was_empty=stored.get("was_empty") is True,
-            query_form=form if type(form) is int and 0 <= form < len(LABELS) else 0)
+            query_form=form if type(form) is int and 0 <= form < len(LABELS) else 0,
+            has_worked=stored.get("has_worked") is True)
 
     def save(self, state: State) -> None:
-        state["monitors"] = {
+        state[DISCOVERED] = {
             "found": [monitor._asdict() for monitor in self.monitors],
             "discovered_at": self.discovered_at and format_time(self.discovered_at),
             "searched_at": self.searched_at and format_time(self.searched_at),
-            "was_empty": self.was_empty, "query_form": self.query_form}
+            "was_empty": self.was_empty, "query_form": self.query_form, "has_worked": self.has_worked}
 
     def may_search(self, now: datetime) -> bool:
         """Return whether to search for a missing monitor: at most hourly, and not right after the daily discovery."""
@@ -100,7 +109,8 @@ def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor
 def discover(cloud: Cloud, state: State, now: datetime | None, share: float = 1.0) -> tuple[Monitor, ...]:
     """Fetch the account's monitors and their rooms, each within that `share` of the time left."""
     answer, monitors = list_monitors(cloud, state, now, share)
-    result = Discovery(tuple(monitors), now or answer.date, Discovery.load(state).searched_at)
+    cached = Discovery.load(state)
+    result = replace(cached, monitors=tuple(monitors), discovered_at=now or answer.date, was_empty=False, query_form=0)
     result.save(state)
     rooms = _fetch_rooms(cloud, share)
     if rooms is not None:
@@ -117,14 +127,15 @@ def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
 
     Raise NotUnderstood for an empty list; the second in a row clears the cache.
     """
-    answer = cloud.fetch(MONITORS, "listEndpoints", "endpoints", share)
+    operations = discovery_operations(cloud.include_echo)
+    answer = cloud.fetch(operations if cloud.include_echo else operations[0], "listEndpoints", "endpoints", share)
     cached = Discovery.load(state)
     by_id = {monitor.endpoint_id: monitor for monitor in cached.monitors}
     monitors: dict[str, Monitor] = {}
     for result in parts(answer.document, "listEndpoints"):
         for endpoint in objects(result, "endpoints"):
             monitor = _parse(endpoint, by_id)
-            if monitor is not None:
+            if monitor is not None and (not monitor.is_echo or cloud.include_echo):
                 monitors.setdefault(monitor.serial, monitor)
         if result.get("completeResult") is False:
             monitors = {monitor.serial: monitor for monitor in cached.monitors} | monitors
@@ -136,8 +147,7 @@ def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
 
 
 def _no_monitor(cloud: Cloud) -> NotUnderstood:
-    return NotUnderstood(f"there is no monitor in this account on {cloud.hosts.site}: is the domain right?",
-                         "set collectors.amazon_aqm.domain to the Amazon site of the account's own country")
+    return NotUnderstood(f"there is no monitor in this account on {cloud.hosts.site}: is the domain right?", OTHER_SITE)
 
 
 def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
@@ -148,10 +158,14 @@ def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
     maker = one_line(text(endpoint, "manufacturer")) or ("amazon" if previous.serial else "")
     serial = one_line(text(endpoint, "serialNumber")) or previous.serial
     name = one_line(text(endpoint, "friendlyNameObject")) or previous.name
-    if maker.casefold() != "amazon" or not serial:
+    if not maker.casefold().startswith("amazon") or not serial:
         log.info("ignoring a monitor that is not Amazon's own, or has no serial number: %s", name)
         return None
-    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room)
+    features = {feature.get("name") for feature in objects(endpoint, "features")}  # asked for of Echo devices only
+    if features and "temperatureSensor" not in features:
+        return None
+    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room,
+                   bool(features))
 
 
 def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:
@@ -176,7 +190,8 @@ def _load_monitors(stored: Part) -> Iterator[Monitor]:
     for values in objects(stored, "found"):
         match values:
             case {"endpoint_id": str(endpoint_id), "serial": str(serial), **rest}:
-                yield Monitor(endpoint_id, serial, *(one_line(rest.get(name)) for name in ("name", "model", "room")))
+                name, model, room = (one_line(rest.get(key)) for key in ("name", "model", "room"))
+                yield Monitor(endpoint_id, serial, name, model, room, rest.get("is_echo") is True)
 
 
 def _is_recent(time: datetime | None, now: datetime, span: timedelta) -> bool:

@@ -8,11 +8,13 @@ a dead token is undocumented; a refusing status or an answer without cookies is 
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
-from collectors.amazon_aqm.addresses import Hosts
+from collectors import DISCOVERED
+from collectors.amazon_aqm.addresses import HEADERS, Hosts
 from collectors.amazon_aqm.queries import moment, objects, part, short_message
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError
 from runtime.formats import format_time
@@ -26,10 +28,15 @@ log = logging.getLogger(__name__)
 
 APP = "Amazon Alexa"
 RENEW_AFTER = timedelta(hours=12)  # the cookies at-* and sess-at-* expire 24 h after they were issued
-DAY_SECONDS = 86_400.0  # a dead login is tried again once a day
 OTHER_SITE = "set collectors.amazon_aqm.domain in config.yaml to the Amazon site of the account's own country"
+REFUSED_WAITS = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds after the first, second, ... refused exchange
+# Amazon refuses sessions that it has just issued for minutes (alexa_media_player 1697; home-assistant/core 147526, 2025).
+DOUBTFUL_WAITS = (300.0, 900.0, 3600.0)
+DOUBTFUL_FOR = timedelta(hours=1)  # then a human is needed
+RENEWAL_WAITS = (900.0, 1800.0, 3600.0)
+TRANSIENT = re.compile(r"server|internal|unavailable|throttl", re.IGNORECASE)  # error codes of an exchange
 COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
-ACCOUNT_STATE = ("session", "monitors", "unknown_instances", "throttled")
+ACCOUNT_STATE = ("session", DISCOVERED, "unknown_instances", "throttled", "refusals", "renewals", "has_read")
 
 
 class Login:
@@ -55,11 +62,12 @@ class Login:
         self._http.learn_secrets(cookies.values())
         if not cookies:
             return self._renew()
-        if not renewable or self._exchanged or self._failure is not None or not self._is_old():
+        if not renewable or self._exchanged or self._failure is not None or not self._is_old() or self._waits("renewals"):
             return _header(cookies)
         try:
             return self._renew(share=0.5)
         except CannotReach as error:  # the old cookies are still good
+            self._count("renewals", RENEWAL_WAITS)
             log.warning("could not renew the session, still using the old one: %s", error)
             return _header(cookies)
 
@@ -68,9 +76,59 @@ class Login:
         if isinstance(error, NotTrusted):
             raise error
         self._state.pop("session", None)
-        if self._exchanged or not self._secrets.refresh_token:
-            raise _refusal(error)
+        if not self._secrets.refresh_token:
+            raise self._refusal(error)
+        if self._exchanged:
+            raise self._doubt(error)
         return self._renew()
+
+    def accept(self) -> None:
+        """Note that the cloud answers: refusals are over."""
+        for name in ("refusals", "renewals") if self._exchanged else ("refusals",):
+            self._state.pop(name, None)
+        self._state["has_read"] = True
+
+    def session_age(self, now: datetime) -> timedelta | None:
+        """Return the age of the session, None without one."""
+        issued_at = moment(part(dict(self._state), "session").get("issued_at"))
+        return None if issued_at is None else now - issued_at
+
+    def _doubt(self, error: NotAuthorised) -> RemoteError:
+        """Return the error for cookies refused right after the exchange has proven the login."""
+        wait = self._count("refusals", DOUBTFUL_WAITS)
+        since = moment(part(dict(self._state), "refusals").get("since"))
+        message = f"Amazon accepts our login, but refuses to show the account at {self._hosts.site}: {error}"
+        remedy = f"{pair_command()}, which looks for the account's site"
+        if self._now is None or since is not None and self._now - since >= DOUBTFUL_FOR:
+            return NotAuthorised(message, self._site_first(remedy), retry_after=wait)
+        return BadAnswer(message, "" if self._state.get("has_read") else self._site_first(remedy), wait)
+
+    def _refusal(self, error: NotAuthorised) -> NotAuthorised:
+        remedy = self._site_first(pair_command())
+        if error.remedy and error.remedy not in remedy:
+            remedy = f"{remedy}, or {error.remedy}"
+        return NotAuthorised(f"Amazon refuses our login: {str(error).rstrip('.')}", remedy,
+                             retry_after=self._count("refusals", REFUSED_WAITS))
+
+    def _site_first(self, remedy: str) -> str:
+        """Before anything was read at a site, the wrong site is the likeliest reason."""
+        return remedy if self._state.get("has_read") else f"{OTHER_SITE}; if it is right: {remedy}"
+
+    def _count(self, name: str, waits: Sequence[float]) -> float:
+        """Count one more failure; return the seconds to wait before the next try."""
+        kept = part(dict(self._state), name)
+        count = kept["count"] if type(kept.get("count")) is int else 0
+        now = format_time(self._now) if self._now else None
+        self._state[name] = {"count": count + 1, "since": kept.get("since") or now, "at": now}
+        return waits[min(max(count, 0), len(waits) - 1)]
+
+    def _waits(self, name: str) -> bool:
+        kept = part(dict(self._state), name)
+        at, count = moment(kept.get("at")), kept.get("count")
+        if at is None or self._now is None or type(count) is not int:
+            return False
+        wait = RENEWAL_WAITS[min(max(count, 1), len(RENEWAL_WAITS)) - 1]
+        return timedelta(0) <= self._now - at < timedelta(seconds=wait)
 
     def _is_old(self) -> bool:
         issued_at = moment(part(dict(self._state), "session").get("issued_at"))
@@ -88,7 +146,7 @@ class Login:
         except NotAuthorised as error:
             self._exchanged = True
             self._state.pop("session", None)
-            raise _refusal(error) from None
+            raise self._refusal(error) from None
         except RemoteError as error:
             self._failure = error
             raise
@@ -107,7 +165,7 @@ class Login:
         try:
             return self._http.fetch_json(Request(
                 f"{self._hosts.www}/ap/exchangetoken/cookies", self._timeout_seconds, method="POST", form=form,
-                headers={"x-amzn-identity-auth-domain": f"api.{site}"}, compressed=True, share=share,
+                headers={**HEADERS, "x-amzn-identity-auth-domain": f"api.{site}"}, compressed=True, share=share,
                 retry_on=(CannotReach,), operation="exchange", endpoint="exchangetoken",
                 check=lambda document: _check(document, site)))
         except NotUnderstood as error:
@@ -124,6 +182,9 @@ def raise_refusal(error: NotAuthorised) -> NoReturn:
         raise error
     if "signin" in error.location.casefold():
         raise NotAuthorised(str(error)) from None
+    if re.search(r"/ap/(?:cvf|mfa|captcha)|validateCaptcha", error.location, re.IGNORECASE):
+        host = urlsplit(error.location).netloc or "www.amazon.com"
+        raise NotAuthorised("Amazon asks for a verification", f"sign in once at {host} in a browser") from None
     raise BadAnswer(str(error), error.remedy) from None
 
 
@@ -143,7 +204,7 @@ def _check(document: object, site: str) -> None:
     if not isinstance(document, dict):
         raise NotUnderstood("Amazon's answer to the token exchange is no JSON object")
     error = part(part(document, "response"), "error")
-    if error.get("code") == "ServerError":
+    if TRANSIENT.search(f"{error.get('code')}"):
         raise BadAnswer("Amazon reports an internal error")
     if not issued_cookies(document, site):
         message = short_message(error.get("message"))
@@ -153,11 +214,6 @@ def _check(document: object, site: str) -> None:
 def pair_command() -> str:
     from runtime.commands import command
     return command("devices.py", "pair", "amazon_aqm")
-
-
-def _refusal(error: NotAuthorised) -> NotAuthorised:
-    remedy = f"{pair_command()}, or {error.remedy}" if error.remedy else pair_command()
-    return NotAuthorised(f"Amazon refuses our login: {error}", remedy, retry_after=DAY_SECONDS)
 
 
 def _header(cookies: Mapping[str, str]) -> str:

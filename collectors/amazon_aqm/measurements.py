@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FUTURE = timedelta(minutes=5)  # a sample this much newer than the cloud's own clock means that a clock is wrong
+# Samples come when a value changes, so a single one may be old; the newest of seven noisy values is a heartbeat. Accounts
+# showed one value for six days, as reachable (home-assistant/core 182083, 2026-09).
+LONGEST_AGE = timedelta(days=1)
+ECHO_STALE_SECONDS = 86_400  # an Echo tells its temperature a few times a day (home-assistant/core 172241, 2026-05)
 UNCONFIRMED_SECONDS = 3600  # a value's maximum age if the cloud does not call the monitor reachable
 MOST_INSTANCES = 50  # unknown ones that are remembered
 
@@ -54,16 +58,21 @@ def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
     """Yield the monitor's sighting, and a reading if any value is fresh by the cloud's own clock, if that is known."""
     name, clock = one_line(text(endpoint, "friendlyNameObject")), cloud_now or now
     samples = dict(_samples(endpoint, clock + FUTURE))
-    longest = settings.stale_after_seconds
-    limit = clock - timedelta(seconds=longest if "OK" in _reachability(endpoint) else min(longest, UNCONFIRMED_SECONDS))
-    fresh = {quantity: sample for quantity, sample in samples.items() if sample.at is not None and sample.at >= limit}
+    longest = ECHO_STALE_SECONDS if monitor.is_echo else settings.stale_after_seconds
+    if "OK" not in _reachability(endpoint):
+        longest = min(longest, UNCONFIRMED_SECONDS)
+    newest = max((sample.at for sample in samples.values() if sample.at is not None), default=None)
+    oldest = clock - max(LONGEST_AGE, timedelta(seconds=longest))
+    is_alive = newest is not None and clock - newest <= timedelta(seconds=longest)
+    fresh = {quantity: sample for quantity, sample in samples.items()
+             if is_alive and sample.at is not None and sample.at >= oldest}
     trouble = _trouble(endpoint, samples, fresh, clock)
     sighting = monitor.sighting(settings, trouble, name)
     if trouble is not None:
         yield sighting
         return
     reading = _reading(monitor, name, endpoint, fresh, settings, now)
-    doubt = settings.doubt(reading.temperature_celsius, reading.humidity_percent)
+    doubt = settings.doubt({quantity: sample.value for quantity, sample in fresh.items()})
     yield sighting._replace(doubt=doubt)
     yield reading._replace(is_anomalous=doubt is not None)
 
@@ -85,12 +94,11 @@ def _reading(monitor: Monitor, name: str | None, endpoint: Part, samples: Mappin
     values = {quantity: sample.value for quantity, sample in samples.items()}
     celsius = values.pop("temperature_celsius", None)
     times = [sample.at for sample in samples.values() if sample.at is not None]
-    temperature_at = samples["temperature_celsius"].at if celsius is not None else None
     return Reading(
-        timestamp=now, device_id=f"alexa:{monitor.serial}", device_type="alexa_aqm", name=name or monitor.name,
+        timestamp=now, device_id=f"alexa:{monitor.serial}", device_type=monitor.device_type, name=name or monitor.name,
         location=monitor.place(settings) or monitor.room,
         temperature_celsius=celsius, temperature_raw=celsius, **values,  # type: ignore[arg-type]  # all are numbers
-        measured_at=temperature_at or max(times, default=None),
+        measured_at=max(times, default=None),
         raw_response=json.dumps(endpoint) if settings.collect_raw_response else None)
 
 

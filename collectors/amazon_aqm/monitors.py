@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.amazon_aqm.cloud import Cloud, InvalidQuery, UnknownEndpoint
 from collectors.amazon_aqm.discovery import Discovery, Monitor, current_monitors, discover, list_monitors
 from collectors.amazon_aqm.measurements import log_unknown_instances, parse
 from collectors.amazon_aqm.queries import LABELS, Part, objects, parts, state_operation
-from runtime.errors import NotUnderstood
+from runtime.errors import NotUnderstood, Questionable, Throttled
 from runtime.formats import pluralize
 from runtime.http_client import JsonResponse
 from storage.reading import Reading, Sighting
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collectors.amazon_aqm import Settings
 
 log = logging.getLogger(__name__)
+
+OLD_SESSION = timedelta(hours=14)  # renewed after 12 h
 
 
 class EndpointStates(NamedTuple):
@@ -54,14 +56,33 @@ def collect(cloud: Cloud, settings: "Settings", state: State, now: datetime) -> 
 
 
 def probe(cloud: Cloud, settings: "Settings", state: State) -> str:
-    cached = Discovery.load(state).monitors
-    monitors = _selected(cached, settings) if cached else []
-    endpoints = fetch_state(cloud, monitors, state).endpoints if monitors else {}
-    monitors = [monitor for monitor in monitors if monitor.endpoint_id in endpoints]
-    if not monitors:
+    """Raise Questionable if the monitors give no values, or the session is not renewed any more."""
+    monitors = _selected(Discovery.load(state).monitors or list_monitors(cloud, state)[1], settings)
+    answer = fetch_state(cloud, monitors, state)
+    if not any(monitor.endpoint_id in answer.endpoints for monitor in monitors):
         monitors = _selected(list_monitors(cloud, state)[1], settings)
+        answer = fetch_state(cloud, monitors, state)
     names = ", ".join(monitor.name or monitor.serial for monitor in monitors)
-    return f"the Alexa cloud at {cloud.hosts.site} reports {pluralize(len(monitors), 'air quality monitor')}: {names}"
+    found, now = f"the Alexa cloud at {cloud.hosts.site} lists {pluralize(len(monitors), 'device')}: {names}", answer.date
+    if now is None:  # nothing shows how old its values are
+        return found
+    troubles = [_trouble(monitor, answer, settings, now) for monitor in monitors]
+    if all(troubles):
+        raise Questionable(f"{found}; no value of any can be read: {troubles[0]}",
+                           "see in the Alexa app whether it is online, and whether the account that is signed in owns it; "
+                           "check collectors.amazon_aqm.domain")
+    age = cloud.login.session_age(now)
+    if age is not None and age > OLD_SESSION:
+        raise Questionable(f"{found}; but its session could not be renewed for {age // timedelta(hours=1)} h",
+                           "see the log for why; when it is a day old, nothing can be read")
+    return found
+
+
+def _trouble(monitor: Monitor, answer: EndpointStates, settings: "Settings", now: datetime) -> str | None:
+    if monitor.endpoint_id not in answer.endpoints:
+        return "it is missing from the answer"
+    items = list(parse(monitor, answer.endpoints[monitor.endpoint_id], settings, now, answer.date))
+    return next((item.trouble for item in items if isinstance(item, Sighting)), None)
 
 
 def fetch_state(cloud: Cloud, monitors: Sequence[Monitor], state: State) -> EndpointStates:
@@ -92,13 +113,16 @@ def _fetch(cloud: Cloud, batches: Sequence[Sequence[str]], state: State) -> Json
         try:
             answer = cloud.fetch(body, "listEndpoints", "endpoints")
         except NotUnderstood as error:
+            if error.status == 400 and (cached.has_worked or not LABELS[form]):
+                raise Throttled("the Alexa cloud rejects a query that is right (HTTP 400), as if to slow us down") from None
             if not LABELS[form] or not (isinstance(error, InvalidQuery) or error.status == 400):
                 raise
             log.warning("retrying with a simpler query: %s", error)
             form += 1
         else:
-            if form != cached.query_form:
-                replace(cached, query_form=form).save(state)
+            cloud.login.accept()
+            if (form, True) != (cached.query_form, cached.has_worked):
+                replace(cached, query_form=form, has_worked=True).save(state)
             return answer
 
 

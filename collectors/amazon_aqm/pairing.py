@@ -5,26 +5,31 @@ This is the Alexa app's flow (OAuth 2 with PKCE, https://www.rfc-editor.org/rfc/
 never registered twice: after about seven registrations Amazon forces a new password (mkb79 in Libation issue 18).
 """
 
+import re
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from secrets import token_bytes
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import unquote, urlencode
 from uuid import uuid4
 
-from collectors.amazon_aqm.addresses import Hosts, hosts
-from collectors.amazon_aqm.cloud import Cloud
-from collectors.amazon_aqm.discovery import discover
+from collectors.amazon_aqm.addresses import COMMON_SITES, HEADERS, Hosts, hosts, site
+from collectors.amazon_aqm.cloud import Cloud, open_cloud
+from collectors.amazon_aqm.discovery import Monitor, discover
 from collectors.amazon_aqm.login import pair_command
-from collectors.amazon_aqm.queries import part
+from collectors.amazon_aqm.queries import part, short_message
+from collectors.amazon_aqm.unpairing import deregister
 from runtime.errors import NotAuthorised, NotTrusted, NotUnderstood, RemoteError, describe
 from runtime.formats import pluralize
-from runtime.http_client import HttpClient, Request
+from runtime.http_client import HttpClient, JsonResponse, Request
 from storage.state import State
 
 if TYPE_CHECKING:
     from collectors import Human
-    from collectors.amazon_aqm import Settings
+    from collectors.amazon_aqm import Secrets, Settings
 
 DEVICE_TYPE = "A2IVLV5VM2W81"
 APP_NAME, APP_VERSION, SOFTWARE_VERSION, OS_VERSION = "Home temperature monitoring", "2.2.663733.0", "35602678", "18.5"
@@ -32,6 +37,8 @@ LANDING = "https://www.amazon.com/ap/maplanding"  # for every country; it shows 
 HANDLE = "amzn_dp_project_dee_ios"
 IDENTITY = "http://specs.openid.net/auth/2.0/identifier_select"
 TRIES = 3
+CODE = re.compile(r"authorization_code=([\w-]+)")
+BARE_CODE = re.compile(r"([A-Za-z0-9_-]{16,})")
 
 
 class _Device(NamedTuple):
@@ -47,33 +54,80 @@ class _Device(NamedTuple):
         return _base64url(sha256(self.verifier.encode()).digest())
 
 
-def sign_in(settings: "Settings", http: HttpClient, human: "Human") -> str:
-    """Have the user sign in and paste the address of the last page; return the refresh token."""
-    device = _Device(uuid4().hex.upper(), _base64url(token_bytes(32)))
+def pair(settings: "Settings", secrets: "Secrets", http: HttpClient, state: State, human: "Human") -> dict[str, str]:
+    """Register one device, the former one again if there is one; find the account's site; return the secrets."""
+    device = _Device(secrets.device_serial or uuid4().hex.upper(), _base64url(token_bytes(32)))
     human.tell("Open this address in your browser and sign in to Amazon there, with the account of the Alexa app:")
     human.tell(_sign_in_url(settings, device))
     human.tell("You will end on a page that says it was not found. Copy its address.")
-    token = _register(http, hosts(settings), device, _ask_for_code(human), settings.timeout_seconds)
+    token = _register(http, hosts(settings, secrets.domain), device, _ask_for_code(human), settings.timeout_seconds)
     http.learn_secrets([token])
-    return token
+    values = {"refresh_token": token, "device_serial": device.serial}
+    human.keep(values)
+    if secrets.refresh_token and not secrets.device_serial:  # registered under another serial number
+        with suppress(RemoteError):
+            human.tell(f"The former device: {deregister(settings, secrets.refresh_token, http)}")
+    site = _find_site(settings, secrets, token, http, state, human)
+    if site is not None and settings.domain is None:
+        values["domain"] = site
+        human.keep(values)
+    return values
 
 
-def list_monitors(cloud: Cloud, state: State) -> str:
-    """Try the new login; describe the monitors or the error, which does not invalidate the token."""
-    try:
-        monitors = discover(cloud, state, None)
-    except RemoteError as error:
-        return f"You are signed in, but {describe(error)}"
+def _find_site(settings: "Settings", secrets: "Secrets", token: str, http: HttpClient, state: State,
+               human: "Human") -> str | None:
+    """Return the first site at which the account has devices: the configured one, those that Amazon names, then others."""
+    def opened(name: str) -> Cloud:
+        return open_cloud(replace(settings, domain=name), type(secrets)(refresh_token=token), http, state, None)
+
+    configured = hosts(settings, secrets.domain).site
+    failure: RemoteError | None = None
+    tried: set[str] = set()
+    for names in (lambda: [configured], lambda: _named_sites(opened(COMMON_SITES[0])), lambda: COMMON_SITES):
+        for name in names():
+            if name in tried:
+                continue
+            tried.add(name)
+            try:
+                monitors = discover(opened(name), state, None)
+            except RemoteError as error:
+                failure = failure or error
+                continue
+            human.tell(_describe(monitors, name))
+            if settings.domain is not None and name != configured:
+                human.tell(f"Note that config.yaml names another site: set collectors.amazon_aqm.domain to {name}.")
+            return name
+    human.tell(f"You are signed in, but {describe(failure)}" if failure else "You are signed in.")
+    return None
+
+
+def _named_sites(cloud: Cloud) -> list[str]:
+    """Return the sites that Amazon names for the account (alexa-cookie and aioamazondevices ask so, 2026)."""
+    found = []
+    for path, key in (("users/me", "marketPlaceDomainName"), ("welcome", "alexaHostName")):
+        with suppress(RemoteError):
+            answer = cloud.http.fetch_json(Request(
+                f"{cloud.hosts.alexa}/api/{path}", cloud.timeout_seconds, retry_on=(), endpoint=path,
+                headers={**HEADERS, "Cookie": cloud.login.cookies()}))
+            found.append(site(str(answer.document.get(key))) if isinstance(answer.document, dict) else None)
+    return [name for name in found if name is not None]
+
+
+def _describe(monitors: Sequence[Monitor], site: str) -> str:
     names = (f"{monitor.name} ({monitor.serial}{', ' + monitor.room if monitor.room else ''})" for monitor in monitors)
-    return f"Found {pluralize(len(monitors), 'air quality monitor')}: {'; '.join(names)}."
+    return f"Found {pluralize(len(monitors), 'device')} at {site}: {'; '.join(names)}."
 
 
-def _sign_in_url(settings: "Settings", device: _Device) -> str:  # the same for all countries
-    host = settings.auth_url.rstrip("/") if settings.auth_url else "https://www.amazon.com"
+def _sign_in_url(settings: "Settings", device: _Device) -> str:
+    """Amazon's page for all countries but Japan, whose accounts it does not know."""
+    is_japanese = settings.domain is not None and site(settings.domain) == "amazon.co.jp"
+    host = settings.auth_url.rstrip("/") if settings.auth_url else (
+        "https://www.amazon.co.jp" if is_japanese else "https://www.amazon.com")
+    handle, language = (f"{HANDLE}_jp", "ja-JP") if is_japanese else (HANDLE, "en-US")
     return f"{host}/ap/signin?" + urlencode({
-        "openid.return_to": LANDING, "openid.mode": "checkid_setup", "accountStatusPolicy": "P1", "language": "en-US",
+        "openid.return_to": LANDING, "openid.mode": "checkid_setup", "accountStatusPolicy": "P1", "language": language,
         "openid.oa2.code_challenge_method": "S256", "openid.oa2.code_challenge": device.challenge,
-        "openid.assoc_handle": HANDLE, "pageId": HANDLE, "openid.identity": IDENTITY, "openid.claimed_id": IDENTITY,
+        "openid.assoc_handle": handle, "pageId": handle, "openid.identity": IDENTITY, "openid.claimed_id": IDENTITY,
         "openid.ns": "http://specs.openid.net/auth/2.0", "openid.ns.oa2": "http://www.amazon.com/ap/ext/oauth/2",
         "openid.oa2.client_id": f"device:{device.client_id}", "openid.oa2.response_type": "code",
         "openid.oa2.scope": "device_auth_access", "openid.pape.max_auth_age": "0",
@@ -82,16 +136,14 @@ def _sign_in_url(settings: "Settings", device: _Device) -> str:  # the same for 
 
 
 def _ask_for_code(human: "Human") -> str:
+    pasted = ""
     for _ in range(TRIES):
         answer = human.ask("Paste it here: ").strip()
         if not answer:
             break
-        try:
-            codes = parse_qs(urlsplit(answer).query).get("openid.oa2.authorization_code", [])
-        except ValueError:
-            codes = []
-        if codes:
-            return codes[0]
+        pasted += unquote(answer.replace("&amp;", "&"))  # which may be broken over several lines
+        if match := CODE.search(pasted) or BARE_CODE.fullmatch(answer):
+            return match[1]
         human.tell("That address contains no openid.oa2.authorization_code: sign in, then copy the whole address.")
     raise NotUnderstood("the address of the page after signing in was not given", pair_command())
 
@@ -102,7 +154,8 @@ def _register(http: HttpClient, account_hosts: Hosts, device: _Device, code: str
     try:
         answer = http.fetch_json(Request(
             f"{account_hosts.api}/auth/register", timeout_seconds, method="POST", retry_on=(), operation="register",
-            endpoint="register", body=_registration(account_hosts.site, device, code)))
+            endpoint="register", headers=HEADERS, body=_registration(account_hosts.site, device, code),
+            check_refusal=_check_refusal))
     except NotTrusted:
         raise
     except (NotAuthorised, NotUnderstood) as error:
@@ -113,6 +166,12 @@ def _register(http: HttpClient, account_hosts: Hosts, device: _Device, code: str
     if not isinstance(token, str) or not token:
         raise NotAuthorised("Amazon accepted the code but sent no refresh token", pair_command())
     return token
+
+
+def _check_refusal(_status: int, answer: JsonResponse) -> None:
+    error = part(part(answer.document, "response"), "error")
+    if message := short_message(error.get("message")):
+        raise NotAuthorised(message)
 
 
 def _registration(site: str, device: _Device, code: str) -> dict[str, object]:

@@ -27,17 +27,17 @@ query getEndpointState($endpointIds: [String]!) {
         properties {
           name type accuracy error { type message } __typename
           ... on Reachability { reachabilityStatusValue timeOfSample }
-          ... on TemperatureSensor { value { value scale } timeOfSample }
-          ... on RangeValue { rangeValue { value } timeOfSample }
+          ... on TemperatureSensor { value { value scale } timeOfSample timeOfLastChange }
+          ... on RangeValue { rangeValue { value } timeOfSample timeOfLastChange }
         }
       }
     }
   }
 }
 """
-MONITORS: Part = {"operationName": "getAirQualityMonitors", "variables": {}, "query": """
-query getAirQualityMonitors {
-  listEndpoints(listEndpointsInput: {displayCategory: "AIR_QUALITY_MONITOR", includeHouseholdDevices: true}) {
+DEVICES = """
+query %s {
+  listEndpoints(listEndpointsInput: {displayCategory: "%s", includeHouseholdDevices: true}) {
     completeResult
     endpoints {
       endpointId: id
@@ -45,15 +45,23 @@ query getAirQualityMonitors {
       manufacturer { value { text } }
       model { value { text } }
       serialNumber { value { text } }
+      %s
     }
   }
 }
-"""}
+"""
 GROUPS: Part = {"operationName": "getDeviceGroups", "variables": {}, "query": """
 query getDeviceGroups {
   listDeviceGroups { deviceGroups { id friendlyName { value { text } } memberDevices { items { id } } } }
 }
 """}
+
+
+def discovery_operations(include_echo: bool) -> list[Part]:
+    """Return an operation for the monitors, and one for the Echo devices: some have a thermometer among their features."""
+    kinds = [("getAirQualityMonitors", "AIR_QUALITY_MONITOR", "")]
+    kinds += [("getEchoDevices", "ALEXA_VOICE_ENABLED", "features { name }")] if include_echo else []
+    return [{"operationName": kind[0], "variables": {}, "query": DEVICES % kind} for kind in kinds]
 
 
 def state_operation(endpoint_ids: Sequence[str], labels: str) -> Part:

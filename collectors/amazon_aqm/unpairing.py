@@ -6,7 +6,7 @@ exchanged for an access token, which deregisters its own device only.
 
 from typing import TYPE_CHECKING
 
-from collectors.amazon_aqm.addresses import Hosts, hosts
+from collectors.amazon_aqm.addresses import HEADERS, Hosts, hosts
 from collectors.amazon_aqm.login import APP
 from collectors.amazon_aqm.queries import part
 from runtime.errors import NotAuthorised, NotTrusted, NotUnderstood
@@ -35,7 +35,7 @@ def deregister(settings: "Settings", refresh_token: str, http: HttpClient) -> st
         answer = http.fetch_json(Request(
             f"{account.api}/auth/deregister", settings.timeout_seconds, method="POST",
             body={"deregister_all_existing_accounts": False},
-            headers={"Authorization": f"Bearer {token}", "x-amz-access-token": token},
+            headers={**HEADERS, "Authorization": f"Bearer {token}", "x-amz-access-token": token},
             operation="deregister", endpoint="deregister"))
     except NotTrusted:
         raise
@@ -50,7 +50,8 @@ def _access_token(account: Hosts, refresh_token: str, http: HttpClient, timeout_
     form = {"app_name": APP, "app_version": "2.2.663733.0", "source_token": refresh_token,
             "source_token_type": "refresh_token", "requested_token_type": "access_token"}
     answer = http.fetch_json(Request(
-        f"{account.api}/auth/token", timeout_seconds, method="POST", form=form, operation="exchange", endpoint="token"))
+        f"{account.api}/auth/token", timeout_seconds, method="POST", form=form, headers=HEADERS,
+        operation="exchange", endpoint="token"))
     token = answer.document.get("access_token") if isinstance(answer.document, dict) else None
     if not isinstance(token, str) or not token:
         raise NotAuthorised("Amazon sent no access token")

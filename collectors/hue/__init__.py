@@ -141,9 +141,9 @@ def probe(settings: Settings, secrets: Secrets, http: "HttpClient", state: "Stat
     raise Questionable(found, "add a motion sensor in the Hue app, or set collectors.hue.enabled to false in config.yaml")
 
 
-def pair(settings: Settings, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
+def pair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State", human: "Human") -> dict[str, str]:
     from collectors.hue import pairing
-    return pairing.pair(settings, http, state, human)
+    return pairing.pair(settings, secrets, http, state, human)
 
 
 def unpair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:

@@ -20,17 +20,17 @@ from storage.state import State
 
 if TYPE_CHECKING:
     from collectors import Human
-    from collectors.hue import Settings
+    from collectors.hue import Secrets, Settings
 
 BUTTON_SECONDS = 30
 TELL_EVERY_SECONDS = 5
 DEVICE_NAME_LENGTH = 19  # of what follows the # in a devicetype
 
 
-def pair(settings: "Settings", http: HttpClient, state: State, human: "Human",
+def pair(settings: "Settings", secrets: "Secrets", http: HttpClient, state: State, human: "Human",
          sleep: Callable[[float], None] | None = None) -> dict[str, str]:
     """Wait for the button; return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint."""
-    address = _address(settings, http, human)
+    address = _address(settings, secrets.bridge_ip, http, human)
     fingerprint = certificate_fingerprint(address, settings.timeout_seconds) if address.startswith("https://") else None
     trust = Trust(fingerprint=fingerprint) if fingerprint else None
     bridge = Bridge(http, address, "", None, trust, settings.timeout_seconds)
@@ -44,14 +44,14 @@ def pair(settings: "Settings", http: HttpClient, state: State, human: "Human",
     if settings.bridge_ip is not None and base_address(settings.bridge_ip) != address:
         human.tell(f"Note that config.yaml names another address, collectors.hue.bridge_ip: {settings.bridge_ip}")
         remember(state, settings.bridge_ip, address)
-    secrets = {"api_key": key, "bridge_id": identity, "bridge_ip": address}
-    secrets |= {"certificate_fingerprint": fingerprint} if fingerprint else {}
-    human.keep(secrets)
-    return secrets
+    values = {"api_key": key, "bridge_id": identity, "bridge_ip": address}
+    values |= {"certificate_fingerprint": fingerprint} if fingerprint else {}
+    human.keep(values)
+    return values
 
 
-def _address(settings: "Settings", http: HttpClient, human: "Human") -> str:
-    """Return the given or configured address, else that of the only bridge discovered, else ask."""
+def _address(settings: "Settings", last: str | None, http: HttpClient, human: "Human") -> str:
+    """Return the given or configured address, else that of the only bridge discovered, else the last one, else ask."""
     given = human.address or settings.bridge_ip
     if given is not None:
         return _checked(given)
@@ -63,6 +63,8 @@ def _address(settings: "Settings", http: HttpClient, human: "Human") -> str:
         human.tell(f"Could not look up your bridge: {error}.")
     if len(hosts) == 1:
         return base_address(next(iter(hosts.values())))
+    if not hosts and last is not None:
+        return _checked(last)
     for identity, host in hosts.items():
         human.tell(f"bridge {identity} at {host}")
     answer = human.ask("What is your bridge's address (in the Hue app: Settings, My Hue system)? ").strip()

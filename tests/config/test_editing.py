@@ -89,9 +89,9 @@ def test_a_missing_section_is_appended(text: str, before: str) -> None:
 
 def test_the_shipped_example_can_be_filled_in() -> None:
     text = DEFAULT_PATH.with_name("secrets.yaml.example").read_text(encoding="utf-8")
-    edited = with_values(text, "hue", {**VALUES, "certificate_fingerprint": "0" * 64})
+    edited = with_values(text, "hue", {"bridge_ip": None, **VALUES, "certificate_fingerprint": "0" * 64})
     assert edited is not None
-    assert yaml.safe_load(edited)["hue"] == {**VALUES, "certificate_fingerprint": "0" * 64}
+    assert yaml.safe_load(edited)["hue"] == {"bridge_ip": None, **VALUES, "certificate_fingerprint": "0" * 64}
 
 
 @pytest.mark.parametrize("text", ["hue:\n  api_key: old  # from the attic\n",

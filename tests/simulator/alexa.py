@@ -47,6 +47,7 @@ class Alexa:
         self.counts: Counter[str] = Counter()
         self.refusal, self.scale = "forbidden", "CELSIUS"
         self._lock = Lock()
+        self._access: dict[str, str] = {}  # refresh tokens by access token
         self._sessions = Sessions(house.seed)
         self._desk = Desk(house.seed)
         self.refresh_token = self._sessions.new_token()
@@ -101,6 +102,8 @@ class Alexa:
             case "POST", "/ap/exchangetoken/cookies":
                 self._count("exchange")
                 return self._exchange(request, now, faults)
+            case "GET", "/api/users/me" | "/api/welcome":
+                return self._whose(request, now)
             case "POST", "/nexus/v1/graphql":
                 return self._graphql(request, now, faults)
         return html_answer("Not found", 404)
@@ -126,14 +129,15 @@ class Alexa:
         token = parse_qs(request.body.decode(errors="replace")).get("source_token", [""])[0]
         if self._sessions.status(token) != 200:
             return refuse("InvalidToken", self._sessions.status(token))
+        self._access[_access_token(token)] = token
         return json_answer({"access_token": _access_token(token), "expires_in": 3600, "token_type": "bearer"})
 
     def _deregister(self, request: Request, faults: list[Fault]) -> Answer:
-        """Revoke the present token, if the access token is its own."""
-        has_own = header(request, "Authorization") == f"Bearer {_access_token(self.refresh_token)}"
-        if not has_own or any(fault.kind == "still-registered" for fault in faults):
+        """Revoke the refresh token that the access token is of."""
+        token = self._access.get(header(request, "Authorization").removeprefix("Bearer "))
+        if token is None or any(fault.kind == "still-registered" for fault in faults):
             return refuse("InvalidToken", 401)
-        self.revoke()
+        self._sessions.revoke(token, 400)
         return json_answer({"response": {"success": {}}, "request_id": "simulated"})
 
     def _exchange(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
@@ -147,6 +151,12 @@ class Alexa:
             return refuse("InvalidValue")
         cookies = self._sessions.open(form["source_token"], domain[1:], now).listed()
         return json_answer({"response": {"tokens": _tokens(domain, cookies, faults)}, "request_id": "simulated"})
+
+    def _whose(self, request: Request, now: datetime) -> Answer:
+        """Say where the account lives, at any site."""
+        if self._sessions.find(header(request, "Cookie"), now) is None:
+            return Answer(b"", 401)
+        return json_answer({"marketPlaceDomainName": f"https://www.{self.site}", "alexaHostName": f"alexa.{self.site}"})
 
     def _graphql(self, request: Request, now: datetime, faults: list[Fault]) -> Answer:
         try:

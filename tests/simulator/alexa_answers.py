@@ -30,6 +30,20 @@ def show_endpoints(house: House, now: datetime, scale: str) -> list[Entry]:
     return [*(_monitor(house, monitor, now, scale) for monitor in house.monitors), _stranger(house)]
 
 
+def show_echoes(house: House, now: datetime) -> list[Entry]:
+    """Return the account's Echo devices: one with a thermometer, one without."""
+    hall, bath = (f"G090{number}{house.seed:011d}" for number in (1, 2))
+    reported = house.last_report(f"{hall} temperature", now)
+    value = round(house.temperature(house.rooms[0], reported), 1)
+    health = feature("connectivity", None,
+                     [_property("Reachability", "reachability", reported, reachabilityStatusValue="OK")])
+    thermometer = feature("temperatureSensor", None, [
+        _property("TemperatureSensor", "temperature", reported, value={"value": value, "scale": "CELSIUS"})])
+    return [_endpoint(f"{identify('echo', serial)}", name, features, {
+        "manufacturer": _text("Amazon"), "model": _text("Echo (4. Gen)"), "serialNumber": _text(serial)})
+        for serial, name, features in ((hall, "Hall Echo", [thermometer, health]), (bath, "Bath Echo", [health]))]
+
+
 def show_groups(house: House) -> list[Entry]:
     rooms = dict.fromkeys([*house.rooms, *(monitor.room for monitor in house.monitors)])
     return [{"id": f"amzn1.alexa.endpointGroup.{identify('group', house.seed, room)}",
@@ -101,7 +115,7 @@ def _endpoint(uuid: str, name: str, features: list[Entry], made: Entry) -> Entry
 
 def _property(typename: str, name: str, sampled: datetime, **content: Any) -> Entry:
     return {"__typename": typename, "name": name, "type": "RETRIEVABLE", "accuracy": "HIGH", "error": None,
-            "timeOfSample": format_time(sampled), **content}
+            "timeOfSample": format_time(sampled), "timeOfLastChange": format_time(sampled), **content}
 
 
 def _text(text: str) -> Entry:

@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tests.simulator.alexa_alterations import alter_endpoints
-from tests.simulator.alexa_answers import PREFIX, Entry, endpoint_id, show_endpoints, show_groups
+from tests.simulator.alexa_answers import PREFIX, Entry, endpoint_id, show_echoes, show_endpoints, show_groups
 from tests.simulator.alexa_login import sign_in_page
 from tests.simulator.faults import Fault
 from tests.simulator.house import House
 from tests.simulator.messages import Answer
 
-OPERATIONS = {"getEndpointState": "state", "getAirQualityMonitors": "discovery", "getDeviceGroups": "groups"}
+OPERATIONS = {"getEndpointState": "state", "getAirQualityMonitors": "discovery", "getEchoDevices": "echoes",
+              "getDeviceGroups": "groups"}
 FORBIDDEN = ("Unauthenticated call", "FORBIDDEN")
 THROTTLED = ("Too many requests", "UNOFFICIAL_CLIENT_TOO_MANY_REQUESTS")
 BAD_ID = ("Invalid Input. Invalid Id", "BAD_REQUEST")
@@ -76,11 +77,12 @@ class Graph:
             return {"deviceGroups": [] if empty else show_groups(self._house)}
         if self._abroad or self._concerning(operation, "empty"):
             return {"endpoints": []}
-        endpoints = show_endpoints(self._house, self._now, self._scale)
+        monitors, echoes = show_endpoints(self._house, self._now, self._scale), show_echoes(self._house, self._now)
+        endpoints = {"discovery": monitors, "echoes": echoes}.get(operation.kind, [*monitors, *echoes])
         alter_endpoints(endpoints, self._house, self._now, self._scale, self._faults)
         bad = self._bad_ids(operation)
         chosen = [each for each in endpoints if each["endpointId"] not in bad
-                  and (operation.kind == "discovery" or each["endpointId"] in operation.ids)]
+                  and (operation.kind in ("discovery", "echoes") or each["endpointId"] in operation.ids)]
         for fault in self._concerning(operation, "incomplete"):
             chosen = chosen[:fault.options["kept"]]
         return {"endpoints": chosen}

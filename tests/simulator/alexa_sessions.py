@@ -14,7 +14,7 @@ from tests.simulator.house import chance
 COOKIE_HOURS = 24
 SUFFIXES: Mapping[str, str] = {
     "amazon.com": "main", "amazon.co.uk": "acbuk", "amazon.de": "acbde", "amazon.it": "acbit", "amazon.fr": "acbfr",
-    "amazon.es": "acbes", "amazon.ca": "acbca", "amazon.co.jp": "acbjp",
+    "amazon.es": "acbes", "amazon.ca": "acbca", "amazon.co.jp": "acbjp", "amazon.com.au": "acbau",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.collectors.amazon_aqm.conftest import Household
+from tests.simulator.alexa_answers import INSTANCES
 
 
 def test_the_first_cycle_logs_in_and_looks_around(household: Household) -> None:
@@ -37,8 +38,9 @@ def test_what_is_stored_is_what_the_house_is_like(settled: Household) -> None:
     assert (row["co2_ppm"], row["voc_ppb"], row["is_anomalous"]) == (None, None, 0)
 
 
-def test_the_time_measured_is_that_of_the_temperature(settled: Household) -> None:
-    when = settled.simulator.house.last_sample(settled.alexa.serial, "temperature", settled.moment)
+def test_the_time_measured_is_that_of_the_newest_sample(settled: Household) -> None:
+    when = max(settled.simulator.house.last_sample(settled.alexa.serial, quantity, settled.moment)
+               for quantity in ("temperature", *INSTANCES.values()))
     assert datetime.fromisoformat(settled.home.rows()[0]["measured_at"]) == when.replace(microsecond=0)
 
 
@@ -104,8 +106,8 @@ def test_a_value_of_unknown_meaning_is_logged_once_and_not_stored(settled: House
 @pytest.mark.parametrize("labels", [1.0, True, [1], {}, "1", -1, 7])
 def test_an_invalid_query_form_in_the_state_is_ignored(labels: object, settled: Household) -> None:
     path = settled.home.data / "amazon_aqm.session.json"
-    monitors = {**settled.memory["monitors"], "query_form": labels}
-    path.write_text(json.dumps({**settled.memory, "monitors": monitors}), encoding="utf-8")
+    monitors = {**settled.memory["discovered"], "query_form": labels}
+    path.write_text(json.dumps({**settled.memory, "discovered": monitors}), encoding="utf-8")
     assert settled.run("--json").json["requests"] == 1
 
 
@@ -125,7 +127,7 @@ def test_a_field_that_the_cloud_does_not_know_is_asked_for_once(settled: Househo
     assert (outcome.json["requests"], outcome.json["stored"]) == (1, 1)
     settled.faults.clear()
     assert settled.run("--json", hours=25).code == 0
-    assert settled.memory["monitors"]["query_form"] == 0
+    assert settled.memory["discovered"]["query_form"] == 0
 
 
 def test_a_field_that_can_not_be_done_without_is_not_asked_for_for_ever(settled: Household) -> None:
@@ -161,3 +163,32 @@ def test_a_name_changed_in_the_app_shows_at_the_next_cycle(settled: Household) -
     settled.run()
     assert settled.home.rows()[-1]["name"] == "Spy [31m catcher"
     assert settled.asked() == ["state"]
+
+
+def test_thermometers_of_echo_devices_take_no_request_more(household: Household) -> None:
+    """One Echo of the house has a thermometer, the other is left out."""
+    household.configure(include_echo=True)
+    assert household.run().code == 0
+    assert household.asked().count("state") == 1
+    assert [household.run().code, household.asked()] == [0, ["state"]]
+    rows = household.home.rows("SELECT DISTINCT device_type, name FROM readings")
+    assert sorted((row["device_type"], row["name"]) for row in rows) == [
+        ("alexa_aqm", "Air quality monitor"), ("alexa_echo", "Hall Echo")]
+    household.configure(include_echo=False)
+    household.run(hours=24)
+    assert household.home.rows("SELECT COUNT(*) AS n FROM readings WHERE device_type = 'alexa_echo'") == [{"n": 2}]
+
+
+@pytest.mark.parametrize("domain", ["amazon.cm", "amazon.co", "amazon.com.de", "amazon.example.com"])
+def test_nobody_but_amazon_is_sent_the_token(domain: str, household: Household) -> None:
+    household.configure(domain=domain)
+    outcome = household.run()
+    assert outcome.code == 2 and "amazon_aqm.domain" in outcome.err and household.asked() == []
+
+
+def test_a_country_without_an_alexa_host_is_named(household: Household) -> None:
+    """alexa.amazon.pl does not exist; Polish accounts live at amazon.com."""
+    household.configure(domain="amazon.pl", base_url="http://127.0.0.1:9")
+    household.login(cookies={"session-id": "1"})
+    outcome = household.run()
+    assert outcome.code == 1 and "Alexa has no host for amazon.pl" in outcome.err and "amazon.com" in outcome.err

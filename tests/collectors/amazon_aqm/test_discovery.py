@@ -49,21 +49,21 @@ def test_yesterdays_monitors_can_still_be_asked_when_discovery_takes_its_time(se
 
 @pytest.mark.parametrize("endpoints", ["[]", "[null, 3]", "{}", '{"a": 1}', '"none"', "7", "true", "null"])
 def test_one_odd_or_empty_answer_makes_no_monitor_forgotten(endpoints: str, settled: Household) -> None:
-    before = settled.memory["monitors"]["found"]
+    before = settled.memory["discovered"]["found"]
     content = '[{"data": {"listEndpoints": {"completeResult": true, "endpoints": %s}}}]' % endpoints
     settled.faults.add("body", face="alexa", content=content, paths=["/nexus"], times=2)
     assert settled.run().code == 1
-    assert settled.memory["monitors"]["found"] == before
+    assert settled.memory["discovered"]["found"] == before
     settled.faults.clear()
     assert settled.run("--json").json["stored"] == 1
-    assert not settled.memory["monitors"].get("was_empty")
+    assert not settled.memory["discovered"].get("was_empty")
 
 
 def test_an_incomplete_list_removes_no_monitor(two: Household) -> None:
     two.faults.add("incomplete", operation="discovery", kept=1)
     assert two.run("--json", hours=25).json["stored"] == 2
     two.faults.clear()
-    assert len(two.memory["monitors"]["found"]) == 2
+    assert len(two.memory["discovered"]["found"]) == 2
 
 
 def test_rooms_that_remain_unknown_cost_nothing(household: Household) -> None:
@@ -162,7 +162,7 @@ def test_the_last_monitor_is_forgotten_after_two_empty_lists(settled: Household)
     settled.faults.add("vanished", replaced=False)
     outcomes = [settled.run() for _ in range(15)]
     assert settled.asked().count("discovery") == 2
-    assert (outcomes[0].code, outcomes[-1].code, settled.memory["monitors"]["found"]) == (1, 1, [])
+    assert (outcomes[0].code, outcomes[-1].code, settled.memory["discovered"]["found"]) == (1, 1, [])
     settled.faults.clear()
     assert settled.run(hours=1).code == 0
 

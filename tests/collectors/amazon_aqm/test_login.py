@@ -40,23 +40,46 @@ def test_refused_cookies_are_exchanged_once_and_the_request_repeated_once(refusa
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_fresh_cookies_that_are_refused_too_need_a_human(refusal: str, settled: Household) -> None:
+def test_fresh_cookies_that_are_refused_too_need_a_human_when_it_lasts(refusal: str, settled: Household) -> None:
+    """The exchange has proven the login. It is asked again after 5, 15 and 60 minutes, and needs a human after an hour."""
     settled.faults.add(refusal)
-    outcome = settled.run("--json")
-    assert (outcome.code, outcome.json["requests"], outcome.json["outcome"]) == (2, 3, "not_authorised")
-    assert "Amazon refuses our login" in outcome.err
-    assert as_printed("Remedy: python devices.py pair amazon_aqm") in outcome.err
-    assert "session" not in settled.memory
+    outcomes, asked = [], []
+    for cycle in range(24):
+        outcomes.append(settled.run("--json"))
+        asked += [5 * cycle] * bool(settled.asked())
+    assert asked == [0, 5, 20, 80]
+    assert [outcome.code for outcome in outcomes] == 16 * [1] + 8 * [2]
+    assert (outcomes[0].json["requests"], outcomes[0].json["outcome"]) == (3, "unreachable")
+    assert as_printed("python devices.py pair amazon_aqm") in outcomes[16].err
+    settled.faults.clear()
+    assert settled.run(hours=1).code == 0 and "refusals" not in settled.memory
+
+
+def test_a_refusal_that_passes_costs_five_minutes(settled: Household) -> None:
+    """Amazon refuses sessions it has just issued for minutes: alexa_media_player issue 1697."""
+    settled.faults.add("403", times=2)
+    assert [settled.run().code, settled.run().code] == [1, 0]
+    assert len(settled.home.rows()) == 2
+    assert not list(settled.home.data.glob("ALERT_*"))
+
+
+def test_where_nothing_was_ever_read_the_site_is_doubted_first(household: Household) -> None:
+    household.faults.add("401")
+    err = household.run().err
+    assert err.index("collectors.amazon_aqm.domain") < err.index("pair amazon_aqm")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_revoked_token_needs_a_human_and_is_tried_once_a_day(status: int, settled: Household) -> None:
+def test_a_revoked_token_needs_a_human_and_is_tried_ever_more_rarely(status: int, settled: Household) -> None:
+    """After 15 minutes, an hour, four hours, and then daily."""
     settled.alexa.revoke(status)
     assert settled.run("--json").json["requests"] == 2
-    assert settled.asked() == ["exchange", "state"]
-    codes = [settled.run(hours=1.9).code for _ in range(26)]
-    assert set(codes) == {2}
-    assert settled.asked() == ["exchange", "exchange"]
+    settled.asked()
+    asked = []
+    for quarter in range(1, 4 * 56):
+        assert settled.run(hours=10 / 60).code == 2
+        asked += [15 * quarter] * len(settled.asked())
+    assert asked == [15, 75, 315, 315 + 1440, 315 + 2880]
 
 
 def test_a_new_token_is_tried_at_once(settled: Household) -> None:
@@ -72,9 +95,8 @@ def test_an_exchange_that_brings_no_cookies_for_our_site_needs_a_human(
         fault: str, options: dict[str, Any], household: Household) -> None:
     household.faults.add(fault, **options)
     outcome = household.run()
-    assert outcome.code == 2 and "pair amazon_aqm" in outcome.err
-    assert ("or set collectors.amazon_aqm.domain in config.yaml" in outcome.err) == ("no cookies for" in outcome.err)
-    assert household.alexa.counts["exchange"] == 1
+    assert "collectors.amazon_aqm.domain in config.yaml" in outcome.err and "pair amazon_aqm" in outcome.err
+    assert household.alexa.counts["exchange"] == 1 and not household.home.rows()
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "not-json", "truncated", "reset"])
@@ -92,8 +114,9 @@ def test_an_exchange_that_goes_on_failing_is_no_reason_to_call_a_human(household
 @pytest.mark.parametrize(("content", "status", "code"), [
     ("[]", 200, 1), ("null", 200, 1), ("{}", 200, 2), ('{"response": null}', 200, 2),
     ('{"response": {"tokens": {"cookies": {".amazon.co.uk": [{"Name": 1, "Value": "x"}, {"Name": ""}, null]}}}}',
-     200, 2),
+     200, 1),
     ('{"response": {"error": {"code": "ServerError"}}}', 200, 1),
+    ('{"response": {"error": {"code": "InternalError"}}}', 200, 1),
     ('{"response": {"error": {"code": "InvalidToken", "message": "One or more\\u001b tokens"}}}', 200, 2),
     ("", 404, 1), ("<html>maintenance</html>", 200, 1),
 ])
@@ -106,10 +129,10 @@ def test_old_cookies_go_on_if_new_ones_cannot_be_had_just_now(settled: Household
     settled.faults.add("503", face="alexa", paths=["/ap/exchangetoken"])
     assert settled.run(hours=13).code == 0
     assert "still using the old one" in settled.home.log()
-    settled.faults.clear()
     settled.asked()
-    settled.run()
-    assert settled.asked() == ["exchange", "state"]
+    asked = [settled.asked() for _ in range(9) if settled.run().code == 0]
+    assert asked == 2 * [["state"]] + [["exchange"] * 3 + ["state"]] + 5 * [["state"]] + [["exchange"] * 3 + ["state"]]
+    settled.faults.clear()
 
 
 @pytest.mark.parametrize("hours", [0, 13, 25])
@@ -146,7 +169,7 @@ def test_being_sent_elsewhere_is_a_refusal_only_if_it_is_to_the_sign_in(path: st
     settled.faults.add("redirect", face="alexa", paths=[path], location="https://www.amazon.co.uk/ap/signin?a=b")
     settled.alexa.expire_cookies()
     outcome = settled.run()
-    assert outcome.code == 2 and as_printed("Remedy: python devices.py pair amazon_aqm\n") in outcome.err
+    assert outcome.code == (1 if path == "/nexus" else 2)
 
 
 def test_cookies_that_a_header_cannot_hold_are_left_out(settled: Household) -> None:
@@ -196,11 +219,11 @@ def test_what_is_remembered_is_for_the_owner_alone_and_holds_no_token(settled: H
 
 def test_a_damaged_memory_is_an_empty_one(settled: Household) -> None:
     remembered = settled.memory
-    for damaged in ({"session": 5, "monitors": [3]}, {"session": {"issued_at": "x", "cookies": {"a": 1}}},
-                    {"monitors": {"found": [None, {}, {"endpoint_id": 3}], "discovered_at": "yesterday"}},
+    for damaged in ({"session": 5, "discovered": [3]}, {"session": {"issued_at": "x", "cookies": {"a": 1}}},
+                    {"discovered": {"found": [None, {}, {"endpoint_id": 3}], "discovered_at": "yesterday"}},
                     {"session": {"issued_at": "", "cookies": remembered["session"]["cookies"]}, "throttled": "often",
-                     "monitors": {**remembered["monitors"], "silent": 7}, "unknown_instances": 3, "labels": "x"},
-                    {"monitors": {**remembered["monitors"], "discovered_at": "yesterday"}}):
+                     "discovered": {**remembered["discovered"], "silent": 7}, "unknown_instances": 3, "labels": "x"},
+                    {"discovered": {**remembered["discovered"], "discovered_at": "yesterday"}}):
         (settled.home.data / "amazon_aqm.session.json").write_text(
             json.dumps({**remembered, **damaged}), encoding="utf-8")
         assert settled.run().code == 0

@@ -163,15 +163,26 @@ def test_ages_are_judged_by_the_clouds_own_clock() -> None:
     assert reading(temperature(20), date=None).measured_at == NOW - 3 * MINUTES
 
 
-def test_the_temperatures_time_counts_else_the_newest() -> None:
+def test_the_newest_samples_time_counts() -> None:
     humidity, score = value("4", 45, timeOfSample=stamp(MINUTES)), value("9", 88, timeOfSample=stamp(9 * MINUTES))
-    assert reading(temperature(20), humidity, score).measured_at == NOW - 3 * MINUTES
-    assert reading(temperature(None), humidity, score).measured_at == NOW - MINUTES
+    assert reading(temperature(20), humidity, score).measured_at == NOW - MINUTES
+
+
+def test_a_monitor_whose_newest_sample_is_old_tells_nothing() -> None:
+    """Frozen, whatever its reachability says: home-assistant/core issue 182083."""
+    hours = [timedelta(hours=number) for number in (20, 21, 4)]
+    frozen = [temperature(20, timeOfSample=stamp(hours[0])), value("4", 45, timeOfSample=stamp(hours[1]))]
+    assert trouble(*frozen, reachable()) == "last heard of 20 h ago"
+    assert trouble(*frozen, value("9", 88, timeOfSample=stamp(hours[2])), reachable()) == "last heard of 4 h ago"
+    alive = reading(*frozen, value("9", 88), value("6", 7, timeOfSample=stamp(timedelta(hours=25))), reachable())
+    assert (alive.temperature_celsius, alive.iaq_score, alive.pm25_ugm3) == (20, 88, None)
 
 
 @pytest.mark.parametrize(("features", "is_anomalous"), [
     ([temperature(40)], False), ([temperature(40.1)], True), ([temperature(-1)], True), ([value("4", 100)], False),
-    ([value("4", 100.5)], True), ([value("4", -1), temperature(20)], True), ([value("9", 500)], False)])
+    ([value("4", 100.5)], True), ([value("4", -1), temperature(20)], True), ([value("9", 500)], True),
+    ([value("9", 88)], False),
+    ([value("6", 65_535)], True), ([value("7", -1)], True), ([value("5", 101)], True), ([value("8", 5)], False)])
 def test_what_is_outside_of_the_ranges_is_marked(features: list[Any], is_anomalous: bool) -> None:
     assert reading(*features).is_anomalous is is_anomalous
 

@@ -1,10 +1,11 @@
 """`python devices.py pair amazon_aqm`, with and without a user at a browser."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -51,10 +52,11 @@ class Person:
         return next(line for line in self.lines if "/ap/signin" in line)
 
 
-def introduce(person: Person, memory: State, url: str, domain: str = "amazon.co.uk") -> dict[str, str]:
+def introduce(person: Person, memory: State, url: str, domain: str | None = "amazon.co.uk",
+              secrets: amazon_aqm.Secrets | None = None) -> dict[str, str]:
     settings = amazon_aqm.Settings(domain=domain, base_url=url, auth_url=url)
     with HttpClient(Deadline(20), retry_policy(config.Retry(base_delay_seconds=0))) as http:
-        return amazon_aqm.pair(settings, http, memory, person)
+        return amazon_aqm.pair(settings, secrets or amazon_aqm.Secrets(), http, memory, person)
 
 
 @pytest.fixture
@@ -80,9 +82,10 @@ def test_the_command_leads_through_the_browser_and_then_everything_is_known(hous
     household.home.secrets.unlink()
     outcome = pair(household)
     assert outcome.code == 0, outcome.err
-    assert household.secrets() == {"refresh_token": household.alexa.refresh_token}
+    assert household.secrets()["refresh_token"] == household.alexa.refresh_token
+    assert set(household.secrets()) == {"refresh_token", "device_serial"}
     assert stat.S_IMODE(household.home.secrets.stat().st_mode) == 0o600
-    assert f"Found 1 air quality monitor: Air quality monitor ({household.alexa.serial}" in outcome.err
+    assert f"Found 1 device at amazon.co.uk: Air quality monitor ({household.alexa.serial}" in outcome.err
     assert "°C" in outcome.out
     assert (household.alexa.counts["register"], household.alexa.counts["exchange"]) == (1, 1)
     assert household.home.process(module="collectors.amazon_aqm").code == 0
@@ -108,7 +111,7 @@ def test_the_sign_in_page_is_amazons_own_for_every_country(memory: State) -> Non
     with Simulator(tls=None) as simulator:
         person = Person(simulator.alexa, "")
         with pytest.raises(NotUnderstood), HttpClient(Deadline(5), retry_policy(config.Retry())) as http:
-            amazon_aqm.pair(amazon_aqm.Settings(domain="amazon.de"), http, memory, person)
+            amazon_aqm.pair(amazon_aqm.Settings(domain="amazon.de"), amazon_aqm.Secrets(), http, memory, person)
     parts = urlsplit(person.url)
     asked = parse_qs(parts.query)
     assert (parts.scheme, parts.netloc, parts.path) == ("https", "www.amazon.com", "/ap/signin")
@@ -116,24 +119,66 @@ def test_the_sign_in_page_is_amazons_own_for_every_country(memory: State) -> Non
     assert asked["openid.oa2.code_challenge_method"] == ["S256"]
 
 
-def test_each_pairing_is_another_device_with_another_secret(household: Household, memory: State) -> None:
+def test_pairing_again_registers_the_same_device_with_another_secret(household: Household, memory: State) -> None:
+    """After about seven devices Amazon forces a new password."""
     people = [Person(household.alexa) for _ in range(2)]
-    for person in people:
-        introduce(person, memory, household.simulator.cloud_url)
+    first = introduce(people[0], memory, household.simulator.cloud_url)
+    introduce(people[1], memory, household.simulator.cloud_url, secrets=amazon_aqm.Secrets(**first))  # type: ignore[arg-type]
     asked = [parse_qs(urlsplit(person.url).query) for person in people]
-    for name in ("openid.oa2.client_id", "openid.oa2.code_challenge"):
-        assert asked[0][name] != asked[1][name]
+    assert asked[0]["openid.oa2.client_id"] == asked[1]["openid.oa2.client_id"]
+    assert asked[0]["openid.oa2.code_challenge"] != asked[1]["openid.oa2.code_challenge"]
+
+
+def test_a_device_of_another_serial_number_is_deregistered(household: Household, memory: State) -> None:
+    old, person = household.alexa.refresh_token, Person(household.alexa)
+    introduce(person, memory, household.simulator.cloud_url, secrets=amazon_aqm.Secrets(refresh_token=old))
+    assert any("Amazon has deregistered our device" in line for line in person.lines)
+    household.login(refresh_token=old)
+    assert household.run().code == 2
+
+
+@pytest.mark.parametrize("configured", [None, "amazon.de"])
+def test_the_accounts_site_is_found(configured: str | None, memory: State) -> None:
+    """Not every country has an Alexa host, and those of others show an account without devices, or refuse it."""
+    with Simulator(tls=None, site="amazon.com.au") as simulator:
+        person = Person(simulator.alexa)
+        kept = introduce(person, memory, simulator.cloud_url, configured)
+    assert kept.get("domain") == (None if configured else "amazon.com.au")
+    assert any("at amazon.com.au" in line for line in person.lines)
+    assert any("set collectors.amazon_aqm.domain to amazon.com.au" in line for line in person.lines) == bool(configured)
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda url: url.replace("&", "&amp;"), lambda url: url.replace("?", "#"), lambda url: f"{url[:90]}\n{url[90:]}",
+    lambda url: re.search("authorization_code=([^&]+)", url)[1]])  # type: ignore[index]
+def test_what_is_pasted_may_be_spoiled(spoil: Callable[[str], str], household: Household, memory: State) -> None:
+    person = Person(household.alexa)
+    ask, person.pasted = person.ask, []  # type: ignore[attr-defined]
+
+    def answer(question: str) -> str:
+        if not person.pasted:  # type: ignore[attr-defined]
+            person.pasted += spoil(ask(question).strip()).split("\n")  # type: ignore[attr-defined]
+        return str(person.pasted.pop(0))  # type: ignore[attr-defined]
+
+    person.ask = answer  # type: ignore[method-assign]
+    assert introduce(person, memory, household.simulator.cloud_url)["refresh_token"]
+
+
+def test_all_requests_are_an_apps(household: Household, memory: State) -> None:
+    introduce(Person(household.alexa), memory, household.simulator.cloud_url)
+    agents = {request.headers["User-Agent"] for request in household.alexa.requests}
+    assert len(agents) == 1 and "AmazonAlexa" in agents.pop()
 
 
 def test_an_address_without_a_code_may_be_corrected(household: Household, memory: State) -> None:
     person = Person(household.alexa, "https://www.amazon.com/", "http://[")
-    assert introduce(person, memory, household.simulator.cloud_url) == {"refresh_token": household.alexa.refresh_token}
+    assert introduce(person, memory, household.simulator.cloud_url)["refresh_token"] == household.alexa.refresh_token
     assert sum("no openid.oa2.authorization_code" in line for line in person.lines) == 2
 
 
 def test_three_addresses_without_a_code_are_enough(household: Household, memory: State) -> None:
     with pytest.raises(NotUnderstood, match="was not given"):
-        introduce(Person(household.alexa, *["nonsense"] * 3), memory, household.simulator.cloud_url)
+        introduce(Person(household.alexa, *["no sense"] * 3), memory, household.simulator.cloud_url)
     assert household.alexa.requests == []
 
 
@@ -158,6 +203,7 @@ def test_a_code_used_before_asks_for_another_sign_in(household: Household, memor
 
 def test_the_wrong_country_is_suspected_and_the_token_kept_all_the_same(household: Household, memory: State) -> None:
     person = Person(household.alexa)
+    household.faults.add("empty")
     assert introduce(person, memory, household.simulator.cloud_url, "amazon.de")["refresh_token"]
     assert "is the domain right?" in person.lines[-1] and "collectors.amazon_aqm.domain" in person.lines[-1]
 

@@ -16,11 +16,24 @@ def refused(code: object = "SOMETHING", retryable: object = False, data: object 
 
 
 @pytest.mark.parametrize(("fault", "options"), [("throttled", {}), ("429", {"face": "alexa", "paths": ["/nexus"]})])
-def test_throttling_is_not_answered_by_another_try(fault: str, options: dict[str, Any], settled: Household) -> None:
+def test_throttling_is_retried_once_and_then_left_alone(fault: str, options: dict[str, Any], settled: Household) -> None:
+    """FR-009: the shared retry first; each pause ends with one single request."""
     settled.faults.add(fault, **options)
-    outcome = settled.run("--json")
-    assert (outcome.code, outcome.json["requests"], outcome.json["retries"]) == (1, 1, 0)
-    assert outcome.json["outcome"] == "throttled"
+    outcomes = [settled.run("--json") for _ in range(4)]
+    assert [(outcome.code, outcome.json["requests"]) for outcome in outcomes] == [(1, 3), (1, 0), (1, 0), (1, 1)]
+    assert {outcome.json["outcome"] for outcome in outcomes} == {"throttled"}
+
+
+@pytest.mark.parametrize("message", ["Rate exceeded", "ThrottlingException", "Too many requests"])
+def test_throttling_is_known_by_its_words_too(message: str, settled: Household) -> None:
+    settled.faults.add("body", face="alexa", paths=["/nexus"], content=json.dumps([{"errors": [{"message": message}]}]))
+    assert settled.run("--json").json["outcome"] == "throttled"
+
+
+def test_a_query_that_worked_and_is_rejected_is_throttling(settled: Household) -> None:
+    settled.faults.add("body", face="alexa", paths=["/nexus"], content='{"message": "Bad Request"}', status=400)
+    first, second = settled.run("--json"), settled.run("--json")
+    assert (first.json["outcome"], first.json["requests"], second.json["requests"]) == ("throttled", 1, 0)
 
 
 def test_the_pause_grows_to_four_hours_and_ends_with_success(settled: Household) -> None:
@@ -29,7 +42,7 @@ def test_the_pause_grows_to_four_hours_and_ends_with_success(settled: Household)
     asked = []
     for cycle in range(24 * 4):
         settled.run(hours=10 / 60)
-        asked += [cycle * 15] * settled.alexa.counts["state"]
+        asked += [cycle * 15] * bool(settled.alexa.counts["state"])
         settled.alexa.counts.clear()
     pauses = [after - before for before, after in zip(asked, asked[1:])]
     assert pauses[:6] == [15, 30, 60, 120, 240, 240]

@@ -1,7 +1,8 @@
-"""A week of both collectors side by side, in which the Alexa cloud and the way to it go through all that they can.
+"""A fortnight of both collectors side by side, in which the Alexa cloud and the way to it go through all that they can.
 
-Fourteen times the cookies die; the network is away for six hours, the cloud throttles for two, and for three days the
-refresh token is dead until a human pairs again. Both collectors run all that week in this process, by a clock that is
+The cookies die again and again; the network is away for six hours, the cloud throttles for two hours and for a day, refuses
+once, shows frozen samples for a day, and the wrong country for another; for three days the refresh token is dead until a
+human pairs again. Both collectors run all that time in this process, by a clock that is
 moved; what they left is compared with what the house was like. To save time they run every 15 minutes; WEEK_MINUTES=5
 in the environment makes it the five that cron has.
 """
@@ -26,7 +27,8 @@ from tests.simulator.server import Simulator
 
 MONDAY = datetime(2026, 11, 23, tzinfo=timezone.utc)
 EVERY = timedelta(minutes=int(os.environ.get("WEEK_MINUTES", "15")))
-CYCLES = timedelta(days=7) // EVERY
+DAYS = 14
+CYCLES = timedelta(days=DAYS) // EVERY
 pytestmark = pytest.mark.slow
 ALERT = "ALERT_TOKEN_REFRESH_NEEDED.txt"
 COLUMNS = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "voc_index": "voc",
@@ -40,6 +42,11 @@ def at(hours: float) -> datetime:
 AWAY = at(33), at(39)
 THROTTLED = at(57), at(59)
 DEAD = at(82), at(153)
+REFUSED = at(180), at(180.2)  # right after an exchange that succeeded
+THROTTLED_DAY = at(200), at(224)
+FRESH = timedelta(hours=3)  # so long a value is stored that no other has followed
+FROZEN = at(240), at(264)
+ABROAD = at(290), at(314)
 # Every six hours, sooner than cookies are renewed by themselves; one while the network is away, one during a pause.
 EXPIRIES = [at(hours) for hours in [11.5 + 6 * turn for turn in range(26)] if not DEAD[0] <= at(hours) < DEAD[1]]
 
@@ -77,7 +84,10 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
         home.point_at(simulator)
         sign_in(home, simulator, server)
         simulator.faults.add("reset", face="alexa", start=AWAY[0], end=AWAY[1])
-        simulator.faults.add("throttled", start=THROTTLED[0], end=THROTTLED[1])
+        for start, end in (THROTTLED, THROTTLED_DAY):
+            simulator.faults.add("throttled", start=start, end=end)
+        simulator.faults.add("403", start=REFUSED[0], end=REFUSED[1])
+        simulator.faults.add("old-samples", start=FROZEN[0] - FRESH, end=FROZEN[1])
         yield Week(home, simulator, list(live(home, simulator, server)), server.mails)
 
 
@@ -101,6 +111,9 @@ def live(home: Home, simulator: Simulator, server: MailServer) -> Iterator[Visit
             if moment == DEAD[1]:
                 alexa.new_refresh_token()
                 sign_in(home, simulator, server)
+            if moment in ABROAD:
+                home.settings["collectors"]["amazon_aqm"]["domain"] = "amazon.de" if moment == ABROAD[0] else "amazon.co.uk"
+                home.write_config()
             asked.clear()
             visit = home.run(collector=amazon_aqm)
             paths = [request.path.rpartition("/")[2] for request in asked]
@@ -121,19 +134,24 @@ def as_before() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def attempts() -> list[datetime]:
+def attempts(span: tuple[datetime, datetime] = THROTTLED) -> list[datetime]:
     """Return when a throttling cloud is asked: after 15, 30, 60 ... min, at the first cycle then. The last is well."""
-    asked, pause = [THROTTLED[0]], timedelta(minutes=15)
-    while asked[-1] < THROTTLED[1]:
+    asked, pause = [span[0]], timedelta(minutes=15)
+    while asked[-1] < span[1]:
         due = asked[-1] + pause
         asked.append(MONDAY - (MONDAY - due) // EVERY * EVERY)
-        pause *= 2
+        pause = min(2 * pause, timedelta(hours=4))
     return asked
 
 
+def troubled() -> dict[str, tuple[datetime, datetime]]:
+    """Return the spans in which the house offers no reading, by what a cycle comes to."""
+    return {"away": AWAY, "throttled": (THROTTLED[0], attempts()[-1]), "dead": DEAD, "refused": REFUSED,
+            "throttled for a day": (THROTTLED_DAY[0], attempts(THROTTLED_DAY)[-1]), "frozen": FROZEN, "abroad": ABROAD}
+
+
 def is_readable(moment: datetime) -> bool:
-    spans = [AWAY, (THROTTLED[0], attempts()[-1]), DEAD]
-    return not any(start <= moment < end for start, end in spans)
+    return not any(start <= moment < end for start, end in troubled().values())
 
 
 @cache
@@ -142,7 +160,6 @@ def readable() -> list[datetime]:
 
 
 def test_the_week_is_as_it_is_meant_to_be(week: Week) -> None:
-    assert len(EXPIRIES) == 14
     assert len(week.visits) == CYCLES and not timedelta(hours=24) % EVERY
 
 
@@ -157,7 +174,9 @@ def test_no_reading_of_the_air_is_false(week: Week) -> None:
     assert rows
     for row in rows:
         moment, measured_at = (datetime.fromisoformat(row[name]) for name in ("timestamp", "measured_at"))
-        assert measured_at == house.last_sample(serial, "temperature", moment)
+        if FROZEN[0] - FRESH <= moment < FROZEN[0]:
+            moment = FROZEN[0] - FRESH
+        assert measured_at == max(house.last_sample(serial, quantity, moment) for quantity in COLUMNS.values())
         for column, quantity in COLUMNS.items():
             sampled = house.last_sample(serial, quantity, moment)
             assert row[column] == house.air_truth(serial, quantity, sampled), (moment, column)
@@ -165,17 +184,18 @@ def test_no_reading_of_the_air_is_false(week: Week) -> None:
 
 def test_each_death_of_the_cookies_costs_one_exchange_and_one_repeat(week: Week) -> None:
     deaths = [visit for visit in week.visits if visit.asked == ["graphql", "cookies", "graphql"]]
-    assert [next(moment for moment in readable() if moment >= expiry) for expiry in EXPIRIES] == [
-        visit.moment for visit in deaths]
-    assert {visit.amazon.code for visit in deaths} == {0}
+    assert {next(moment for moment in readable() if moment >= expiry) for expiry in EXPIRIES} >= {
+        visit.moment for visit in deaths if is_readable(visit.moment)}
+    assert len(deaths) >= 10 and {visit.amazon.code for visit in deaths if is_readable(visit.moment)} == {0}
 
 
-def test_a_normal_cycle_is_one_request(week: Week) -> None:
-    """Except for dead cookies, the daily discovery, and the login at the start and after pairing."""
-    others = [visit.asked for visit in week.visits if is_readable(visit.moment) and visit.asked != ["graphql"]]
-    assert len([asked for asked in others if asked == ["graphql"] * 3]) == 3
-    assert [asked for asked in others if asked[0] == "cookies"] == [["cookies", *["graphql"] * 3]] * 2
-    assert len(others) == 3 + 2 + len(EXPIRIES)
+def test_a_normal_day_is_one_request_a_cycle_and_a_few_more(week: Week) -> None:
+    """At most 300 with a cycle every five minutes."""
+    per_day = timedelta(days=1) // EVERY
+    days = [week.visits[first:first + per_day] for first in range(0, CYCLES, per_day)]
+    normal = [day for day in days if all(is_readable(visit.moment) for visit in day)]
+    assert len(normal) >= 2
+    assert max(sum(len(visit.asked) for visit in day) for day in normal) <= per_day + 12
 
 
 def test_while_the_network_is_away_each_cycle_tries_without_alerting(week: Week) -> None:
@@ -186,18 +206,28 @@ def test_while_the_network_is_away_each_cycle_tries_without_alerting(week: Week)
 
 
 def test_a_throttling_cloud_is_left_alone_for_a_growing_while(week: Week) -> None:
-    visits = week.during((THROTTLED[0], attempts()[-1]))
-    assert [visit.moment for visit in visits if visit.asked] == attempts()[:-1]
-    assert sum(len(visit.asked) for visit in visits) == len(attempts()) - 1 == 4
+    visits = [visit for span in (THROTTLED, THROTTLED_DAY) for visit in week.during((span[0], attempts(span)[-1]))]
+    assert [visit.moment for visit in visits if visit.asked] == attempts()[:-1] + attempts(THROTTLED_DAY)[:-1]
+    assert {len(visit.asked) for visit in visits if visit.moment not in (THROTTLED[0], THROTTLED_DAY[0])} <= {0, 1, 2}
     assert {visit.amazon.code for visit in visits} == {1}
     assert not any(visit.alerted for visit in visits)
 
 
-def test_a_dead_login_is_asked_for_twice_and_then_once_a_day(week: Week) -> None:
+def test_a_dead_login_is_asked_for_ever_more_rarely(week: Week) -> None:
     visits = week.during(DEAD)
     assert {visit.amazon.code for visit in visits} == {2}
-    assert [(visit.moment - DEAD[0], visit.asked) for visit in visits if visit.asked] == [
-        (timedelta(0), ["graphql", "cookies"]), (timedelta(days=1), ["cookies"]), (timedelta(days=2), ["cookies"])]
+    assert [(visit.moment - DEAD[0]) / timedelta(hours=1) for visit in visits if visit.asked] == [
+        0, 0.25, 1.25, 5.25, 29.25, 53.25]
+
+
+@pytest.mark.parametrize(("span", "codes", "outcomes"), [
+    (REFUSED, {1}, {"unreachable"}), (FROZEN, {0}, {"ok"}), (ABROAD, {1}, {"not_understood"})])
+def test_what_passes_raises_no_alert(
+        span: tuple[datetime, datetime], codes: set[int], outcomes: set[str], week: Week) -> None:
+    visits = week.during(span)
+    assert visits and {visit.amazon.code for visit in visits} == codes and not any(visit.alerted for visit in visits)
+    rows = week.home.rows("SELECT started_at, outcome FROM collection_cycles WHERE collector = 'amazon_aqm'")
+    assert {row["outcome"] for row in rows if span[0] <= datetime.fromisoformat(row["started_at"]) < span[1]} == outcomes
 
 
 def test_the_alert_stands_while_the_login_is_dead_and_at_no_other_time(week: Week) -> None:
@@ -215,25 +245,27 @@ def test_two_mails_arrive(week: Week) -> None:
 
 def test_all_is_well_at_every_other_cycle(week: Week) -> None:
     well = [visit.amazon for visit in week.visits if is_readable(visit.moment)]
-    assert len(well) == len(readable()) and set(well) == {Outcome(0, "", "")}
+    assert len(well) == len(readable()) > CYCLES / 3 and set(well) == {Outcome(0, "", "")}
 
 
 def test_cron_hears_of_each_trouble_at_once_and_then_once_a_day(week: Week) -> None:
     heard = [visit.moment for visit in week.visits if visit.amazon.err]
-    assert heard == [AWAY[0], THROTTLED[0], DEAD[0], DEAD[0] + timedelta(days=1), DEAD[0] + timedelta(days=2)]
+    days = [timedelta(days=number) for number in range(3)]
+    assert heard == [AWAY[0], THROTTLED[0], *(DEAD[0] + day for day in days), REFUSED[0], THROTTLED_DAY[0],
+                     THROTTLED_DAY[0] + days[1], ABROAD[0]]
 
 
 def test_the_cycles_rows_agree(week: Week) -> None:
     rows = week.home.rows("SELECT outcome, count(*) AS cycles, sum(requests) AS requests FROM collection_cycles"
                           " WHERE collector = 'amazon_aqm' GROUP BY outcome")
-    told = {row["outcome"]: (row["cycles"], row["requests"]) for row in rows}
-    spans = {"unreachable": AWAY, "throttled": (THROTTLED[0], attempts()[-1]), "not_authorised": DEAD,
-             "ok": (MONDAY, at(168))}
-    expected = {}
-    for outcome, span in spans.items():
-        visits = [each for each in week.during(span) if outcome != "ok" or is_readable(each.moment)]
-        expected[outcome] = len(visits), sum(len(each.asked) for each in visits)
-    assert told == expected
+    spans = troubled()
+    expected = {"unreachable": ("away", "refused"), "throttled": ("throttled", "throttled for a day"),
+                "not_authorised": ("dead",), "not_understood": ("abroad",)}
+    for row in rows:
+        if row["outcome"] in expected:
+            visits = [visit for name in expected[row["outcome"]] for visit in week.during(spans[name])]
+            assert (row["cycles"], row["requests"]) == (len(visits), sum(len(visit.asked) for visit in visits))
+    assert {row["outcome"] for row in rows} == {*expected, "ok"}
 
 
 def test_the_hue_collector_has_noticed_nothing(week: Week) -> None:

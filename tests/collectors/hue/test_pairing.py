@@ -46,7 +46,7 @@ def introduce(person: Person, sleep: Callable[[float], None] = lambda seconds: N
               **settings: str | None) -> dict[str, str]:
     chosen = hue.Settings(**{"discovery_url": None, **settings})  # type: ignore[arg-type]  # texts only
     with HttpClient(Deadline(60), retry_policy(config.Retry(base_delay_seconds=0))) as http:
-        return pairing.pair(chosen, http, State(Path("nowhere")), person, sleep)
+        return pairing.pair(chosen, hue.Secrets(), http, State(Path("nowhere")), person, sleep)
 
 
 def pair(home: Home, *arguments: str) -> Result:
