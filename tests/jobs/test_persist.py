@@ -182,13 +182,12 @@ def test_a_cycle_that_the_database_refuses_waits_in_the_spool(lived_in: Home, ho
     assert lived_in.run().code == 0 and spool.status(lived_in.data).cycles == 0 and len(lived_in.cycles()) == 4
 
 
-@pytest.mark.alone
 def test_a_spool_that_another_process_holds_is_reported_and_passed_by(lived_in: Home) -> None:
     spool.append(lived_in.data, a_cycle(a_reading(), at=at(days=-30)), 1.0)
     with locked(lived_in.data / "spool.journal.lock", 0):
         run = lived_in.run("--json")
     assert run.code == 1 and run.json["stored"] == 5 and "spool.journal.lock" in run.err
-    assert run.json["duration_ms"] < 4000 and (lived_in.data / ALERT).exists(), "a cycle has waited for over a day"
+    assert (lived_in.data / ALERT).exists(), "a cycle has waited for over a day"
     assert lived_in.run().code == 0 and not (lived_in.data / ALERT).exists()
 
 
