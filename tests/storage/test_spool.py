@@ -32,7 +32,8 @@ def test_a_cycle_comes_back_as_it_was_spooled(tmp_path: Path) -> None:
         signal_strength=-2 ** 63 + 1, is_anomalous=True, measured_at=at(minutes=-3), thermostat_mode="heat",
         thermostat_state="off", day_night="night", weather_conditions="☂", raw_response='{"a": "\\u0000\\n"}')
     sighting = Sighting(device_id="hue:2", device_type="hue_sensor", name="Hall", location="Hall",
-                        location_source="config", model_info="SML001", trouble="stale since yesterday", doubt="outside 0 to 40")
+                        location_source="config", model_info="SML001", trouble="stale since yesterday",
+                        doubt="outside 0 to 40")
     retry = Retry(at=at(seconds=2), operation="fetch", endpoint="/sensors", attempt=1, delay_seconds=1.5,
                   error_type="CannotReach", error="no route", outcome="retrying")
     cycle = Cycle(collector="hue", started_at=NOW, outcome="partial", fetch_ms=12.345, payload_bytes=9000, requests=2,
