@@ -20,7 +20,7 @@ from runtime.redaction import Redactor
 
 Plugin = TypeVar("Plugin")
 Problem = config.ConfigurationError | None
-ROOMS = ("collectors", "health", "jobs", "notifiers", "publishers", "runtime", "storage")
+ROOMS = ("collectors", "config", "health", "jobs", "notifiers", "publishers", "runtime", "storage")
 OF_PYTHON = ("encodings.unicode_escape", "email.parser")
 
 
@@ -79,7 +79,7 @@ class Installation(NamedTuple):
 
 def read(request: Request) -> Installation:
     """Read the installation; run by root, become the owner of its data first, who may be permitted less."""
-    plugins = _load_plugins()
+    plugins, notifiers = _load_plugins(), settings_types("notifiers")
     configuration, error = _survey(request, plugins)
     folders = (configuration.storage.database_path.parent, configuration.data)
     owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
@@ -92,7 +92,7 @@ def read(request: Request) -> Installation:
     sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
                 | {name: module.Secrets for name, module in plugins.publishers.items()} | dict.fromkeys(plugins.faults))
     secrets, secrets_error = config.survey_secrets(
-        configuration.secrets_path, sections, partial(settings_types, "notifiers"))
+        configuration.secrets_path, sections, lambda: notifiers)
     return Installation(request, configuration, error, secrets, secrets_error, plugins,
                         Redactor(secrets.values, secrets.logins))
 
