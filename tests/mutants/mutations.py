@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 COMPARISONS: dict[type[ast.cmpop], ast.cmpop] = {
@@ -30,18 +31,18 @@ class Mutant(NamedTuple):
 
 
 def mutants(path: str, source: str) -> Iterator[Mutant]:
-    lines = source.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line.encode()))
     content = source.encode()
+    lines = content.splitlines(keepends=True)
+    starts = [0, *accumulate(map(len, lines))]
     for node in _nodes(ast.parse(source)):
-        first, last = starts[node.lineno - 1] + node.col_offset, starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        first = starts[node.lineno - 1] + node.col_offset
+        last = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         for changed in _alternatives(node):
             after = changed if isinstance(changed, str) else ast.unparse(changed)
             inserted = after if isinstance(changed, str) else f"({after})"
             mutated = (content[:first] + inserted.encode() + content[last:]).decode()
-            yield Mutant(path, node.lineno, lines[node.lineno - 1].strip(), ast.unparse(node), after, mutated)
+            text = lines[node.lineno - 1].decode().strip()
+            yield Mutant(path, node.lineno, text, ast.unparse(node), after, mutated)
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
@@ -69,6 +70,12 @@ def _alternatives(node: ast.AST) -> Iterator[ast.AST | str]:
             yield ast.Compare(left, [one, COMPARISONS[type(two)]], right)
         case ast.BoolOp(op=operator, values=values):
             yield ast.BoolOp(ast.Or() if isinstance(operator, ast.And) else ast.And(), values)
+        case _:
+            yield from _values(node)
+
+
+def _values(node: ast.AST) -> Iterator[ast.AST | str]:
+    match node:
         case ast.BinOp(left=left, op=operator, right=right) if type(operator) in ARITHMETIC:
             yield ast.BinOp(left, ARITHMETIC[type(operator)], right)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -77,6 +84,12 @@ def _alternatives(node: ast.AST) -> Iterator[ast.AST | str]:
             yield ast.Constant(not value)
         case ast.Constant(value=int(value) | float(value)):
             yield ast.Constant(value + 1)
+        case _:
+            yield from _calls(node)
+
+
+def _calls(node: ast.AST) -> Iterator[ast.AST | str]:
+    match node:
         case ast.Call(func=ast.Name(id=name), args=values, keywords=keywords) if name in TWINS:
             yield ast.Call(ast.Name(TWINS[name]), values, keywords)
         case ast.IfExp(test=test, body=body, orelse=other):
@@ -85,5 +98,9 @@ def _alternatives(node: ast.AST) -> Iterator[ast.AST | str]:
             yield "return None"
         case ast.Expr(value=ast.Call()):
             yield "pass"
-        case ast.Tuple(elts=[_, *rest]) if rest and all(isinstance(item, ast.Name) and item.id[0].isupper() for item in rest):
+        case ast.Tuple(elts=[_, *rest]) if rest and all(map(_is_class, rest)):
             yield ast.Tuple(rest, ast.Load())
+
+
+def _is_class(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id[0].isupper()

@@ -1,7 +1,7 @@
 """What is mutated, and which tests must notice, the quickest first."""
 
 COLLECT = ("tests/jobs/test_collect.py", "tests/jobs/test_collect_trouble.py", "tests/jobs/test_problems.py",
-           "tests/jobs/test_console.py", "tests/jobs/test_cooldown.py", "tests/faults/test_clock.py")
+           "tests/jobs/test_console.py", "tests/jobs/test_cooldown.py", "tests/jobs/test_baseline.py")
 CONFIG = ("tests/config", "tests/collectors/test_shipped_files.py")
 GAPS = ("tests/storage/test_gaps.py", "tests/test_devices_gaps.py")
 STORAGE = ("tests/storage/test_cycles.py", "tests/storage/test_manager.py", "tests/storage/test_registry.py",

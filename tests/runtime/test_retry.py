@@ -64,6 +64,7 @@ def reports(function: Callable[[], str], **options: Any) -> list[Attempt]:
     (0, {}, []),
     (9, {}, [1, 2]),
     (9, {"max_attempts": 8, "max_delay": 10}, [1, 2, 4, 8, 10, 10, 10]),
+    (9, {"max_attempts": 8}, [1, 2, 4, 8, 16, 30, 30]),
     (9, {"max_attempts": 4, "base_delay": 0.5, "multiplier": 3}, [0.5, 1.5, 4.5]),
 ])
 def test_the_waits_double_up_to_the_longest(failures: int, options: dict[str, Any], expected: list[float]) -> None:
