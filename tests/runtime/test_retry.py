@@ -132,6 +132,12 @@ def test_a_value_out_of_range_is_refused(option: dict[str, Any]) -> None:
         retry_with_backoff(on=Transient, **option)
 
 
+@pytest.mark.parametrize("option", [
+    {"max_attempts": 1}, {"base_delay": 0}, {"max_delay": 0}, {"multiplier": 1}, {"jitter": 0}, {"jitter": 1}])
+def test_a_value_at_the_limit_of_its_range_is_taken(option: dict[str, Any]) -> None:
+    assert retry_with_backoff(on=Transient, **option)(failing(0))() == "done"
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [(1.5, [1.0]), (-1, [])])
 def test_a_wait_that_would_pass_the_deadline_is_not_started(seconds: float, expected: list[float]) -> None:
     assert waits(failing(9), deadline=Frozen(seconds)) == expected
