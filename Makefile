@@ -11,7 +11,7 @@ EDITABLE = --config-settings editable_mode=compat --editable
 ROOMS = cli collectors config health jobs notifiers publishers runtime storage
 
 .DEFAULT_GOAL := help
-.PHONY: help install update demo test newest matrix faults history bench soak clean
+.PHONY: help install update demo test newest matrix faults history bench mutants soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -65,6 +65,9 @@ bench: .venv/installed-dev ## measure what a cycle costs, also with ten million 
 	.venv/bin/python -m tests.benchmarks.health_check
 	.venv/bin/python -m tests.benchmarks.baseline
 	.venv/bin/python -m tests.benchmarks.scale
+
+mutants: .venv/installed-dev ## put small faults into the source, one at a time, and list those that no test notices
+	.venv/bin/python -m tests.mutants
 
 soak: .venv/installed-dev ## run days and weeks of mishaps in about an hour, as root, and write docs/soak.md
 	.venv/bin/python -m tests.soak day week month report

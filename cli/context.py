@@ -85,7 +85,7 @@ class CommandContext:
 
     def _set_up(self, with_log: bool) -> None:
         settings = self.configuration
-        drop_to_owner(settings.storage.database_path.parent)
+        drop_to_owner(settings.storage.database_path.parent, (__file__,))
         log_file.set_up(settings.logging if with_log else None, "devices", self.redact,
                         retry=retry_policy(settings.retry))
 

@@ -1,6 +1,6 @@
 """The installation to be checked: its configuration, secrets and plug-ins, and the problems in them."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from importlib import import_module
@@ -15,11 +15,13 @@ from health.finding import attempt
 from runtime import files
 from runtime.commands import command
 from runtime.deadline import Deadline
-from runtime.plugins import names, settings_types
+from runtime.plugins import ROOT, settings_types
 from runtime.redaction import Redactor
 
 Plugin = TypeVar("Plugin")
 Problem = config.ConfigurationError | None
+ROOMS = ("collectors", "config", "health", "jobs", "notifiers", "publishers", "runtime", "storage")
+OF_PYTHON = ("encodings.unicode_escape", "email.parser")
 
 
 class Request(NamedTuple):
@@ -77,23 +79,28 @@ class Installation(NamedTuple):
 
 def read(request: Request) -> Installation:
     """Read the installation; run by root, become the owner of its data first, who may be permitted less."""
-    plugins = _load_plugins()
+    plugins, notifiers = _load_plugins(), settings_types("notifiers")
     configuration, error = _survey(request, plugins)
     folders = (configuration.storage.database_path.parent, configuration.data)
     owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
     if files.owned_by_other(owned):
-        for name in ("encodings.unicode_escape", "email.parser", "runtime.http_client", "health.plugin",
-                     *(f"health.{name}" for name in COMPONENTS), *(f"notifiers.{name}" for name in names("notifiers"))):
-            # Now, since Python may be readable for root alone; whatever cannot do without it will report it.
+        for name in (*OF_PYTHON, *_our_modules()):
+            # Now, since Python and the program may be readable for root alone; whatever then lacks a module reports it.
             attempt(partial(import_module, name))
         files.drop_to_owner(owned)
         configuration, error = _survey(request, plugins)
     sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
                 | {name: module.Secrets for name, module in plugins.publishers.items()} | dict.fromkeys(plugins.faults))
     secrets, secrets_error = config.survey_secrets(
-        configuration.secrets_path, sections, partial(settings_types, "notifiers"))
+        configuration.secrets_path, sections, lambda: notifiers)
     return Installation(request, configuration, error, secrets, secrets_error, plugins,
                         Redactor(secrets.values, secrets.logins))
+
+
+def _our_modules() -> Iterator[str]:
+    for room in ROOMS:
+        for path in sorted(Path(ROOT, room).rglob("[!_]*.py")):
+            yield ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def _load_plugins() -> Plugins:

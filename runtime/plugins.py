@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -35,6 +35,7 @@ class NoSecrets(Section):
         return None
 
 
+@cache  # root may have become an account that may not read the folder
 def names(kind: str) -> list[str]:
     """Return the sorted names of the files and packages in the folder `kind`, without importing any."""
     folder = f"{ROOT}/{kind}"  # as pkgutil does, whose own imports cost a tenth of a cold start

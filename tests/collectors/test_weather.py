@@ -151,8 +151,8 @@ def test_an_exceeded_limit_pauses_until_its_window_is_over(outside: Outside, rea
     outside.answer(429, reason=reason)
     assert outside.run().code == 1 and reason in outside.home.log()
     outside.simulator.faults.clear()
-    for moment, code in ((-0.5, 1), (0.5, 0)):
-        outside.moment = START.replace(second=0) + timedelta(minutes=minutes + moment)
+    for seconds, code in ((-1, 1), (0, 0)):
+        outside.moment = START.replace(second=0) + timedelta(minutes=minutes, seconds=seconds)
         assert outside.run().code == code
     assert [cycle["outcome"] for cycle in outside.home.cycles()] == ["throttled", "throttled", "ok"]
     assert len(outside.simulator.requests) == 2

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -115,19 +117,24 @@ def test_a_missing_configuration_needs_a_human(home: Home) -> None:
 def test_a_database_that_is_held_costs_a_retry_and_no_reading(home: Home, simulator: Simulator) -> None:
     """FR-005, SC-002: another program holds the database for a moment; the cycle waits and stores."""
     home.point_at(simulator)
-    home.write_config(storage={"busy_timeout_ms": 200}, retry={"base_delay_seconds": 0.5})
+    home.write_config(storage={"busy_timeout_ms": 100}, retry={"base_delay_seconds": 0.1, "max_attempts": 9})
     with at(0):
         home.run()
     hold = subprocess.Popen(["python3", "-c", (
-        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
-        "c.execute('BEGIN IMMEDIATE'); print('held', flush=True); time.sleep(0.6); c.execute('ROLLBACK'); c.close()"),
-        str(home.database)], stdout=subprocess.PIPE)
-    assert hold.stdout is not None and hold.stdout.readline() == b"held\n"
-    try:
-        assert home.run().code == 0
-    finally:
-        hold.wait()
-        hold.stdout.close()
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "c.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read(); c.execute('ROLLBACK'); c.close()"),
+        str(home.database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert hold.stdin is not None and hold.stdout is not None and hold.stdout.readline() == b"held\n"
+
+    def release_at_the_first_retry() -> None:
+        with suppress(AssertionError):
+            wait_for(lambda: "failed (attempt 1" in home.log())
+        hold.communicate()
+    releasing = threading.Thread(target=release_at_the_first_retry)
+    releasing.start()
+    code = home.run().code
+    releasing.join()
+    assert code == 0
     assert len(home.rows()) == 10
     assert [row["outcome"] for row in home.rows("SELECT * FROM retry_events")][:1] == ["retrying"]
 

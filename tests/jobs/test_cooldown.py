@@ -165,3 +165,10 @@ def test_every_other_answer_ends_a_pause(tmp_path: Path, error: Exception | None
     assert "pause" not in state and cooldown.active(state, NOW, secrets) is None
 
 
+
+
+@pytest.mark.parametrize(("seconds", "is_kept"), [(-1, False), (0, False), (1, True), (None, False)])
+def test_a_pause_of_a_second_is_kept(tmp_path: Path, seconds: float | None, is_kept: bool) -> None:
+    state = State(tmp_path / "made_up.session.json")
+    cooldown.record(state, Throttled("slower", retry_after=seconds), NOW)
+    assert ("pause" in state) == is_kept

@@ -17,7 +17,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "config/settings.py": CONFIG,
     "config/validation.py": CONFIG,
     "jobs/alerts.py": ("tests/jobs/test_alerts.py", "tests/notifiers", "tests/test_devices_alert.py", "tests/health"),
-    "jobs/collect.py": COLLECT,
+    "jobs/collect.py": (*COLLECT, "tests/collectors/amazon_aqm/test_cycle.py"),
     "jobs/cooldown.py": ("tests/jobs/test_cooldown.py", "tests/collectors/amazon_aqm/test_refusals.py"),
     "jobs/persist.py": ("tests/jobs/test_persist.py", *COLLECT),
     "runtime/redaction.py": ("tests/runtime/test_redaction.py", "tests/test_canaries.py"),

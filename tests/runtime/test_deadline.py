@@ -3,7 +3,6 @@
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -55,14 +54,11 @@ def test_a_tally_counts_requests_and_their_time_however_they_end() -> None:
     assert tally.requests == 2 and tally.fetch_ms == pytest.approx(500)
 
 
-@pytest.mark.alone
 def test_a_server_that_drips_is_interrupted_though_no_single_read_is_late() -> None:
-    started = time.monotonic()
     with dripping_server() as port, socket.create_connection(("127.0.0.1", port), timeout=1) as client:
         with pytest.raises(TimeoutError), time_limit(0.3):
             while client.recv(1):
                 pass
-    assert 0.3 <= time.monotonic() - started < 2
 
 
 def test_a_clean_up_that_swallows_the_alarm_is_interrupted_again() -> None:
@@ -79,16 +75,14 @@ def test_a_clean_up_that_swallows_the_alarm_is_interrupted_again() -> None:
     assert interrupted == 2
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("seconds", [0, -1, -1e9])
 def test_a_limit_of_zero_or_less_ends_the_body_at_once(seconds: float) -> None:
-    """For the alarm 0 would mean never."""
+    """For the alarm 0 would mean never, and the socket's own time-out would have a message."""
     ours, theirs = socket.socketpair()
     ours.settimeout(5)
-    started = time.monotonic()
-    with ours, theirs, pytest.raises(TimeoutError), time_limit(seconds):
+    with ours, theirs, pytest.raises(TimeoutError) as caught, time_limit(seconds):
         ours.recv(1)
-    assert time.monotonic() - started < 1
+    assert caught.value.args == ()
 
 
 def test_a_body_that_ends_in_time_is_not_interrupted() -> None:

@@ -69,8 +69,7 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
 def test_a_configured_secret_is_hidden_in_every_encoding(secret: str, encoding: Callable[[str], str]) -> None:
     hidden = Redactor(SECRETS)(f"before {encoding(secret)} after")
-    assert hidden.strip('=\'" ').startswith("before") and hidden.endswith("after") and "***" in hidden
-    assert "canary" not in hidden and len(hidden) <= len("before '***==' after")
+    assert re.fullmatch("""before ['"]?[*]{3}=*['"]? after""", hidden), hidden
 
 
 @pytest.mark.parametrize("form", ["me@home:{}", "\0me@home\0{}"], ids=["HTTP", "SMTP"])

@@ -64,6 +64,7 @@ def reports(function: Callable[[], str], **options: Any) -> list[Attempt]:
     (0, {}, []),
     (9, {}, [1, 2]),
     (9, {"max_attempts": 8, "max_delay": 10}, [1, 2, 4, 8, 10, 10, 10]),
+    (9, {"max_attempts": 8}, [1, 2, 4, 8, 16, 30, 30]),
     (9, {"max_attempts": 4, "base_delay": 0.5, "multiplier": 3}, [0.5, 1.5, 4.5]),
 ])
 def test_the_waits_double_up_to_the_longest(failures: int, options: dict[str, Any], expected: list[float]) -> None:
@@ -129,6 +130,12 @@ def test_a_function_that_fails_only_after_its_call_is_refused(function: Callable
 def test_a_value_out_of_range_is_refused(option: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(option))):
         retry_with_backoff(on=Transient, **option)
+
+
+@pytest.mark.parametrize("option", [
+    {"max_attempts": 1}, {"base_delay": 0}, {"max_delay": 0}, {"multiplier": 1}, {"jitter": 0}, {"jitter": 1}])
+def test_a_value_at_the_limit_of_its_range_is_taken(option: dict[str, Any]) -> None:
+    assert retry_with_backoff(on=Transient, **option)(failing(0))() == "done"
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(1.5, [1.0]), (-1, [])])

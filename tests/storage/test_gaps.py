@@ -201,9 +201,12 @@ def test_a_window_that_begins_in_a_gap_shows_the_part_within(day: History) -> No
 def test_where_no_cycle_is_on_record_any_more_nothing_is_invented(day: History) -> None:
     day.change("DELETE FROM collection_cycles WHERE started_at < ?", format_time(at(hours=6)))
     day.silent("hue:a", at(hours=2), at(hours=3))
-    coverage = day.report()["hue:a"]
+    day.change("UPDATE device_registry SET first_seen = ? WHERE device_id = 'hue:b'", format_time(at(hours=7)))
+    coverages = day.report()
+    coverage = coverages["hue:a"]
     assert (coverage.since, coverage.stored, coverage.spans) == (at(hours=6), 216, ())
     assert coverage.note == "no cycles are on record before 2026-11-15 06:00 UTC"
+    assert (coverages["hue:b"].since, coverages["hue:b"].note) == (at(hours=7), None)
 
 
 def test_nothing_is_reported_of_the_time_before_the_kept_cycles(day: History) -> None:

@@ -70,6 +70,12 @@ def test_a_missing_database_is_not_replaced(used_home: Home, how: str) -> None:
     assert waiting(used_home) == [0, 5, 5, 0] and not (used_home.data / ALERT).exists()
 
 
+def test_a_lost_database_is_reported_to_readers_too(used_home: Home) -> None:
+    remove(used_home)
+    run = used_home.desk("list")
+    assert run.code == 2 and used_home.as_printed("python devices.py accept-new-database") in run.err
+
+
 def test_a_new_database_gets_the_readings_that_waited(used_home: Home) -> None:
     remove(used_home)
     assert used_home.run().code == 2

@@ -36,7 +36,7 @@ class Household:
 
     def run(self, *arguments: str, hours: float = 0) -> Outcome:
         self.moment += timedelta(hours=hours, minutes=5)
-        with freeze_time(self.moment, tick=True):
+        with freeze_time(self.moment):
             return self.home.run(*arguments, collector=amazon_aqm)
 
     def asked(self) -> list[str]:

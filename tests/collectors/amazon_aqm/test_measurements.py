@@ -119,7 +119,8 @@ def test_an_unreachable_monitor_is_reported_despite_its_values() -> None:
 
 def test_a_monitor_with_old_values_only_is_stale() -> None:
     old = temperature(20, timeOfSample=stamp(timedelta(hours=30)))
-    assert trouble(old, reachable()) == "last heard of 30 h ago"
+    older = value("4", 45, timeOfSample=stamp(timedelta(hours=50)))
+    assert trouble(old, older, reachable()) == trouble(old, reachable()) == "last heard of 30 h ago"
     assert reading(old, reachable(), stale_after_seconds=604_800).temperature_celsius == 20
 
 

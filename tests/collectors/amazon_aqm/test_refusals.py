@@ -107,9 +107,12 @@ def test_hostile_answers_are_no_fault_of_the_program(content: str, settled: Hous
 
 @pytest.mark.parametrize("length", [200_000, 7_990_000])
 @pytest.mark.parametrize("piece", ["<form", "<title>", "<form action=x ", "<title>sign"])
-def test_a_hostile_page_takes_no_time(piece: str, length: int, settled: Household) -> None:
-    page = "<html>" + piece * (length // len(piece))
-    settled.faults.add("body", face="alexa", content=page, paths=["/nexus"], times=1)
-    started = time.process_time()
-    assert settled.run("--json").json["retries"] == 1
-    assert time.process_time() - started < 0.5
+def test_a_hostile_page_takes_no_longer_than_another(piece: str, length: int, settled: Household) -> None:
+    spent = []
+    for text in ("any text at all", piece):
+        page = "<html>" + text * (length // len(text))
+        settled.faults.add("body", face="alexa", content=page, paths=["/nexus"], times=1)
+        started = time.process_time()
+        assert settled.run("--json").json["retries"] == 1
+        spent.append(time.process_time() - started)
+    assert spent[1] < 5 * spent[0]
