@@ -20,7 +20,7 @@ from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
 from runtime import log as log_file
 from runtime.errors import HomeMonitorError, Unavailable, Unusable
-from runtime.formats import pluralize
+from runtime.formats import format_time, pluralize
 from runtime.log import escape_unprintable
 from runtime.signals import interruptible
 
@@ -85,16 +85,21 @@ def accept_new_database(command: CommandContext) -> None:
     """Allow a new database in place of one that is gone or damaged, which is set aside, not deleted."""
     from runtime.files import drop_to_owner, locked
     from storage import lost_database, manager
-    settings = command.configuration
+    settings, witness, configured = command.configuration, command.witness, command.configuration.storage.database_path
     drop_to_owner(settings.data)
-    database, marker = Path(os.path.realpath(settings.storage.database_path)), settings.data / lost_database.MARKER
+    database = Path(os.path.realpath(configured))
     try:
         with locked(manager.lock_path(database), settings.storage.busy_timeout_ms / 1000):
-            is_gone, had_data = lost_database.is_gone(database), marker.exists()
-            moved = lost_database.set_aside(database, marker, f"{command.now:%Y%m%dT%H%M%SZ}",
+            is_gone, had_data = lost_database.is_gone(database), witness.knows(configured)
+            moved = lost_database.set_aside(database, f"{command.now:%Y%m%dT%H%M%SZ}",
                                             lambda: manager.examine(database))
+            if moved or is_gone:
+                witness.forget(configured)
+        if not (moved or is_gone):
+            with manager.reading(database) as connection:
+                witness.renew(connection, configured, format_time(command.now))
     except OSError as error:
-        raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
+        raise Unusable(f"{error.filename} cannot be changed: {error.strerror}") from error
     for path in moved:
         click.echo(f"Set aside: {path}")
     if not (moved or is_gone):

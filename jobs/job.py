@@ -24,6 +24,7 @@ from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from runtime.streams import is_terminal, show_progress, write_line
 from storage.state import State
+from storage.witness import Witness
 
 if TYPE_CHECKING:
     from jobs.problems import Problems
@@ -90,7 +91,8 @@ class Job:
         self.stopwatch, self.now = Stopwatch(), clock()
         self.is_dry_run: bool = options.dry_run
         self.path = config.find(options.config)
-        self.data = self.path.parent.parent / "data"
+        self.witness = Witness(self.path)
+        self.data = self.witness.folder
         self.redact = Redactor()
         self.exit_code = 0
         self.state = State(self.data / f"{name}.session.json")
@@ -115,7 +117,7 @@ class Job:
         try:
             sections: dict[str, dict[str, Any]] = {"collectors": {}, "publishers": {}}
             sections[self.kind][self.name] = module.Settings
-            self.configuration = config.load(self.path, **sections)
+            self.configuration = config.load(self.path, **sections).writing_to(self.data)
             log_settings = self.configuration.logging
             self.secrets = config.load_secrets(self.configuration.secrets_path, {self.name: module.Secrets},
                                                partial(plugins.settings_types, "notifiers"))
@@ -224,13 +226,15 @@ class Job:
         name, url = alert
         if self._watchdog is not None:
             self._watchdog.code = max(self.exit_code, 1)
-        if isinstance(error, kind) or error is None and os.path.lexists(self.data / name):
+        # config/ may hold one from when data/ was not in its place.
+        raised = [folder for folder in (self.data, self.path.parent) if os.path.lexists(folder / name)]
+        for folder in raised if error is None else [self.data] if isinstance(error, kind) else []:
             from jobs.alerts import AlertService
             alerts = AlertService(
-                self.data, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
+                folder, self.name, self.now, self.secrets.notifiers, self.redact, self.deadline, catch_all)
             if error is None:
                 alerts.clear_alert(name, subject)
-            else:
+            elif isinstance(error, HomeMonitorError):
                 alerts.raise_alert(name, url, error)
 
     def save(self, error: HomeMonitorError) -> None:

@@ -11,9 +11,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from runtime import files
-from runtime.errors import Damaged, Unavailable, Unusable
+from runtime.errors import Damaged, Missing, StorageError, Unavailable, Unusable
 from storage import manager, schema
 from storage.backup import read_only
+from storage.witness import Witness
 
 LIBRARY_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 1.0  # to wait for another connection
@@ -40,6 +41,18 @@ DeviceReading = tuple[str, str, str | None, str | None]
 def journal_mode(path: Path) -> str:
     with _open(path) as connection:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def another_record(path: Path, witness: Witness, configured: Path) -> Missing | None:
+    """Return the error if the database holds another record than the witness of its configured path."""
+    try:
+        with _open(path) as connection:
+            witness.compare(connection, configured)
+    except Missing as error:
+        return error
+    except StorageError:  # reported by the check that opens it next
+        pass
+    return None
 
 
 def wal_bytes(path: Path) -> int:

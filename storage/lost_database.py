@@ -1,7 +1,7 @@
 """A missing or damaged database is replaced by a new one only on a person's command.
 
-Once `data/readings.stored` records that readings have been stored, a missing or empty database is an unmounted disk or an
-accident: a new one would hide for years that the old one is lost.
+Once `data/readings.stored`, the marker, or the witness (storage/witness.py) shows that readings have been stored, a missing
+or empty database is an unmounted disk or an accident: a new one would hide for years that the old one is lost.
 """
 
 import glob
@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime import files
-from runtime.errors import Damaged, Unusable
+from runtime.errors import Damaged
 
 log = logging.getLogger(__name__)
 
 ACCEPT = "python devices.py accept-new-database"
+BRING_BACK = f"is its disk mounted? If it is lost, bring a backup back, or accept a new one: {ACCEPT}"
 MARKER = "readings.stored"
 MARKER_TEXT = f"""\
 Readings have been stored in the database. As long as this file exists, a missing database is not replaced by a new one.
@@ -25,26 +26,15 @@ If you want a new one: {ACCEPT}
 SUFFIXES = ("", "-wal", "-shm")
 
 
-def mark_has_data(marker: Path) -> None:
-    """Record that readings have been stored. On a full disk the file stays empty: its name is enough."""
+def mark_has_data(marker: Path, record_id: str) -> None:
+    """Mark that readings of a record have been stored. On a full disk the file stays empty: its name is enough."""
     try:
-        files.write_atomically(marker, MARKER_TEXT, 0o644)
+        files.write_atomically(marker, f"{MARKER_TEXT}record: {record_id}\n", 0o644)
     except OSError:
         try:
             marker.touch()
         except OSError as error:
             log.error("cannot record that readings were stored: %s", error)
-
-
-def ensure_present(database: Path, marker: Path) -> None:
-    """Raise Unusable if readings were stored but the database is gone or empty."""
-    try:
-        were_stored = marker.exists()
-    except OSError as error:
-        raise files.translate(error, marker) from error
-    if were_stored and is_gone(database):
-        raise Unusable(f"{database} is gone, though readings were stored in it",
-                       f"bring it back (is its disk mounted? is there a backup?), or begin a new one: {ACCEPT}")
 
 
 def is_gone(database: Path) -> bool:
@@ -56,7 +46,7 @@ def is_gone(database: Path) -> bool:
         return False
 
 
-def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
+def set_aside(database: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
     """Set aside a database for which `examine` raises Damaged, under the caller's lock; return its new paths."""
     try:
         if not is_gone(database):
@@ -67,7 +57,6 @@ def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], No
     moved = {Path(f"{database}{suffix}"): Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in SUFFIXES}
     renamed = [path.rename(target) for path, target in moved.items() if path.exists()]
     files.sync(database.parent)
-    marker.unlink(missing_ok=True)
     return renamed
 
 

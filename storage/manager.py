@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from storage.reading import Cycle
     from storage.registry import Device
     from storage.spool import SpooledCycle
+    from storage.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -52,36 +53,31 @@ def lock_path(path: Path) -> Path:
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
             adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress = lambda step, done, total: None,
-            marker: Path | None = None) -> Iterator[Writer]:
-    """Open the database for a single writer; create it (unless the file `marker` exists) or migrate it if necessary.
+            witness: "Witness | None" = None) -> Iterator[Writer]:
+    """Open the database for a single writer; create it (unless the witness knows it) or migrate it if necessary.
 
     `adopt` returns the devices that people named for an earlier program. Raise SQLite's errors as StorageErrors.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
+    if witness is not None:
+        witness.ensure_present(path)  # before the lock file is made below a mount point
     try:
         with files.locked(lock_path(path), seconds), _translated(real):
-            _check_present(real, marker)
+            if witness is not None:
+                witness.ensure_present(path)
             with closing(sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
                 connection.path, connection.later = real, later
                 missing = _missing_migrations(connection, real)
+                known_id = witness.compare(connection, path) if witness is not None else None
                 _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
-                _migrate(connection, missing, adopt, progress)
+                _migrate(connection, missing, adopt, progress, known_id)
                 connection.execute("PRAGMA foreign_keys = ON")
                 _log_settings(connection, "wal" if wal else "delete")
                 yield connection
     finally:
         for write_line in later:
             write_line()
-
-
-def _check_present(path: Path, marker: Path | None) -> None:
-    try:
-        is_present = os.stat(path).st_size > 0
-    except OSError:
-        is_present = False
-    if marker is not None and not is_present:
-        lost_database.ensure_present(path, marker)
 
 
 def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
@@ -109,13 +105,13 @@ def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
 
 
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
-             progress: schema.Progress) -> None:
+             progress: schema.Progress, known_id: str | None) -> None:
     path = connection.path
     for number in missing:
         with transaction(connection):
             if schema.version(connection) >= number:  # another process was first: its lock file had been removed
                 continue
-            if number == missing[0] and schema.data_tables(connection):
+            if number in schema.REWRITING and schema.data_tables(connection):
                 from storage.backup import back_up
                 copy = back_up(path, number, progress)
                 # At once, although others wait: the migration may be killed half-way.
@@ -124,6 +120,9 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
             if number == 1:
                 from storage import registry
                 registry.adopt(connection, adopt())
+            if number == 2:
+                from storage.witness import identify
+                identify(connection, known_id)
         connection.later += [partial(log.warning, "database %s: %s", path.name, message) for message in messages]
 
 
@@ -141,10 +140,12 @@ def _log_settings(connection: Writer, wanted: str) -> None:
 
 
 @contextmanager
-def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, *, busy_timeout_ms: int = 5000,
+            witness: "Witness | None" = None) -> Iterator[sqlite3.Connection]:
     """Open the database read-only; keep transactions short, since long ones make the -wal grow."""
     from storage.backup import read_only
-    _check_present(path, marker)
+    if witness is not None:
+        witness.ensure_present(path)
     try:
         os.stat(path)
     except FileNotFoundError as error:
@@ -155,7 +156,10 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = No
     with _translated(path), closing(
             sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")
-        if _missing_migrations(connection, path):
+        missing = _missing_migrations(connection, path)
+        if witness is not None:
+            witness.compare(connection, path)
+        if missing:
             raise Unavailable(f"{path} has still to be brought up to date", "python devices.py migrate")
         yield connection
 

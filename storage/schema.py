@@ -97,6 +97,7 @@ FORM = (
     "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",
     "SELECT collector, started_at, spooled, outcome FROM collection_cycles LIMIT 0",
     "SELECT cycle_started_at, operation, outcome FROM retry_events LIMIT 0",
+    "SELECT key, value FROM record LIMIT 0",
 )
 
 
@@ -148,4 +149,11 @@ def _first(connection: sqlite3.Connection, progress: Progress) -> Iterable[str]:
     return messages
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first]
+def _second(connection: sqlite3.Connection, _progress: Progress) -> Iterable[str]:
+    """Create the table of the record's identity; storage/witness.py fills it."""
+    connection.execute("CREATE TABLE IF NOT EXISTS record (key TEXT PRIMARY KEY, value TEXT)")
+    return ()
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _second]
+REWRITING = {1}  # the migrations that rewrite rows, which need a copy first

@@ -52,6 +52,23 @@ def lose_database(home: CheckedHome) -> None:
         path.unlink()
 
 
+def unmount(home: CheckedHome) -> None:
+    """Leave the empty folder that is below a mount point."""
+    home.data.rename(home.folder / "kept")
+    home.data.mkdir()
+
+
+def mount(home: CheckedHome) -> None:
+    home.data.rmdir()
+    (home.folder / "kept").rename(home.data)
+
+
+def replace_by_other_record(home: CheckedHome) -> None:
+    lose_database(home)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    store(home.database, a_cycle(a_reading("hue:elsewhere", at=now), at=now))
+
+
 def close_folder(home: CheckedHome) -> None:
     (home.data / lost_database.MARKER).unlink()
     home.write_config(storage={"database_path": "vault/deep/readings.db"})
