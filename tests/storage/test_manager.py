@@ -11,7 +11,7 @@ import pytest
 
 from runtime.errors import Busy, Damaged, Unavailable, Unusable
 from runtime.files import locked
-from storage import manager, schema
+from storage import manager, schema, sqlite_errors
 from tests.home import as_printed
 from tests.storage.samples import a_cycle, a_reading, add, assert_refused, in_a_process, rows, store
 
@@ -183,7 +183,7 @@ def test_a_file_that_is_no_database_needs_a_human_and_stays_as_it_is(tmp_path: P
     for opening in (manager.writing, manager.reading):
         with pytest.raises(Unusable, match="not a database") as caught, opening(path):
             pass
-        assert "put a good copy in its place" in caught.value.remedy
+        assert "restore FILE" in caught.value.remedy
     assert path.read_bytes() == content
 
 
@@ -303,6 +303,6 @@ def test_a_lock_file_that_root_made_does_not_lock_the_cron_user_out(shared_folde
 def test_errors_are_translated_by_their_code_and_never_by_their_text(tmp_path: Path, name: str, kind: type) -> None:
     error = sqlite3.OperationalError("database is locked, full, malformed and readonly")
     error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
-    named = manager.translate(error, tmp_path / "readings.db")
+    named = sqlite_errors.translate(error, tmp_path / "readings.db")
     assert type(named) is kind and name in str(named) and str(tmp_path / "readings.db") in str(named)
     assert bool(named.remedy) == issubclass(kind, Unusable)
