@@ -8,7 +8,7 @@ from health.finding import Finding, failure
 from health.setup import Installation
 from runtime import files
 from runtime.errors import StorageError
-from storage import inspection, lost_database
+from storage import inspection, lost_database, stale_wal
 from storage.state import Witness
 from storage.witness import ensure_present
 
@@ -25,6 +25,9 @@ def locate(installation: Installation) -> Path | Finding:
         if path.is_dir():
             return Finding("critical", f"{path} is a folder, not a database",
                            "set storage.database_path in config.yaml to a file")
+        if stale_wal.is_suspect(path):
+            return Finding("warn", f"{path} is not the file that was closed last: the next cycle finds out whether its -wal "
+                           "belongs to it", installation.collect_command)
         if not lost_database.is_gone(path):
             other = inspection.another_record(path, witness, configured)
             return failure("critical", other) if other else path

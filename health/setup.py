@@ -31,6 +31,7 @@ class Request(NamedTuple):
     is_offline: bool
     now: datetime
     deadline: Deadline
+    is_deep: bool = False
 
 
 class Plugins(NamedTuple):

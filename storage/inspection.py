@@ -106,7 +106,7 @@ def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
     return is_current
 
 
-def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
+def find_damage(path: Path, is_late: Callable[[], bool], is_deep: bool = False) -> str | None:
     """Raise Damaged if the file is; return a sentence if `is_late` ended the search, else None."""
     import threading
     done, interrupted = threading.Event(), threading.Event()
@@ -121,7 +121,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
-            result, = connection.execute("PRAGMA quick_check(1)").fetchone()
+            result, = connection.execute(f"PRAGMA {'integrity' if is_deep else 'quick'}_check(1)").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise

@@ -68,6 +68,11 @@ def set_aside(database: Path, stamp: str, examine: Callable[[], None]) -> list[P
             return []
     except Damaged:
         pass
+    return move_aside(database, stamp)
+
+
+def move_aside(database: Path, stamp: str) -> list[Path]:
+    """Rename the database and SQLite's files beside it; return their new paths."""
     moved = {Path(f"{database}{suffix}"): Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in SUFFIXES}
     renamed = [path.rename(target) for path, target in moved.items() if path.exists()]
     files.sync(database.parent)

@@ -19,6 +19,7 @@ from runtime import files
 from runtime.errors import Damaged, StorageError, Unavailable, Unusable
 from runtime.formats import format_time
 from storage import lost_database, schema, sqlite_errors
+from storage.state import remember_closed
 
 if TYPE_CHECKING:
     from storage.cycles import Stored
@@ -60,6 +61,10 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
     try:
         with files.locked(lock_path(path), seconds), _translated(real):
             _ensure_present(path, witness)
+            if _has_wal(real):
+                from storage import stale_wal
+                if done := stale_wal.settle(real, progress):
+                    later.append(partial(log.critical, "%s", done))
             with closing(sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
                 connection.path, connection.later = real, later
                 missing = _missing_migrations(connection, real)
@@ -69,6 +74,7 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
                 connection.execute("PRAGMA foreign_keys = ON")
                 _log_settings(connection, "wal" if wal else "delete", checkpoint_pages or CHECKPOINT_PAGES)
                 yield connection
+            remember_closed(real)
     finally:
         for write_line in later:
             write_line()
@@ -81,6 +87,12 @@ def _ensure_present(path: Path, witness: "Witness | None") -> None:
     if witness is not None:
         from storage.witness import ensure_present
         ensure_present(witness, path)
+
+
+def _has_wal(path: Path) -> bool:
+    with suppress(OSError):
+        return os.stat(f"{path}-wal").st_size > 0
+    return False
 
 
 def check_record(connection: sqlite3.Connection, path: Path, witness: "Witness | None") -> str | None:
@@ -182,6 +194,9 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000,
         raise Unusable(f"there is no database {path}", "run a collector, or correct storage.database_path") from error
     except OSError as error:
         raise files.translate(error, path) from error
+    if _has_wal(path):
+        from storage import stale_wal
+        stale_wal.ensure_own(Path(os.path.realpath(path)))
     seconds = busy_timeout_ms / 1000
     with _translated(path), closing(
             sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
@@ -196,7 +211,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000,
 def examine(path: Path) -> None:
     """Raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
     with reading(path) as connection:
-        results = [text for text, in connection.execute("PRAGMA quick_check(1)")]
+        results = [text for text, in connection.execute("PRAGMA integrity_check(1)")]
         if results != ["ok"]:
             raise Damaged(f"{path} is damaged: {results[0]}", lost_database.replace_remedy())
         for query in schema.FORM:

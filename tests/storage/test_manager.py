@@ -45,7 +45,8 @@ def test_a_migration_that_rewrites_no_row_makes_no_copy(database: Path) -> None:
         connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', '2026-11', 'ok')")
     store(database, a_cycle(a_reading(), clock_offset_seconds=5))
     assert [row["clock_offset_seconds"] for row in rows(database, "SELECT * FROM collection_cycles")] == [None, 5]
-    assert sorted(path.name for path in database.parent.iterdir()) == ["readings.db", "readings.db.lock"]
+    assert sorted(path.name for path in database.parent.iterdir()) == [
+        "readings.db", "readings.db.closed", "readings.db.lock"]
 
 
 class LockingHandler(logging.Handler):
@@ -150,7 +151,8 @@ def test_any_file_name_can_be_written_and_read(tmp_path: Path, name: str) -> Non
     store(tmp_path / name, a_cycle(a_reading()))
     with manager.reading(tmp_path / name) as connection:
         assert connection.execute("SELECT COUNT(*) FROM readings").fetchone() == (1,)
-    assert {file.removesuffix("-wal").removesuffix("-shm") for file in os.listdir(tmp_path)} == {name, f"{name}.lock"}
+    assert {file.removesuffix("-wal").removesuffix("-shm") for file in os.listdir(tmp_path)} == {
+        name, f"{name}.lock", f"{name}.closed"}
 
 
 def test_a_reader_sees_what_is_stored_meanwhile_and_changes_nothing(database: Path) -> None:
