@@ -27,7 +27,7 @@ def main() -> int:
     watch, deadline = Stopwatch(), Deadline.since_start(chosen.timeout)
     notifying = min(NOTIFYING_SECONDS, chosen.timeout / 3) if chosen.notify else 0
     request = Request(config.find(chosen.config), chosen.only, chosen.skip, chosen.offline, datetime.now(timezone.utc),
-                      deadline.earlier(PRINTING_SECONDS + notifying))
+                      deadline.earlier(PRINTING_SECONDS + notifying), chosen.deep)
     try:
         checked, results = runner.run(request, watch)
         if chosen.notify and checked is not None:

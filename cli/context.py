@@ -20,8 +20,8 @@ from runtime.formats import pluralize
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from storage import manager
-from storage.lost_database import MARKER
 from storage.manager import Connection
+from storage.state import Witness
 
 if TYPE_CHECKING:
     from cli.editor import DeviceEditor
@@ -35,7 +35,7 @@ class CommandContext:
 
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
         self.path, self.clock, self.now = path, clock, clock()
-        self.redact = Redactor()
+        self.redact, self.witness = Redactor(), Witness(path)
         self.speak_as("devices")
 
     def speak_as(self, source: str) -> None:
@@ -67,7 +67,8 @@ class CommandContext:
         """Mention the cycles in the spool, and return the ones that cannot be running any more."""
         from storage import spool
         try:
-            cycles = spool.pending_cycles(self.configuration.data)
+            cycles = [*spool.pending_cycles(self.configuration.data),
+                      *spool.pending_cycles(self.path.parent, spool.WAITING)]
         except OSError as error:
             self.say(f"{error.filename} cannot be read ({error.strerror}); the readings in it are shown as missing. "
                      "Remedy: run this as the account that runs the collectors", is_answer=False)
@@ -84,7 +85,7 @@ class CommandContext:
         click.echo(escape_unprintable(self.redact(text)), err=not is_answer)
 
     def _set_up(self, with_log: bool) -> None:
-        settings = self.configuration
+        settings = self.configuration.writing_to(self.witness.folder)
         drop_to_owner(settings.storage.database_path.parent, (__file__,))
         log_file.set_up(settings.logging if with_log else None, "devices", self.redact,
                         retry=retry_policy(settings.retry))
@@ -92,4 +93,4 @@ class CommandContext:
     def _open(self) -> AbstractContextManager[Connection]:
         storage = self.configuration.storage
         return manager.reading(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
-                               marker=self.configuration.data / MARKER)
+                               witness=self.witness)

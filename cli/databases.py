@@ -8,24 +8,29 @@ import click
 
 from cli.context import CommandContext
 from runtime.errors import Unusable
+from runtime.formats import format_time
 
 
 @click.command()
 @click.pass_obj
 def accept_new_database(command: CommandContext) -> None:
     """Allow a new database in place of one that is gone or damaged, which is set aside, not deleted."""
-    from runtime.files import drop_to_owner, exists, locked
-    from storage import lost_database, manager
-    settings = command.configuration
+    from runtime.files import drop_to_owner, locked
+    from storage import lost_database, manager, witness
+    settings, record, configured = command.configuration, command.witness, command.configuration.storage.database_path
     drop_to_owner(settings.data)
-    database, marker = Path(os.path.realpath(settings.storage.database_path)), settings.data / lost_database.MARKER
+    database = Path(os.path.realpath(configured))
     try:
         with locked(manager.lock_path(database), settings.storage.busy_timeout_ms / 1000):
-            is_gone, had_data = lost_database.is_gone(database), exists(marker)
-            moved = lost_database.set_aside(database, marker, f"{command.now:%Y%m%dT%H%M%SZ}",
-                                            lambda: manager.examine(database))
+            is_gone, had_data = lost_database.is_gone(database), witness.has_record(record, configured)
+            moved = lost_database.set_aside(database, f"{command.now:%Y%m%dT%H%M%SZ}", lambda: manager.examine(database))
+            if moved or is_gone:
+                witness.forget(record, configured)
+        if not (moved or is_gone):
+            with manager.reading(database) as connection:
+                witness.renew(record, connection, configured, format_time(command.now))
     except OSError as error:
-        raise Unusable(f"{error.filename} cannot be set aside: {error.strerror}") from error
+        raise Unusable(f"{error.filename} cannot be changed: {error.strerror}") from error
     for path in moved:
         click.echo(f"Set aside: {path}")
     if not (moved or is_gone):

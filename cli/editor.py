@@ -24,6 +24,7 @@ from storage import manager, readings, registry
 from storage.manager import Connection
 from storage.readings import Work
 from storage.registry import Device
+from storage.state import Witness
 
 CHUNK = 5_000  # rows looked up at once, without any lock
 SMALLEST_BATCH, LARGEST_BATCH = 20, 2_000  # rows changed at once
@@ -38,7 +39,7 @@ class DeviceEditor:
     def __init__(self, configuration: config.Configuration, reading: Callable[[], AbstractContextManager[Connection]],
                  problems: Problems, recorder: RetryRecorder) -> None:
         self._path = configuration.storage.database_path
-        self._reading, self._writing = reading, writer(configuration, show_progress)
+        self._reading, self._writing = reading, writer(configuration, Witness(configuration.path), show_progress)
         self._with_retries = retry_policy(configuration.retry)(
             on=Busy, operation="store", listener=self._record, endpoint=self._path.name)
         self._problems, self._recorder, self._has_warned = problems, recorder, False

@@ -4,7 +4,7 @@ Plug-ins describe theirs in the same way. No `repr` and no `eq`: every cycle wou
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -80,11 +80,21 @@ class Configuration(NamedTuple):
     collectors: Mapping[str, Any]
     publishers: Mapping[str, Any] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
+    folder: Path | None = None
 
     @property
     def data(self) -> Path:
         """The folder that the program writes to, wherever the database is."""
-        return self.root / "data"
+        return self.folder or self.root / "data"
+
+    def writing_to(self, folder: Path) -> "Configuration":
+        """Return the configuration with another folder in place of data/, for everything but the database."""
+        if folder == self.data:
+            return self
+        log_path = self.logging.log_file_path
+        if log_path.is_relative_to(self.data):
+            log_path = folder / log_path.relative_to(self.data)
+        return self._replace(folder=folder, logging=replace(self.logging, log_file_path=log_path))
 
     @property
     def secrets_path(self) -> Path:

@@ -14,7 +14,7 @@ def check(installation: Installation) -> Findings:
     data = installation.configuration.data
     if data.is_dir() and files.is_closed(data):
         yield Finding("fail", f"no alert can be raised in {data} ({files.owner(data)})", files.chown_folder_command(data))
-    paths = sorted(data.glob("ALERT_*.txt"))
+    paths = sorted([*data.glob("ALERT_*.txt"), *installation.configuration.path.parent.glob("ALERT_*.txt")])
     for path in paths:
         alert = alert_files.read(path) or {}
         if "error" in alert:

@@ -33,8 +33,9 @@ def check(installation: Installation) -> Findings:
 
 
 def _trial(path: Path, installation: Installation) -> Findings:
-    half = installation.request.deadline.remaining() / 2
-    search = Deadline(min(SEARCH_SECONDS, half))
+    left, is_deep = installation.request.deadline.remaining(), installation.request.is_deep
+    half = left / 2
+    search = Deadline(left - SEARCH_SECONDS if is_deep else min(SEARCH_SECONDS, half))
     yield "waiting to write"
     try:
         if inspection.try_write(path, min(LOCK_SECONDS, half)):
@@ -43,7 +44,9 @@ def _trial(path: Path, installation: Installation) -> Findings:
             yield Finding("warn", f"{path} has an older schema, which the next cycle migrates",
                           installation.collect_command)
         yield "searching for damage"
-        yield Finding("pass", inspection.find_damage(path, lambda: search.remaining() < 0) or "no damage found")
+        yield Finding("pass", inspection.find_damage(path, lambda: search.remaining() < 0, is_deep) or (
+            "no damage found in tables and indexes (integrity_check)" if is_deep
+            else "no damage found in the tables (quick_check)"))
     except Busy as error:
         yield Finding("fail", str(error), "try again in a minute; if it lasts, "
                       f"{system_commands.users_of(lock_path(path), path)} shows which process it is, and kill ends it")

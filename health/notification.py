@@ -25,6 +25,7 @@ from runtime.deadline import Deadline
 from runtime.errors import StorageError
 from runtime.formats import format_time, parse_time, pluralize
 from runtime.plugins import settings_types
+from storage.state import Witness
 
 REPEAT_AFTER = timedelta(hours=23)  # a daily run may be early by some minutes
 TABLE = "findings"  # in the memory of the notifiers: by label and component, when it was sent
@@ -54,7 +55,8 @@ def _report(checked: Installation, results: Sequence[Result], deadline: Deadline
     secrets, error = config.survey_secrets(path, {}, partial(settings_types, "notifiers"))
     settings = {} if error else secrets.notifiers
     delivery = alerts.delivery(
-        checked.configuration, settings, checked.request.now, checked.redact, deadline.earlier(0.2), catch_all)
+        checked.configuration.writing_to(Witness(checked.configuration.path).folder), settings, checked.request.now,
+        checked.redact, deadline.earlier(0.2), catch_all)
     text = "" if settings else f"no notifier can be used: correct or add the section email in {path}"
     try:
         _deliver(checked, results, delivery)

@@ -36,6 +36,7 @@ def parse() -> argparse.Namespace:
     form.add_argument("--nagios", action="store_true", help="print one line for Icinga and Nagios")
     parser.add_argument("--quiet", action="store_true", help="print only what is not well")
     parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument("--deep", action="store_true", help="also compare the indexes of the database with its tables")
     parser.add_argument("--offline", action="store_true", help="make no request")
     parser.add_argument("--notify", action="store_true", help="send what is not well through the notifiers, once a day")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="only this component; repeatable")

@@ -33,6 +33,7 @@ class Request(NamedTuple):
     is_offline: bool
     now: datetime
     deadline: Deadline
+    is_deep: bool = False
 
 
 class Plugins(NamedTuple):

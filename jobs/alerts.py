@@ -112,7 +112,7 @@ class AlertService:
 
 def delivery(configuration: config.Configuration, settings: Mapping[str, Sequence[Any]], now: datetime, redact: Redactor,
              deadline: Deadline, isolate: Isolate) -> Delivery:
-    sender = Sender(configuration.display.house or "", configuration.root)
+    sender = Sender(configuration.display.house or "", configuration.root, configuration.data)
     return Delivery(sender, now, settings, redact, deadline, isolate)
 
 
@@ -122,11 +122,12 @@ def service(configuration: config.Configuration, settings: Mapping[str, Sequence
                         delivery(configuration, settings, now, redact, deadline, isolate))
 
 
-def report_configuration(path: Path, source: str, now: datetime, error: HomeMonitorError, isolate: Isolate) -> None:
+def report_configuration(path: Path, folder: Path, source: str, now: datetime, error: HomeMonitorError,
+                         isolate: Isolate) -> None:
     """Raise the alert for a wrong configuration; send it if the notifiers' part of secrets.yaml is right."""
     configuration, _ = config.survey(path, {})
     secrets, wrong = config.survey_secrets(configuration.secrets_path, {}, partial(settings_types, "notifiers"))
-    alerts = service(configuration, {} if wrong else secrets.notifiers, source, now,
+    alerts = service(configuration.writing_to(folder), {} if wrong else secrets.notifiers, source, now,
                      Redactor(secrets.values, secrets.logins), Deadline(NOTIFIER_SECONDS), isolate)
     alerts.raise_alert(CONFIGURATION_ALERT, "", "the configuration", error)
     alerts.notify()

@@ -38,7 +38,7 @@ from runtime.retry import retry_policy
 from runtime.startup import interruptible
 from runtime.streams import show_progress
 from storage.reading import Cycle, Reading
-from storage.state import State
+from storage.state import State, Witness
 
 log = logging.getLogger(__name__)
 
@@ -176,9 +176,11 @@ class _Bench:
             raise Unusable(f"{self.name} answers, but no sensor has a value: there is nothing to measure",
                            f"see {command(f'collectors.{self.name}', '--discover')}")
         storage = replace(configuration.storage, database_path=folder / "data" / "readings.db")
+        path = folder / "config" / "config.yaml"
+        path.parent.mkdir(exist_ok=True)
         persisted = Persister(
-            configuration._replace(root=folder, storage=storage), now=now, retry=retry, deadline=deadline,
-            stopwatch=stopwatch, recorder=RetryRecorder(self.name, now, stopwatch, redact), alarm=log.critical,
+            configuration._replace(root=folder, path=path, storage=storage), Witness(path), retry=retry,
+            deadline=deadline, recorder=RetryRecorder(self.name, now, stopwatch, redact), alarm=log.critical,
             progress=show_progress).store(Cycle(collector=self.name, started_at=now, outcome="ok", readings=readings))
         if persisted.error is not None:
             raise persisted.error

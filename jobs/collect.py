@@ -75,8 +75,8 @@ class _CollectorRun(Job):
             return False
         self._recorder = RetryRecorder(self.name, self.now, self.stopwatch, self.redact)
         self._persister = Persister(
-            self.configuration, now=self.now, retry=self.retry, deadline=self.deadline.earlier(NOTIFY_SECONDS),
-            stopwatch=self.stopwatch, recorder=self._recorder, alarm=self._alarm, progress=self._show_progress)
+            self.configuration, self.witness, retry=self.retry, deadline=self.deadline.earlier(NOTIFY_SECONDS),
+            recorder=self._recorder, alarm=self._alarm, progress=self._show_progress)
         return True
 
     def _alarm(self, text: str) -> None:

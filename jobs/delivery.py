@@ -36,10 +36,11 @@ FAILED = "failed"  # in the memory: when and why the last delivery by a notifier
 
 
 class Sender(NamedTuple):
-    """Where messages come from: the house's name in config.yaml, if any, and the folder above `data`."""
+    """Where messages come from: the house's name in config.yaml, if any, its folder, and the one for the memory."""
 
     house: str
     folder: Path
+    data: Path
 
 
 class Target(NamedTuple):
@@ -77,7 +78,7 @@ class Delivery:
     @contextmanager
     def memory(self) -> Iterator[State]:
         """Lock and yield the memory, then save it with this run's errors. Raise a StorageError or an OSError."""
-        data = self._sender.folder / "data"
+        data = self._sender.data
         with locked(data / LOCK, LOCK_SECONDS):
             state = State(data / NOTIFICATIONS)
             yield state

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import config
@@ -32,7 +33,7 @@ from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from runtime.startup import Options, open_standard_streams
 from runtime.streams import is_terminal, write_line
-from storage.state import CONFIGURATION_ALERT, NOTIFICATIONS, State
+from storage.state import CONFIGURATION_ALERT, NOTIFICATIONS, State, Witness
 
 if TYPE_CHECKING:
     from jobs.alerts import AlertService
@@ -43,7 +44,6 @@ log = logging.getLogger(__name__)
 WATCHDOG_SECONDS = 1.5  # before the deadline, the watchdog ends a run that hangs
 RESERVED_SECONDS = 6  # before the deadline, requests end: storing, alerts and notifiers need time
 NOTIFY_SECONDS = 4.0  # of these are reserved for notifiers
-BUSY = "another run is active: this one is left to it"
 
 
 class Caught:
@@ -88,16 +88,17 @@ class Job:
         self.stopwatch, self.now = Stopwatch(), clock()
         self.is_dry_run = options.dry_run
         self.path = config.find(options.config)
-        self.data = self.path.parent.parent / "data"
         self.redact = Redactor()
         self.exit_code = 0
         self._has_begun = False
         self._problems: Problems | None = None
-        self._alerts: AlertService | None = None
+        self._alerts: dict[Path, AlertService] = {}
 
     def __enter__(self) -> Self:
         self._watchdog = Watchdog(config.Collection().cycle_deadline_seconds - WATCHDOG_SECONDS, self._rescue,
                                   self._last_words)
+        self.witness = Witness(self.path)
+        self.data = self.witness.folder
         self.state = State(self.data / f"{self.name}.session.json")
         return self
 
@@ -125,7 +126,7 @@ class Job:
         try:
             sections: dict[str, dict[str, Any]] = {"collectors": {}, "publishers": {}}
             sections[self.kind][self.name] = module.Settings
-            self.configuration = config.load(self.path, **sections)
+            self.configuration = config.load(self.path, **sections).writing_to(self.data)
             log_settings = self.configuration.logging
             self.secrets = config.load_secrets(self.configuration.secrets_path, {self.name: module.Secrets},
                                                partial(plugins.settings_types, "notifiers"))
@@ -139,18 +140,17 @@ class Job:
         return self._begin()
 
     def _report_configuration(self, error: config.ConfigurationError, log_settings: config.Logging) -> None:
-        has_folder = os.path.isdir(self.data)
-        if has_folder and not self.is_dry_run:
+        may_write = os.path.isdir(self.data) and not self.is_dry_run
+        if may_write:
             log_file.set_up(log_settings, self.name, self.redact)
             log.critical("%s", describe(error))
         if self.options.json:
             self.print_skipped(describe(error))
         self.report(error)
-        if has_folder:
+        if may_write:
             self._remember()
-            if not self.is_dry_run:
-                from jobs import alerts
-                alerts.report_configuration(self.path, self.name, self.now, error, catch_all)
+            from jobs import alerts
+            alerts.report_configuration(self.path, self.data, self.name, self.now, error, catch_all)
 
     def _begin(self) -> bool:
         configuration = self.configuration
@@ -204,8 +204,7 @@ class Job:
                 if not self.is_dry_run:
                     stack.enter_context(locked(self.data / f"{self.name}.lock", 0))
             except Busy:
-                log.info("%s", BUSY)
-                self._skip(BUSY)
+                self._skip("another run is active: this one is left to it")
                 yield False
                 self._settle_log()
                 return
@@ -232,27 +231,27 @@ class Job:
     def update_alert(self, alert: tuple[str, str], subject: str, error: Exception | None,
                      kind: type[HomeMonitorError] | tuple[type[HomeMonitorError], ...]) -> None:
         """Raise the alert (file name, address) for an error of that kind; clear it without one; else leave it."""
-        name, url = alert
         self._watchdog.code = max(self.exit_code, 1)
         if isinstance(error, kind):
-            self._alert_service.raise_alert(name, url, subject, error)
-        elif error is None and os.path.lexists(self.data / name):
-            self._alert_service.clear_alert(name)
+            self._alerts_in(self.data).raise_alert(*alert, subject, error)
+        for folder in (self.data, self.path.parent) if error is None else ():
+            if os.path.lexists(folder / alert[0]):  # in config/: from when data/ was not in its place
+                self._alerts_in(folder).clear_alert(alert[0])
 
     def _notify(self) -> None:
-        """Send what is to be sent of alerts, of this run and of earlier ones."""
         if os.path.lexists(self.data / CONFIGURATION_ALERT):
-            self._alert_service.clear_configuration(self.path)
-        if self._alerts is not None or os.path.lexists(self.data / NOTIFICATIONS):
-            self._alert_service.notify()
+            self._alerts_in(self.data).clear_configuration(self.path)
+        if os.path.lexists(self.data / NOTIFICATIONS):
+            self._alerts_in(self.data)
+        for service in self._alerts.values():
+            service.notify()
 
-    @property
-    def _alert_service(self) -> "AlertService":
-        if self._alerts is None:
+    def _alerts_in(self, folder: Path) -> "AlertService":
+        if folder not in self._alerts:
             from jobs import alerts
-            self._alerts = alerts.service(
-                self.configuration, self.secrets.notifiers, self.name, self.now, self.redact, self.deadline, catch_all)
-        return self._alerts
+            self._alerts[folder] = alerts.service(self.configuration.writing_to(folder), self.secrets.notifiers,
+                                                  self.name, self.now, self.redact, self.deadline, catch_all)
+        return self._alerts[folder]
 
     def save(self, error: HomeMonitorError) -> None:
         pass
@@ -265,6 +264,7 @@ class Job:
         pass
 
     def _skip(self, reason: str) -> None:
+        log.info("%s", reason)
         if self.options.json:
             self.print_skipped(reason)
         elif prints_text(self.options):

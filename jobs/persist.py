@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import config
 from runtime import files
 from runtime.deadline import Deadline, Stopwatch
-from runtime.errors import Busy, StorageError, Unusable, describe
+from runtime.errors import Busy, Missing, StorageError, Unusable, describe
 from runtime.formats import format_time, one_line, pluralize
 from runtime.redaction import Redactor
-from storage import lost_database, manager, spool
+from storage import manager, spool
 from storage.reading import Cycle, Reading, Retry
 from storage.registry import Device
 from storage.spool import SpooledCycle
+from storage.state import Witness
 
 if TYPE_CHECKING:
     from runtime.retry import Attempt, RetryPolicy
@@ -48,12 +49,13 @@ class RetryRecorder:
 
     def __init__(self, source: str, now: datetime, stopwatch: Stopwatch, redact: Redactor) -> None:
         self.retries: list[Retry] = []
-        self._source, self._now, self._stopwatch, self._redact = source, now, stopwatch, redact
+        self.now, self.stopwatch = now, stopwatch
+        self._source, self._redact = source, redact
 
     def record(self, attempt: "Attempt") -> None:
         error = self.short(attempt.error)
         self.retries.append(Retry(
-            at=self._now + timedelta(seconds=attempt.at_seconds - self._stopwatch.started),
+            at=self.now + timedelta(seconds=attempt.at_seconds - self.stopwatch.started),
             operation=attempt.operation, endpoint=attempt.endpoint, attempt=attempt.attempt,
             delay_seconds=attempt.delay_seconds, error_type=attempt.error_type, error=error, outcome=attempt.outcome))
         subject = f"{attempt.operation} at {attempt.endpoint or self._source}"
@@ -69,7 +71,7 @@ class RetryRecorder:
 
     def move(self, by: timedelta) -> None:
         """Correct all times: our clock was wrong."""
-        self._now += by
+        self.now += by
         self.retries = [retry._replace(at=retry.at + by) for retry in self.retries]
 
     def short(self, text: str) -> str:
@@ -79,19 +81,23 @@ class RetryRecorder:
 class Persister:
     """Stores one cycle. `alarm` reports what no later run can report; `progress` shows a migration's steps."""
 
-    def __init__(self, configuration: config.Configuration, *, now: datetime, retry: "RetryPolicy",
-                 deadline: Deadline, stopwatch: Stopwatch, recorder: RetryRecorder, alarm: Callable[[str], None],
+    def __init__(self, configuration: config.Configuration, witness: Witness, *, retry: "RetryPolicy",
+                 deadline: Deadline, recorder: RetryRecorder, alarm: Callable[[str], None],
                  progress: Callable[[str, int, int], None]) -> None:
         self.is_spooled = False
-        self._settings, self._folder = configuration.storage, configuration.data
-        self._writing = writer(configuration, progress)
+        self._settings, self._witness = configuration.storage, witness
+        self._waiting = configuration.path.parent, spool.WAITING
+        self._spool = (witness.folder, spool.NAME) if witness.folder == witness.data else self._waiting
+        self._journals = [self._spool]
+        self._writing = writer(configuration, witness, progress)
         self._longest_run = timedelta(seconds=configuration.collection.cycle_deadline_seconds)
-        self._now, self._retry, self._deadline, self._stopwatch = now, retry, deadline, stopwatch
-        self._recorder, self._alarm = recorder, alarm
+        self._now, self._stopwatch, self._recorder = recorder.now, recorder.stopwatch, recorder
+        self._retry, self._deadline, self._alarm = retry, deadline, alarm
 
     def spool(self, cycle: Cycle) -> SpooledCycle:
+        folder, name = self._spool
         wait = min(spool.LOCK_SECONDS, max(self._deadline.remaining(), SHORTEST_WAIT))
-        entry = spool.append(self._folder, cycle, self._stopwatch.elapsed_ms(), wait)
+        entry = spool.append(folder, cycle, self._stopwatch.elapsed_ms(), name, wait)
         self.is_spooled = True
         return entry
 
@@ -111,7 +117,9 @@ class Persister:
         except (StorageError, OSError) as error:
             database = self._settings.database_path
             error = files.translate(error, database) if isinstance(error, OSError) else error
-            persisted = _not_stored(cycle, spool_error, error)
+            if isinstance(error, Missing):
+                self._move(own)
+            persisted = _not_stored(cycle, spool_error, error, self._spool)
         if persisted.error is None:
             return persisted
         text = describe(persisted.error)
@@ -125,7 +133,7 @@ class Persister:
         from storage import cycle_history
         times: list[datetime | None] = []
         with suppress(OSError):
-            times += [cycle.started_at for cycle in spool.pending_cycles(self._folder)]
+            times += [cycle.started_at for cycle in spool.pending_cycles(*self._spool)]
         with suppress(StorageError, OSError), manager.reading(
                 self._settings.database_path, busy_timeout_ms=min(self._settings.busy_timeout_ms, 1000)) as connection:
             times.append(cycle_history.newest(connection))
@@ -136,7 +144,7 @@ class Persister:
         if error is None or isinstance(error, Unusable):
             return error
         try:
-            status = spool.status(self._folder)
+            status = spool.status(*self._spool)
         except OSError:
             return error
         if status.oldest is None or status.used < ESCALATE_USED and self._now - status.oldest < ESCALATE_AFTER:
@@ -152,15 +160,20 @@ class Persister:
         # Half of the remaining time: one wait for our own lock file and one for SQLite's locks may follow each other.
         wait_ms = min(self._settings.busy_timeout_ms, max(0, int(self._deadline.remaining() * 500)))
         with self._writing(busy_timeout_ms=wait_ms) as connection:
+            waiting, elsewhere = list[SpooledCycle](), list[SpooledCycle]()
             try:
-                waiting = [] if isinstance(spool_error, Busy) else spool.pending(self._folder, self._alarm, own)
+                if not isinstance(spool_error, Busy):
+                    waiting = spool.pending(self._spool[0], self._alarm, own, self._spool[1])
+                elsewhere = self._waiting_in_config()
             except StorageError as error:
-                waiting, spool_error = [], error
+                spool_error = error
             # cron starts all collectors at once: the run that spooled a cycle may be about to store it.
             others = [entry for entry in waiting if alone and entry.cycle.collector == own.cycle.collector
-                      or abs(self._now - entry.cycle.started_at) >= self._longest_run]
+                      or abs(self._now - entry.cycle.started_at) >= self._longest_run] + elsewhere
             own = own._replace(cycle=own.cycle._replace(retries=tuple(self._recorder.retries)))
             results = self._add(connection, [*others, own], own)
+            if self._waiting in self._journals[1:]:
+                self._clear_waiting()
         stored = results[-1]
         if isinstance(stored, StorageError):
             raise stored
@@ -169,11 +182,38 @@ class Persister:
         return Persisted(own.cycle._replace(readings=stored.readings), len(stored.readings),
                          error=refusal or _actionable(spool_error))
 
+    def _waiting_in_config(self) -> list[SpooledCycle]:
+        """Return what has waited in config/ while data/ was not in its place."""
+        folder, name = self._waiting
+        if self._spool == self._waiting or not os.path.exists(folder / name):
+            return []
+        self._journals = [self._spool, self._waiting]
+        return spool.pending(folder, self._alarm, name=name)
+
+    def _clear_waiting(self) -> None:
+        try:
+            spool.remove_if_stored(*self._waiting)
+        except StorageError as error:  # it will be removed by a later cycle
+            log.error("%s", error)
+
+    def _move(self, own: SpooledCycle) -> None:
+        """Let a cycle wait in config/: the disk with the spool may be the wrong one."""
+        if self._spool == self._waiting or not own.line:
+            return
+        folder, name = self._waiting
+        try:
+            spool.append(folder, own.cycle, own.duration_ms, name)
+            spool.mark_stored(self._spool[0], [own])
+            self._spool = self._waiting
+        except StorageError as error:
+            log.warning("the readings wait in the spool, not in %s: %s", folder / name, error)
+
     def _add(self, connection: manager.Writer, entries: list[SpooledCycle],
              own: SpooledCycle) -> "list[Stored | StorageError]":
-        marker = self._folder / lost_database.MARKER
-        if any(entry.cycle.readings for entry in entries) and not os.path.exists(marker):
-            lost_database.mark_has_data(marker)  # before anything is stored, so that no kill comes in between
+        database = self._settings.database_path
+        if any(entry.cycle.readings for entry in entries) and not self._witness.is_current(database):
+            from storage.witness import renew_or_log
+            renew_or_log(self._witness, connection, database, format_time(own.cycle.started_at))
         results: list[Stored | StorageError] = []
         waited: list[Cycle] = []
         for first in range(0, len(entries), CYCLES_AT_ONCE):
@@ -182,10 +222,11 @@ class Persister:
                                           keep_days=self._settings.keep_cycles_days)
             stored = [entry for entry, result in zip(batch, results[first:]) if not isinstance(result, StorageError)]
             waited += [entry.cycle for entry in stored if entry is not own]
-            try:
-                spool.mark_stored(self._folder, stored)
-            except StorageError as error:  # they will be stored once more, which changes nothing
-                log.error("cycles that are stored stay in the spool too: %s", error)
+            for folder, name in self._journals:
+                try:
+                    spool.mark_stored(folder, stored, name)
+                except StorageError as error:  # they will be stored once more, which changes nothing
+                    log.error("cycles that are stored stay in the spool too: %s", error)
         if waited:
             connection.later.append(partial(
                 log.warning, "%s of %s had waited in the spool",
@@ -193,14 +234,17 @@ class Persister:
         return results
 
 
-def _not_stored(cycle: Cycle, spool_error: StorageError | None, error: StorageError) -> Persisted:
+def _not_stored(cycle: Cycle, spool_error: StorageError | None, error: StorageError,
+                place: tuple[Path, str]) -> Persisted:
     if spool_error is not None:
-        both = Unusable(f"{error}; nor can readings wait for it: {spool_error}", _remedy(spool_error, error))
+        remedy = error.remedy if isinstance(error, Missing) else _remedy(spool_error, error)
+        both = Unusable(f"{error}; nor can readings wait for it: {spool_error}", remedy)
         return Persisted(cycle, 0, error=both, unsaved=cycle.readings)
     waiting = len(cycle.readings)
     if waiting:
         waits = f"{pluralize(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
-        error = type(error)(f"{error}; its {waits} in the spool", error.remedy)
+        where = "the spool" if place[1] == spool.NAME else place[0] / place[1]
+        error = type(error)(f"{error}; its {waits} in {where}", error.remedy)
     return Persisted(cycle, 0, waiting, error)
 
 
@@ -221,14 +265,14 @@ def _remedy(*errors: StorageError) -> str:
                 "check the disk: df -h shows its free space, dmesg its errors")
 
 
-def writer(configuration: config.Configuration,
+def writer(configuration: config.Configuration, witness: Witness,
            progress: Callable[[str, int, int], None]) -> Callable[..., AbstractContextManager[manager.Writer]]:
     settings = configuration.storage
     return partial(
         manager.writing, settings.database_path, wal=settings.enable_wal_mode,
         checkpoint_pages=settings.wal_checkpoint_interval, busy_timeout_ms=settings.busy_timeout_ms,
         adopt=partial(_legacy_devices, configuration.path), progress=progress,
-        marker=configuration.data / lost_database.MARKER)
+        witness=witness)
 
 
 def _legacy_devices(path: Path) -> list[Device]:

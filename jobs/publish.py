@@ -14,7 +14,6 @@ from runtime import startup
 from runtime.errors import CannotReach, ConfigurationError, NotAuthorised, Unusable, describe
 from runtime.formats import format_time
 from runtime.startup import interruptible, parse_options
-from storage import lost_database
 from storage.changes import Changes
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class _PublisherRun(Job):
         """Publish new readings, or in a dry run only ask the destination; return the error, if any."""
         storage, secrets = self.configuration.storage, self.secrets.sections.get(self.name)
         changes = Changes(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
-                          marker=self.data / lost_database.MARKER)
+                          witness=self.witness)
         with catch_all() as caught:
             try:
                 if self.is_dry_run:

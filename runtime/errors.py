@@ -15,7 +15,8 @@
     │   ├── Unavailable         disk full, an I/O error
     │   │   └── Busy            transient: another process holds the lock
     │   └── Unusable            exit code 2: newer than the program, not permitted, missing, spool full
-    │       └── Damaged
+    │       ├── Damaged
+    │       └── Missing         the record is not there, or another one is
     └── ConfigurationError      exit code 2: a file that people write is wrong
 """
 
@@ -128,6 +129,10 @@ class Unusable(StorageError):
 
 class Damaged(Unusable):
     """Not a database, or not in the expected form: it has to be replaced."""
+
+
+class Missing(Unusable):
+    """The database with the readings is not in its place, or another one is."""
 
 
 class ConfigurationError(HomeMonitorError):

@@ -22,7 +22,7 @@ def back_up(path: Path, number: int, progress: Progress) -> Path:
     try:
         target = next(candidate for candidate in candidates if not candidate.exists() or _same(candidate, path))
         if not target.exists():
-            _make(path, target, progress)
+            copy(path, target, progress)
         return target
     except OSError as error:
         raise translate(error, path) from error
@@ -31,6 +31,11 @@ def back_up(path: Path, number: int, progress: Progress) -> Path:
 def read_only(path: Path) -> str:
     """Return the URI that opens the file read-only, with any characters in its name."""
     return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def readable(path: Path) -> str:
+    """Return the URI that reads a copy, also from a read-only disk, where SQLite could not make a -shm."""
+    return read_only(path) if os.path.exists(f"{path}-wal") else f"{path.absolute().as_uri()}?immutable=1"
 
 
 def _same(copy: Path, path: Path) -> bool:
@@ -47,22 +52,23 @@ def _fingerprint(path: Path) -> list[tuple[object, ...]]:
                 for name in data_tables(connection)]
 
 
-def _make(path: Path, target: Path, progress: Progress) -> None:
-    half = path.with_name(f"{path.name}.copying")
+def copy(path: Path, target: Path, progress: Progress) -> None:
+    """Replace the target by a copy; at any failure it stays as it is. Raise OSError or sqlite3.Error."""
+    half = target.with_name(f"{target.name}.copying")
     _remove(half)
     # SQLite would create it readable by all, even if the original is not.
     os.close(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, path.stat().st_mode & 0o777))
     try:
-        with closing(sqlite3.connect(read_only(path), uri=True)) as source, closing(sqlite3.connect(half)) as copy:
-            source.backup(copy, pages=PAGES_A_STEP,
+        with closing(sqlite3.connect(readable(path), uri=True)) as source, closing(sqlite3.connect(half)) as new:
+            source.backup(new, pages=PAGES_A_STEP,
                           progress=lambda _, remaining, total: progress("copy", total - remaining, total))
             # A copy in WAL mode could not be read from a read-only folder.
-            copy.execute("PRAGMA journal_mode = DELETE")
+            new.execute("PRAGMA journal_mode = DELETE")
         sync(half)
         half.rename(target)
     finally:
         _remove(half)
-    sync(path.parent)
+    sync(target.parent)
 
 
 def _remove(half: Path) -> None:

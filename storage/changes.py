@@ -10,17 +10,18 @@ from pathlib import Path
 
 from storage import manager
 from storage.reading import Row
+from storage.state import Witness
 
 
 class Changes:
     """The readings of one database, opened read-only."""
 
-    def __init__(self, path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> None:
-        self._path, self._busy_timeout_ms, self._marker = path, busy_timeout_ms, marker
+    def __init__(self, path: Path, *, busy_timeout_ms: int = 5000, witness: Witness | None = None) -> None:
+        self._path, self._busy_timeout_ms, self._witness = path, busy_timeout_ms, witness
 
     def after(self, cursor: int, batch_rows: int = 1000) -> Iterator[list[Row]]:
         """Yield the rows with an id above the cursor, in batches. Raise a StorageError."""
-        with manager.reading(self._path, busy_timeout_ms=self._busy_timeout_ms, marker=self._marker) as connection:
+        with manager.reading(self._path, busy_timeout_ms=self._busy_timeout_ms, witness=self._witness) as connection:
             while rows := _rows(connection, cursor, batch_rows):
                 cursor = int(rows[-1]["id"] or 0)
                 yield rows

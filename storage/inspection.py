@@ -11,9 +11,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from runtime import files
-from runtime.errors import Damaged, Unavailable, Unusable
-from storage import manager, schema
+from runtime.errors import Damaged, Missing, StorageError, Unavailable, Unusable
+from storage import lost_database, manager, schema, sqlite_errors
 from storage.backup import read_only
+from storage.state import Witness
 
 LIBRARY_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 1.0  # to wait for another connection
@@ -70,6 +71,17 @@ def journal_mode(path: Path) -> str:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
 
 
+def another_record(path: Path, witness: Witness, configured: Path) -> Missing | None:
+    try:
+        with _open(path) as connection:
+            manager.check_record(connection, configured, witness)
+    except Missing as error:
+        return error
+    except StorageError:  # reported by the check that opens it next
+        pass
+    return None
+
+
 def wal_bytes(path: Path) -> int:
     try:
         return os.stat(f"{path}-wal").st_size
@@ -94,7 +106,7 @@ def try_write(path: Path, wait_seconds: float = BUSY_SECONDS) -> bool:
     return is_current
 
 
-def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
+def find_damage(path: Path, is_late: Callable[[], bool], is_deep: bool = False) -> str | None:
     """Raise Damaged if the file is; return a sentence if `is_late` ended the search, else None."""
     import threading
     done, interrupted = threading.Event(), threading.Event()
@@ -109,7 +121,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
-            result, = connection.execute("PRAGMA quick_check(1)").fetchone()
+            result, = connection.execute(f"PRAGMA {'integrity' if is_deep else 'quick'}_check(1)").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
@@ -122,7 +134,7 @@ def find_damage(path: Path, is_late: Callable[[], bool]) -> str | None:
     if interrupted.is_set():  # SQLite may report pages as damaged that it had no time to read
         return "no damage found in the time available"
     raise Damaged(f"{path} is damaged or not a database: {' '.join(result.split())} (SQLITE_CORRUPT)",
-                  manager.replace_remedy())
+                  lost_database.replace_remedy())
 
 
 def newest_readings(path: Path) -> tuple[list[DeviceReading], str | None]:
@@ -155,6 +167,8 @@ def batteries(path: Path) -> list[tuple[str, str, str | None, int]]:
         return [(label, device_id, collector, level)
                 for label, device_id, collector, *_ in connection.execute(ACTIVE_DEVICES).fetchall()
                 for level, in connection.execute(BATTERY, (device_id,))]
+
+
 def seen_devices(path: Path) -> list[tuple[str, str]]:
     """Return id and collector of all devices that a source has listed."""
     with manager.reading(path, busy_timeout_ms=round(BUSY_SECONDS * 1000)) as connection:
@@ -179,4 +193,4 @@ def _open(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         if error.sqlite_errorname in FULL:
             raise Unusable(f"the disk of {path} is full ({error})", files.make_room(path.parent)) from error
-        raise manager.translate(error, path) from error
+        raise sqlite_errors.translate(error, path) from error

@@ -1,7 +1,7 @@
 """A missing or damaged database is replaced by a new one only on a person's command.
 
-Once `data/readings.stored` records that readings have been stored, a missing or empty database is an unmounted disk or an
-accident: a new one would hide for years that the old one is lost.
+Once readings have been stored, a missing or empty database is an unmounted disk or an accident: a new one would hide for
+years that the old one is lost.
 """
 
 import logging
@@ -11,11 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtime import files
-from runtime.errors import Damaged, Unusable
+from runtime.errors import Damaged
 
 log = logging.getLogger(__name__)
 
-MARKER = "readings.stored"
 MARKER_TEXT = """\
 Readings have been stored in the database. As long as this file exists, a missing database is not replaced by a new one.
 If you want a new one: {}
@@ -23,27 +22,31 @@ If you want a new one: {}
 SUFFIXES = ("", "-wal", "-shm")
 
 
-def mark_has_data(marker: Path) -> None:
-    """Record that readings have been stored."""
+def mark_has_data(marker: Path, record_id: str) -> None:
     try:
-        files.write_or_create(marker, MARKER_TEXT.format(accept_command()))
+        files.write_or_create(marker, f"{MARKER_TEXT.format(accept_command())}record: {record_id}\n")
     except OSError as error:
         log.error("cannot record that readings were stored: %s", error)
 
 
-def ensure_present(database: Path, marker: Path) -> None:
-    """Raise Unusable if readings were stored but the database is gone or empty."""
-    try:
-        were_stored = files.exists(marker)
-    except OSError as error:
-        raise files.translate(error, marker) from error
-    if were_stored and is_gone(database):
-        raise Unusable(f"{database} is gone, though readings were stored in it",
-                       f"bring it back (is its disk mounted? is there a backup?), or begin a new one: {accept_command()}")
+def bring_back() -> str:
+    from runtime.commands import command
+    return (f"is its disk mounted? If it is lost, restore a backup: {command('readings.py', 'restore', 'FILE')}; or accept "
+            f"a new one: {accept_command()}")
+
+
+def replace_remedy() -> str:
+    from runtime.commands import command
+    return (f"restore a backup: {command('readings.py', 'restore', 'FILE')}; or set it aside and start a new one: "
+            f"{accept_command()}")
+
+
+def migrate_command() -> str:
+    from runtime.commands import command
+    return command("devices.py", "migrate")
 
 
 def accept_command() -> str:
-    """Return the command that allows a new database."""
     from runtime.commands import command
     return command("devices.py", "accept-new-database")
 
@@ -57,7 +60,7 @@ def is_gone(database: Path) -> bool:
         return False
 
 
-def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
+def set_aside(database: Path, stamp: str, examine: Callable[[], None]) -> list[Path]:
     """Set aside a database for which `examine` raises Damaged, under the caller's lock; return its new paths."""
     try:
         if not is_gone(database):
@@ -65,10 +68,14 @@ def set_aside(database: Path, marker: Path, stamp: str, examine: Callable[[], No
             return []
     except Damaged:
         pass
+    return move_aside(database, stamp)
+
+
+def move_aside(database: Path, stamp: str) -> list[Path]:
+    """Rename the database and SQLite's files beside it; return their new paths."""
     moved = {Path(f"{database}{suffix}"): Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in SUFFIXES}
     renamed = [path.rename(target) for path, target in moved.items() if path.exists()]
     files.sync(database.parent)
-    marker.unlink(missing_ok=True)
     return renamed
 
 

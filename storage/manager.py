@@ -10,30 +10,29 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import files
-from runtime.errors import Busy, Damaged, StorageError, Unavailable, Unusable
+from runtime.errors import Damaged, StorageError, Unavailable, Unusable
 from runtime.formats import format_time
-from storage import lost_database, schema
+from storage import lost_database, schema, sqlite_errors
+from storage.state import remember_closed
 
 if TYPE_CHECKING:
     from storage.cycles import Stored
     from storage.reading import Cycle
     from storage.registry import Device
     from storage.spool import SpooledCycle
+    from storage.state import Witness
 
 log = logging.getLogger(__name__)
 
 Connection = sqlite3.Connection
 CHECKPOINT_PAGES = 1000
 SYNCHRONOUS = ("off", "normal", "full", "extra")
-PERMANENT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA,
-             sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE)
-FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 class Writer(sqlite3.Connection):
@@ -51,36 +50,71 @@ def lock_path(path: Path) -> Path:
 @contextmanager
 def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_PAGES, busy_timeout_ms: int = 5000,
             adopt: "Callable[[], Iterable[Device]]" = tuple, progress: schema.Progress = lambda step, done, total: None,
-            marker: Path | None = None) -> Iterator[Writer]:
-    """Open the database for a single writer; create it (unless the file `marker` exists) or migrate it if necessary.
+            witness: "Witness | None" = None) -> Iterator[Writer]:
+    """Open the database for a single writer; create it (unless the witness knows it) or migrate it if necessary.
 
     `adopt` returns the devices that people named for an earlier program. Raise SQLite's errors as StorageErrors.
     """
     real, seconds = Path(os.path.realpath(path)), busy_timeout_ms / 1000
     later: list[Callable[[], None]] = []
+    _ensure_present(path, witness)  # before the lock file is made below a mount point
     try:
         with files.locked(lock_path(path), seconds), _translated(real):
-            _check_present(real, marker)
+            _ensure_present(path, witness)
+            if _has_wal(real):
+                from storage import stale_wal
+                if done := stale_wal.settle(real, progress):
+                    later.append(partial(log.critical, "%s", done))
             with closing(sqlite3.connect(real, timeout=seconds, isolation_level=None, factory=Writer)) as connection:
                 connection.path, connection.later = real, later
                 missing = _missing_migrations(connection, real)
+                expected = check_record(connection, path, witness)
                 _configure(connection, wal, checkpoint_pages or CHECKPOINT_PAGES)
-                _migrate(connection, missing, adopt, progress)
+                _migrate(connection, missing, adopt, progress, expected)
                 connection.execute("PRAGMA foreign_keys = ON")
                 _log_settings(connection, "wal" if wal else "delete", checkpoint_pages or CHECKPOINT_PAGES)
                 yield connection
+            remember_closed(real)
     finally:
         for write_line in later:
             write_line()
 
 
-def _check_present(path: Path, marker: Path | None) -> None:
+def _ensure_present(path: Path, witness: "Witness | None") -> None:
+    with suppress(OSError):
+        if os.stat(path).st_size:
+            return
+    if witness is not None:
+        from storage.witness import ensure_present
+        ensure_present(witness, path)
+
+
+def _has_wal(path: Path) -> bool:
+    with suppress(OSError):
+        return os.stat(f"{path}-wal").st_size > 0
+    return False
+
+
+def check_record(connection: sqlite3.Connection, path: Path, witness: "Witness | None") -> str | None:
+    """Return the id that the record should have. Raise Missing if it has another."""
+    line = witness.line(path) if witness is not None else None
+    if line is None or witness is None:
+        return None
+    if record_id(connection) not in (None, line.record_id):
+        from storage.witness import another_record
+        raise another_record(witness, path, line)
+    return line.record_id
+
+
+def record_id(connection: sqlite3.Connection) -> str | None:
+    """Return the id of the record, None if it is older than such ids."""
     try:
-        is_present = os.stat(path).st_size > 0
-    except OSError:
-        is_present = False
-    if marker is not None and not is_present:
-        lost_database.ensure_present(path, marker)
+        row = connection.execute("SELECT value FROM record WHERE key = 'record_id'").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return None
+    return str(row[0]) if row else None
 
 
 def _missing_migrations(connection: sqlite3.Connection, path: Path) -> range:
@@ -111,7 +145,7 @@ def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
 
 
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
-             progress: schema.Progress) -> None:
+             progress: schema.Progress, record_id: str | None) -> None:
     path = connection.path
     for number in missing:
         with transaction(connection):
@@ -126,6 +160,9 @@ def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[D
             if number == 1:
                 from storage import registry
                 registry.adopt(connection, adopt())
+            if number == schema.RECORD:
+                from storage.witness import identify
+                identify(connection, record_id)
         connection.later += [partial(log.warning, "database %s: %s", path.name, message) for message in messages]
 
 
@@ -146,41 +183,37 @@ def _log_settings(connection: Writer, wanted: str, wanted_pages: int) -> None:
 
 
 @contextmanager
-def reading(path: Path, *, busy_timeout_ms: int = 5000, marker: Path | None = None) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, *, busy_timeout_ms: int = 5000,
+            witness: "Witness | None" = None) -> Iterator[sqlite3.Connection]:
     """Open the database read-only; keep transactions short, since long ones make the -wal grow."""
     from storage.backup import read_only
-    _check_present(path, marker)
+    _ensure_present(path, witness)
     try:
         os.stat(path)
     except FileNotFoundError as error:
         raise Unusable(f"there is no database {path}", "run a collector, or correct storage.database_path") from error
     except OSError as error:
         raise files.translate(error, path) from error
+    if _has_wal(path):
+        from storage import stale_wal
+        stale_wal.ensure_own(Path(os.path.realpath(path)))
     seconds = busy_timeout_ms / 1000
     with _translated(path), closing(
             sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")
-        if _missing_migrations(connection, path):
-            raise Unavailable(f"{path} has still to be brought up to date", _migrate_command())
+        missing = _missing_migrations(connection, path)
+        check_record(connection, path, witness)
+        if missing:
+            raise Unavailable(f"{path} has still to be brought up to date", lost_database.migrate_command())
         yield connection
-
-
-def replace_remedy() -> str:
-    return ("put a good copy in its place, or set it aside and start a new one: "
-            f"{lost_database.accept_command()}")
-
-
-def _migrate_command() -> str:
-    from runtime.commands import command
-    return command("devices.py", "migrate")
 
 
 def examine(path: Path) -> None:
     """Raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
     with reading(path) as connection:
-        results = [text for text, in connection.execute("PRAGMA quick_check(1)")]
+        results = [text for text, in connection.execute("PRAGMA integrity_check(1)")]
         if results != ["ok"]:
-            raise Damaged(f"{path} is damaged: {results[0]}", replace_remedy())
+            raise Damaged(f"{path} is damaged: {results[0]}", lost_database.replace_remedy())
         for query in schema.FORM:
             connection.execute(query)
 
@@ -216,9 +249,9 @@ def _refusal(error: Exception, connection: Writer) -> StorageError:
     """Return why the database refuses a cycle; raise what another cycle would meet too."""
     if not isinstance(error, sqlite3.Error) or not hasattr(error, "sqlite_errorcode"):
         return Unusable(f"no database can hold such values: {error}", "report it, with data/spool.journal")
-    if error.sqlite_errorcode & 0xFF not in PERMANENT or not connection.in_transaction:
+    if error.sqlite_errorcode & 0xFF not in sqlite_errors.PERMANENT or not connection.in_transaction:
         raise error
-    return translate(error, connection.path)
+    return sqlite_errors.translate(error, connection.path)
 
 
 def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:
@@ -250,25 +283,4 @@ def _translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if not hasattr(error, "sqlite_errorcode"):  # raised by Python's module: a mistake in our code
             raise
-        raise translate(error, path) from error
-
-
-def translate(error: sqlite3.Error, path: Path) -> StorageError:
-    """Translate SQLite's error by what can be done next (https://www.sqlite.org/rescode.html)."""
-    if path.is_dir():
-        return Unusable(f"{path} is a folder, not a database", "set storage.database_path in config.yaml to a file")
-    code = error.sqlite_errorcode & 0xFF
-    reason = f"{error} ({error.sqlite_errorname})"
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Busy(f"another process holds {path}: {reason}")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return Damaged(f"{path} is damaged or not a database: {reason}", replace_remedy())
-    if code in PERMANENT:
-        return Damaged(f"{path} does not have the form this program expects: {reason}", replace_remedy())
-    # SQLite opens a file for reading if it cannot write it, for any reason, and reports read-only later.
-    may_pass = code == sqlite3.SQLITE_CANTOPEN or error.sqlite_errorcode == sqlite3.SQLITE_READONLY
-    if not files.permitted(path) if may_pass else code in FORBIDDEN:
-        return Unusable(f"not permitted to use {path}: {reason}", files.chown_file_command(path))
-    # SQLite reports an I/O error where a full disk has no room for the -shm file.
-    hint = "; is the disk full?" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else ""
-    return Unavailable(f"{path} cannot be used now: {reason}{hint}")
+        raise sqlite_errors.translate(error, path) from error

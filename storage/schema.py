@@ -97,6 +97,7 @@ FORM = (
     "SELECT device_id, name_source, temperature_offset, collector FROM device_registry LIMIT 0",
     "SELECT collector, started_at, spooled, outcome, clock_offset_seconds FROM collection_cycles LIMIT 0",
     "SELECT cycle_started_at, operation, outcome FROM retry_events LIMIT 0",
+    "SELECT key, value FROM record LIMIT 0",
 )
 
 
@@ -153,5 +154,11 @@ def _add_clock_offset(connection: sqlite3.Connection, _progress: Progress) -> It
     return ()
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _add_clock_offset]
+def _add_record(connection: sqlite3.Connection, _progress: Progress) -> Iterable[str]:
+    connection.execute("CREATE TABLE IF NOT EXISTS record (key TEXT PRIMARY KEY, value TEXT)")
+    return ()
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _add_clock_offset, _add_record]
 REWRITING = {1}  # the numbers of those that rewrite rows: the database is copied first
+RECORD = 3  # the number of the one that needs an id to be given

@@ -4,6 +4,8 @@
 renames fail, and a one-shot process cannot open a database in WAL mode. (Copy-on-write: docs/reliability.md.) A cycle
 is a line: `+` (waits) or `-` (stored), the CRC-32 and the length of its JSON, and that JSON. A power cut cannot halve
 the mark, and storing a cycle twice changes nothing. Damaged lines move to `data/spool.bad`.
+
+`config/waiting.journal` has the same form: cycles wait there while data/ is not in its place (storage/witness.py).
 """
 
 import json
@@ -26,6 +28,7 @@ from storage.reading import Cycle, Reading, Retry, Sighting, clean
 log = logging.getLogger(__name__)
 
 NAME, SET_ASIDE = "spool.journal", "spool.bad"
+WAITING = "waiting.journal"
 SIZE, PIECE = 1_048_576, 16_384
 LOCK_SECONDS = 2.0  # others need the spool for milliseconds; a holder this long hangs
 HEAD = re.compile(rb"([+-])([0-9a-f]{8}) ([0-9]{1,7}) ")
@@ -56,53 +59,61 @@ class Full(Unusable):
     """There is no room for the cycle."""
 
 
-def append(folder: Path, cycle: Cycle, duration_ms: float, wait_seconds: float = LOCK_SECONDS) -> SpooledCycle:
+def append(folder: Path, cycle: Cycle, duration_ms: float, name: str = NAME,
+           wait_seconds: float = LOCK_SECONDS) -> SpooledCycle:
     """Write a cycle to the disk. Raise Full or another StorageError."""
     body = json.dumps(_document(cycle, duration_ms), separators=(",", ":")).encode("ascii")
     line = b"+%08x %d %s\n" % (zlib.crc32(body), len(body), body)
-    with _opened(folder, wait_seconds) as journal:
+    with _opened(folder / name, wait_seconds) as journal:
         content = _content(journal)
-        start, end = _room(content, len(line), folder / NAME)
+        start, end = _room(content, len(line), folder / name)
         written = line + bytes(max(0, end - start - len(line)))  # zeros over older lines
         try:
             _overwrite(journal, start, written)
         except OSError as error:
-            _rewrite(folder / NAME, content, start, written, error)
+            _rewrite(folder / name, content, start, written, error)
     return SpooledCycle(cycle, duration_ms, start, line)
 
 
 def pending(folder: Path, report_damage: Callable[[str], None] = log.critical,
-            own: SpooledCycle | None = None) -> list[SpooledCycle]:
+            own: SpooledCycle | None = None, name: str = NAME) -> list[SpooledCycle]:
     """Return the waiting cycles except `own`, oldest first; set damaged lines aside. Raise StorageError."""
-    with _opened(folder) as journal:
+    with _opened(folder / name) as journal:
         content = _content(journal)
         entries, damaged = _parse(content, own)
         if damaged:
-            report_damage(_set_aside(folder / SET_ASIDE, journal, content, damaged))
+            report_damage(_set_aside(_aside(folder / name), journal, content, damaged))
     return sorted(entries, key=lambda entry: entry.cycle.started_at)
 
 
-def mark_stored(folder: Path, entries: Iterable[SpooledCycle]) -> None:
+def mark_stored(folder: Path, entries: Iterable[SpooledCycle], name: str = NAME) -> None:
     """Mark cycles as stored; the next append syncs the marks. Raise StorageError."""
     spooled = [entry for entry in entries if entry.line]
     if not spooled:
         return
-    with _opened(folder) as journal:
+    with _opened(folder / name) as journal:
         for entry in spooled:
             line = entry.line.rstrip(b"\n")  # the line feed may have been damaged
             if os.pread(journal, len(line), entry.start) == line:
                 files.write_at(journal, entry.start, b"-")
 
 
-def pending_cycles(folder: Path) -> list[Cycle]:
+def remove_if_stored(folder: Path, name: str) -> None:
+    """Remove a spool in which nothing waits. Raise StorageError."""
+    with _opened(folder / name) as journal:
+        if all(sign == b"-" for _, _, sign in _pieces(_content(journal))):
+            os.unlink(folder / name)
+
+
+def pending_cycles(folder: Path, name: str = NAME) -> list[Cycle]:
     """Return the waiting cycles without the lock. Raise OSError."""
-    return [entry.cycle for entry in _read(folder)[0]]
+    return [entry.cycle for entry in _read(folder / name)[0]]
 
 
-def status(folder: Path) -> SpoolStatus:
+def status(folder: Path, name: str = NAME) -> SpoolStatus:
     """Return what the spool holds, without the lock. Raise OSError."""
-    entries, damaged = _read(folder)
-    unread, bad = sum(end - start for start, end in damaged), folder / SET_ASIDE
+    entries, damaged = _read(folder / name)
+    unread, bad = sum(end - start for start, end in damaged), _aside(folder / name)
     return SpoolStatus(
         cycles=len(entries), readings=sum(len(entry.cycle.readings) for entry in entries),
         oldest=min((entry.cycle.started_at for entry in entries), default=None),
@@ -110,9 +121,13 @@ def status(folder: Path) -> SpoolStatus:
         set_aside=unread + (bad.stat().st_size if bad.exists() else 0))
 
 
-def _read(folder: Path) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
+def _aside(path: Path) -> Path:
+    return path.with_suffix(".bad")
+
+
+def _read(path: Path) -> tuple[list[SpooledCycle], list[tuple[int, int]]]:
     try:
-        with (folder / NAME).open("rb") as file:
+        with path.open("rb") as file:
             return _parse(_content(file.fileno()))
     except FileNotFoundError:
         return [], []
@@ -132,16 +147,15 @@ def _parse(content: bytes, own: SpooledCycle | None = None) -> tuple[list[Spoole
 
 
 @contextmanager
-def _opened(folder: Path, wait_seconds: float = LOCK_SECONDS) -> Iterator[int]:
-    path = folder / NAME
+def _opened(path: Path, wait_seconds: float = LOCK_SECONDS) -> Iterator[int]:
     try:
-        with files.locked(folder / f"{NAME}.lock", wait_seconds):
+        with files.locked(path.with_name(f"{path.name}.lock"), wait_seconds):
             is_new = not path.exists()
             journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 _preallocate(journal)
                 if is_new:
-                    files.sync(folder)
+                    files.sync(path.parent)
                 yield journal
             finally:
                 os.close(journal)

@@ -22,7 +22,7 @@ pytest_plugins = ["tests.cron_house", "tests.checked_home"]
 # "make test" runs these after all others, one at a time: they measure seconds, mount disks, start the cron daemon, or
 # need ports and devices that the machine has once. Single tests of other files are marked in place.
 ALONE = ("tests/faults/", "tests/test_crontab.py", "tests/test_devices_history.py", "tests/test_healthcheck_disks.py",
-         "tests/test_healthcheck_hangs.py", "tests/runtime/test_watchdog.py")
+         "tests/test_healthcheck_hangs.py", "tests/test_unmounted.py", "tests/runtime/test_watchdog.py")
 
 real_connect = socket.socket.connect
 

@@ -6,7 +6,6 @@ from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from storage import lost_database
 from storage.reading import Sighting
 from tests.checked_home import CheckedHome
 from tests.mail_server import email_section
@@ -61,8 +60,26 @@ def lose_mail(home: CheckedHome) -> None:
     assert home.devices("alert", "--test").code == 1
 
 
+def unmount(home: CheckedHome) -> None:
+    """Leave the empty folder that is below a mount point."""
+    home.data.rename(home.folder / "kept")
+    home.data.mkdir()
+
+
+def mount(home: CheckedHome) -> None:
+    home.data.rmdir()
+    (home.folder / "kept").rename(home.data)
+
+
+def replace_by_other_record(home: CheckedHome) -> None:
+    lose_database(home)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    store(home.database, a_cycle(a_reading("hue:elsewhere", at=now), at=now))
+
+
 def close_folder(home: CheckedHome) -> None:
-    (home.data / lost_database.MARKER).unlink()
+    for name in ("data/readings.stored", "config/record.id"):
+        (home.folder / name).unlink()
     home.write_config(storage={"database_path": "vault/deep/readings.db"})
     os.chown(home.folder, 0, 0)
 

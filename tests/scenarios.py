@@ -162,6 +162,8 @@ SCENARIOS = {
     "the database is another kind of file": Scenario(damage.replace_by_text, "database_write", command(ACCEPT, "hue")),
     "the database is damaged": Scenario(damage.overwrite_pages, "database_write", command(ACCEPT, "hue")),
     "the database is gone": Scenario(damage.lose_database, "database_write", command(ACCEPT, "hue")),
+    "the disk of data/ is not mounted": Scenario(damage.unmount, "database_write", by_hand(damage.mount)),
+    "another record is in its place": Scenario(damage.replace_by_other_record, "database_write", command(ACCEPT)),
     "the database is newer than the program": Scenario(
         lambda home: damage.execute(home, "PRAGMA user_version = 99"), "database_write",
         by_hand(lambda home: damage.execute(home, f"PRAGMA user_version = {len(MIGRATIONS)}"))),
@@ -198,6 +200,11 @@ SCENARIOS = {
     "the spool belongs to another account": Scenario(
         damage.give_spool_to_root, "spool",
         command("sudo chown 54321 {data}/spool.journal* && sudo chmod u+rw {data}/spool.journal*"), as_root_only=True),
+    "config/ cannot be written": Scenario(
+        lambda home: home.give_to_root(home.config.parent, 0o755), "spool",
+        command("sudo chown 54321 {home}/config && sudo chmod u+rwx {home}/config"), as_root_only=True),
+    "config/record.id is damaged": Scenario(
+        lambda home: damage.write(home.config.with_name("record.id"), "no such line\n"), "spool", command(ACCEPT)),
     "a device is silent": Scenario(damage.add_silent_device, "freshness", report_again),
     "a device never gave a value": Scenario(
         damage.add_device_without_values, "freshness", command("python devices.py forget hue:cellar")),

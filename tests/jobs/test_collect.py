@@ -145,7 +145,7 @@ def test_a_file_that_is_not_a_database_needs_a_human_and_the_readings_wait(home:
     home.database.write_bytes(b"this is no database at all" * 100)
     run = home.run()
     assert run.code == 2 and run.err.count("\n") == 1
-    assert "5 readings wait in the spool. Remedy: put a good copy in its place, or set it aside" in run.err
+    assert "5 readings wait in the spool. Remedy: restore a backup: " in run.err
     assert home.database.read_bytes().startswith(b"this is no database")
     home.database.unlink()
     assert home.run().code == 0 and [(row["readings"], row["spooled"]) for row in home.cycles()] == [(5, 5), (5, 0)]

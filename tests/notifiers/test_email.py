@@ -196,7 +196,7 @@ def test_a_mail_takes_no_longer_than_the_cycle_has_left(tmp_path: Path, caplog: 
     with dripping_server() as port:
         email = Email(smtp_host="127.0.0.1", smtp_port=port, security="none", from_address="a@b.c", to=("d@e.f",))
         (tmp_path / "data").mkdir()
-        delivery = Delivery(Sender("", tmp_path), NOW, {"email": [email]}, Redactor(), Deadline(0.3), catch_all)
+        delivery = Delivery(Sender("", tmp_path, tmp_path), NOW, {"email": [email]}, Redactor(), Deadline(0.3), catch_all)
         alerts = AlertService(tmp_path / "data", "hue", NOW, Redactor(), delivery)
         alerts.raise_alert(ALERT, "", "hue", REFUSED)
         alerts.notify()

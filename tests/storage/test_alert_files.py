@@ -204,8 +204,8 @@ def test_on_a_full_disk_an_active_one_stays_whole_and_can_be_cleared(small_disk:
 
 def test_that_readings_were_stored_is_recorded_on_a_full_disk_too(small_disk: Path) -> None:
     fill(small_disk)
-    lost_database.mark_has_data(small_disk / lost_database.MARKER)
-    assert (small_disk / lost_database.MARKER).read_bytes() == b""
+    lost_database.mark_has_data(small_disk / "readings.stored", "0" * 32)
+    assert (small_disk / "readings.stored").read_bytes() == b""
 
 
 def test_a_cycle_on_a_full_disk_still_raises_an_alert(small_disk: Path) -> None:

@@ -201,7 +201,8 @@ def test_a_cycle_that_no_database_can_hold_does_not_block_the_others(used_home: 
 
 def test_storing_readings_from_the_spool_sets_the_marker(used_home: Home, simulator: Simulator) -> None:
     """Also in a cycle without readings."""
-    (used_home.data / "readings.stored").unlink()
+    for path in (used_home.data / "readings.stored", used_home.config.with_name("record.id")):
+        path.unlink()
     spool.append(used_home.data, a_cycle(a_reading(), at=at(minutes=1)), 1.0)
     simulator.faults.add("503")
     assert used_home.run().code == 1

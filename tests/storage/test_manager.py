@@ -11,7 +11,7 @@ import pytest
 
 from runtime.errors import Busy, Damaged, Unavailable, Unusable
 from runtime.files import locked
-from storage import manager, schema
+from storage import manager, schema, sqlite_errors
 from tests.home import as_printed
 from tests.storage.samples import a_cycle, a_reading, add, assert_refused, in_a_process, rows, store
 
@@ -45,7 +45,8 @@ def test_a_migration_that_rewrites_no_row_makes_no_copy(database: Path) -> None:
         connection.execute("INSERT INTO collection_cycles (collector, started_at, outcome) VALUES ('hue', '2026-11', 'ok')")
     store(database, a_cycle(a_reading(), clock_offset_seconds=5))
     assert [row["clock_offset_seconds"] for row in rows(database, "SELECT * FROM collection_cycles")] == [None, 5]
-    assert sorted(path.name for path in database.parent.iterdir()) == ["readings.db", "readings.db.lock"]
+    assert sorted(path.name for path in database.parent.iterdir()) == [
+        "readings.db", "readings.db.closed", "readings.db.lock"]
 
 
 class LockingHandler(logging.Handler):
@@ -151,7 +152,8 @@ def test_any_file_name_can_be_written_and_read(tmp_path: Path, name: str) -> Non
     store(tmp_path / name, a_cycle(a_reading()))
     with manager.reading(tmp_path / name) as connection:
         assert connection.execute("SELECT COUNT(*) FROM readings").fetchone() == (1,)
-    assert {file.removesuffix("-wal").removesuffix("-shm") for file in os.listdir(tmp_path)} == {name, f"{name}.lock"}
+    assert {file.removesuffix("-wal").removesuffix("-shm") for file in os.listdir(tmp_path)} == {
+        name, f"{name}.lock", f"{name}.closed"}
 
 
 def test_a_reader_sees_what_is_stored_meanwhile_and_changes_nothing(database: Path) -> None:
@@ -184,7 +186,7 @@ def test_a_file_that_is_no_database_needs_a_human_and_stays_as_it_is(tmp_path: P
     for opening in (manager.writing, manager.reading):
         with pytest.raises(Unusable, match="not a database") as caught, opening(path):
             pass
-        assert "put a good copy in its place" in caught.value.remedy
+        assert "restore FILE" in caught.value.remedy
     assert path.read_bytes() == content
 
 
@@ -304,6 +306,6 @@ def test_a_lock_file_that_root_made_does_not_lock_the_cron_user_out(shared_folde
 def test_errors_are_translated_by_their_code_and_never_by_their_text(tmp_path: Path, name: str, kind: type) -> None:
     error = sqlite3.OperationalError("database is locked, full, malformed and readonly")
     error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
-    named = manager.translate(error, tmp_path / "readings.db")
+    named = sqlite_errors.translate(error, tmp_path / "readings.db")
     assert type(named) is kind and name in str(named) and str(tmp_path / "readings.db") in str(named)
     assert bool(named.remedy) == issubclass(kind, Unusable)
