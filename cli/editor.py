@@ -20,7 +20,7 @@ from runtime.deadline import Stopwatch
 from runtime.errors import Busy, Unavailable, Unusable
 from runtime.retry import Attempt, retry_policy
 from runtime.streams import show_progress
-from storage import manager, readings, registry
+from storage import manager, owner_sql, readings, registry, schema
 from storage.manager import Connection
 from storage.readings import Work
 from storage.registry import Device
@@ -91,13 +91,21 @@ class DeviceEditor:
         """Return the copies of older databases, the latest last, or None if it was up to date."""
         try:
             self._read(registry.all_devices)
-            return None
+            if self._read(owner_sql.has_keys):
+                return None
+            self._write(self._repair)
         except Busy:
             raise
         except Unavailable:  # of an older form; if it is unusable, writing raises that
             self._write(lambda connection: None)
         copies = self._path.parent.glob(f"{glob.escape(self._path.name)}.before-v*")
         return [str(copy) for copy in sorted(copies, key=os.path.getmtime)]
+
+    def _repair(self, connection: Connection) -> None:
+        from storage.backup import back_up
+        back_up(self._path, len(schema.MIGRATIONS), show_progress)
+        for message in owner_sql.repair(connection, show_progress):
+            click.echo(message, err=True)
 
     def _batches(self, work: Work) -> Iterator[int]:
         size, latest, limit_ms = SMALLEST_BATCH, "", LONGEST_MS

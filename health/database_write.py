@@ -38,7 +38,7 @@ def _trial(path: Path, installation: Installation) -> Findings:
     search = Deadline(left - SEARCH_SECONDS if is_deep else min(SEARCH_SECONDS, half))
     yield "waiting to write"
     try:
-        if inspection.try_write(path, min(LOCK_SECONDS, half)):
+        if inspection.try_write(path, min(LOCK_SECONDS, half), installation.request.now.replace(microsecond=0)):
             yield Finding("pass", f"{path} can be written")
         else:
             yield Finding("warn", f"{path} has an older schema, which the next cycle migrates",

@@ -1,8 +1,10 @@
 """Adds a cycle to the database: readings, sightings, costs and retries."""
 
+import math
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from runtime.formats import format_time
@@ -25,6 +27,7 @@ TAKEN = f"""
         AND timestamp = :timestamp
         AND NOT ({' AND '.join([f'{column} IS :{column}' for column in MEASURED])})
 """
+PRESENT = "SELECT 1 FROM readings WHERE device_id = :device_id AND timestamp = :timestamp"
 PRUNED_AT_ONCE = 500
 SECOND = timedelta(seconds=1)
 
@@ -58,10 +61,13 @@ def add(connection: sqlite3.Connection, cycle: Cycle, keep_days: int, *, elapsed
 
 
 def _resolve(reading: Reading, device: registry.Device) -> Reading:
+    offset = device.temperature_offset
+    if not isinstance(offset, (int, float)) or not math.isfinite(offset):  # set by a person's SQL
+        offset = 0.0
     raw = reading.temperature_celsius if reading.temperature_raw is None else reading.temperature_raw
     return reading._replace(
         name=device.device_name, location=device.location, temperature_raw=raw,
-        temperature_celsius=None if raw is None else round(float(raw) + device.temperature_offset, 2))
+        temperature_celsius=None if raw is None else round(float(raw) + offset, 2))
 
 
 def _add_readings(connection: sqlite3.Connection, readings: list[Reading], created_at: str) -> Stored:
@@ -72,6 +78,9 @@ def _add_readings(connection: sqlite3.Connection, readings: list[Reading], creat
         readings = [reading._replace(timestamp=reading.timestamp + SECOND) for reading in readings]
         rows = [row | {"timestamp": format_time(reading.timestamp)} for row, reading in zip(rows, readings)]
     connection.executemany(INSERT_READING, rows)
+    if missing := sum(connection.execute(PRESENT, row).fetchone() is None for row in rows):
+        from storage import owner_sql
+        raise owner_sql.swallowed(connection, Path(connection.execute("PRAGMA database_list").fetchone()[2]), missing)
     return Stored(tuple(readings), moved)
 
 

@@ -54,7 +54,7 @@ def rename_tables(connection: sqlite3.Connection) -> RenamedTables:
 def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: Progress) -> list[str]:
     """Fill the new tables from the old ones, and drop these; return the messages for people."""
     tables, triggers = old
-    rejected = _copy_readings(connection, progress) if "readings" in tables else 0
+    rejected = copy_readings(connection, progress) if "readings" in tables else 0
     if "device_registry" in tables:
         _copy_devices(connection)
     for table in tables:
@@ -65,7 +65,7 @@ def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: 
             f"time, or the same id; the table {REJECTED} keeps them as they are"] if rejected else []
 
 
-def _copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:
+def copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:
     expressions = _expressions(connection)
     insert = f"""
         INSERT INTO readings ({', '.join(map(_quoted, expressions))})
@@ -115,6 +115,14 @@ def _expressions(connection: sqlite3.Connection) -> dict[str, str]:
         "device_type": "COALESCE(device_type, 'unknown')",
         "is_anomalous": "COALESCE(is_anomalous, 0)" if "is_anomalous" in expressions else "0",
     }
+
+
+def copy_rows(connection: sqlite3.Connection, table: str) -> None:
+    """Move the rows of a renamed table of our own form to the new one; the first of each key counts."""
+    columns = ", ".join(_quoted(name) for name in _columns(connection, table).keys()
+                        & _columns(connection, f"{table}{SUFFIX}").keys())
+    connection.execute(f"INSERT OR IGNORE INTO {table} ({columns}) SELECT {columns} FROM {table}{SUFFIX} ORDER BY rowid")
+    connection.execute(f"DROP TABLE {table}{SUFFIX}")
 
 
 def _copy_devices(connection: sqlite3.Connection) -> None:

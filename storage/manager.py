@@ -107,7 +107,6 @@ def check_record(connection: sqlite3.Connection, path: Path, witness: "Witness |
 
 
 def record_id(connection: sqlite3.Connection) -> str | None:
-    """Return the id of the record, None if it is older than such ids."""
     try:
         row = connection.execute("SELECT value FROM record WHERE key = 'record_id'").fetchone()
     except sqlite3.OperationalError as error:
@@ -147,6 +146,8 @@ def _configure(connection: Writer, wal: bool, checkpoint_pages: int) -> None:
 def _migrate(connection: Writer, missing: range, adopt: "Callable[[], Iterable[Device]]",
              progress: schema.Progress, record_id: str | None) -> None:
     path = connection.path
+    if missing.start > len(schema.MIGRATIONS):  # complete, but perhaps without its number
+        connection.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS)}")
     for number in missing:
         with transaction(connection):
             if schema.version(connection) >= number:  # another process was first: its lock file had been removed
@@ -183,8 +184,8 @@ def _log_settings(connection: Writer, wanted: str, wanted_pages: int) -> None:
 
 
 @contextmanager
-def reading(path: Path, *, busy_timeout_ms: int = 5000,
-            witness: "Witness | None" = None) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, *, busy_timeout_ms: int = 5000, witness: "Witness | None" = None,
+            owns_wal: bool = False) -> Iterator[sqlite3.Connection]:
     """Open the database read-only; keep transactions short, since long ones make the -wal grow."""
     from storage.backup import read_only
     _ensure_present(path, witness)
@@ -194,7 +195,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000,
         raise Unusable(f"there is no database {path}", "run a collector, or correct storage.database_path") from error
     except OSError as error:
         raise files.translate(error, path) from error
-    if _has_wal(path):
+    if _has_wal(path) and not owns_wal:
         from storage import stale_wal
         stale_wal.ensure_own(Path(os.path.realpath(path)))
     seconds = busy_timeout_ms / 1000
@@ -209,8 +210,10 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000,
 
 
 def examine(path: Path) -> None:
-    """Raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
-    with reading(path) as connection:
+    """Under the writers' lock, raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
+    from storage import stale_wal
+    stale_wal.settle(path, lambda step, done, total: None)
+    with reading(path, owns_wal=True) as connection:
         results = [text for text, in connection.execute("PRAGMA integrity_check(1)")]
         if results != ["ok"]:
             raise Damaged(f"{path} is damaged: {results[0]}", lost_database.replace_remedy())
@@ -235,7 +238,7 @@ def add_cycles(connection: Writer, entries: "Sequence[SpooledCycle]", *, keep_da
                 results.append(add(
                     connection, entry.cycle, keep_days, has_waited=entry is not own,
                     elapsed_ms=elapsed_ms if entry is own else partial(float, entry.duration_ms)))
-            except (sqlite3.Error, ArithmeticError, ValueError) as error:
+            except (sqlite3.Error, ArithmeticError, ValueError, Unusable) as error:
                 results.append(_refusal(error, connection))
                 connection.execute("ROLLBACK TO cycle")
             connection.execute("RELEASE cycle")
@@ -247,11 +250,17 @@ def add_cycles(connection: Writer, entries: "Sequence[SpooledCycle]", *, keep_da
 
 def _refusal(error: Exception, connection: Writer) -> StorageError:
     """Return why the database refuses a cycle; raise what another cycle would meet too."""
+    if isinstance(error, StorageError):
+        return error
     if not isinstance(error, sqlite3.Error) or not hasattr(error, "sqlite_errorcode"):
         return Unusable(f"no database can hold such values: {error}", "report it, with data/spool.journal")
-    if error.sqlite_errorcode & 0xFF not in sqlite_errors.PERMANENT or not connection.in_transaction:
+    if error.sqlite_errorcode & 0xFF not in sqlite_errors.PERMANENT:
         raise error
-    return sqlite_errors.translate(error, connection.path)
+    from storage import owner_sql
+    explained = owner_sql.explain(error, connection, connection.path)
+    if not connection.in_transaction:  # a trigger has rolled back
+        raise explained from error
+    return explained
 
 
 def _warn(connection: Writer, cycle: "Cycle", stored: "Stored") -> None:

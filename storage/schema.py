@@ -103,7 +103,7 @@ FORM = (
 
 def pending(connection: sqlite3.Connection, path: Path) -> range:
     """Return the numbers of the missing migrations. Raise Unusable for a newer or another program's database."""
-    reached = version(connection)
+    reached = version(connection) or _reached(connection)
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
                        f"knows {len(MIGRATIONS)})",
@@ -116,6 +116,18 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
 def version(connection: sqlite3.Connection) -> int:
     """Return how many migrations were applied; 0 if the database is empty or an earlier program's."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _reached(connection: sqlite3.Connection) -> int:
+    """Return how many migrations a database without its number has gone through, as made by `.dump | sqlite3`."""
+    for number, query in enumerate(SIGNS):
+        try:
+            connection.execute(query)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            return number
+    return len(SIGNS)
 
 
 def data_tables(connection: sqlite3.Connection) -> list[str]:
@@ -161,4 +173,9 @@ def _add_record(connection: sqlite3.Connection, _progress: Progress) -> Iterable
 
 MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _add_clock_offset, _add_record]
 REWRITING = {1}  # the numbers of those that rewrite rows: the database is copied first
+SIGNS = (  # of each migration, a query that fails before it
+    "SELECT endpoint FROM collection_cycles LIMIT 0",
+    "SELECT clock_offset_seconds FROM collection_cycles LIMIT 0",
+    "SELECT value FROM record LIMIT 0",
+)
 RECORD = 3  # the number of the one that needs an id to be given
