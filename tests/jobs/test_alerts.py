@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import runtime.http_client  # noqa: F401 - now: another user may not read this Python
 from runtime.errors import CannotReach, NotAuthorised
 from storage import alert_files
 from tests.checkout import needs_public_checkout
