@@ -18,6 +18,9 @@ LIBRARY = Path("lib") / f"python{VERSION}" / "site-packages"
 # Python as all accounts may run it: the one that runs the tests may lie in root's own folder.
 PUBLIC_PYTHON = shutil.which(f"python{VERSION}", path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
 needs_public_python = pytest.mark.skipif(PUBLIC_PYTHON is None, reason=f"there is no Python {VERSION} for all accounts")
+needs_public_checkout = pytest.mark.skipif(
+    any(folder.stat().st_mode & 0o005 != 0o005 for folder in (CHECKOUT, *CHECKOUT.parents)),
+    reason="other accounts may not read this checkout")
 
 
 TRIAL = CHECKOUT / "tests" / "trial"

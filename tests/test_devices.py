@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import CHECKOUT
+from tests.checkout import CHECKOUT, needs_public_checkout
 from tests.home import Home, Outcome
 from tests.simulator.server import Simulator
 
@@ -65,6 +65,7 @@ def test_unreadable_secrets_are_reported_before_the_button_is_asked_for(home: Ho
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@needs_public_checkout
 @pytest.mark.parametrize("is_writable", [True, False])
 def test_run_as_root_it_becomes_the_owner_of_the_data(is_writable: bool) -> None:
     """A key or a state file that root owns would lock out the account that cron uses.

@@ -15,7 +15,7 @@ import pytest
 
 from runtime.files import locked
 from storage import manager, spool
-from tests.checkout import CHECKOUT
+from tests.checkout import CHECKOUT, needs_public_checkout
 from tests.home import Home
 from tests.storage.samples import a_cycle, a_reading, at, in_a_process, rows, store
 
@@ -137,6 +137,7 @@ def outcome(home: Home, command: list[str]) -> tuple[int, str]:
 
 
 @needs_root
+@needs_public_checkout
 @pytest.mark.parametrize("command", [["list"], ["gaps"], ["set-name", "kitchen", "Larder"]], ids=" ".join)
 def test_run_as_root_it_becomes_the_owner_of_the_databases_folder(shared_folder: Path, command: list[str]) -> None:
     """Files of root's would lock out the account that cron uses, SQLite's own beside the database among them."""

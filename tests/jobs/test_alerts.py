@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import runtime.http_client  # noqa: F401 - now: another user may not read this Python
 from runtime.errors import CannotReach, NotAuthorised
 from storage import alert_files
+from tests.checkout import needs_public_checkout
 from tests.home import Home, as_printed
 from tests.jobs.fake_source import at, degrees, source
 from tests.simulator.server import Simulator
@@ -13,6 +15,7 @@ NAME = "ALERT_MADE_UP_NEEDS_YOU.txt"
 REFUSED = NotAuthorised("the key was refused", "python devices.py pair made_up")
 
 
+@needs_public_checkout
 def test_a_folder_that_may_not_be_written_does_not_stop_the_cycle(shared_folder: Path) -> None:
     """The source is asked, its readings are printed, and the failed alert is logged."""
     home = Home(shared_folder / "home")
