@@ -197,7 +197,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, witness: "Witness | None
         raise files.translate(error, path) from error
     if _has_wal(path) and not owns_wal:
         from storage import stale_wal
-        stale_wal.ensure_own(Path(os.path.realpath(path)))
+        stale_wal.ensure_own(Path(os.path.realpath(path)), lock_path(path), busy_timeout_ms / 1000)
     seconds = busy_timeout_ms / 1000
     with _translated(path), closing(
             sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:

@@ -38,11 +38,13 @@ def is_suspect(path: Path) -> bool:
         return os.path.exists(f"{path}-wal")
 
 
-def ensure_own(path: Path) -> None:
+def ensure_own(path: Path, lock: Path, wait_seconds: float) -> None:
     """Raise Unavailable for a reader if only a writer can decide whose the -wal is."""
     if is_suspect(path):
-        raise Unavailable(f"{path} is not the file that was closed last, and its -wal may be another file's",
-                          lost_database.migrate_command())
+        with files.locked(lock, wait_seconds):  # a writer changes the file, and notes it when it closes
+            if is_suspect(path):
+                raise Unavailable(f"{path} is not the file that was closed last, and its -wal may be another file's",
+                                  lost_database.migrate_command())
 
 
 def settle(path: Path, progress: Progress) -> str | None:

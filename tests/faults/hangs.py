@@ -191,7 +191,7 @@ class Houses:
             return self._thermometer(kind, "lock", (*STRACE, *_delayed("fdatasync", SLOW_SECONDS)))
         hang = self._thermometer(kind, "")
         leave(hang.home.database, many_rows(OLD_READINGS))
-        copy = f"{hang.home.database}.copying"
+        copy = f"{hang.home.database}.before-v1.copying"
         return replace(hang, before=(*STRACE, "-P", copy, *_delayed("rename,renameat", DEADLINE)))
 
     def _thermometer(self, name: str, how: str, before: Sequence[str] = (), number: int | None = None) -> Hang:

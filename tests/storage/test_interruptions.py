@@ -70,7 +70,7 @@ def assert_nothing_is_lost(path: Path, before: list[dict[str, Any]]) -> None:
     assert rows(path, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
     assert rows(path.with_name("readings.db.before-v1")) == before
     assert sorted(file.name for file in path.parent.iterdir()) == [
-        "readings.db", "readings.db.before-v1", "readings.db.lock"]
+        "readings.db", "readings.db.before-v1", "readings.db.closed", "readings.db.lock"]
 
 
 def test_a_migration_killed_at_any_step_loses_nothing(left: Left, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_copy_and_its_name_are_on_the_disk_before_anything_is_changed(
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
 
     def look(step: str, done: int, total: int) -> None:
-        assert step == "copy" or synced == [str(path.with_name("left.db.copying")), str(path.parent)]
+        assert step == "copy" or synced == [str(path.with_name("left.db.before-v1.copying")), str(path.parent)]
     with manager.writing(path, progress=look):
         pass
     assert len(synced) == 2

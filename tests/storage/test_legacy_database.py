@@ -149,7 +149,8 @@ def test_the_copy_made_before_equals_the_original(database: Path, shape: str) ->
     assert rows(copy, "SELECT * FROM sqlite_master") == schema
     assert rows(copy, "PRAGMA journal_mode") == [{"journal_mode": "delete"}]
     assert copy.stat().st_mode & 0o777 == 0o640
-    assert sorted(file.name for file in database.parent.iterdir()) == ["readings.db", BACKUP, "readings.db.lock"]
+    assert sorted(file.name for file in database.parent.iterdir()) == [
+        "readings.db", BACKUP, "readings.db.closed", "readings.db.lock"]
 
 
 def test_the_new_table_is_the_same_as_in_a_fresh_database(database: Path, tmp_path: Path) -> None:
