@@ -26,7 +26,7 @@ from tests.simulator.server import Simulator
 
 FEW, MANY = 6_000, 60_000  # readings; of five sensors the fewer last for four days, the more for six weeks
 STEPS = 20  # of the virtual machine between two counts
-ONCE_IN_A_LIFE = ("legacy_database.py", "backup.py", "restoring.py", "restoring.py", "schema.py", "witness.py")  # may scan whole tables
+ONCE_IN_A_LIFE = ("legacy_database.py", "backup.py", "restoring.py", "schema.py", "witness.py")  # may scan whole tables
 ABOUT_READINGS = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+readings\b")
 PARAMETER = re.compile(r"[?]|:\w+")
 
