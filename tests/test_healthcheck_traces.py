@@ -60,6 +60,7 @@ def test_it_leaves_no_trace_if_everything_is_wrong(checked_home: CheckedHome) ->
 
 def test_no_database_is_created(checked_home: CheckedHome) -> None:
     shutil.rmtree(checked_home.data)
+    checked_home.config.with_name("record.id").unlink()
     code, components = checked_home.components("--offline")
     assert code == 0 and not checked_home.data.exists()
     for name in ("database_wal", "database_write", "freshness"):
