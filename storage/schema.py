@@ -153,5 +153,12 @@ def _add_clock_offset(connection: sqlite3.Connection, _progress: Progress) -> It
     return ()
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _add_clock_offset]
+def _add_views(connection: sqlite3.Connection, _progress: Progress) -> Iterable[str]:
+    from storage import views
+    for statement in views.STATEMENTS:
+        connection.execute(statement)
+    return ()
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _add_clock_offset, _add_views]
 REWRITING = {1}  # the numbers of those that rewrite rows: the database is copied first
