@@ -6,13 +6,9 @@ Exit codes are the collectors': 0 all is well, 1 a later run may succeed, 2 a hu
 import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
 
 # isort: split
-import errno
 import json
-import os
-import sys
 from datetime import datetime, timedelta, timezone
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -22,12 +18,9 @@ from cli.arguments import ask, duration_type, offset_type, text_type
 from cli.context import CommandContext
 from cli.former_options import FormerOptions
 from runtime import VERSION
-from runtime import log as log_file
 from runtime.commands import command as run_command
-from runtime.errors import HomeMonitorError, Unavailable
 from runtime.formats import pluralize
 from runtime.redaction import escape_unprintable
-from runtime.startup import interruptible
 
 if TYPE_CHECKING:
     from cli.editor import DeviceEditor
@@ -38,29 +31,7 @@ WITH_HISTORY = click.option("--recursive", is_flag=True, help="Also rewrite its 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON list, for programs.")
 
 
-class Commands(FormerOptions):
-    def invoke(self, context: click.Context) -> Any:
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):  # a terminal need not have every character
-                stream.reconfigure(errors="replace")
-        try:
-            with interruptible():
-                return super().invoke(context)
-        except HomeMonitorError as error:
-            context.obj.problems.report(error)
-            raise SystemExit(error.exit_code) from None
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader has closed the pipe; click ends silently
-                raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries again when it exits, and complains
-            what = error.filename or "the answer cannot be written"
-            context.obj.problems.report(Unavailable(f"{what}: {error.strerror}"))
-            raise SystemExit(1) from None
-        finally:
-            log_file.shut_down()
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=FormerOptions, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, message="%(version)s")
 @click.option("--config", "config_path", metavar="PATH", help="Default: $HOME_MONITOR_CONFIG, else config/config.yaml.")
 @click.pass_context

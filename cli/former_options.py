@@ -2,10 +2,12 @@
 
 import click
 
+from cli.group import Commands
+
 FORMER_OPTIONS = {"--set-name": "set-name ID NAME", "--amend-name": "amend-name ID NAME", "--list-devices": "list"}
 
 
-class FormerOptions(click.Group):
+class FormerOptions(Commands):
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         try:
             return super().parse_args(context, args)
