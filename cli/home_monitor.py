@@ -6,7 +6,8 @@ from typing import NoReturn
 
 from runtime import VERSION, plugins
 
-SCRIPTS = {"check": ("healthcheck",), "devices": ("devices",), "init": ("devices", "init")}
+SCRIPTS = {"check": ("healthcheck",), "devices": ("devices",), "readings": ("readings",),
+           "init": ("devices", "init")}
 PLUGINS = {"collect": "collectors", "publish": "publishers"}
 USAGE = """Usage: home-monitor COMMAND [OPTIONS]
 
@@ -14,6 +15,7 @@ USAGE = """Usage: home-monitor COMMAND [OPTIONS]
   publish [NAME]     Run one publisher, or all enabled ones. There are: {publishers}.
   check              Is all well?
   devices ...        Pair, list, name and correct devices.
+  readings ...       Look at what was measured; restore a backup.
   init [FOLDER]      Make the files that you edit.
 
 home-monitor COMMAND --help shows the options of a command."""

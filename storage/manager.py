@@ -175,10 +175,11 @@ def _migrate_command() -> str:
     return command("devices.py", "migrate")
 
 
-def examine(path: Path) -> None:
-    """Raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
+def examine(path: Path, deep: bool = False) -> None:
+    """Raise StorageError if the database cannot be used, Damaged if it has to be replaced. `deep` includes the indexes."""
     with reading(path) as connection:
-        results = [text for text, in connection.execute("PRAGMA quick_check(1)")]
+        check = "integrity_check" if deep else "quick_check"
+        results = [text for text, in connection.execute(f"PRAGMA {check}(1)")]
         if results != ["ok"]:
             raise Damaged(f"{path} is damaged: {results[0]}", replace_remedy())
         for query in schema.FORM:
