@@ -22,6 +22,7 @@ class Commands(LateCommands):
         "history": "cli.history",
         "stats": "cli.stats",
         "export": "cli.exporting",
+        "import": "cli.importing",
         "check": "cli.checking",
     }
 

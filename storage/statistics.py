@@ -80,6 +80,8 @@ def bound(moment: datetime) -> str:
 
 
 def _summary(times: Sequence[str], cells: Sequence[object]) -> Summary | None:
+    if cells.count(None) == len(cells):
+        return None
     values = [value for value in cells if isinstance(value, int | float) and math.isfinite(value)]
     if not values:
         return None
