@@ -19,6 +19,12 @@ from runtime import VERSION
 class Commands(LateCommands):
     modules = {
         "restore": "cli.restoring",
+        "latest": "cli.latest",
+        "history": "cli.history",
+        "stats": "cli.stats",
+        "export": "cli.exporting",
+        "import": "cli.importing",
+        "check": "cli.checking",
     }
 
 

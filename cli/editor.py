@@ -5,10 +5,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import click
 
@@ -22,7 +22,6 @@ from runtime.retry import Attempt, retry_policy
 from runtime.streams import show_progress
 from storage import manager, owner_sql, readings, registry, schema
 from storage.manager import Connection
-from storage.readings import Work
 from storage.registry import Device
 from storage.state import Witness
 
@@ -33,6 +32,16 @@ FACTOR = 3  # times as long as the smallest batch takes, which is little more th
 PAUSE_SECONDS = 0.02  # four times as long as a waiting process sleeps between two attempts to get the lock
 
 Result = TypeVar("Result")
+
+
+class Work(Protocol):
+    """A change to many rows: `storage.readings.Work`, `storage.importing.Import`."""
+
+    def do(self, connection: Connection, ids: Iterable[int]) -> None: ...
+
+    def rows_left(self, connection: Connection) -> int: ...
+
+    def after(self, connection: Connection, timestamp: str, limit: int) -> list[tuple[int, str]]: ...
 
 
 class DeviceEditor:

@@ -57,8 +57,12 @@ def items(devices: Iterable[tuple[Device, Newest | None]], now: datetime) -> lis
 
 def show(listed: Iterable[Item]) -> None:
     """Print the list for people, within the terminal's width."""
+    print_table(rows(listed), BELOW)
+
+
+def print_table(table: Rows, below: Sequence[int] = ()) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in fitted([[escape_unprintable(cell) for cell in row] for row in rows(listed)], width, BELOW):
+    for line in fitted([[escape_unprintable(cell) for cell in row] for row in table], width, below):
         click.echo(line)
 
 

@@ -62,9 +62,10 @@ class Logging(Section):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Display(Section):
-    """What people read. `house` is its name in messages; without one they have the machine's."""
+    """What people read. Without a name of the house, or a time zone, they have the machine's."""
 
     house: str | None = None
+    time_zone: str | None = None
 
 
 class Configuration(NamedTuple):

@@ -19,7 +19,7 @@ from runtime import files
 from runtime.errors import Damaged, StorageError, Unavailable, Unusable
 from runtime.formats import format_time
 from storage import lost_database, schema, sqlite_errors
-from storage.state import remember_closed
+from storage.state import has_wal, remember_closed
 
 if TYPE_CHECKING:
     from storage.cycles import Stored
@@ -61,7 +61,7 @@ def writing(path: Path, *, wal: bool = True, checkpoint_pages: int = CHECKPOINT_
     try:
         with files.locked(lock_path(path), seconds), _translated(real):
             _ensure_present(path, witness)
-            if _has_wal(real):
+            if has_wal(real):
                 from storage import stale_wal
                 if done := stale_wal.settle(real, progress):
                     later.append(partial(log.critical, "%s", done))
@@ -87,12 +87,6 @@ def _ensure_present(path: Path, witness: "Witness | None") -> None:
     if witness is not None:
         from storage.witness import ensure_present
         ensure_present(witness, path)
-
-
-def _has_wal(path: Path) -> bool:
-    with suppress(OSError):
-        return os.stat(f"{path}-wal").st_size > 0
-    return False
 
 
 def check_record(connection: sqlite3.Connection, path: Path, witness: "Witness | None") -> str | None:
@@ -195,7 +189,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, witness: "Witness | None
         raise Unusable(f"there is no database {path}", "run a collector, or correct storage.database_path") from error
     except OSError as error:
         raise files.translate(error, path) from error
-    if _has_wal(path) and not owns_wal:
+    if has_wal(path) and not owns_wal:
         from storage import stale_wal
         stale_wal.ensure_own(Path(os.path.realpath(path)), lock_path(path), busy_timeout_ms / 1000)
     seconds = busy_timeout_ms / 1000
@@ -213,8 +207,13 @@ def examine(path: Path) -> None:
     """Under the writers' lock, raise StorageError if the database cannot be used, Damaged if it has to be replaced."""
     from storage import stale_wal
     stale_wal.settle(path, lambda step, done, total: None)
-    with reading(path, owns_wal=True) as connection:
-        results = [text for text, in connection.execute("PRAGMA integrity_check(1)")]
+    check_soundness(path, deep=True, owns_wal=True)
+
+
+def check_soundness(path: Path, deep: bool, owns_wal: bool = False) -> None:
+    """Raise Damaged for damaged pages or another form; `deep` compares the indexes with their tables, too."""
+    with reading(path, owns_wal=owns_wal) as connection:
+        results = [text for text, in connection.execute(f"PRAGMA {'integrity' if deep else 'quick'}_check(1)")]
         if results != ["ok"]:
             raise Damaged(f"{path} is damaged: {results[0]}", lost_database.replace_remedy())
         for query in schema.FORM:

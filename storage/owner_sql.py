@@ -10,7 +10,8 @@ from storage import legacy_database, lost_database, schema, sqlite_errors
 
 KEYS = {"readings": {"device_id", "timestamp"}, "device_registry": {"device_id"}}
 OURS = "'readings', 'device_registry', 'collection_cycles', 'retry_events'"
-INDEXES = ("readings_timestamp", "collection_cycles_started_at", "retry_events_cycle_started_at")
+OWN = ("readings_timestamp", "collection_cycles_started_at", "retry_events_cycle_started_at", "readings_updated",
+       "readings_deleted")
 
 
 def explain(error: sqlite3.Error, connection: sqlite3.Connection, path: Path) -> StorageError:
@@ -69,7 +70,7 @@ def _objects(connection: sqlite3.Connection, kind: str, table: str | None = None
     """Return name and text of people's own triggers or indexes on our tables."""
     return [(name, sql) for name, sql, on in connection.execute(
         f"SELECT name, sql, lower(tbl_name) FROM sqlite_master WHERE type = ? AND sql IS NOT NULL "
-        f"AND lower(tbl_name) IN ({OURS}) ORDER BY name", (kind,)) if name not in INDEXES and table in (None, on)]
+        f"AND lower(tbl_name) IN ({OURS}) ORDER BY name", (kind,)) if name not in OWN and table in (None, on)]
 
 
 def _lacks_key(connection: sqlite3.Connection, table: str) -> bool:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
 from runtime.formats import parse_time
@@ -34,6 +35,12 @@ def newest(connection: sqlite3.Connection, device_id: str) -> Newest | None:
         LIMIT 1
     """, (device_id,)).fetchone()
     return None if row is None else Newest(*row)
+
+
+def oldest(connection: sqlite3.Connection, device_id: str) -> datetime | None:
+    """Return the first valid time of a device's readings."""
+    times = connection.execute("SELECT timestamp FROM readings WHERE device_id = ? ORDER BY timestamp", (device_id,))
+    return next((datetime.fromtimestamp(at, timezone.utc) for text, in times if (at := seconds(text)) is not None), None)
 
 
 def device_ids(connection: sqlite3.Connection) -> list[str]:

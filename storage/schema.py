@@ -171,11 +171,20 @@ def _add_record(connection: sqlite3.Connection, _progress: Progress) -> Iterable
     return ()
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [_first, _add_clock_offset, _add_record]
+def _add_views(connection: sqlite3.Connection, _progress: Progress) -> Iterable[str]:
+    from storage import views
+    for statement in views.STATEMENTS:
+        connection.execute(statement)
+    return ()
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection, Progress], Iterable[str]]] = [
+    _first, _add_clock_offset, _add_record, _add_views]
 REWRITING = {1}  # the numbers of those that rewrite rows: the database is copied first
 SIGNS = (  # of each migration, a query that fails before it
     "SELECT endpoint FROM collection_cycles LIMIT 0",
     "SELECT clock_offset_seconds FROM collection_cycles LIMIT 0",
     "SELECT value FROM record LIMIT 0",
+    "SELECT change_id FROM reading_changes LIMIT 0",
 )
 RECORD = 3  # the number of the one that needs an id to be given

@@ -111,6 +111,12 @@ def closed_path(database: Path) -> Path:
     return database.with_name(f"{database.name}.closed")
 
 
+def has_wal(database: Path) -> bool:
+    with suppress(OSError):
+        return os.stat(f"{database}-wal").st_size > 0
+    return False
+
+
 def identity(database: Path) -> bytes:
     """Return what changes when another file is put in the place of the database. Raise OSError."""
     status = os.stat(database)

@@ -1,0 +1,66 @@
+"""CSV and JSON as `readings.py export` writes them and `import` reads them."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+TEXT_COLUMNS = ("device_id", "device_type", "name", "location", "thermostat_mode", "thermostat_state", "day_night",
+                "weather_conditions", "raw_response")
+FORMULA = ("=", "+", "-", "@", "\t", "'")  # https://owasp.org/www-community/attacks/CSV_Injection, 2026-11
+
+
+class CsvWriter:
+    """Numbers are written so that they come back equal; an empty text is a lone ', which NULL is not."""
+
+    def __init__(self, stream: TextIO, columns: Sequence[str], decimal_comma: bool = False) -> None:
+        self._writer = csv.writer(stream, delimiter=";" if decimal_comma else ",")
+        self._texts = [place for place, name in enumerate(columns) if name in TEXT_COLUMNS]
+        self._decimal_comma = decimal_comma
+        self._writer.writerow(columns)
+
+    def write(self, rows: Iterable[list[object]]) -> None:
+        for row in rows:
+            for place in self._texts:
+                value = row[place]
+                if isinstance(value, str) and (not value or value[0] in FORMULA):
+                    row[place] = f"'{value}"
+            if self._decimal_comma:
+                row[:] = [str(value).replace(".", ",") if isinstance(value, float) else value for value in row]
+            self._writer.writerow(row)
+
+    def close(self) -> None:
+        """CSV has no end."""
+
+
+class JsonWriter:
+    def __init__(self, stream: TextIO, columns: Sequence[str], as_list: bool) -> None:
+        self._stream, self._columns, self._as_list, self._between = stream, columns, as_list, ""
+        stream.write("[\n" if as_list else "")
+
+    def write(self, rows: Iterable[list[object]]) -> None:
+        for row in rows:
+            text = json.dumps(dict(zip(self._columns, row)), ensure_ascii=False, default=_text)
+            self._stream.write(f"{self._between}{text}")
+            self._between = ",\n" if self._as_list else "\n"
+
+    def close(self) -> None:
+        self._stream.write("\n]\n" if self._as_list else "\n" if self._between else "")
+
+
+def plain(text: str) -> str:
+    """Return a text as it was before export marked it."""
+    return text[1:] if text.startswith("'") else text
+
+
+def has_decimal_comma() -> bool:
+    import locale
+    try:
+        locale.setlocale(locale.LC_NUMERIC, "")
+    except locale.Error:
+        return False
+    return locale.localeconv()["decimal_point"] == ","
+
+
+def _text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

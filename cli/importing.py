@@ -1,0 +1,116 @@
+"""readings.py import: readings from a CSV file that `export` wrote, or from another database of this program."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from cli.context import CommandContext
+from runtime.errors import Unusable
+from runtime.formats import finite_number, format_time, parse_time, pluralize
+from storage.past import COLUMNS
+from storage.reading import Row
+
+PATH = click.argument("path", type=click.Path(path_type=Path))
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Read and check everything, store nothing.")
+TIMES = ("timestamp", "measured_at", "created_at")
+WHOLE = ("battery_level", "signal_strength", "is_anomalous")
+NEEDED = ("timestamp", "device_id", "device_type")
+
+
+@click.group("import")
+def main() -> None:
+    """Add readings from elsewhere. What is stored already stays as it is, so it may be repeated."""
+
+
+@main.command("csv")
+@PATH
+@DRY_RUN
+@click.pass_obj
+def from_csv(command: CommandContext, path: Path, dry_run: bool) -> None:
+    """Add the readings of a CSV file that `export` wrote."""
+    total = sum(1 for _ in _csv_rows(command, path))  # all of it is valid, or nothing is stored
+    _store(command, path, _csv_rows(command, path), total, dry_run)
+
+
+@main.command("database")
+@PATH
+@DRY_RUN
+@click.pass_obj
+def from_database(command: CommandContext, path: Path, dry_run: bool) -> None:
+    """Add the readings of another database of this program."""
+    from storage import manager, past
+    own = command.configuration.storage.database_path
+    if os.path.realpath(path) == os.path.realpath(own):
+        raise Unusable(f"{path} is the database itself", "name another one")
+    with manager.reading(path.absolute()) as source:
+        total, _, _ = past.extent(source)
+        batches = past.batches(source, COLUMNS, (), None, None)
+        rows = (dict(zip(COLUMNS, values)) for batch in batches for values in batch)
+        _store(command, path, rows, total, dry_run)  # type: ignore[arg-type] # the columns are those of a Row
+
+
+def _store(command: CommandContext, path: Path, rows: Iterator[Row], total: int, dry_run: bool) -> None:
+    if dry_run:
+        command.say(f"{path} has {pluralize(total, 'reading')}; nothing was stored.")
+        return
+    from storage.importing import Import
+    work = Import(rows, total)
+    command.editor().run(work, "Importing")
+    command.say(f"{path}: {pluralize(total, 'reading')}, {work.added} of them new.")
+
+
+def _csv_rows(command: CommandContext, path: Path) -> Iterator[Row]:
+    created = format_time(command.now)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            lines = csv.reader(stream, delimiter=";" if ";" in stream.readline() else ",")
+            stream.seek(0)
+            columns = next(lines, [])
+            _check_columns(path, columns)
+            for cells in lines:
+                yield _row(f"line {lines.line_num} of {path}", columns, cells, created)
+    except OSError as error:
+        raise Unusable(f"{path} cannot be read: {error.strerror}", "name a CSV file") from error
+    except UnicodeDecodeError as error:
+        raise Unusable(f"{path} is not UTF-8", "save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise Unusable(f"{path} is not CSV: {error}", "name a file that readings.py export wrote") from error
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    problems = [f"no column {name!r}" for name in NEEDED if name not in columns]
+    problems += [f"an unknown column {name[:40]!r}" for name in columns if name not in COLUMNS]
+    if problems:
+        raise Unusable(f"{path} has {problems[0]}", f"its first line has to name columns of {', '.join(COLUMNS)}")
+
+
+def _row(where: str, columns: list[str], cells: list[str], created: str) -> Row:
+    if len(cells) != len(columns):
+        raise Unusable(f"{where} has {len(cells)} cells in place of {len(columns)}; nothing was stored", "correct it")
+    row: Row = dict.fromkeys(COLUMNS) | {"is_anomalous": 0, "created_at": created}
+    for column, cell in zip(columns, cells):
+        try:
+            if cell:
+                row[column] = _value(column, cell)
+        except (ValueError, OverflowError):
+            raise Unusable(f"{where} has {cell[:40]!r} as {column}; nothing was stored", "correct it") from None
+    if not row["timestamp"] or not row["device_id"] or not row["device_type"]:
+        raise Unusable(f"{where} lacks a time, a device or its type; nothing was stored", "correct it")
+    return row
+
+
+def _value(column: str, cell: str) -> str | float | int:
+    from cli.formats import TEXT_COLUMNS, plain
+    if column in TEXT_COLUMNS:
+        return plain(cell)
+    if column in TIMES:
+        return parse_time(cell).isoformat()
+    if column in WHOLE:
+        return int(cell)
+    number = finite_number(float(cell.replace(",", ".")))
+    if number is None:
+        raise ValueError(cell)
+    return number
