@@ -116,6 +116,7 @@ def gap_items(coverages: "Iterable[Coverage]", until: datetime) -> list[Item]:
 
 def gap_lines(coverages: "Iterable[Coverage]", window: "Window") -> Iterator[str]:
     yield f"From {_minute(window.since)} to {_minute(window.now)} UTC, with a cycle every {window.interval_seconds} s:"
+    device = None
     for coverage in coverages:
         device = coverage.device
         yield ""
@@ -128,6 +129,8 @@ def gap_lines(coverages: "Iterable[Coverage]", window: "Window") -> Iterator[str
             yield f"    {coverage.note}"
         for line in aligned([_span(span) for span in coverage.spans]):
             yield f"    {line}"
+    if device is None:
+        yield "There are no devices yet."
 
 
 def _span(span: "Span") -> tuple[str, ...]:

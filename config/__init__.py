@@ -102,11 +102,13 @@ def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = N
     """Return secrets.yaml, validated; a missing file counts as empty. Raise ConfigurationError without any value of it.
 
     `notifiers` returns a mapping of names to functions that return `Settings`, each called only for sections in the
-    file; without it these sections are ignored.
+    file; without it these sections are ignored. Wrong ones are warnings: nobody is notified, but collecting goes on.
     """
     secrets, error = survey_secrets(path, sections, notifiers)
     if error is None:
         return secrets
+    if all(problem.startswith(NOTIFIERS) for problem in error.problems):
+        return secrets._replace(notifiers={}, warnings=(*secrets.warnings, *error.problems))
     raise error
 
 

@@ -8,7 +8,7 @@ from health.setup import Installation
 from jobs.cycle_time import CHECK_CLOCK
 from runtime.commands import command
 from runtime.errors import StorageError, Unavailable
-from runtime.formats import parse_time
+from runtime.formats import parse_time, pluralize
 from storage import inspection
 
 INTERVALS, AT_LEAST = 3, timedelta(minutes=15)
@@ -69,5 +69,5 @@ def _judge(devices: list[inspection.DeviceReading], newest: str, installation: I
             yield Finding("fail", f"{label} ({device_id}) has been silent since {timestamp}: more than "
                           f"{limit.total_seconds() / 60:.0f} min", "see that it has power and is within reach; what its "
                           f"source reports of it: {command(f'collectors.{collector}', '--discover')}")
-    yield Finding("pass", f"{len(devices)} active devices, the newest reading is {age.total_seconds():.0f} s old",
-                  figures=figures)
+    active = pluralize(len(devices), "active device")
+    yield Finding("pass", f"{active}, the newest reading is {age.total_seconds():.0f} s old", figures=figures)

@@ -132,15 +132,18 @@ class Watchdog:
                 threading.Thread(target=self._end, args=(late, act), daemon=True).start()
 
     def move(self, seconds: float) -> None:
-        """Set the deadline, from now."""
+        """Set the deadline, from now, unless the watchdog stands down."""
         with self._changed:
-            self._set(seconds)
+            if self._deadline is not None:
+                self._set(seconds)
             self._changed.notify_all()
 
     def stand_down(self) -> None:
         with self._changed:
+            if self._deadline is not None:
+                faulthandler.cancel_dump_traceback_later()
+                os.close(self._nowhere)
             self._deadline = None
-            faulthandler.cancel_dump_traceback_later()
             self._changed.notify_all()
 
     def _set(self, seconds: float) -> None:

@@ -154,3 +154,10 @@ def test_a_disabled_collector_is_not_expected_to_run(house: House) -> None:
     house.live(4)
     found = house.gaps()["Utility"]
     assert (found["expected"], found["spans"], found["note"]) == (2, [], "collectors.hue is disabled")
+
+
+def test_without_devices_it_says_so(home: Home) -> None:
+    home.write_config()
+    with manager.writing(home.database):
+        pass
+    assert home.desk("gaps").out.endswith("There are no devices yet.\n")

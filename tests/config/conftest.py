@@ -51,8 +51,14 @@ def problems(load: Load) -> Problems:
 
 
 @pytest.fixture
-def secret_problems(load_secrets: LoadSecrets) -> Problems:
-    return partial(_problems, load_secrets)
+def secret_problems(house: Path) -> Problems:
+    def problems(text: str) -> tuple[str, ...]:
+        path = house / "config" / "secrets.yaml"
+        path.write_text(text, encoding="utf-8")
+        _, error = config.survey_secrets(path, SECTIONS, lambda: {"email": lambda: Email})
+        assert error is not None
+        return error.problems
+    return problems
 
 
 def _problems(load: Callable[[str], object], text: str) -> tuple[str, ...]:

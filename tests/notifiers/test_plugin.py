@@ -44,10 +44,11 @@ def test_an_alert_reaches_it_when_raised_and_when_cleared(refused: Home, simulat
     assert [line.split(" ", 2)[:2] for line in path.read_text().splitlines()] == [["raised", ALERT], ["cleared", ALERT]]
 
 
-def test_its_configuration_is_checked(refused: Home, simulator: Simulator, checkout: Path) -> None:
-    configure(refused, simulator, {"path": 5})
-    run = refused.process(folder=checkout)
-    assert run.code == 2 and "notify.blackboard.path" in run.err
+def test_a_wrong_section_notifies_nobody_and_collecting_goes_on(home: Home, simulator: Simulator, checkout: Path) -> None:
+    home.point_at(simulator)
+    configure(home, simulator, {"path": 5})
+    run = home.process("-v", folder=checkout)
+    assert run.code == 0 and "notify.blackboard.path" in run.err and len(home.rows()) == 5
 
 
 @pytest.mark.alone

@@ -188,7 +188,8 @@ class _Settlement:
             return bool(row["temperature_celsius"] == self.house.truth(number, measured_at)
                         and any(self.house.last_report(number, each) == measured_at for each in instants))
         return any(all(row[column] == self._air(number, quantity, each) for column, quantity in AIR.items())
-                   and self.house.last_sample(number, "temperature", each) == measured_at for each in instants)
+                   and max(self.house.last_sample(number, quantity, each) for quantity in AIR.values()) == measured_at
+                   for each in instants)
 
     def _air(self, serial: str, quantity: str, when: datetime) -> float:
         return self.house.air_truth(serial, quantity, self.house.last_sample(serial, quantity, when))
