@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runtime.errors import StorageError, Unusable
 from runtime.formats import pluralize
-from storage import legacy_database, lost_database, schema, sqlite_errors
+from storage import legacy_database, lost_database, schema, sqlite_errors, views
 
 KEYS = {"readings": {"device_id", "timestamp"}, "device_registry": {"device_id"}}
 OURS = "'readings', 'device_registry', 'collection_cycles', 'retry_events'"
@@ -56,6 +56,8 @@ def repair(connection: sqlite3.Connection, progress: schema.Progress) -> list[st
             legacy_database.copy_rows(connection, table)
         for trigger in triggers:
             connection.execute(trigger)
+    for statement in views.STATEMENTS:  # ours went with the table
+        connection.execute(statement)
     return [f"{pluralize(rejected, 'reading')} had the device and time of another; they are in the table "
             f"{legacy_database.REJECTED}"] if rejected else []
 

@@ -2,14 +2,14 @@
 
 # Publishers find new rows by their ids; these triggers record the device and UTC day of every other change.
 CHANGES = ("""
-    CREATE TABLE reading_changes (
+    CREATE TABLE IF NOT EXISTS reading_changes (
         device_id TEXT NOT NULL,
         day TEXT NOT NULL,
         change_id INTEGER NOT NULL,
         has_deletions INTEGER NOT NULL,
         PRIMARY KEY (device_id, day)
     ) WITHOUT ROWID
-""", "CREATE UNIQUE INDEX reading_changes_change_id ON reading_changes (change_id)")
+""", "CREATE UNIQUE INDEX IF NOT EXISTS reading_changes_change_id ON reading_changes (change_id)")
 RECORD_CHANGE = """
     INSERT INTO reading_changes (device_id, day, change_id, has_deletions)
     SELECT {row}.device_id, substr({row}.timestamp, 1, 10), coalesce(MAX(change_id), 0) + 1, {has_deletions}
@@ -22,13 +22,13 @@ RECORD_CHANGE = """
 KEY_CHANGED = "old.id <> new.id OR old.device_id <> new.device_id OR old.timestamp <> new.timestamp"
 TRIGGERS = (
     f"""
-    CREATE TRIGGER readings_updated AFTER UPDATE ON readings
+    CREATE TRIGGER IF NOT EXISTS readings_updated AFTER UPDATE ON readings
     BEGIN
         {RECORD_CHANGE.format(row="old", has_deletions=KEY_CHANGED)}
         {RECORD_CHANGE.format(row="new", has_deletions="0")}
     END
 """, f"""
-    CREATE TRIGGER readings_deleted AFTER DELETE ON readings
+    CREATE TRIGGER IF NOT EXISTS readings_deleted AFTER DELETE ON readings
     BEGIN
         {RECORD_CHANGE.format(row="old", has_deletions="1")}
     END
@@ -36,7 +36,7 @@ TRIGGERS = (
 
 # MAX per device by a scan would read every row; this looks one up per device.
 LATEST = """
-    CREATE VIEW latest_readings AS
+    CREATE VIEW IF NOT EXISTS latest_readings AS
     WITH RECURSIVE device (device_id) AS (
         SELECT MIN(device_id)
         FROM readings
@@ -52,7 +52,7 @@ LATEST = """
         AND readings.timestamp = (SELECT MAX(timestamp) FROM readings WHERE device_id = device.device_id)
 """
 LOCAL = """
-    CREATE VIEW readings_local AS
+    CREATE VIEW IF NOT EXISTS readings_local AS
     SELECT
         CAST(strftime('%s', timestamp) AS INTEGER) AS epoch,
         datetime(timestamp, 'localtime') AS local_time,
@@ -64,7 +64,7 @@ SUMMARIZED = ("temperature_celsius", "humidity_percent", "pm25_ugm3", "pm10_ugm3
 MEASURES = ",\n".join(f"AVG({column}) AS {column}_mean, MIN({column}) AS {column}_min, MAX({column}) AS {column}_max, "
                       f"COUNT({column}) AS {column}_count" for column in SUMMARIZED)
 DAILY = f"""
-    CREATE VIEW daily AS
+    CREATE VIEW IF NOT EXISTS daily AS
     SELECT
         device_id,
         date(timestamp, 'localtime') AS day,
@@ -75,7 +75,7 @@ DAILY = f"""
 """
 # When the clock is set back one local hour occurs twice; its offset keeps the two apart.
 HOURLY = f"""
-    CREATE VIEW hourly AS
+    CREATE VIEW IF NOT EXISTS hourly AS
     SELECT
         device_id,
         strftime('%Y-%m-%d %H:00', timestamp, 'localtime') AS hour,

@@ -1,6 +1,7 @@
 """Which file is read, what the paths in it mean, and what ships with the project."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import config
+from notifiers.command import Settings as Command
 from notifiers.email import Settings as Email
+from notifiers.webhook import Settings as Webhook
 from tests.config.conftest import Load
 from tests.config.standins import COLLECTORS, SECTIONS, Monitor
 from tests.home import unmeasured
@@ -79,14 +82,16 @@ def test_the_shipped_file_shows_every_shared_key() -> None:
     assert [name for name in names if f"\n  {name}: " not in text] == []
 
 
-def test_the_commented_section_of_the_example_works_once_it_is_uncommented(house: Path) -> None:
+def test_the_commented_sections_of_the_example_work_once_they_are_uncommented(house: Path) -> None:
     text = config.DEFAULT_PATH.with_name("secrets.yaml.example").read_text(encoding="utf-8")
-    before, section = text.split("# email:")
+    before, email, notify = re.split(r"# (?=email:|notify:)", text)
     path = house / "config" / "secrets.yaml"
-    path.write_text(before + "email:" + section.replace("\n#", "\n"), encoding="utf-8")
-    secrets = config.load_secrets(path, SECTIONS, lambda: {"email": lambda: Email})
+    path.write_text(before + (email.rpartition("\n\n")[0] + "\n" + notify).replace("\n#", "\n"), encoding="utf-8")
+    kinds = {"email": lambda: Email, "webhook": lambda: Webhook, "command": lambda: Command}
+    secrets = config.load_secrets(path, SECTIONS, lambda: kinds)
     assert secrets.notifiers["email"] == (Email(
         smtp_host="smtp.example.org", from_address="monitor@example.org", to=("you@example.org",)),)
+    assert (len(secrets.notifiers["webhook"]), len(secrets.notifiers["command"])) == (1, 1)
 
 
 def test_loading_a_right_file_imports_nothing_slow() -> None:
