@@ -20,7 +20,9 @@ TEXT = "This is a test: an alert of the home monitor would reach you in this way
 def send_test(command: CommandContext) -> int:
     """Send one message by each notifier, and print what became of it. Return the exit code."""
     settings = command.configuration
-    secrets = config.load_secrets(settings.secrets_path, {}, partial(settings_types, "notifiers"))
+    secrets, error = config.survey_secrets(settings.secrets_path, {}, partial(settings_types, "notifiers"))
+    if error is not None:
+        raise error
     if not secrets.notifiers:
         raise ConfigurationError(secrets.path, ["no notifier is configured"],
                                  f"add the section email to {secrets.path}, as in config/secrets.yaml.example")

@@ -53,6 +53,8 @@ class CanaryHome:
         self.home.point_at(self.simulator, timeout_seconds=0.4)
         self.write_secrets()
         shutil.rmtree(self.home.data)
+        for name in ("record.id", "waiting.journal"):
+            self.home.config.with_name(name).unlink(missing_ok=True)
         self.home.data.mkdir()
         self.echo = None
         self.outputs.clear()
