@@ -42,7 +42,7 @@ test: sound ## check everything: style, imports, types, and the tests with their
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/python -m mypy
 	.venv/bin/python -m mypy --platform darwin
-	.venv/bin/python -m pytest -m "not alone" --numprocesses=2 --dist=loadfile --cov --cov-report= --cov-fail-under=0
+	.venv/bin/python -m pytest -m "not alone" --numprocesses=3 --dist=loadfile --cov --cov-report= --cov-fail-under=0
 	.venv/bin/python -m pytest -m alone --cov --cov-append --cov-report=term
 
 newest: ## run the tests with the newest version of every package, in .venv-newest

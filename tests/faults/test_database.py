@@ -201,10 +201,10 @@ TROUBLES = {
     "read-only": Trouble(lambda home: close(home.database, 0o444), "not permitted to use", "sudo chown "),
     "in a read-only folder": Trouble(lambda home: close(home.database.parent, 0o555), "not permitted to use",
                                      "sudo chown "),
-    "garbage": Trouble(spoil, "is damaged or not a database", "put a good copy in its place",
+    "garbage": Trouble(spoil, "is damaged or not a database", "restore a backup",
                        gone=1),
     "deleted": Trouble(lambda home: home.database.unlink(), "is gone, though readings were stored in it",
-                       "bring it back", gone=1),
+                       "is its disk mounted?", gone=1),
     "newer than the program": Trouble(set_version, "was written by a newer version", "update this program: make update"),
 }
 

@@ -54,6 +54,7 @@ class History(RuleBasedStateMachine):
         self.home = self.life.home
         self.home.write_config(storage={"busy_timeout_ms": 10}, retry={"base_delay_seconds": 0, "max_attempts": 2})
         self.journal, self.bad = self.home.data / spool.NAME, self.home.data / spool.SET_ASIDE
+        self.waiting = self.home.config.with_name(spool.WAITING)  # while the database is gone
         self.holder: sqlite3.Connection | None = None
         self.printed: Readings = []
         self.database, self.spool = self.home.database, self.journal  # their real places
@@ -131,7 +132,7 @@ class History(RuleBasedStateMachine):
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             rows = connection.execute("SELECT device_id, temperature_raw FROM readings").fetchall()
         self.counts["steps"] += 1
-        found = [*rows, *lines(self.spool), *lines(self.bad), *self.printed]
+        found = [*rows, *lines(self.spool), *lines(self.bad), *lines(self.waiting), *self.printed]
         assert sorted(found) == sorted(self.life.given)
 
     def teardown(self) -> None:

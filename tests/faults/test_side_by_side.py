@@ -171,7 +171,7 @@ def test_cookies_that_expire_in_mid_cycle_cost_no_reading(housed: Home, simulato
     """The cloud accepts them for the discovery, and refuses them at the next request."""
     session = housed.data / "amazon_aqm.session.json"
     remembered = json.loads(session.read_bytes())
-    session.write_text(json.dumps({name: value for name, value in remembered.items() if name != "monitors"}))
+    session.write_text(json.dumps({name: value for name, value in remembered.items() if name != "discovered"}))
     simulator.faults.add("forbidden", operation="state", times=3)  # discovery and groups are counted, and answered
     simulator.alexa.counts.clear()
     time.sleep(1 - time.time() % 1)

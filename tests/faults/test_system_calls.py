@@ -82,6 +82,8 @@ class Bench:
         self.data = self.household.home.data
         self.before = self.data.with_name("before")
         shutil.copytree(self.data, self.before)
+        self.witness = self.household.home.config.with_name("record.id")
+        self.witnessed = self.witness.read_bytes() if self.witness.exists() else None
         self.moment, self.known = self.household.moment, frozenset(self.household.collected)
         assert self.strace().code == 0
         every = calls(self.trace.read_text(), self.data)
@@ -92,6 +94,10 @@ class Bench:
         """Run the cycle under strace, from the state before it."""
         shutil.rmtree(self.data)
         shutil.copytree(self.before, self.data)
+        self.witness.unlink(missing_ok=True)
+        self.witness.with_name("waiting.journal").unlink(missing_ok=True)
+        if self.witnessed is not None:
+            self.witness.write_bytes(self.witnessed)
         self.household.be_at(self.moment)
         self.household.collected = set(self.known)
         return self.household.process(
