@@ -38,7 +38,7 @@ class Account:
     def run(self, *arguments: str) -> Outcome:
         done = subprocess.run(
             [sys.executable, str(CHECKOUT / "devices.py"), "--config", str(self.home.config), "crontab", *arguments],
-            capture_output=True, text=True, timeout=60, cwd="/", env={**unmeasured(), "PATH": self.path})
+            capture_output=True, text=True, timeout=60, cwd="/", env={**os.environ, "PATH": self.path})
         return Outcome(done.returncode, done.stdout, done.stderr)
 
 

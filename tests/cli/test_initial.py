@@ -10,11 +10,11 @@ import pytest
 
 import config
 from tests.checkout import CHECKOUT, make_checkout
-from tests.home import Home, unmeasured
+from tests.home import Home
 
 
 def run(script: Path, *arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    environment = {name: value for name, value in unmeasured().items() if name != "HOME_MONITOR_CONFIG"}
+    environment = {name: value for name, value in os.environ.items() if name != "HOME_MONITOR_CONFIG"}
     return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, cwd=folder,
                           env=environment, timeout=60)
 
