@@ -47,8 +47,8 @@ And now with your own devices:
   python devices.py set-name utility Larder      # rename a device
   python devices.py crontab --install            # every five minutes from now on
 
-Without an air quality monitor, leave those two lines out. With one, first set "enabled: true" and your country's
-"domain" below "amazon_aqm:" in config/config.yaml.
+Without an air quality monitor, leave those two lines out. With one, first set "enabled: true" below "amazon_aqm:" in
+config/config.yaml.
 """
 
 
