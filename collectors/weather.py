@@ -116,7 +116,8 @@ class Current:
         offset, factor = CELSIUS.get(self._unit("temperature_2m"), (0.0, None))
         degrees = self._number("temperature_2m")
         self.celsius = None if degrees is None or factor is None else round((degrees - offset) * factor, 2)
-        self.humidity = self._number("relative_humidity_2m") if self._unit("relative_humidity_2m") == "%" else None
+        humidity = self._number("relative_humidity_2m") if self._unit("relative_humidity_2m") == "%" else None
+        self.humidity = humidity if humidity is not None and 0 <= humidity <= 100 else None
         self.day_night = {"0": "night", "1": "day"}.get(f"{values.get('is_day')}")
         self.conditions = self._conditions()
 

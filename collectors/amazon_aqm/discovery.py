@@ -102,7 +102,7 @@ def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor
         raise
     except RemoteError as error:
         log.warning("discovery failed, using the cached monitor list: %s", error)
-        replace(Discovery.load(state), discovered_at=now, query_form=0).save(state)
+        replace(Discovery.load(state), discovered_at=now, query_form=0, has_worked=False).save(state)
         return cached.monitors
 
 
@@ -110,7 +110,8 @@ def discover(cloud: Cloud, state: State, now: datetime | None, share: float = 1.
     """Fetch the account's monitors and their rooms, each within that `share` of the time left."""
     answer, monitors = list_monitors(cloud, state, now, share)
     cached = Discovery.load(state)
-    result = replace(cached, monitors=tuple(monitors), discovered_at=now or answer.date, was_empty=False, query_form=0)
+    result = replace(cached, monitors=tuple(monitors), discovered_at=now or answer.date, was_empty=False, query_form=0,
+                     has_worked=False)
     result.save(state)
     rooms = _fetch_rooms(cloud, share)
     if rooms is not None:
