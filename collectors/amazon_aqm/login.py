@@ -79,7 +79,8 @@ class Login:
         if not self._secrets.refresh_token:
             raise self._refusal(error)
         if self._exchanged:
-            raise self._doubt(error)
+            self._failure = self._doubt(error)
+            raise self._failure
         return self._renew()
 
     def accept(self) -> None:
