@@ -23,9 +23,10 @@ def send_test(command: CommandContext) -> int:
     secrets, error = config.survey_secrets(settings.secrets_path, {}, partial(settings_types, "notifiers"))
     if error is not None:
         raise error
+    wrong = secrets.notifier_error
     if not secrets.notifiers:
-        raise ConfigurationError(secrets.path, ["no notifier is configured"],
-                                 f"add the section email to {secrets.path}, as in config/secrets.yaml.example")
+        raise wrong or ConfigurationError(secrets.path, ["no notifier is configured"],
+                                          f"add the section email to {secrets.path}, as in config/secrets.yaml.example")
     drop_to_owner(settings.data)
     command.redact = Redactor(secrets.values, secrets.logins)
     count = sum(map(len, secrets.notifiers.values()))
@@ -40,7 +41,9 @@ def send_test(command: CommandContext) -> int:
             pass
     except (StorageError, OSError) as error:
         command.say(f"This result cannot be saved: {error}", is_answer=False)
-    return int(any(delivery.errors.values()))
+    if wrong is not None:
+        command.problems.report(wrong)
+    return 2 if wrong else int(any(delivery.errors.values()))
 
 
 def _failure(error: Exception | None) -> str:

@@ -102,13 +102,11 @@ def load_secrets(path: Path, sections: Sections, notifiers: Notifiers | None = N
     """Return secrets.yaml, validated; a missing file counts as empty. Raise ConfigurationError without any value of it.
 
     `notifiers` returns a mapping of names to functions that return `Settings`, each called only for sections in the
-    file; without it these sections are ignored. Wrong ones are warnings: nobody is notified, but collecting goes on.
+    file; without it these sections are ignored. Wrong ones are in `notifier_error`: collecting goes on without them.
     """
     secrets, error = survey_secrets(path, sections, notifiers)
     if error is None:
         return secrets
-    if all(problem.startswith(NOTIFIERS) for problem in error.problems):
-        return secrets._replace(notifiers={}, warnings=(*secrets.warnings, *error.problems))
     raise error
 
 
@@ -119,11 +117,12 @@ def survey_secrets(path: Path, sections: Sections,
         document, error = read(path, remedy, PRIVATE) or {}, None
     except ConfigurationError as unreadable:
         document, error = {}, unreadable
-    validator = Validator(path.parent.parent, PRIVATE)
+    validator, of_notifiers = (Validator(path.parent.parent, PRIVATE) for _ in range(2))
     secrets = Secrets(
         path, sections=validator.sections(sections, document, others=_other_secrets),
-        notifiers=_notifiers(document, validator, notifiers()) if notifiers and document.keys() & NOTIFIERS else {},
-        values=secret_texts(document), logins=login_pairs(document), warnings=validator.warnings())
+        notifiers=_notifiers(document, of_notifiers, notifiers()) if notifiers and document.keys() & NOTIFIERS else {},
+        values=secret_texts(document), logins=login_pairs(document),
+        warnings=validator.warnings() + of_notifiers.warnings(), notifier_error=of_notifiers.error(path, remedy))
     return secrets, error or validator.error(path, remedy)
 
 
@@ -142,6 +141,7 @@ def _other_secrets() -> set[str]:
 
 def _notifiers(document: dict[object, object], validator: Validator,
                notifiers: Mapping[str, Callable[[], type[Section]]]) -> dict[str, tuple[Any, ...]]:
+    """Return the sections without problems, by notifier."""
     given = validator.mapping(document.get("notify"), "notify")
     validator.note_unknown(given, notifiers.keys() - {"email"}, "notify.")
     settings: dict[str, tuple[Any, ...]] = {}
@@ -150,6 +150,13 @@ def _notifiers(document: dict[object, object], validator: Validator,
         items = {where: section} if section is not None else {}
         if isinstance(section, list) and name != "email":
             items = {f"{where}[{number}]": item for number, item in enumerate(section, 1)}
-        if items:
-            settings[name] = tuple(validator.section(kind(), item, where) for where, item in items.items())
+        sections = [_right_section(validator, kind(), item, where) for where, item in items.items()]
+        if any(sections):
+            settings[name] = tuple(filter(None, sections))
     return settings
+
+
+def _right_section(validator: Validator, kind: type[Section], given: object, where: str) -> Any:
+    count = len(validator.problems)
+    section = validator.section(kind, given, where)
+    return section if len(validator.problems) == count else None

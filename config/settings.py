@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from runtime.errors import ConfigurationError
 from runtime.plugins import Section
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -103,7 +104,7 @@ class Configuration(NamedTuple):
 
 
 class Secrets(NamedTuple):
-    """secrets.yaml, validated. `values` and `logins` have to be redacted."""
+    """secrets.yaml, validated. `values` and `logins` have to be redacted. `notifiers` lacks the wrong sections."""
 
     path: Path
     sections: Mapping[str, Any]
@@ -111,6 +112,7 @@ class Secrets(NamedTuple):
     values: tuple[str, ...]
     logins: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    notifier_error: ConfigurationError | None = None
 
     def __repr__(self) -> str:
         return f"Secrets({self.path})"

@@ -52,12 +52,11 @@ def send(checked: Installation, results: Sequence[Result], deadline: Deadline) -
 def _report(checked: Installation, results: Sequence[Result], deadline: Deadline, pipe: int) -> None:
     logging.disable()  # its errors are in the report, redacted
     path = checked.configuration.secrets_path
-    secrets, error = config.survey_secrets(path, {}, partial(settings_types, "notifiers"))
-    settings = {} if error else secrets.notifiers
+    secrets, _ = config.survey_secrets(path, {}, partial(settings_types, "notifiers"))
     delivery = alerts.delivery(
-        checked.configuration.writing_to(Witness(checked.configuration.path).folder), settings, checked.request.now,
-        checked.redact, deadline.earlier(0.2), catch_all)
-    text = "" if settings else f"no notifier can be used: correct or add the section email in {path}"
+        checked.configuration.writing_to(Witness(checked.configuration.path).folder), secrets.notifiers,
+        checked.request.now, checked.redact, deadline.earlier(0.2), catch_all)
+    text = "" if secrets.notifiers else f"no notifier can be used: correct or add the section email in {path}"
     try:
         _deliver(checked, results, delivery)
     except (StorageError, OSError) as failure:

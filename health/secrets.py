@@ -28,6 +28,8 @@ def check(installation: Installation) -> Findings:
         for name, key in missing.items():
             yield Finding("critical" if len(missing) == len(enabled) else "fail",
                           f"{name}.{key} is missing in {secrets.path}", pair or f"add {name}.{key} to {path}")
+    if secrets.notifier_error is not None:
+        yield failure("fail", secrets.notifier_error)
     for warning in secrets.warnings:
         yield Finding("warn", f"{secrets.path}: {warning}", f"correct or remove that line in {secrets.path}")
 

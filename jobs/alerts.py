@@ -124,10 +124,10 @@ def service(configuration: config.Configuration, settings: Mapping[str, Sequence
 
 def report_configuration(path: Path, folder: Path, source: str, now: datetime, error: HomeMonitorError,
                          isolate: Isolate) -> None:
-    """Raise the alert for a wrong configuration; send it if the notifiers' part of secrets.yaml is right."""
+    """Raise the alert for a wrong configuration, and send it by the notifiers whose sections are right."""
     configuration, _ = config.survey(path, {})
-    secrets, wrong = config.survey_secrets(configuration.secrets_path, {}, partial(settings_types, "notifiers"))
-    alerts = service(configuration.writing_to(folder), {} if wrong else secrets.notifiers, source, now,
+    secrets, _ = config.survey_secrets(configuration.secrets_path, {}, partial(settings_types, "notifiers"))
+    alerts = service(configuration.writing_to(folder), secrets.notifiers, source, now,
                      Redactor(secrets.values, secrets.logins), Deadline(NOTIFIER_SECONDS), isolate)
     alerts.raise_alert(CONFIGURATION_ALERT, "", "the configuration", error)
     alerts.notify()

@@ -134,7 +134,7 @@ class _CollectorRun(Job):
         self.report(error)
         if self.is_dry_run:
             return
-        if self.exit_code == 0:
+        if self.exit_code == 0 and self.secrets.notifier_error is None:
             self.state.pop("said", None)
         self.update_alert(self.alert, self.name, error, NotAuthorised)
         self.update_alert(STORAGE_ALERT, "storage", self._persister.escalate(persisted.error), Unusable)

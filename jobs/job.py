@@ -172,6 +172,9 @@ class Job:
             log.warning("%s", warning)
             if self.is_dry_run or is_terminal(sys.stderr):
                 self.problems.say(warning)
+        if self.secrets.notifier_error is not None:
+            log.error("%s", describe(self.secrets.notifier_error))
+            self.problems.report(self.secrets.notifier_error)
         return True
 
     def _rescue(self) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from storage.schema import MIGRATIONS
 from tests import damage
 from tests.checked_home import CheckedHome
-from tests.mail_server import MailServer
+from tests.mail_server import MailServer, email_section
 from tests.storage.samples import a_cycle, a_reading, store
 
 COLLECT = "python -m collectors.amazon_aqm"
@@ -138,6 +138,8 @@ SCENARIOS = {
     "Amazon's token has another form": Scenario(
         lambda home: home.keep_secrets(amazon_aqm={"refresh_token": "hello"}), "secrets",
         by_hand(CheckedHome.keep_secrets)),
+    "a notifier's section is wrong": Scenario(
+        lambda home: home.keep_secrets(email=email_section(99_999)), "secrets", by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml is not YAML": Scenario(
         lambda home: damage.write(home.secrets, "hue: {"), "secrets", by_hand(CheckedHome.keep_secrets)),
     "secrets.yaml cannot be read": Scenario(

@@ -29,3 +29,10 @@ def test_without_a_usable_notifier_the_configuration_is_wrong(
     written.write_secrets(secrets)
     run = written.devices("alert", "--test")
     assert run.code == 2 and run.out == "" and expected in run.err
+
+
+def test_a_wrong_notifier_does_not_keep_the_others_from_being_tested(written: Home) -> None:
+    with MailServer() as server:
+        written.write_secrets({"email": server.section(), "notify": {"webhook": {"url": 5}}})
+        run = written.devices("alert", "--test")
+    assert (run.code, run.out, len(server.mails)) == (2, "email: sent\n", 1) and "notify.webhook.url" in run.err

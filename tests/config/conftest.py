@@ -55,9 +55,10 @@ def secret_problems(house: Path) -> Problems:
     def problems(text: str) -> tuple[str, ...]:
         path = house / "config" / "secrets.yaml"
         path.write_text(text, encoding="utf-8")
-        _, error = config.survey_secrets(path, SECTIONS, lambda: {"email": lambda: Email})
-        assert error is not None
-        return error.problems
+        secrets, error = config.survey_secrets(path, SECTIONS, lambda: {"email": lambda: Email})
+        wrong = error or secrets.notifier_error
+        assert wrong is not None
+        return wrong.problems
     return problems
 
 

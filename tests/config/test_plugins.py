@@ -61,5 +61,7 @@ def test_a_notifier_without_a_section_is_not_imported(house: Path) -> None:
 def test_problems_of_notifiers_are_named_with_their_path(house: Path) -> None:
     path = write(house, "secrets.yaml", "notify: {webhook: [{url: a}, {}, b]}")
     secrets = config.load_secrets(path, {}, lambda: {"webhook": lambda: Webhook})
-    assert not secrets.notifiers and secrets.warnings == ("notify.webhook[2].url: is missing, and there is no default",
-                                     "notify.webhook[3]: the value is not a mapping of keys to values")
+    assert [settings.url for settings in secrets.notifiers["webhook"]] == ["a"]
+    assert secrets.notifier_error is not None and secrets.notifier_error.problems == (
+        "notify.webhook[2].url: is missing, and there is no default",
+        "notify.webhook[3]: the value is not a mapping of keys to values")

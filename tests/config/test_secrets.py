@@ -90,10 +90,14 @@ def test_a_wrong_secret_is_named_by_its_path_only(section: str, sentence: str, s
 
 def test_all_problems_of_the_secrets_come_together(load_secrets: LoadSecrets) -> None:
     with pytest.raises(config.ConfigurationError) as caught:
-        load_secrets("hue: {api_key: 5}\namazon_aqm: {refresh_token: 6}\nemail: {smtp_host: '', from: null, to: []}")
-    assert [problem.split(": ")[0] for problem in caught.value.problems] == [
-        "hue.api_key", "amazon_aqm.refresh_token", "email.smtp_host", "email.from", "email.to"]
+        load_secrets("hue: {api_key: 5}\namazon_aqm: {refresh_token: 6}")
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == ["hue.api_key", "amazon_aqm.refresh_token"]
     assert "secrets.yaml.example" in caught.value.remedy
+
+
+def test_all_problems_of_a_notifier_come_together(secret_problems: Problems) -> None:
+    problems = secret_problems("email: {smtp_host: '', from: null, to: []}")
+    assert [problem.split(": ")[0] for problem in problems] == ["email.smtp_host", "email.from", "email.to"]
 
 
 @pytest.mark.parametrize(("text", "warning"), [

@@ -44,11 +44,23 @@ def test_an_alert_reaches_it_when_raised_and_when_cleared(refused: Home, simulat
     assert [line.split(" ", 2)[:2] for line in path.read_text().splitlines()] == [["raised", ALERT], ["cleared", ALERT]]
 
 
-def test_a_wrong_section_notifies_nobody_and_collecting_goes_on(home: Home, simulator: Simulator, checkout: Path) -> None:
+def test_a_wrong_section_costs_neither_readings_nor_the_other_sections(refused: Home, simulator: Simulator,
+                                                                       checkout: Path) -> None:
+    path = refused.folder / "blackboard.txt"
+    configure(refused, simulator, {"path": 5}, {"path": str(path)})
+    assert refused.process(folder=checkout).code == 2 and path.read_text().startswith(f"raised {ALERT}")
+    simulator.faults.clear()
+    assert refused.process(folder=checkout).code == 0 and len(refused.rows()) == 5
+    assert path.read_text().count("\n") == 2
+
+
+def test_a_wrong_section_is_printed_once_a_day_and_logged_every_time(home: Home, simulator: Simulator,
+                                                                     checkout: Path) -> None:
     home.point_at(simulator)
     configure(home, simulator, {"path": 5})
-    run = home.process("-v", folder=checkout)
-    assert run.code == 0 and "notify.blackboard.path" in run.err and len(home.rows()) == 5
+    runs = [home.process(folder=checkout) for _ in range(2)]
+    assert [(run.code, run.out, "notify.blackboard.path" in run.err) for run in runs] == [(0, "", True), (0, "", False)]
+    assert home.log().count("ERROR hue job") == 2
 
 
 @pytest.mark.alone
