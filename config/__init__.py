@@ -91,9 +91,10 @@ def survey(path: Path, collectors: Sections,
         from config import legacy
         validator = Validator(path.parent.parent, written=legacy.translate(document, collectors))
         configuration = _configuration(path, document, validator, collectors, publishers)
-        validator.refuse_unknown_sections({
-            name: [field.name for field in dataclasses.fields(kind)]
-            for name, kind in zip(SHARED, (Collection, Retry, Storage, Logging))})
+        validator.refuse_unknown_sections(
+            {name: [field.name for field in dataclasses.fields(kind)]
+             for name, kind in zip(SHARED, (Collection, Retry, Storage, Logging))}
+            | {name: plugins.names(name) for name in PLUGINS}, NOTIFIERS)
         configuration = configuration._replace(warnings=validator.warnings())
     return configuration, validator.error(path, remedy)
 

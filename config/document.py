@@ -27,6 +27,8 @@ LOADER: "type[yaml.SafeLoader | yaml.CSafeLoader]" = yaml.CSafeLoader if yaml.__
 FORBIDDEN: re.Pattern[str] = yaml.reader.Reader.NON_PRINTABLE  # https://yaml.org/spec/1.1/#c-printable
 RESOLVER: Any = Resolver()
 CONFLICT = r"(?m)^(<<<<<<<|=======|>>>>>>>)( .*)?$"  # git's marks
+# PyYAML's messages, with LibYAML and without, for a line that is indented by too much or too little.
+UNEXPECTED = r"mapping values are not allowed|did not find expected key|expected <block end>"
 MISLEADING_NUMBER = r"[-+]?(0[0-9_]+|.*:.*)"
 
 
@@ -133,6 +135,8 @@ def _located(error: yaml.YAMLError, text: str, quoting: Quoting) -> str:
     message = "this is not valid YAML" if quoting.is_private else error.problem  # PyYAML's may quote the file
     if "".join(text.split("\n")[mark.line:mark.line + 1])[mark.column:mark.column + 1] == "\t":
         message = "YAML does not allow a tab here, only spaces"
+    if re.match(UNEXPECTED, error.problem or ""):
+        message = "is this line indented like its neighbours? (a text with a colon in it needs quotes)"
     return f"line {mark.line + 1}, column {mark.column + 1}: {message}"
 
 

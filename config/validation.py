@@ -88,12 +88,13 @@ class Validator:
         return tuple(f"{self._name(prefix, key)}: unknown key, ignored{self._nearest(key, known)}"
                      for prefix, key, known in self.unknown)
 
-    def refuse_unknown_sections(self, keys: Mapping[str, Collection[str]]) -> None:
-        """Report unknown keys without a prefix; `keys` are those of known sections, whose indentation may be lost."""
+    def refuse_unknown_sections(self, keys: Mapping[str, Collection[str]], secrets: Collection[str]) -> None:
+        """Report unknown keys without a prefix. They may be `keys` of a section that are not indented, or `secrets`."""
         for prefix, key, known in self.unknown:
             if not prefix:
                 section = next((name for name, fields in keys.items() if key in fields), None)
                 hint = f"; it is a key of {section}: indent it below {section}" if section else self._nearest(key, known)
+                hint = "; it belongs in secrets.yaml" if key in secrets else hint
                 self._report(self._name("", key), f"unknown section{hint}")
         self.unknown = [item for item in self.unknown if item[0]]
 

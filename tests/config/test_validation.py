@@ -169,6 +169,8 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(text: str, warni
     ("zzz: {}", "zzz: unknown section"),
     ("collection:\ninterval_seconds: 60",
      "interval_seconds: unknown section; it is a key of collection: indent it below collection"),
+    ("hue: {}", "hue: unknown section; it is a key of collectors: indent it below collectors"),
+    ("email: {}", "email: unknown section; it belongs in secrets.yaml"),
     ("5: x", "5: unknown section"),
     ("on: x", "true: unknown section"),
     ('"a\\nb": x', "'a\\nb': unknown section"),

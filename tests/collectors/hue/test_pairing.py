@@ -242,6 +242,12 @@ def test_without_internet_the_person_is_asked_where_the_bridge_is(pressed: Simul
     assert person.lines[0].startswith("Could not look up your bridge: 127.0.0.1:9 cannot be reached")
 
 
+def test_without_internet_a_bridge_that_was_paired_is_asked_at_its_last_address(unpaired: Home, pressed: Simulator) -> None:
+    unpaired.write_secrets({"hue": {"bridge_ip": pressed.https_url}})
+    assert pair(unpaired).exit_code == 0
+    assert yaml.safe_load(unpaired.secrets.read_text())["hue"]["api_key"] in pressed.bridge.keys
+
+
 def test_without_any_address_the_remedy_is_shown(unpaired: Home) -> None:
     outcome = unpaired.devices("pair", "hue", answer="")
     assert outcome.code == 1
