@@ -99,8 +99,9 @@ def certificate_fingerprint(address: str, timeout_seconds: float) -> str:
                 certificate = secure.getpeercert(binary_form=True)
     except OSError as error:
         reason = "it speaks no https" if isinstance(error, ssl.SSLError) else error.strerror or "no answer"
+        round_bridge = pair_command("--bridge", address.replace("https", "http", 1))
         raise CannotReach(f"{address} cannot be reached: {reason}",
-                          "check the address; an old round bridge needs http://") from None
+                          f"check the address; for an old round bridge: {round_bridge}") from None
     return hashlib.sha256(certificate or b"").hexdigest()
 
 

@@ -260,6 +260,12 @@ def test_an_unreachable_address_is_named(simulator: Simulator) -> None:
         introduce(Person(simulator.https_url))
 
 
+def test_a_bridge_without_https_is_paired_by_the_remedy(unpaired: Home, pressed: Simulator) -> None:
+    outcome = unpaired.devices("pair", "hue", "--bridge", pressed.http_url.replace("http:", "https:"))
+    remedy = f"for an old round bridge: python devices.py pair hue --bridge {pressed.http_url}\n"
+    assert outcome.code == 1 and outcome.err.endswith(unpaired.as_printed(remedy))
+
+
 @pytest.mark.parametrize(("status", "content"), [(200, "{}"), (200, "[]"), (200, '{"bridgeid": 7}'), (404, "")])
 def test_a_server_without_bridge_id_is_not_paired(status: int, content: str, pressed: Simulator) -> None:
     pressed.faults.add("body", status=status, content=content)
