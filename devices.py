@@ -63,7 +63,7 @@ def alert(command: CommandContext, is_test: bool) -> None:
     """Test whether alerts reach you. The exit code is 1 if a message was not sent, 2 if no notifier is configured."""
     from cli import alerting
     if not is_test:
-        raise click.UsageError("to send a test message: devices.py alert --test")
+        raise click.UsageError(f"to send a test message: {run_command('devices.py', 'alert', '--test')}")
     raise SystemExit(alerting.send_test(command))
 
 

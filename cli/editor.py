@@ -16,6 +16,7 @@ import config
 from cli.arguments import find_device
 from jobs.persist import RetryRecorder, writer
 from jobs.problems import Problems
+from runtime.commands import command
 from runtime.deadline import Stopwatch
 from runtime.errors import Busy, Unavailable, Unusable
 from runtime.retry import Attempt, retry_policy
@@ -68,7 +69,7 @@ class DeviceEditor:
 
     def replace(self, old: Device, new: Device) -> None:
         if old.device_id == new.device_id:
-            raise Unusable(f"{old.label()} cannot replace itself", "`python devices.py list` shows all devices")
+            raise Unusable(f"{old.label()} cannot replace itself", f"{command('devices.py', 'list')} shows all devices")
         self._write(partial(registry.replace, old_id=old.device_id, new_id=new.device_id))
 
     def remove_unseen(self, device: Device) -> bool:

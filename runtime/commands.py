@@ -25,6 +25,12 @@ def install_command() -> str:
     return shlex.join(["make", "-C", ROOT, "install"])
 
 
+def update_command() -> str:
+    if IN_WHEEL:
+        return shlex.join([_python(), "-m", "pip", "install", "--upgrade", "home-temperature-monitoring"])
+    return shlex.join(["make", "-C", ROOT, "update"])
+
+
 def _program(script: str) -> list[str]:
     kind, _, name = (script, "", "") if script.endswith(".py") else script.partition(".")
     if IN_WHEEL and kind in SUBCOMMANDS:

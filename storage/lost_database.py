@@ -35,6 +35,11 @@ def bring_back() -> str:
             f"a new one: {accept_command()}")
 
 
+def begin_remedy() -> str:
+    from runtime.commands import command
+    return f"check its path; if nothing has been collected yet: {command('healthcheck.py')}"
+
+
 def replace_remedy() -> str:
     from runtime.commands import command
     return (f"restore a backup: {command('readings.py', 'restore', 'FILE')}; or set it aside and start a new one: "

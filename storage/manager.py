@@ -186,7 +186,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, witness: "Witness | None
     try:
         os.stat(path)
     except FileNotFoundError as error:
-        raise Unusable(f"there is no database {path}", "run a collector, or correct storage.database_path") from error
+        raise Unusable(f"there is no database {path}", lost_database.begin_remedy()) from error
     except OSError as error:
         raise files.translate(error, path) from error
     if has_wal(path) and not owns_wal:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from runtime.commands import update_command
 from runtime.errors import Unusable
 
 Progress = Callable[[str, int, int], None]  # the step, how much of it is done, of how much
@@ -106,8 +107,7 @@ def pending(connection: sqlite3.Connection, path: Path) -> range:
     reached = version(connection) or _reached(connection)
     if reached > len(MIGRATIONS):
         raise Unusable(f"{path} was written by a newer version of this program (its schema is {reached}, this program "
-                       f"knows {len(MIGRATIONS)})",
-                       "update this program: make update")
+                       f"knows {len(MIGRATIONS)})", f"update this program: {update_command()}")
     from storage import legacy_database
     legacy_database.ensure_ours(connection, path, reached > 0)
     return range(reached + 1, len(MIGRATIONS) + 1)

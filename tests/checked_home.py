@@ -8,11 +8,12 @@ This is a pytest plugin for its fixture; `healthy` opens one home for many tests
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ USER = 54321
 IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can mount file systems and become another user")
 REMEDY_SECONDS = 60
+SHELL = 'sudo() { "$@"; }; make() { command make --dry-run "$@"; }; python() { return 127; }; python3() { return 127; }'
 
 
 class CheckedHome(Home):
@@ -35,6 +37,8 @@ class CheckedHome(Home):
     def __init__(self, folder: Path, simulator: Simulator) -> None:
         super().__init__(folder)
         self.simulator = simulator
+        self.carried_out: list[str] = []
+        self.backup = folder.with_name("backup.db")
         self.settings["retry"] = {"base_delay_seconds": 0, "max_attempts": 2}
         self.settings["collectors"]["amazon_aqm"] = {
             "enabled": True, "timeout_seconds": 2, **dict.fromkeys(("base_url", "auth_url"), simulator.cloud_url)}
@@ -53,6 +57,10 @@ class CheckedHome(Home):
 
     def collect(self, *sources: str) -> list[Outcome]:
         return [Forked(self, collector=name).end() for name in sources or ("hue", "amazon_aqm")]
+
+    def back_up(self) -> None:
+        with closing(sqlite3.connect(self.database)) as source, closing(sqlite3.connect(self.backup)) as copy:
+            source.backup(copy)
 
     def hand_over(self, user: int = USER) -> None:
         for path in (self.folder, *self.folder.rglob("*")) if IS_ROOT else ():
@@ -85,11 +93,15 @@ class CheckedHome(Home):
         return Outcome(process.returncode, out, err)
 
     def shell(self, command: str) -> "subprocess.Popen[str]":
-        """Start a command word for word: in another folder, in a shell without Python and our variables."""
+        """Start a command word for word: in another folder, in a shell without Python and our variables.
+
+        make only shows what it would do, and sudo does nothing: the tests run as root, or without its commands.
+        """
+        self.carried_out.append(command)
         environment = unmeasured()
         del environment["HOME_MONITOR_CONFIG"]
         return subprocess.Popen(
-            ["bash", "-c", f'sudo() {{ "$@"; }}; python() {{ return 127; }}; python3() {{ return 127; }}; {command}'],
+            ["bash", "-c", f"{SHELL}; {command}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", env=environment)
 
 
@@ -105,6 +117,7 @@ def healthy() -> Iterator[CheckedHome]:
     with public_folder() as folder, Simulator() as simulator:
         home = CheckedHome(folder / "home", simulator)
         assert [run.code for run in home.collect()] == [0, 0]
+        home.back_up()
         home.hand_over()
         yield home
 

@@ -105,11 +105,6 @@ def turn_wal(home: CheckedHome, on: bool) -> None:
     home.collect("hue")
 
 
-def original_bridge(home: CheckedHome) -> None:
-    home.simulator.faults.clear()
-    reachable(home)
-
-
 def reject_weather(home: CheckedHome) -> None:
     reason = '{"error": true, "reason": "Parameter latitude must be given"}'
     home.simulator.faults.add("body", face="weather", status=400, content=reason)
@@ -128,7 +123,9 @@ def reachable(home: CheckedHome) -> None:
 
 def stranger(home: CheckedHome) -> None:
     """Move the bridge, and put the neighbour's at its address."""
-    home.configure("hue", discovery_url=None)
+    home.configure("hue", discovery_url=None, certificate_fingerprint=None)
+    home.keep_secrets(hue={"api_key": home.simulator.key, "bridge_id": home.simulator.bridge_id,
+                           "certificate_fingerprint": home.simulator.fingerprint})
     home.simulator.move(stranger=True)
 
 

@@ -16,6 +16,8 @@ from tests.mail_server import MailServer, email_section
 from tests.storage.samples import a_cycle, a_reading, store
 
 COLLECT = "python -m collectors.amazon_aqm"
+DISCOVER = "python -m collectors.hue --discover"
+DISCOVER_AMAZON = f"{COLLECT} --discover"
 ACCEPT = "python devices.py accept-new-database"
 Repair = Callable[[CheckedHome, str], None]  # of a home, by its remedy
 
@@ -59,6 +61,29 @@ def collect_both(home: CheckedHome) -> None:
     home.collect()
 
 
+def in_turn(*repairs: Repair) -> Repair:
+    """Return a function that carries out all of a remedy's alternatives and steps."""
+    def repair(home: CheckedHome, remedy: str) -> None:
+        for step in repairs:
+            step(home, remedy)
+    return repair
+
+
+def restore(home: CheckedHome, remedy: str) -> None:
+    """Run the command with the name of a backup in place of FILE."""
+    named = home.as_printed(f"python readings.py restore {home.backup}")
+    assert named.replace(str(home.backup), "FILE") in remedy
+    home.hand_over(os.geteuid())
+    done = home.carry_out(named)
+    assert done.code == 0, done
+    home.hand_over()
+
+
+def pair_with_stranger(home: CheckedHome, remedy: str) -> None:
+    home.simulator.stranger.press_link_button(home.simulator.now())
+    command("python devices.py pair hue")(home, remedy)
+
+
 def pair_with_hue(home: CheckedHome, remedy: str) -> None:
     home.simulator.press_link_button()
     command("python devices.py pair hue")(home, remedy)
@@ -96,7 +121,7 @@ def wait_for_amazon(home: CheckedHome, remedy: str) -> None:
 
 def report_again(home: CheckedHome, remedy: str) -> None:
     """Run the command; it shows, for example, an empty battery, and with a new one the device reports again."""
-    command("python -m collectors.hue --discover")(home, remedy)
+    command(DISCOVER)(home, remedy)
     now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
     home.hand_over()
@@ -116,6 +141,8 @@ def end_reader(home: CheckedHome, remedy: str) -> None:
     home.collect("hue")
     home.hand_over()
 
+
+accept_or_restore = in_turn(command(ACCEPT, "hue"), restore)
 
 SCENARIOS = {
     "config.yaml is missing": Scenario(lambda home: home.config.unlink(), "configuration",
@@ -161,10 +188,11 @@ SCENARIOS = {
         command("sudo mkdir -p {home}/vault/deep && sudo chown 54321 {home}/vault/deep && "
                 "sudo chmod u+rwx {home}/vault/deep", "hue"), as_root_only=True),
     "the database is a folder": Scenario(damage.replace_by_folder, "database_write", by_hand(damage.other_database)),
-    "the database is another kind of file": Scenario(damage.replace_by_text, "database_write", command(ACCEPT, "hue")),
-    "the database is damaged": Scenario(damage.overwrite_pages, "database_write", command(ACCEPT, "hue")),
-    "the database is gone": Scenario(damage.lose_database, "database_write", command(ACCEPT, "hue")),
-    "the disk of data/ is not mounted": Scenario(damage.unmount, "database_write", by_hand(damage.mount)),
+    "the database is another kind of file": Scenario(damage.replace_by_text, "database_write", accept_or_restore),
+    "the database is damaged": Scenario(damage.overwrite_pages, "database_write", accept_or_restore),
+    "the database is gone": Scenario(damage.lose_database, "database_write", accept_or_restore),
+    "the disk of data/ is not mounted": Scenario(
+        damage.unmount, "database_write", in_turn(by_hand(damage.mount), restore, command(ACCEPT))),
     "another record is in its place": Scenario(damage.replace_by_other_record, "database_write", command(ACCEPT)),
     "the database is newer than the program": Scenario(
         lambda home: damage.execute(home, "PRAGMA user_version = 99"), "database_write",
@@ -186,8 +214,8 @@ SCENARIOS = {
     "the bridge does not answer": Scenario(
         lambda home: home.configure("hue", bridge_ip="https://127.0.0.1:9", discovery_url=None), "hue",
         by_hand(damage.reachable)),
-    "another bridge is at the address": Scenario(damage.stranger, "hue", by_hand(damage.reachable)),
-    "another bridge takes our key": Scenario(damage.stranger_over_http, "hue", by_hand(damage.original_bridge)),
+    "another bridge is at the address": Scenario(damage.stranger, "hue", pair_with_stranger),
+    "another bridge takes our key": Scenario(damage.stranger_over_http, "hue", pair_with_stranger),
     "the bridge refuses our key": Scenario(damage.remove_key, "hue", pair_with_hue),
     "Amazon refuses our login": Scenario(damage.refuse_login, "amazon_aqm", pair_with_amazon),
     "Amazon is rate-limiting us": Scenario(
@@ -206,11 +234,14 @@ SCENARIOS = {
         lambda home: home.give_to_root(home.config.parent, 0o755), "spool",
         command("sudo chown 54321 {home}/config && sudo chmod u+rwx {home}/config"), as_root_only=True),
     "config/record.id is damaged": Scenario(
-        lambda home: damage.write(home.config.with_name("record.id"), "no such line\n"), "spool", command(ACCEPT)),
+        lambda home: damage.write(home.config.with_name("record.id"), "no such line\n"), "spool",
+        in_turn(restore, command(ACCEPT))),
     "a device is silent": Scenario(damage.add_silent_device, "freshness", report_again),
     "a device never gave a value": Scenario(
-        damage.add_device_without_values, "freshness", command("python devices.py forget hue:cellar")),
-    "nothing was ever collected": Scenario(damage.delete_readings, "freshness", by_hand(collect_both)),
+        damage.add_device_without_values, "freshness",
+        in_turn(command(DISCOVER), command("python devices.py forget hue:cellar"))),
+    "nothing was ever collected": Scenario(
+        damage.delete_readings, "freshness", in_turn(command(DISCOVER_AMAZON), by_hand(collect_both))),
     "nothing is collected any more": Scenario(
         lambda home: damage.execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'"), "freshness",
         command(COLLECT, "hue")),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.commands import update_command
 from runtime.files import locked
 from storage import manager, spool
 from tests.checkout import CHECKOUT, needs_public_checkout
@@ -101,7 +102,7 @@ def test_a_newer_programs_database_is_left_alone(stored: Home, command: list[str
     with closing(sqlite3.connect(stored.database)) as connection:
         connection.execute("PRAGMA user_version = 99")
     run = stored.desk(*command)
-    assert run.code == 2 and "make update" in run.err
+    assert run.code == 2 and update_command() in run.err
     assert rows(stored.database, "PRAGMA user_version") == [{"user_version": 99}]
 
 

@@ -8,6 +8,7 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from shutil import which
 from typing import Any, NamedTuple
 
 import pytest
@@ -16,6 +17,8 @@ from tests.checked_home import IS_ROOT, CheckedHome
 from tests.checkout import CHECKOUT
 from tests.home import as_printed, unmeasured
 from tests.scenarios import SCENARIOS
+
+ONLY_SHOWS = ("fuser", "lsof", "crontab -l", "timedatectl", "sntp", "make")
 
 
 class Row(NamedTuple):
@@ -31,6 +34,12 @@ class Row(NamedTuple):
         remedy = as_printed(self.remedy, config)
         return ((self.status, self.code) == (result["status"], str(code)) and result["name"] in self.components
                 and bool(pattern(self.message).search(result["message"]) and pattern(remedy).search(result["remedy"])))
+
+
+def commands(remedy: str) -> list[str]:
+    """Return the commands in a remedy: they end it, or a word of English follows."""
+    programs = r"/\S+/python\S* |cd /|sudo |chmod |mv |rm |make |fuser |lsof |crontab |timedatectl |sntp "
+    return re.findall(rf"(?:^|: |; |with )((?:{programs}).*?)(?=;| if | shows | whether |$)", remedy)
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -74,7 +83,12 @@ def test_a_problem_is_reported_and_its_remedy_works(problem: str, checked_home: 
     code, components = checked_home.components()
     result = components[scenario.component]
     assert row.describes(result, code, checked_home.config), result
+    for command in commands(result["remedy"]):
+        if command.startswith(ONLY_SHOWS):
+            assert checked_home.carry_out(command).code != 127 or which(command.split()[0]) is None, "not on this machine"
     scenario.repair(checked_home, result["remedy"])
+    carried_out = {command.replace(str(checked_home.backup), "FILE") for command in checked_home.carried_out}
+    assert set(commands(result["remedy"])) <= carried_out
     is_source = scenario.component in ("hue", "amazon_aqm", "weather")
     _, components = checked_home.components(*[] if is_source else ["--offline"], environment=unmeasured())
     result = components[scenario.component]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.commands import update_command
 from storage import alert_files
 from storage.schema import MIGRATIONS
 from tests.checkout import CHECKOUT
@@ -201,11 +202,11 @@ TROUBLES = {
     "read-only": Trouble(lambda home: close(home.database, 0o444), "not permitted to use", "sudo chown "),
     "in a read-only folder": Trouble(lambda home: close(home.database.parent, 0o555), "not permitted to use",
                                      "sudo chown "),
-    "garbage": Trouble(spoil, "is damaged or not a database", "restore a backup",
-                       gone=1),
+    "garbage": Trouble(spoil, "is damaged or not a database", "restore a backup: ", gone=1),
     "deleted": Trouble(lambda home: home.database.unlink(), "is gone, though readings were stored in it",
-                       "is its disk mounted?", gone=1),
-    "newer than the program": Trouble(set_version, "was written by a newer version", "update this program: make update"),
+                       "is its disk mounted? ", gone=1),
+    "newer than the program": Trouble(set_version, "was written by a newer version",
+                                      f"update this program: {update_command()}"),
 }
 
 
@@ -224,7 +225,7 @@ def test_a_database_that_needs_a_human_costs_no_reading_and_the_remedy_fixes_it(
         assert all(line.count("\n") == 1 and trouble.message in line and "Remedy: " in line for line in lines) \
             if turn == 1 else lines == ["", ""]
         assert len(waiting(both)) == 2 * turn
-        alert = alert_files.read(both.data / ALERT) or {}
+        alert = alert_files.read(both.data / ALERT) or alert_files.read(both.config.with_name(ALERT)) or {}
         assert alert["remedy"].startswith(trouble.remedy) and trouble.message in alert["error"]
         assert turn > 1 or all(line.endswith(f"Remedy: {alert['remedy']}\n") for line in lines)
     carry_out(both, alert["remedy"])

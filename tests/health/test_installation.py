@@ -61,6 +61,8 @@ def test_an_old_package_is_a_warning(home: CheckedHome, packages: Path) -> None:
     (older / "METADATA").write_text("Metadata-Version: 2.1\nName: click\nVersion: 7.0\n", encoding="utf-8")
     result = installation(home, PYTHONPATH=str(packages))
     assert result[1] == "warn" and documented(*result), result
+    shown = home.carry_out(result[3])
+    assert shown.code == 0 and "Installed in .venv" in shown.out
 
 
 def test_a_missing_package_is_a_failure(home: CheckedHome, packages: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from runtime.commands import update_command
 from storage import spool
 from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
@@ -165,7 +166,7 @@ def test_a_database_of_a_newer_program_is_not_set_aside(used_home: Home) -> None
         connection.execute("PRAGMA user_version = 99")
     assert used_home.run().code == 2
     accepted = used_home.devices("accept-new-database")
-    assert accepted.code == 2 and "make update" in accepted.err
+    assert accepted.code == 2 and update_command() in accepted.err
     assert not list(used_home.data.glob("readings.db.set-aside-*")) and (used_home.data / "readings.stored").exists()
 
 

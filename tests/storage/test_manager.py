@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runtime.commands import update_command
 from runtime.errors import Busy, Damaged, Unavailable, Unusable
 from runtime.files import locked
 from storage import manager, schema, sqlite_errors
@@ -168,7 +169,7 @@ def test_a_reader_sees_what_is_stored_meanwhile_and_changes_nothing(database: Pa
 def test_a_reader_creates_no_database(database: Path) -> None:
     with pytest.raises(Unusable, match="there is no database") as caught, manager.reading(database):
         pass
-    assert "run a collector" in caught.value.remedy and not database.parent.exists()
+    assert as_printed("python healthcheck.py") in caught.value.remedy and not database.parent.exists()
 
 
 def test_a_reader_waits_for_a_writer_to_bring_a_database_up_to_date(tmp_path: Path) -> None:
@@ -205,7 +206,7 @@ def test_a_database_of_a_newer_program_needs_a_human_and_stays_as_it_is(tmp_path
         newer.execute(f"PRAGMA journal_mode = {'wal' if wal else 'delete'}")
         newer.execute("CREATE TABLE readings (surprise)")
         newer.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
-    assert_refused(path, "newer version", "make update")
+    assert_refused(path, "newer version", update_command())
 
 
 def test_a_full_disk_is_for_the_next_cycle_and_leaves_nothing_half_stored(database: Path) -> None:
