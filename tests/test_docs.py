@@ -1,14 +1,19 @@
 """docs/data.md describes the database as it is: every table, every column, and queries with results."""
 
+import os
 import re
 import sqlite3
 from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from storage import manager
 from storage.reading import Retry
+from tests import damage
+from tests.checked_home import CheckedHome
+from tests.mail_server import email_section
 from tests.storage.samples import a_cycle, a_reading, at, store
 
 PAGE = (Path(__file__).parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
@@ -82,7 +87,15 @@ def test_frost_is_part_of_the_statistics(database: Path) -> None:
         assert min(row[3] for row in connection.execute(query)) == -4.59
 
 
-def test_the_page_names_the_files_that_are_made(database: Path) -> None:
-    """The database, its lock, and the copy made before a migration."""
-    for path in (*database.parent.iterdir(), database.with_name("readings.db.before-v1")):
-        assert f"`{path.name}`" in PAGE
+def test_the_page_names_the_files_of_the_program(checked_home: CheckedHome) -> None:
+    """Of a home with an alert, a failed notifier, a damaged spool and a backup put back."""
+    checked_home.keep_secrets(email=email_section(9))
+    damage.damage_spool(checked_home)
+    damage.raise_alert(checked_home)
+    checked_home.hand_over(os.geteuid())
+    assert checked_home.carry_out(checked_home.as_printed(f"python readings.py restore {checked_home.backup}")).code == 0
+    named = [name.replace("…", "*") for name in re.findall(r"`([^ `]+)`", PAGE)]
+    files = {str(path.relative_to(folder)) for folder in (checked_home.data, checked_home.config.parent)
+             for path in folder.rglob("*") if path.is_file()}
+    assert {"spool.bad", "notifications.json", "record.id", "hue.lock", "logs/home_monitor.log"} <= files
+    assert [file for file in files if not any(fnmatchcase(file, name) for name in named)] == []
