@@ -12,6 +12,10 @@ import sys
 import time
 from importlib.machinery import PathFinder
 
+TYPE_CHECKING = False  # typing would be an import
+if TYPE_CHECKING:
+    from types import TracebackType
+
 MINIMUM = (3, 11)
 PACKAGES = ("yaml", "requests", "urllib3", "click")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -101,6 +105,12 @@ def _become_owner(folder: str) -> None:
         os.setuid(status.st_uid)
 
 
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+
+
+sys.excepthook = _report  # Ctrl-C during the imports is no error of ours
 if sys.version_info < MINIMUM or not all(map(PathFinder.find_spec, PACKAGES)):
     replace()
 os.environ.pop(RESTARTED, None)

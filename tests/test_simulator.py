@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tests.simulator import Simulator
 from tests.simulator.asking import ask, temperatures
 from tests.simulator.house import House
+from tests.simulator.server import Simulator
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
 

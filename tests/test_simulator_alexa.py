@@ -9,11 +9,11 @@ import pytest
 import requests
 
 from collectors.amazon_aqm.queries import GROUPS, LABELS, discovery_operations, state_operation
-from tests.simulator import Simulator
 from tests.simulator.alexa_alterations import ALTERATIONS
 from tests.simulator.alexa_asking import cookies, endpoints, exchange, query
 from tests.simulator.faults import ALEXA_KINDS, ALEXA_PATHS, KINDS
 from tests.simulator.house import House
+from tests.simulator.server import Simulator
 
 [MONITORS] = discovery_operations(include_echo=False)
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)

@@ -15,8 +15,8 @@ import requests
 import yaml
 
 from collectors.amazon_aqm.queries import GROUPS
-from tests.simulator import Simulator
 from tests.simulator.alexa_asking import cookies, exchange, query
+from tests.simulator.server import Simulator
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -1,5 +1,6 @@
 """`python -m tests.simulator` as another process, and its control endpoints."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import requests
 import yaml
 
-from tests.simulator import Simulator
+from tests.simulator.server import Simulator
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 Facts = dict[str, str]
@@ -79,3 +80,10 @@ def test_a_taken_port_is_reported_in_a_sentence() -> None:
                              capture_output=True, timeout=20)
     assert run.returncode == 1 and run.stderr.startswith("The simulator cannot listen there:")
     assert "Traceback" not in run.stderr and run.stdout == ""
+
+
+def test_without_its_packages_it_says_what_installs_them(tmp_path: Path) -> None:
+    (tmp_path / "cryptography.py").write_text("raise ModuleNotFoundError(name='cryptography')\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, "-m", "tests.simulator"], cwd=CHECKOUT, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "cryptography, which make demo installs" in done.stderr

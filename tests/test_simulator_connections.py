@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.simulator import Simulator
 from tests.simulator.asking import ask, port
+from tests.simulator.server import Simulator
 
 
 @pytest.fixture

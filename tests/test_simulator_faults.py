@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator import Simulator
 from tests.simulator.asking import Entry, ask, port, temperatures
+from tests.simulator.server import Simulator
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=timezone.utc)
 MOTION = ("ZLLPresence", "ZLLLightLevel", "ZLLTemperature")

@@ -2,7 +2,9 @@
 
 import ast
 import os
+import signal
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +18,8 @@ from tests.simulator.server import Simulator
 
 OLD = "import sys\nif not sys.prefix.endswith('/.venv'):\n    sys.version_info = (3, 9, 6, 'final', 0)\n"
 # What another Python runs before it is recognised.
-FIRST = ["devices.py", "healthcheck.py", "collectors/__init__.py", "publishers/__init__.py", "runtime/__init__.py",
-         "runtime/interpreter.py"]
+FIRST = ["devices.py", "readings.py", "healthcheck.py", "collectors/__init__.py", "publishers/__init__.py",
+         "runtime/__init__.py", "runtime/interpreter.py"]
 SCRIPTS = {
     "collector": ["-m", "collectors.hue", "--dry-run", "-q"],
     "publishers": ["-m", "publishers"],
@@ -170,3 +172,12 @@ def test_an_old_python_is_replaced_or_the_right_one_is_named(checkout: Bare, arg
 @pytest.mark.parametrize("path", FIRST)
 def test_what_an_old_python_reads_first_has_no_newer_syntax(path: str) -> None:
     ast.parse((CHECKOUT / path).read_text(encoding="utf-8"), feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("script", ["devices.py", "readings.py", "healthcheck.py", "-m collectors.hue"])
+def test_an_interruption_during_the_imports_prints_nothing(script: str, tmp_path: Path) -> None:
+    """By a package that sends the signal when it is imported."""
+    (tmp_path / "yaml.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\n")
+    done = subprocess.run([sys.executable, *script.split()], cwd=CHECKOUT, capture_output=True, text=True, timeout=60,
+                          env={**unmeasured(), "PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -2,7 +2,3 @@
 
 It does not import the product, so that the collectors' readings can be compared with the house.
 """
-
-from tests.simulator.server import Simulator
-
-__all__ = ["Simulator"]
