@@ -14,9 +14,12 @@ def check(installation: Installation) -> Findings:
         yield failure("critical", error)
     for warning in configuration.warnings:
         yield Finding("warn", f"{configuration.path}: {warning}", f"correct or remove that line in {configuration.path}")
-    unknown = list(_unknown_ids(installation))
-    yield from unknown
-    if error is None and not configuration.warnings and not unknown:
+    others = list(_unknown_ids(installation))
+    if error is None and not installation.enabled:
+        others.append(Finding("warn", "no collector is enabled, so nothing is collected",
+                              f"set enabled of a collector to true in {configuration.path}"))
+    yield from others
+    if error is None and not configuration.warnings and not others:
         yield Finding("pass", f"{configuration.path} is valid")
 
 

@@ -61,8 +61,14 @@ def import_tables(connection: sqlite3.Connection, old: RenamedTables, progress: 
         connection.execute(f"DROP TABLE {table}{SUFFIX}")
     for trigger in triggers:
         connection.execute(trigger)
-    return [f"{pluralize(rejected, 'reading')} of the earlier program not imported, as others have the same device and "
-            f"time, or the same id; the table {REJECTED} keeps them as they are"] if rejected else []
+    messages = []
+    if connection.execute("SELECT 1 FROM readings WHERE voc_index IS NOT NULL LIMIT 1").fetchone():
+        messages.append("voc_ppb of the air quality monitor held an index from 0 to 100, which is also in voc_index now; "
+                        "new values are only in voc_index")
+    if rejected:
+        messages.append(f"{pluralize(rejected, 'reading')} of the earlier program not imported, as others have the same "
+                        f"device and time, or the same id; the table {REJECTED} keeps them as they are")
+    return messages
 
 
 def copy_readings(connection: sqlite3.Connection, progress: Progress) -> int:

@@ -27,6 +27,16 @@ def right_values(home: CheckedHome) -> None:
     home.write_config()
 
 
+def disable_collectors(home: CheckedHome) -> None:
+    for source in ("hue", "amazon_aqm"):
+        home.configure(source, enabled=False)
+
+
+def enable_collectors(home: CheckedHome) -> None:
+    for source in ("hue", "amazon_aqm"):
+        home.configure(source, enabled=True)
+
+
 def without_secrets(home: CheckedHome) -> None:
     home.configure("amazon_aqm", enabled=False)
     home.secrets.unlink()

@@ -159,6 +159,7 @@ SCENARIOS = {
     "a place for an id that no device has": Scenario(
         lambda home: home.configure("hue", sensor_locations={"00:17:88:01:cc:75:00:02-02-0402": "Larder"}),
         "configuration", by_hand(lambda home: home.configure("hue", sensor_locations={}))),
+    "no collector is enabled": Scenario(damage.disable_collectors, "configuration", by_hand(damage.enable_collectors)),
     "an unknown section": Scenario(
         lambda home: home.write_config(colection={}), "configuration", by_hand(damage.right_values)),
     "secrets.yaml is missing": Scenario(damage.without_secrets, "secrets", pair_with_hue),

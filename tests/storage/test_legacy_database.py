@@ -255,3 +255,9 @@ def test_other_tables_in_the_file_are_no_trouble(tmp_path: Path) -> None:
     store(path, a_cycle(a_reading()))
     assert rows(path, "SELECT * FROM meter") == [{"kwh": 42}] and len(rows(path)) == 1
     assert not path.with_name("house.db.before-v1").exists()
+
+
+def test_the_migration_says_where_the_voc_index_is(database: Path, caplog: pytest.LogCaptureFixture) -> None:
+    leave(database, awkward_rows(), NEWEST)
+    store(database)
+    assert sum("new values are only in voc_index" in message for message in caplog.messages) == 1
