@@ -95,6 +95,11 @@ def test_all_problems_of_the_secrets_come_together(load_secrets: LoadSecrets) ->
     assert "secrets.yaml.example" in caught.value.remedy
 
 
+def test_a_wrong_section_of_a_notifier_is_not_used_with_defaults(load_secrets: LoadSecrets) -> None:
+    secrets = load_secrets(f"email: {{{MAIL}, smtp_port: 65536}}")
+    assert secrets.notifiers == {} and secrets.notifier_error is not None
+
+
 def test_all_problems_of_a_notifier_come_together(secret_problems: Problems) -> None:
     problems = secret_problems("email: {smtp_host: '', from: null, to: []}")
     assert [problem.split(": ")[0] for problem in problems] == ["email.smtp_host", "email.from", "email.to"]
