@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.errors import Busy, StorageError, Unavailable, Unusable
 
 POLL_SECONDS = 0.005
+HOLDER_BYTES = 48
 FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
                errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
 FULL_SYNC = fcntl.F_FULLFSYNC if hasattr(fcntl, "F_FULLFSYNC") else None  # macOS only
@@ -87,12 +89,25 @@ def exists(path: Path) -> bool:
     return True
 
 
+class Holder(NamedTuple):
+    """A process that holds a lock file, and since when (ISO 8601, UTC)."""
+
+    process: int
+    since: str
+
+
 @contextmanager
-def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
-    """Hold the lock file. Raise Busy if another process still does after `wait_seconds`, or another StorageError."""
+def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None,
+           since: str = "") -> Iterator[None]:
+    """Hold the lock file, which names its holder; `since` is the start of the run.
+
+    Raise Busy if another process still holds it after `wait_seconds`, or another StorageError.
+    """
     descriptor = _open(path)
     try:
         _take(descriptor, path, wait_seconds, sleep or time.sleep)
+        with suppress(OSError):  # on a full disk, for instance: the lock counts
+            os.pwrite(descriptor, f"{os.getpid()} {since}".ljust(HOLDER_BYTES).encode() + b"\n", 0)
         yield
         with suppress(OSError):  # closing the file frees it too, unless a child still has it open
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -100,16 +115,59 @@ def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | Non
         os.close(descriptor)
 
 
+def holder(path: Path) -> Holder | None:
+    """Return who took the lock file last, if that is another process that is still alive."""
+    with suppress(OSError, ValueError, OverflowError):
+        number, _, since = path.read_bytes().strip().decode().partition(" ")
+        process = int(number)
+        if process > 0 and process != os.getpid() and is_alive(process):
+            return Holder(process, since or _modified(path))
+    return None
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another account's
+        pass
+    return True
+
+
+def is_held(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _modified(path: Path) -> str:
+    from datetime import datetime, timezone
+
+    from runtime.formats import format_time
+    return format_time(datetime.fromtimestamp(int(path.stat().st_mtime), timezone.utc))
+
+
 def _open(path: Path) -> int:
+    """Open a lock file, private to this account: reading is enough to hold it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EROFS):
                 raise
-            # Made by root, or on a read-only disk: locking needs no write permission, except on NFS (flock(2), NOTES).
-            return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # On a read-only disk, for instance: locking needs no write permission, except on NFS (flock(2), NOTES).
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(descriptor).st_mode & 0o077:
+            with suppress(OSError):
+                os.fchmod(descriptor, 0o600)
+        return descriptor
     except OSError as error:
         raise translate(error, path) from error
 
@@ -121,7 +179,9 @@ def _take(descriptor: int, path: Path, wait_seconds: float, sleep: Callable[[flo
             return
         sleep(POLL_SECONDS)
     if not _try_lock(descriptor, path):
-        raise Busy(f"another process holds {path}; waited {wait_seconds:g} s for it")
+        other = holder(path)
+        whose = "" if other is None else f"; it is process {other.process}, since {other.since}"
+        raise Busy(f"another process holds {path}; waited {wait_seconds:g} s for it{whose}")
 
 
 def _try_lock(descriptor: int, path: Path) -> bool:

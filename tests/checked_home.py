@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class CheckedHome(Home):
 
     def __init__(self, folder: Path, simulator: Simulator) -> None:
         super().__init__(folder)
-        self.simulator = simulator
+        self.simulator, self.cleanup = simulator, ExitStack()
         self.settings["retry"] = {"base_delay_seconds": 0, "max_attempts": 2}
         self.settings["collectors"]["amazon_aqm"] = {
             "enabled": True, "timeout_seconds": 2, **dict.fromkeys(("base_url", "auth_url"), simulator.cloud_url)}
@@ -106,7 +106,8 @@ def healthy() -> Iterator[CheckedHome]:
         home = CheckedHome(folder / "home", simulator)
         assert [run.code for run in home.collect()] == [0, 0]
         home.hand_over()
-        yield home
+        with home.cleanup:
+            yield home
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A remedy is carried out as by a person: to the letter, by a shell where it is a 
 """
 
 import os
+import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -99,6 +100,15 @@ def report_again(home: CheckedHome, remedy: str) -> None:
     command("python -m collectors.hue --discover")(home, remedy)
     now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
     store(home.database, a_cycle(a_reading("hue:cellar", at=now, name="Cellar"), at=now))
+    home.hand_over()
+
+
+def kill_run(home: CheckedHome, remedy: str) -> None:
+    run = home.run_stopped  # type: ignore[attr-defined]  # stopped when the home was damaged
+    look, _, kill = (part.rpartition(": ")[2] for part in remedy.partition("; "))
+    assert str(run.pid) in home.carry_out(look).out and home.carry_out(kill).code == 0
+    assert run.wait(10) == -signal.SIGKILL
+    home.collect("hue")
     home.hand_over()
 
 
@@ -208,6 +218,7 @@ SCENARIOS = {
     "a device is silent": Scenario(damage.add_silent_device, "freshness", report_again),
     "a device never gave a value": Scenario(
         damage.add_device_without_values, "freshness", command("python devices.py forget hue:cellar")),
+    "a run is stopped": Scenario(damage.stop_run, "freshness", kill_run),
     "nothing was ever collected": Scenario(damage.delete_readings, "freshness", by_hand(collect_both)),
     "nothing is collected any more": Scenario(
         lambda home: damage.execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00'"), "freshness",
