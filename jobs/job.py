@@ -19,7 +19,7 @@ from runtime import log as log_file
 from runtime import plugins
 from runtime.deadline import Deadline, Stopwatch, Watchdog
 from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, NotUnderstood, StorageError, describe
-from runtime.files import drop_to_owner, locked
+from runtime.files import drop_to_owner, locked, remove_leftovers
 from runtime.formats import format_time
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
@@ -207,6 +207,8 @@ class Job:
                 return
             except StorageError as error:  # go on: readings come first
                 log.critical("%s", describe(error))
+            for folder in () if self.is_dry_run else (self.data, self.path.parent):
+                remove_leftovers(folder)
             yield True
             if not self.is_dry_run:
                 self._notify()

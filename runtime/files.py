@@ -29,7 +29,7 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     A link stays, its target is replaced. Raise OSError, the old file being intact.
     """
     target, content = Path(os.path.realpath(path)), text.encode("utf-8") if isinstance(text, str) else text
-    beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    beside = temporary(target)
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
             stream.write(content)
@@ -39,6 +39,22 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     finally:
         beside.unlink(missing_ok=True)
     sync(target.parent)
+
+
+def temporary(target: Path) -> Path:
+    """Return a new name beside the target, which `.gitignore` has; what a killed writer left there is removed."""
+    remove_leftovers(target.parent, f".{target.name}.")
+    return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
+def remove_leftovers(folder: Path, prefix: str = ".") -> None:
+    """Remove the temporary files of processes that are gone."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(prefix) and name.endswith(".tmp"):
+                process, _, mark = name.split(".")[-2].partition("-")
+                if mark and process.isdecimal() and not is_alive(int(process)):
+                    os.unlink(folder / name)
 
 
 def write_or_create(path: Path, text: str) -> None:
@@ -117,7 +133,7 @@ def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | Non
 
 def holder(path: Path) -> Holder | None:
     """Return who took the lock file last, if that is another process that is still alive."""
-    with suppress(OSError, ValueError, OverflowError):
+    with suppress(OSError, ValueError):
         number, _, since = path.read_bytes().strip().decode().partition(" ")
         process = int(number)
         if process > 0 and process != os.getpid() and is_alive(process):
@@ -128,7 +144,7 @@ def holder(path: Path) -> Holder | None:
 def is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another account's
         pass
