@@ -8,7 +8,7 @@ from health.setup import Installation
 from jobs import overdue
 from jobs.cycle_time import CHECK_CLOCK
 from runtime.commands import command
-from runtime.errors import StorageError, Unavailable
+from runtime.errors import StorageError, Unfinished
 from runtime.formats import parse_time, pluralize
 from storage import inspection
 
@@ -27,7 +27,7 @@ def check(installation: Installation) -> Findings:
         devices, newest = inspection.newest_readings(path)
         cycle = inspection.last_cycle(path)
     except StorageError as error:
-        level = "warn" if isinstance(error, Unavailable) and error.remedy else "fail"
+        level = "warn" if isinstance(error, Unfinished) else "fail"
         yield failure(level, error, command("healthcheck.py", "--only", "database_write"))
         return
     hanging = {name: held for name in installation.enabled if (held := _hanging(name, installation))}

@@ -18,7 +18,8 @@ from runtime.errors import Busy, StorageError, Unavailable, Unusable
 POLL_SECONDS = 0.005
 HOLDER_BYTES = 48
 FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
-               errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
+               errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+FULL = errno.ENOSPC, errno.EDQUOT
 FULL_SYNC = fcntl.F_FULLFSYNC if hasattr(fcntl, "F_FULLFSYNC") else None  # macOS only
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)  # by file systems of networks, in user space, and of FAT
 
@@ -180,9 +181,12 @@ def _open(path: Path) -> int:
                 raise
             # On a read-only disk, for instance: locking needs no write permission, except on NFS (flock(2), NOTES).
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if os.fstat(descriptor).st_mode & 0o077:
-            with suppress(OSError):
+        with suppress(OSError):
+            if os.fstat(descriptor).st_mode & 0o077:
                 os.fchmod(descriptor, 0o600)
+            if owned_by_other(path.parent):
+                folder = os.stat(path.parent)
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
         return descriptor
     except OSError as error:
         raise translate(error, path) from error
@@ -213,8 +217,9 @@ def _try_lock(descriptor: int, path: Path) -> bool:
 def translate(error: OSError, path: Path) -> StorageError:
     reason = error.strerror or type(error).__name__
     if error.errno in FOR_A_HUMAN:
-        return Unusable(f"{path} cannot be used: {reason}", chown_file_command(path))
-    return Unavailable(f"{path} cannot be used now: {reason}")
+        from runtime import system_commands
+        return Unusable(f"{path} cannot be used: {reason}", system_commands.remedy(error.errno, path))
+    return Unavailable(f"{path} cannot be used now: {reason}", make_room(path.parent) if error.errno in FULL else "")
 
 
 def owned_by_other(folder: Path) -> bool:
@@ -262,25 +267,18 @@ def permitted(path: Path) -> bool:
 
 
 def chown_folder_command(folder: Path) -> str:
-    quoted = _quoted(folder)
-    return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}"
-
-
-def make_room(folder: Path) -> str:
-    from runtime.system_commands import largest_files
-    return f"delete what is not needed; the largest files come last in: {largest_files(folder)}"
+    from runtime import system_commands  # here and below: for remedies only
+    return system_commands.open_folder(folder)
 
 
 def chown_file_command(path: Path) -> str:
-    if is_closed(path.parent):
-        return chown_folder_command(path.parent)
-    names = f"{_quoted(path)}*"
-    return f"sudo chown {os.geteuid()} {names} && sudo chmod u+rw {names}"
+    from runtime import system_commands
+    return system_commands.open_file(path)
 
 
-def _quoted(path: Path) -> str:
-    import shlex  # for remedies only
-    return shlex.quote(str(path))
+def make_room(folder: Path) -> str:
+    from runtime import system_commands
+    return system_commands.make_room(folder)
 
 
 def owner(path: Path) -> str:

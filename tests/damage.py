@@ -146,6 +146,25 @@ def remove_key(home: CheckedHome) -> None:
     home.simulator.bridge.keys.clear()
 
 
+def kill_in_the_middle_of_a_commit(database: Path) -> None:
+    """Leave a hot rollback journal: SQLite syncs it, then writes the database, then deletes it."""
+    child = os.fork()
+    if child == 0:
+        connection = sqlite3.connect(database, isolation_level=None)
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE half AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9000) "
+                           "SELECT i, hex(randomblob(50)) FROM n")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert Path(f"{database}-journal").stat().st_size
+
+
+def kill_write(home: CheckedHome) -> None:
+    execute(home, "PRAGMA journal_mode = DELETE")
+    kill_in_the_middle_of_a_commit(home.database)
+
+
 def stop_run(home: CheckedHome) -> None:
     """Stop a collector's run, as Ctrl-Z does, and let an hour pass."""
     home.simulator.faults.add("silence", seconds=20)

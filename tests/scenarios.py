@@ -177,6 +177,7 @@ SCENARIOS = {
     "the database is newer than the program": Scenario(
         lambda home: damage.execute(home, "PRAGMA user_version = 99"), "database_write",
         by_hand(lambda home: damage.execute(home, f"PRAGMA user_version = {len(MIGRATIONS)}"))),
+    "a write was killed": Scenario(damage.kill_write, "database_write", command("python devices.py migrate")),
     "WAL is off": Scenario(
         lambda home: damage.execute(home, "PRAGMA journal_mode = DELETE"), "database_wal", command(COLLECT)),
     "WAL is turned off in config.yaml": Scenario(

@@ -208,7 +208,7 @@ def test_an_errno_becomes_unavailable_or_unusable(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     full = translate(OSError(errno.ENOSPC, "No space left on device"), path)
     readonly = translate(OSError(errno.EROFS, "Read-only file system"), path)
-    assert type(full) is Unavailable and full.remedy == "" and "No space left" in str(full)
+    assert type(full) is Unavailable and f"du -ax {tmp_path}" in full.remedy and "No space left" in str(full)
     assert type(readonly) is Unusable and str(path) in readonly.remedy
 
 
@@ -227,8 +227,9 @@ def test_a_file_system_without_locks_needs_a_human(tmp_path: Path, monkeypatch: 
     def refuse(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(Unusable, match="No locks available"), locked(tmp_path / "x.lock", 1):
+    with pytest.raises(Unusable, match="No locks available") as caught, locked(tmp_path / "x.lock", 1):
         pass
+    assert caught.value.remedy.startswith("move this program to a disk of this machine")
 
 
 def test_the_remedys_command_is_quoted(tmp_path: Path) -> None:
