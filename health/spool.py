@@ -12,7 +12,6 @@ from runtime.commands import command
 from runtime.formats import format_time, pluralize
 from storage import spool
 from storage.state import Witness
-from storage.witness import trouble
 
 
 def check(installation: Installation) -> Findings:
@@ -28,6 +27,10 @@ def check(installation: Installation) -> Findings:
 
 
 def _witness(witness: Witness, folder: Path) -> Findings:
+    try:
+        from storage.witness import trouble
+    except ImportError:  # no sqlite3: reported by the checks of the database
+        return
     if folder.is_dir() and files.is_closed(folder):
         is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
         yield Finding("warn", f"no file can be created in {folder} ({files.owner(folder)}): if the disk of the readings is "

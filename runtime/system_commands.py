@@ -47,7 +47,7 @@ def open_folder(folder: Path) -> str:
 
 
 def open_file(path: Path) -> str:
-    """Return the command that lets this account write a file, and those that SQLite names after it."""
+    """Return the command that lets this account write a file, and the ones that SQLite names after it."""
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return open_folder(path.parent)
     names = f"{_quoted(path)}*"
