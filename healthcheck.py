@@ -10,11 +10,14 @@ import runtime.interpreter  # noqa: F401 - first: it changes to another Python i
 # isort: split
 import os
 import sys
+from argparse import Namespace
+from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
+from typing import NamedTuple
 
-import config
-from health import options, rendering, runner
-from health.setup import Request
+from health import guard, options, rendering
+from health.finding import Result
 from runtime.deadline import Deadline, Stopwatch
 
 PRINTING_SECONDS = 1.0  # of the time limit
@@ -22,22 +25,44 @@ NOTIFYING_SECONDS = 4.0  # of the time limit with --notify, at most a third of i
 
 
 def main() -> int:
-    runner.normalise()
+    guard.normalise()
     chosen = options.parse()
-    watch, deadline = Stopwatch(), Deadline.since_start(chosen.timeout)
-    notifying = min(NOTIFYING_SECONDS, chosen.timeout / 3) if chosen.notify else 0
-    request = Request(config.find(chosen.config), chosen.only, chosen.skip, chosen.offline, datetime.now(timezone.utc),
-                      deadline.earlier(PRINTING_SECONDS + notifying), chosen.deep)
+    started = Start(datetime.now(timezone.utc), Stopwatch(), Deadline.since_start(chosen.timeout))
     try:
-        checked, results = runner.run(request, watch)
-        if chosen.notify and checked is not None:
-            from health import notification
-            if failure := notification.send(checked, results, deadline.earlier(PRINTING_SECONDS)):
-                print(failure, file=sys.stderr)
+        for is_careful in (False, True):  # the second time only after a crash
+            code = guard.run(partial(check, chosen, started, is_careful), started.deadline)
+            if code >= 0:
+                return code
     except OSError as error:
         options.refuse(f"no process can be started: {error.strerror}; see ulimit -u and ulimit -n")
-    lines, code = rendering.render(results, chosen, request.now.isoformat(timespec="seconds"), watch.elapsed_ms())
-    rendering.limit(deadline, code)
+    return answer([guard.crashed(-code)], chosen, started)
+
+
+class Start(NamedTuple):
+    now: datetime
+    watch: Stopwatch
+    deadline: Deadline
+
+
+def check(chosen: Namespace, started: Start, is_careful: bool) -> int:
+    import config  # here and below: an import may crash, too
+    from health import runner
+    from health.setup import Request
+    notifying = min(NOTIFYING_SECONDS, chosen.timeout / 3) if chosen.notify else 0
+    checked, results = runner.run(Request(
+        config.find(chosen.config), chosen.only, chosen.skip, chosen.offline, started.now,
+        started.deadline.earlier(PRINTING_SECONDS + notifying), chosen.deep, is_careful), started.watch)
+    if chosen.notify and checked is not None and not is_careful:
+        from health import notification
+        if failure := notification.send(checked, results, started.deadline.earlier(PRINTING_SECONDS)):
+            print(failure, file=sys.stderr)
+    return answer(results, chosen, started)
+
+
+def answer(results: Sequence[Result], chosen: Namespace, started: Start) -> int:
+    lines, code = rendering.render(
+        results, chosen, started.now.isoformat(timespec="seconds"), started.watch.elapsed_ms())
+    rendering.limit(started.deadline, code)
     rendering.write(lines)
     return code
 

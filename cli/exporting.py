@@ -13,6 +13,7 @@ import click
 from cli.context import CommandContext
 from cli.times import TIMEZONE, range_of, span, zone_of
 from runtime.errors import Unavailable, Unusable
+from runtime.files import temporary
 from storage.past import COLUMNS
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _target(command: CommandContext, output: Path | None, overwrite: bool, encod
             yield stream
         return
     _ensure_writable(command, output, overwrite)
-    beside = output.with_name(f".{output.name}.{os.urandom(4).hex()}.tmp")
+    beside = temporary(output)
     try:
         with open(beside, "x", encoding=encoding, newline="") as stream:
             yield stream

@@ -6,7 +6,7 @@ from health import database
 from health.finding import Finding, Findings, failure
 from health.setup import Installation
 from runtime import system_commands
-from runtime.errors import StorageError
+from runtime.errors import StorageError, Unfinished
 from storage import inspection
 
 LARGE_WAL_BYTES = 16 * 2 ** 20
@@ -22,7 +22,7 @@ def check(installation: Installation) -> Findings:
     try:
         mode = inspection.journal_mode(path)
     except StorageError as error:
-        yield failure("fail", error)
+        yield failure("warn" if isinstance(error, Unfinished) else "fail", error)
         return
     if mode != "wal":
         yield _no_wal(mode, installation)

@@ -8,7 +8,7 @@ from health.finding import Finding, Findings, failure
 from health.setup import Installation
 from runtime import files, system_commands
 from runtime.deadline import Deadline
-from runtime.errors import Busy, StorageError
+from runtime.errors import Busy, StorageError, Unfinished
 from storage import inspection
 from storage.manager import lock_path
 
@@ -51,4 +51,4 @@ def _trial(path: Path, installation: Installation) -> Findings:
         yield Finding("fail", str(error), "try again in a minute; if it lasts, "
                       f"{system_commands.users_of(lock_path(path), path)} shows which process it is, and kill ends it")
     except StorageError as error:
-        yield failure("critical", error)
+        yield failure("warn" if isinstance(error, Unfinished) else "critical", error)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from health import COMPONENTS, finding
+from health import COMPONENTS, finding, guard
 from health.finding import LEVELS, Finding, Findings
 from health.setup import Installation
 from runtime import files
@@ -20,7 +19,6 @@ from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import escape_unprintable
 
-ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MEMORY_BYTES = 2 ** 30  # of address space
 GRACE_SECONDS = 1.0  # after the deadline, until a process ends itself
 LONGEST_TEXT = 4000  # characters
@@ -70,13 +68,6 @@ def summary(findings: Sequence[Finding], redact: Callable[[str], str]) -> dict[s
             "figures": [figure for item in ordered for figure in item.figures]}
 
 
-def handle_endings(handler: "Callable[[int, FrameType | None], object] | signal.Handlers") -> None:
-    """Handle the signals that end a process, except ignored ones (nohup)."""
-    for number in ENDING_SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
 def _joined(texts: Iterable[str], redact: Callable[[str], str]) -> str:
     text = escape_unprintable(redact("; ".join(dict.fromkeys(text for text in texts if text))))
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} [...]"
@@ -84,7 +75,7 @@ def _joined(texts: Iterable[str], redact: Callable[[str], str]) -> str:
 
 def _confine(deadline: Deadline) -> None:
     """Detach a child from the terminal, cap its memory, disable core dumps, and end it should the parent be gone."""
-    handle_endings(signal.SIG_DFL)
+    guard.handle_endings(signal.SIG_DFL)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(nowhere, standard)

@@ -5,9 +5,10 @@ from datetime import timedelta
 from health import database
 from health.finding import Finding, Findings, failure
 from health.setup import Installation
+from jobs import overdue
 from jobs.cycle_time import CHECK_CLOCK
 from runtime.commands import command
-from runtime.errors import StorageError, Unavailable
+from runtime.errors import StorageError, Unfinished
 from runtime.formats import parse_time, pluralize
 from storage import inspection
 
@@ -26,12 +27,16 @@ def check(installation: Installation) -> Findings:
         devices, newest = inspection.newest_readings(path)
         cycle = inspection.last_cycle(path)
     except StorageError as error:
-        level = "warn" if isinstance(error, Unavailable) and error.remedy else "fail"
+        level = "warn" if isinstance(error, Unfinished) else "fail"
         yield failure(level, error, command("healthcheck.py", "--only", "database_write"))
         return
-    enabled = [device for device in devices if device[2] in installation.enabled]
+    hanging = {name: held for name in installation.enabled if (held := _hanging(name, installation))}
+    yield from (failure("fail", held) for held in hanging.values())
+    enabled = [device for device in devices if device[2] in installation.enabled and device[2] not in hanging]
     without_values = list(_without_values(enabled, installation))
     yield from without_values
+    if hanging and not enabled:
+        return
     if newest is not None:
         yield from _judge(enabled, newest, installation)
     elif cycle is None:
@@ -40,6 +45,12 @@ def check(installation: Installation) -> Findings:
         problem, _, remedy = (cycle[1] or "the source gave no value").partition(" Remedy: ")
         yield Finding("fail", f"nothing has been collected, although cycles have run, the last one at {cycle[0]}: {problem}",
                       remedy or f"see what the source reports: {installation.collect_command} --discover")
+
+
+def _hanging(name: str, installation: Installation) -> StorageError | None:
+    configuration = installation.configuration
+    return overdue.find(configuration.data / f"{name}.lock", installation.request.now,
+                        configuration.collection.interval_seconds)
 
 
 def _without_values(devices: list[inspection.DeviceReading], installation: Installation) -> Findings:

@@ -14,8 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from types import FrameType
-from typing import NoReturn
 
 from health import COMPONENTS, examination, finding, setup
 from health.finding import Finding, Result
@@ -23,7 +21,6 @@ from health.setup import Installation, Request
 from runtime.commands import command
 from runtime.deadline import Deadline, Stopwatch
 from runtime.redaction import Redactor
-from runtime.startup import open_standard_streams
 
 DECISIVE = ("configuration", "secrets", "database_write")  # no answer is as bad as a bad one
 REAP_ATTEMPTS, REAP_SECONDS = 20, 0.001
@@ -147,15 +144,3 @@ def _give_up(result: Result, deadline: Deadline, watch: Stopwatch) -> None:
     result.level, result.message = "critical" if result.name in DECISIVE else "fail", f"{why} ({result.stage})"
     result.remedy = "to see whether it answers at all: " + command("healthcheck.py", "--only", result.name, "--timeout", "60")
     result.duration_ms = watch.elapsed_ms()
-
-
-def normalise() -> None:
-    """Repair what the parent process may have broken: closed streams, ignored or blocked signals."""
-    open_standard_streams()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*examination.ENDING_SIGNALS, signal.SIGALRM))
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    examination.handle_endings(_exit)
-
-
-def _exit(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)

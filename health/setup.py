@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import collectors
 import config
 import publishers
-from health import COMPONENTS
+from health import COMPONENTS, guard
 from health.finding import attempt
 from runtime import files
 from runtime.commands import command
@@ -25,7 +25,10 @@ OF_PYTHON = ("encodings.unicode_escape", "email.parser")
 
 
 class Request(NamedTuple):
-    """What the command line asks for, and when it was asked; checks end by the deadline."""
+    """What the command line asks for, and when it was asked; checks end by the deadline.
+
+    A careful check imports nothing that crashes.
+    """
 
     path: Path
     only: Collection[str]
@@ -34,6 +37,11 @@ class Request(NamedTuple):
     now: datetime
     deadline: Deadline
     is_deep: bool = False
+    is_careful: bool = False
+
+    def attempt(self, work: Callable[[], object]) -> str:
+        """Do some work; return what went wrong, if anything did."""
+        return (guard.crash(work, self.deadline) if self.is_careful else "") or attempt(work)
 
 
 class Plugins(NamedTuple):
@@ -80,14 +88,16 @@ class Installation(NamedTuple):
 
 def read(request: Request) -> Installation:
     """Read the installation; run by root, become the owner of its data first, who may be permitted less."""
-    plugins, notifiers = _load_plugins(), settings_types("notifiers")
+    plugins, notifiers = _load_plugins(request), settings_types("notifiers")
+    if request.is_careful:
+        notifiers = {name: load for name, load in notifiers.items() if not guard.crash(load, request.deadline)}
     configuration, error = _survey(request, plugins)
     folders = (configuration.storage.database_path.parent, configuration.data)
     owned = next((folder for folder in folders if folder.is_dir()), configuration.data)
     if files.owned_by_other(owned):
         for name in (*OF_PYTHON, *_our_modules()):
             # Now, since Python and the program may be readable for root alone; whatever then lacks a module reports it.
-            attempt(partial(import_module, name))
+            request.attempt(partial(import_module, name))
         files.drop_to_owner(owned)
         configuration, error = _survey(request, plugins)
     sections = ({name: module.Secrets for name, module in plugins.collectors.items()}
@@ -104,13 +114,13 @@ def _our_modules() -> Iterator[str]:
             yield ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-def _load_plugins() -> Plugins:
+def _load_plugins(request: Request) -> Plugins:
     faults: dict[str, str] = {}
 
     def load_all(names: Iterable[str], load: Callable[[str], Plugin]) -> dict[str, Plugin]:
         modules: dict[str, Plugin] = {}
         for name in names:
-            if fault := attempt(lambda: modules.setdefault(name, load(name))):
+            if fault := request.attempt(lambda: modules.setdefault(name, load(name))):
                 faults[name] = fault
         return modules
 

@@ -141,7 +141,10 @@ class _CollectorRun(Job):
 
     def record_skipped(self) -> None:
         """Store a row for a cycle that was left to another run."""
-        self._persister.store(Cycle(collector=self.name, started_at=self.now, outcome="skipped"), alone=False)
+        error = self.overdue
+        self._persister.store(Cycle(
+            collector=self.name, started_at=self.now, outcome="skipped", error_type=type(error).__name__ if error else None,
+            error=self._recorder.short(describe(error)) if error else None), alone=False)
 
     def save(self, error: HomeMonitorError) -> None:
         """Spool the collected items, unless they are spooled already; else print them."""

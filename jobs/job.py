@@ -18,17 +18,9 @@ import config
 from runtime import log as log_file
 from runtime import plugins
 from runtime.deadline import Deadline, Stopwatch, Watchdog
-from runtime.errors import (
-    Busy,
-    CannotReach,
-    HomeMonitorError,
-    Interrupted,
-    NotUnderstood,
-    StorageError,
-    Unavailable,
-    describe,
-)
-from runtime.files import drop_to_owner, locked
+from runtime.errors import Busy, CannotReach, HomeMonitorError, Interrupted, NotUnderstood, StorageError, describe
+from runtime.files import drop_to_owner, locked, remove_leftovers
+from runtime.formats import format_time
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.retry import retry_policy
 from runtime.startup import Options, open_standard_streams
@@ -81,6 +73,7 @@ class Job:
     """One run of one plug-in, as a context manager. Subclasses implement `save` and `print_skipped`."""
 
     kind = ""  # the plug-in's package, and its section of config.yaml
+    overdue: Busy | None = None  # the run that keeps this one from its lock, if that hangs
 
     def __init__(self, name: str, options: Options) -> None:
         open_standard_streams()
@@ -191,7 +184,7 @@ class Job:
     def _last_words(self) -> None:
         """Print what a rescue that hangs too may not have saved. Touches no file."""
         if not self.problems.has_written:
-            self.problems.print_unsaved(self.unsaved(), Unavailable(
+            self.problems.print_unsaved(self.unsaved(), StorageError(
                 "the run hung, and so did saving what it had read; was it stopped, or does a disk not answer?"))
 
     def _save(self, error: HomeMonitorError) -> None:
@@ -202,17 +195,23 @@ class Job:
     def lock(self) -> Iterator[bool]:
         """Hold the plug-in's lock, except in a dry run; yield False if another run holds it."""
         self._has_begun = True
+        path = self.data / f"{self.name}.lock"
         with ExitStack() as stack:
             try:
                 if not self.is_dry_run:
-                    stack.enter_context(locked(self.data / f"{self.name}.lock", 0))
+                    stack.enter_context(locked(path, 0, since=format_time(self.now)))
             except Busy:
-                self._skip("another run is active: this one is left to it")
+                from jobs import overdue
+                self.overdue = overdue.find(path, self.now, self.configuration.collection.interval_seconds)
+                self._skip(str(self.overdue or "another run is active: this one is left to it"))
+                self.report(self.overdue)
                 yield False
-                self._settle_log()
+                self._remember() if self.overdue else self._settle_log()
                 return
             except StorageError as error:  # go on: readings come first
                 log.critical("%s", describe(error))
+            for folder in () if self.is_dry_run else (self.data, self.path.parent):
+                remove_leftovers(folder)
             yield True
             if not self.is_dry_run:
                 self._notify()

@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 SHORTEST_WAIT = 0.2  # seconds for the lock of the spool, when there is no time left
 CYCLES_AT_ONCE = 50  # in one transaction, so that no other writer waits long for the database
 ERROR_LIMIT = 500  # characters of an error that the database keeps
-ESCALATE_AFTER = timedelta(hours=24)
-ESCALATE_USED = 0.5  # of the spool
 
 
 class Persisted(NamedTuple):
@@ -69,6 +67,14 @@ class RetryRecorder:
             log.log(level, "%s given up after %s in %.1f s: %s: %s", subject, pluralize(attempt.attempt, "attempt"),
                     attempt.elapsed_seconds, attempt.error_type, error)
 
+    def with_recovery(self) -> tuple[Retry, ...]:
+        """Return the attempts as they will be if the one to store that is under way succeeds."""
+        last = self.retries[-1] if self.retries else None
+        if last is None or (last.operation, last.outcome) != ("store", "retrying"):
+            return tuple(self.retries)
+        at = self.now + timedelta(milliseconds=self.stopwatch.elapsed_ms())
+        return (*self.retries, last._replace(at=at, attempt=last.attempt + 1, delay_seconds=0.0, outcome="recovered"))
+
     def move(self, by: timedelta) -> None:
         """Correct all times: our clock was wrong."""
         self.now += by
@@ -96,8 +102,7 @@ class Persister:
 
     def spool(self, cycle: Cycle) -> SpooledCycle:
         folder, name = self._spool
-        wait = min(spool.LOCK_SECONDS, max(self._deadline.remaining(), SHORTEST_WAIT))
-        entry = spool.append(folder, cycle, self._stopwatch.elapsed_ms(), name, wait)
+        entry = spool.append(folder, cycle, self._stopwatch.elapsed_ms(), name, self._spool_wait())
         self.is_spooled = True
         return entry
 
@@ -115,18 +120,11 @@ class Persister:
         try:
             persisted: Persisted = store(own, spool_error, alone)
         except (StorageError, OSError) as error:
-            database = self._settings.database_path
-            error = files.translate(error, database) if isinstance(error, OSError) else error
-            if isinstance(error, Missing):
-                self._move(own)
-            persisted = _not_stored(cycle, spool_error, error, self._spool)
+            return self._keep(own, spool_error, files.translate(error, self._settings.database_path)
+                              if isinstance(error, OSError) else error)
         if persisted.error is None:
             return persisted
-        text = describe(persisted.error)
-        log.critical("%s", text)
-        return persisted._replace(cycle=persisted.cycle._replace(
-            outcome="partial" if cycle.outcome == "ok" else cycle.outcome, error_type=type(persisted.error).__name__,
-            error=self._recorder.short(text)))
+        return persisted._replace(cycle=self._with_error(persisted.cycle, persisted.error))
 
     def newest_cycle(self) -> datetime | None:
         """Return when the newest cycle started, stored or in the spool; None if unknown."""
@@ -140,21 +138,35 @@ class Persister:
         return max(filter(None, times), default=None)
 
     def escalate(self, error: StorageError | None) -> StorageError | None:
-        """Return the error for the alert: Unusable if readings have waited for a day or the spool is half full."""
+        """Return the error for the alert, Unusable if readings have waited for too long."""
         if error is None or isinstance(error, Unusable):
             return error
+        from jobs import unstored
+        return unstored.escalate(error, self._spool, self._now, self._settings.database_path)
+
+    def _keep(self, own: SpooledCycle, spool_error: StorageError | None, error: StorageError) -> Persisted:
+        """Let a cycle wait, together with why it could not be stored."""
+        from jobs import unstored
+        if isinstance(error, Missing):
+            own = self._move(own)
+        explained = unstored.explain(own.cycle, error, spool_error, self._spool)
+        cycle = self._with_error(own.cycle, explained)._replace(retries=tuple(self._recorder.retries))
+        if spool_error is not None:
+            return Persisted(cycle, 0, error=explained, unsaved=cycle.readings)
         try:
-            status = spool.status(*self._spool)
-        except OSError:
-            return error
-        if status.oldest is None or status.used < ESCALATE_USED and self._now - status.oldest < ESCALATE_AFTER:
-            return error
-        from runtime import system_commands
-        path = self._settings.database_path
-        return Unusable(
-            f"{error}, the first since {format_time(status.oldest)}; the spool is {status.used:.0%} full",
-            error.remedy or f"see what holds the database ({system_commands.users_of(path)}), or what fills its disk "
-            f"(df -h {path.parent})")
+            if unstored.has_room(self._spool):
+                self._spool_again(own, cycle, self._spool)
+        except (StorageError, OSError) as failure:
+            log.warning("the spool does not have why the cycle waits: %s", failure)
+        return Persisted(cycle, 0, len(cycle.readings), explained)
+
+    def _with_error(self, cycle: Cycle, error: StorageError) -> Cycle:
+        """Log the error, and return the cycle with it, unless it has one of its source."""
+        text = describe(error)
+        log.critical("%s", text)
+        return cycle if cycle.error else cycle._replace(
+            outcome="partial" if cycle.outcome == "ok" else cycle.outcome, error_type=type(error).__name__,
+            error=self._recorder.short(text))
 
     def _store_once(self, own: SpooledCycle, spool_error: StorageError | None, alone: bool) -> Persisted:
         # Half of the remaining time: one wait for our own lock file and one for SQLite's locks may follow each other.
@@ -170,17 +182,15 @@ class Persister:
             # cron starts all collectors at once: the run that spooled a cycle may be about to store it.
             others = [entry for entry in waiting if alone and entry.cycle.collector == own.cycle.collector
                       or abs(self._now - entry.cycle.started_at) >= self._longest_run] + elsewhere
-            own = own._replace(cycle=own.cycle._replace(retries=tuple(self._recorder.retries)))
+            own = own._replace(cycle=own.cycle._replace(retries=self._recorder.with_recovery()))
             results = self._add(connection, [*others, own], own)
             if self._waiting in self._journals[1:]:
                 self._clear_waiting()
         stored = results[-1]
         if isinstance(stored, StorageError):
             raise stored
-        refusal = next((_refused(entry.cycle, result) for entry, result in zip(others, results)
-                        if isinstance(result, StorageError)), None)
         return Persisted(own.cycle._replace(readings=stored.readings), len(stored.readings),
-                         error=refusal or _actionable(spool_error))
+                         error=_remaining(others, results, spool_error))
 
     def _waiting_in_config(self) -> list[SpooledCycle]:
         """Return what has waited in config/ while data/ was not in its place."""
@@ -196,17 +206,25 @@ class Persister:
         except StorageError as error:  # it will be removed by a later cycle
             log.error("%s", error)
 
-    def _move(self, own: SpooledCycle) -> None:
+    def _move(self, own: SpooledCycle) -> SpooledCycle:
         """Let a cycle wait in config/: the disk with the spool may be the wrong one."""
         if self._spool == self._waiting or not own.line:
-            return
-        folder, name = self._waiting
+            return own
         try:
-            spool.append(folder, own.cycle, own.duration_ms, name)
-            spool.mark_stored(self._spool[0], [own])
+            own = self._spool_again(own, own.cycle, self._waiting)
             self._spool = self._waiting
         except StorageError as error:
-            log.warning("the readings wait in the spool, not in %s: %s", folder / name, error)
+            log.warning("the readings wait in the spool, not in %s: %s", self._waiting[0] / self._waiting[1], error)
+        return own
+
+    def _spool_again(self, own: SpooledCycle, cycle: Cycle, place: tuple[Path, str]) -> SpooledCycle:
+        folder, name = place
+        again = spool.append(folder, cycle, own.duration_ms, name, self._spool_wait())
+        spool.mark_stored(self._spool[0], [own], self._spool[1])
+        return again
+
+    def _spool_wait(self) -> float:
+        return min(spool.LOCK_SECONDS, max(self._deadline.remaining(), SHORTEST_WAIT))
 
     def _add(self, connection: manager.Writer, entries: list[SpooledCycle],
              own: SpooledCycle) -> "list[Stored | StorageError]":
@@ -234,35 +252,16 @@ class Persister:
         return results
 
 
-def _not_stored(cycle: Cycle, spool_error: StorageError | None, error: StorageError,
-                place: tuple[Path, str]) -> Persisted:
-    if spool_error is not None:
-        remedy = error.remedy if isinstance(error, Missing) else _remedy(spool_error, error)
-        both = Unusable(f"{error}; nor can readings wait for it: {spool_error}", remedy)
-        return Persisted(cycle, 0, error=both, unsaved=cycle.readings)
-    waiting = len(cycle.readings)
-    if waiting:
-        waits = f"{pluralize(waiting, 'reading')} {'waits' if waiting == 1 else 'wait'}"
-        where = "the spool" if place[1] == spool.NAME else place[0] / place[1]
-        error = type(error)(f"{error}; its {waits} in {where}", error.remedy)
-    return Persisted(cycle, 0, waiting, error)
-
-
-def _refused(cycle: Cycle, error: StorageError) -> StorageError:
-    return Unusable(f"the database refuses the cycle of {cycle.collector} of {format_time(cycle.started_at)}, "
-                    f"which waits in the spool: {error}", "report it, with data/spool.journal")
-
-
-def _actionable(error: StorageError | None) -> StorageError | None:
-    """Return the spool error if someone has to act on it, although no reading was lost."""
-    if error is None or isinstance(error, spool.Full):  # by now it is empty
+def _remaining(entries: list[SpooledCycle], results: "list[Stored | StorageError]",
+               spool_error: StorageError | None) -> StorageError | None:
+    """Return the error that someone has to act on although the cycle is stored."""
+    refusals = [(entry, result) for entry, result in zip(entries, results) if isinstance(result, StorageError)]
+    if not refusals and spool_error is None:
         return None
-    return error if isinstance(error, Busy) else Unusable(str(error), _remedy(error))
-
-
-def _remedy(*errors: StorageError) -> str:
-    return next((error.remedy for error in errors if error.remedy),
-                "check the disk: df -h shows its free space, dmesg its errors")
+    from jobs import unstored
+    if refusals:
+        return unstored.refused(refusals[0][0].cycle, refusals[0][1])
+    return unstored.actionable(spool_error) if spool_error is not None else None
 
 
 def writer(configuration: config.Configuration, witness: Witness,

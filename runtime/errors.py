@@ -13,7 +13,8 @@
     │       └── NotTrusted      another certificate
     ├── StorageError            the database, the spool or another file of the program
     │   ├── Unavailable         disk full, an I/O error
-    │   │   └── Busy            transient: another process holds the lock
+    │   │   ├── Busy            transient: another process holds the lock
+    │   │   └── Unfinished      the next run that writes completes it
     │   └── Unusable            exit code 2: newer than the program, not permitted, missing, spool full
     │       ├── Damaged
     │       └── Missing         the record is not there, or another one is
@@ -119,6 +120,10 @@ class Unavailable(StorageError):
 
 class Busy(Unavailable):
     """Another process holds the lock; a short wait may be enough."""
+
+
+class Unfinished(Unavailable):
+    """Readable once a run has written: the last one was killed, or another version wrote the database."""
 
 
 class Unusable(StorageError):

@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.errors import Busy, StorageError, Unavailable, Unusable
 
 POLL_SECONDS = 0.005
+HOLDER_BYTES = 48
 FOR_A_HUMAN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
-               errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP}
+               errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+FULL = errno.ENOSPC, errno.EDQUOT
 FULL_SYNC = fcntl.F_FULLFSYNC if hasattr(fcntl, "F_FULLFSYNC") else None  # macOS only
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)  # by file systems of networks, in user space, and of FAT
 
@@ -27,7 +30,7 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     A link stays, its target is replaced. Raise OSError, the old file being intact.
     """
     target, content = Path(os.path.realpath(path)), text.encode("utf-8") if isinstance(text, str) else text
-    beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    beside = temporary(target)
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as stream:
             stream.write(content)
@@ -37,6 +40,22 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     finally:
         beside.unlink(missing_ok=True)
     sync(target.parent)
+
+
+def temporary(target: Path) -> Path:
+    """Return a new name beside the target, which `.gitignore` has; what a killed writer left there is removed."""
+    remove_leftovers(target.parent, f".{target.name}.")
+    return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
+def remove_leftovers(folder: Path, prefix: str = ".") -> None:
+    """Remove the temporary files of processes that are gone."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(prefix) and name.endswith(".tmp"):
+                process, _, mark = name.split(".")[-2].partition("-")
+                if mark and process.isdecimal() and not is_alive(int(process)):
+                    os.unlink(folder / name)
 
 
 def write_or_create(path: Path, text: str) -> None:
@@ -87,12 +106,25 @@ def exists(path: Path) -> bool:
     return True
 
 
+class Holder(NamedTuple):
+    """A process that holds a lock file, and since when (ISO 8601, UTC)."""
+
+    process: int
+    since: str
+
+
 @contextmanager
-def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
-    """Hold the lock file. Raise Busy if another process still does after `wait_seconds`, or another StorageError."""
+def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | None = None,
+           since: str = "") -> Iterator[None]:
+    """Hold the lock file, which names its holder; `since` is the start of the run.
+
+    Raise Busy if another process still holds it after `wait_seconds`, or another StorageError.
+    """
     descriptor = _open(path)
     try:
         _take(descriptor, path, wait_seconds, sleep or time.sleep)
+        with suppress(OSError):  # on a full disk, for instance: the lock counts
+            os.pwrite(descriptor, f"{os.getpid()} {since}".ljust(HOLDER_BYTES).encode() + b"\n", 0)
         yield
         with suppress(OSError):  # closing the file frees it too, unless a child still has it open
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -100,16 +132,62 @@ def locked(path: Path, wait_seconds: float, sleep: Callable[[float], None] | Non
         os.close(descriptor)
 
 
+def holder(path: Path) -> Holder | None:
+    """Return who took the lock file last, if that is another process that is still alive."""
+    with suppress(OSError, ValueError):
+        number, _, since = path.read_bytes().strip().decode().partition(" ")
+        process = int(number)
+        if process > 0 and process != os.getpid() and is_alive(process):
+            return Holder(process, since or _modified(path))
+    return None
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another account's
+        pass
+    return True
+
+
+def is_held(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _modified(path: Path) -> str:
+    from datetime import datetime, timezone
+
+    from runtime.formats import format_time
+    return format_time(datetime.fromtimestamp(int(path.stat().st_mtime), timezone.utc))
+
+
 def _open(path: Path) -> int:
+    """Open a lock file, private to this account: reading is enough to hold it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EROFS):
                 raise
-            # Made by root, or on a read-only disk: locking needs no write permission, except on NFS (flock(2), NOTES).
-            return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # On a read-only disk, for instance: locking needs no write permission, except on NFS (flock(2), NOTES).
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with suppress(OSError):
+            if os.fstat(descriptor).st_mode & 0o077:
+                os.fchmod(descriptor, 0o600)
+            if owned_by_other(path.parent):
+                folder = os.stat(path.parent)
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
+        return descriptor
     except OSError as error:
         raise translate(error, path) from error
 
@@ -121,7 +199,9 @@ def _take(descriptor: int, path: Path, wait_seconds: float, sleep: Callable[[flo
             return
         sleep(POLL_SECONDS)
     if not _try_lock(descriptor, path):
-        raise Busy(f"another process holds {path}; waited {wait_seconds:g} s for it")
+        other = holder(path)
+        whose = "" if other is None else f"; it is process {other.process}, since {other.since}"
+        raise Busy(f"another process holds {path}; waited {wait_seconds:g} s for it{whose}")
 
 
 def _try_lock(descriptor: int, path: Path) -> bool:
@@ -137,8 +217,9 @@ def _try_lock(descriptor: int, path: Path) -> bool:
 def translate(error: OSError, path: Path) -> StorageError:
     reason = error.strerror or type(error).__name__
     if error.errno in FOR_A_HUMAN:
-        return Unusable(f"{path} cannot be used: {reason}", chown_file_command(path))
-    return Unavailable(f"{path} cannot be used now: {reason}")
+        from runtime import system_commands
+        return Unusable(f"{path} cannot be used: {reason}", system_commands.remedy(error.errno, path))
+    return Unavailable(f"{path} cannot be used now: {reason}", make_room(path.parent) if error.errno in FULL else "")
 
 
 def owned_by_other(folder: Path) -> bool:
@@ -186,25 +267,18 @@ def permitted(path: Path) -> bool:
 
 
 def chown_folder_command(folder: Path) -> str:
-    quoted = _quoted(folder)
-    return f"sudo chown {os.geteuid()} {quoted} && sudo chmod u+rwx {quoted}"
-
-
-def make_room(folder: Path) -> str:
-    from runtime.system_commands import largest_files
-    return f"delete what is not needed; the largest files come last in: {largest_files(folder)}"
+    from runtime import system_commands  # here and below: for remedies only
+    return system_commands.open_folder(folder)
 
 
 def chown_file_command(path: Path) -> str:
-    if is_closed(path.parent):
-        return chown_folder_command(path.parent)
-    names = f"{_quoted(path)}*"
-    return f"sudo chown {os.geteuid()} {names} && sudo chmod u+rw {names}"
+    from runtime import system_commands
+    return system_commands.open_file(path)
 
 
-def _quoted(path: Path) -> str:
-    import shlex  # for remedies only
-    return shlex.quote(str(path))
+def make_room(folder: Path) -> str:
+    from runtime import system_commands
+    return system_commands.make_room(folder)
 
 
 def owner(path: Path) -> str:

@@ -94,6 +94,7 @@ class HttpClient:
         self.tally = Tally()
         self.learn_secrets = learn_secrets
         self._deadline, self._retry = deadline, retry
+        self._server_errors: dict[str, RemoteError] = {}  # by host, since its last good answer
         self._requests = requests.Session()
         self._requests.trust_env = False
         self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -114,7 +115,7 @@ class HttpClient:
     def _attempt(self, request: Request, deadline: Deadline) -> JsonResponse:
         seconds = min(request.timeout_seconds, deadline.remaining())
         if seconds <= 0:
-            raise CannotReach(f"{request.host} was not asked: no time left in this cycle")
+            raise self._explained(CannotReach(f"{request.host} was not asked: no time left in this cycle"), request, 0)
         try:
             with self.tally.fetching(), time_limit(seconds), self._open(request, seconds) as response:
                 if request.check_refusal is not None and response.status_code >= 400:
@@ -122,15 +123,25 @@ class HttpClient:
                 _check_status(response, request.host)
                 answer = _judge(request, self._read(request, response), response.headers.get("Date"))
                 self.tally.record_date(answer.date)
+                self._server_errors.pop(request.host, None)
                 return answer
+        except (BadAnswer, Throttled) as error:
+            self._server_errors[request.host] = error
+            raise
         except requests.exceptions.RequestException as error:
-            raise _translate(error, request, seconds) from None
+            raise self._explained(_translate(error, request, seconds), request, seconds) from None
         except TimeoutError:
-            raise CannotReach(f"{request.host} did not finish its answer within {seconds:.1f} s") from None
+            raise self._explained(CannotReach(f"{request.host} did not finish its answer within {seconds:.1f} s"), request,
+                                  seconds) from None
         except OSError as error:  # requests finds no file of certificate authorities
             raise NotTrusted(f"{request.host} was not asked: {one_line(str(error), 300)}", install_command()) from None
         except ValueError as error:  # from urllib and urllib3, for an invalid address
             raise NotUnderstood(f"{request.host} cannot be asked: {type(error).__name__}") from None
+
+    def _explained(self, error: Exception, request: Request, seconds: float) -> Exception:
+        """Return the server error that the host reported before, if the cycle's end cut the last attempt short."""
+        was_cut = type(error) is CannotReach and seconds < request.timeout_seconds
+        return self._server_errors.get(request.host, error) if was_cut else error
 
     def _open(self, request: Request, seconds: float) -> requests.Response:
         if request.trust is not None and request.url.startswith("https://"):

@@ -94,13 +94,16 @@ def _prune(connection: sqlite3.Connection, before: str) -> None:
 
 
 def _is_recorded(connection: sqlite3.Connection, cycle: Cycle) -> bool:
-    """Return whether this very cycle has its row; another cycle of the same second has other costs."""
+    """Return whether this very cycle has its row; another cycle of the same second has other costs.
+
+    A run killed in between leaves it in the spool twice: as it was read, and with why it could not be stored.
+    """
     return connection.execute("""
         SELECT 1
         FROM collection_cycles
         WHERE started_at = ?
             AND collector = ?
-            AND outcome = ?
+            AND (outcome = ? OR fetch_ms > 0)
             AND fetch_ms = ?
             AND payload_bytes = ?
             AND requests = ?

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import files
-from runtime.errors import Damaged, StorageError, Unavailable, Unusable
+from runtime.errors import Damaged, StorageError, Unfinished, Unusable
 from runtime.formats import format_time
 from storage import lost_database, schema, sqlite_errors
 from storage.state import has_wal, remember_closed
@@ -199,7 +199,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, witness: "Witness | None
         missing = _missing_migrations(connection, path)
         check_record(connection, path, witness)
         if missing:
-            raise Unavailable(f"{path} has still to be brought up to date", lost_database.migrate_command())
+            raise Unfinished(f"{path} has still to be brought up to date", lost_database.migrate_command())
         yield connection
 
 

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from runtime import files
-from runtime.errors import Unavailable
+from runtime.errors import Unfinished
 from storage import backup, lost_database
 from storage.schema import Progress
 from storage.state import closed_path, identity
@@ -39,11 +39,11 @@ def is_suspect(path: Path) -> bool:
 
 
 def ensure_own(path: Path, lock: Path, wait_seconds: float) -> None:
-    """Raise Unavailable for a reader if only a writer can decide whose the -wal is."""
+    """Raise Unfinished for a reader if only a writer can decide whose the -wal is."""
     if is_suspect(path):
         with files.locked(lock, wait_seconds):  # a writer changes the file, and notes it when it closes
             if is_suspect(path):
-                raise Unavailable(f"{path} is not the file that was closed last, and its -wal may be another file's",
+                raise Unfinished(f"{path} is not the file that was closed last, and its -wal may be another file's",
                                   lost_database.migrate_command())
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class CheckedHome(Home):
 
     def __init__(self, folder: Path, simulator: Simulator) -> None:
         super().__init__(folder)
-        self.simulator = simulator
+        self.simulator, self.cleanup = simulator, ExitStack()
         self.carried_out: list[str] = []
         self.backup = folder.with_name("backup.db")
         self.settings["retry"] = {"base_delay_seconds": 0, "max_attempts": 2}
@@ -119,7 +119,8 @@ def healthy() -> Iterator[CheckedHome]:
         assert [run.code for run in home.collect()] == [0, 0]
         home.back_up()
         home.hand_over()
-        yield home
+        with home.cleanup:
+            yield home
 
 
 @contextmanager

@@ -1,13 +1,17 @@
 """Ways to damage a healthy home, all of them real, and the edits that repair it where the remedy is an edit."""
 
 import os
+import signal
 import sqlite3
+import subprocess
+import time
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from storage.reading import Sighting
 from tests.checked_home import CheckedHome
+from tests.checkout import CHECKOUT
 from tests.mail_server import email_section
 from tests.storage.samples import a_cycle, a_reading, store
 
@@ -147,6 +151,41 @@ def stranger_over_http(home: CheckedHome) -> None:
 
 def remove_key(home: CheckedHome) -> None:
     home.simulator.bridge.keys.clear()
+
+
+def kill_in_the_middle_of_a_commit(database: Path) -> None:
+    """Leave a hot rollback journal: SQLite syncs it, then writes the database, then deletes it."""
+    child = os.fork()
+    if child == 0:
+        connection = sqlite3.connect(database, isolation_level=None)
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE half AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9000) "
+                           "SELECT i, hex(randomblob(50)) FROM n")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert Path(f"{database}-journal").stat().st_size
+
+
+def kill_write(home: CheckedHome) -> None:
+    execute(home, "PRAGMA journal_mode = DELETE")
+    kill_in_the_middle_of_a_commit(home.database)
+
+
+def stop_run(home: CheckedHome) -> None:
+    """Stop a collector's run, as Ctrl-Z does, and let an hour pass."""
+    home.simulator.faults.add("silence", seconds=20)
+    run = subprocess.Popen(home.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=CHECKOUT)
+    home.cleanup.callback(run.kill)
+    lock = home.data / "hue.lock"
+    while f"{run.pid} " not in lock.read_text():
+        time.sleep(0.01)
+    run.send_signal(signal.SIGSTOP)
+    hour_ago = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=1)
+    lock.write_text(f"{run.pid} {hour_ago.isoformat()}")
+    execute(home, "UPDATE readings SET timestamp = '2026-01-01T00:00:00+00:00' WHERE device_type = 'hue_sensor'")
+    home.simulator.faults.clear()
+    home.run_stopped = run  # type: ignore[attr-defined]  # for its repair
 
 
 def add_silent_device(home: CheckedHome) -> None:

@@ -4,6 +4,7 @@ A remedy is carried out as by a person: to the letter, by a shell where it is a 
 """
 
 import os
+import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -127,6 +128,15 @@ def report_again(home: CheckedHome, remedy: str) -> None:
     home.hand_over()
 
 
+def kill_run(home: CheckedHome, remedy: str) -> None:
+    run = home.run_stopped  # type: ignore[attr-defined]  # stopped when the home was damaged
+    look, _, kill = (part.rpartition(": ")[2] for part in remedy.partition("; "))
+    assert str(run.pid) in home.carry_out(look).out and home.carry_out(kill).code == 0
+    assert run.wait(10) == -signal.SIGKILL
+    home.collect("hue")
+    home.hand_over()
+
+
 def send_test_mail(home: CheckedHome, remedy: str) -> None:
     with MailServer() as server:
         home.keep_secrets(email=server.section())
@@ -198,6 +208,7 @@ SCENARIOS = {
     "the database is newer than the program": Scenario(
         lambda home: damage.execute(home, "PRAGMA user_version = 99"), "database_write",
         by_hand(lambda home: damage.execute(home, f"PRAGMA user_version = {len(MIGRATIONS)}"))),
+    "a write was killed": Scenario(damage.kill_write, "database_write", command("python devices.py migrate")),
     "WAL is off": Scenario(
         lambda home: damage.execute(home, "PRAGMA journal_mode = DELETE"), "database_wal", command(COLLECT)),
     "WAL is turned off in config.yaml": Scenario(
@@ -241,6 +252,7 @@ SCENARIOS = {
     "a device never gave a value": Scenario(
         damage.add_device_without_values, "freshness",
         in_turn(command(DISCOVER), command("python devices.py forget hue:cellar"))),
+    "a run is stopped": Scenario(damage.stop_run, "freshness", kill_run),
     "nothing was ever collected": Scenario(
         damage.delete_readings, "freshness", in_turn(command(DISCOVER_AMAZON), by_hand(collect_both))),
     "nothing is collected any more": Scenario(

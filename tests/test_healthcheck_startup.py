@@ -46,12 +46,24 @@ def test_a_blocked_alarm_ends_it_in_time(checked_home: CheckedHome) -> None:
         assert run.wait(timeout=10) == 0
 
 
-def test_a_broken_sqlite_costs_no_other_answer(checked_home: CheckedHome, shared_folder: Path) -> None:
-    (shared_folder / "sqlite3.py").write_text("raise ImportError('no _sqlite3')", encoding="utf-8")
+BROKEN = "raise ImportError('no _sqlite3')"
+CRASHING = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+
+
+@pytest.mark.parametrize("source, more", [(BROKEN, ()), (CRASHING, ("configuration", "spool"))], ids=["broken", "crashing"])
+def test_a_broken_sqlite_costs_no_other_answer(source: str, more: tuple[str, ...], checked_home: CheckedHome,
+                                               shared_folder: Path) -> None:
+    """Also when it crashes in the process that reads the installation, which run by root imports all of the program."""
+    (shared_folder / "sqlite3.py").write_text(source, encoding="utf-8")
     assert statuses(checked_home, shared_folder) == {
         "configuration": "pass", "secrets": "pass", "log_rotation": "pass", "disk_space": "pass", "alerts": "pass",
         "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "clock": "fail",
-        "batteries": "fail", "installation": "pass", "hue": "skipped", "amazon_aqm": "skipped"}
+        "batteries": "fail", "installation": "pass", "hue": "skipped", "amazon_aqm": "skipped", **dict.fromkeys(more, "fail")}
+
+
+def test_a_crash_that_cannot_be_left_out_is_the_answer(checked_home: CheckedHome, shared_folder: Path) -> None:
+    (shared_folder / "yaml.py").write_text(CRASHING, encoding="utf-8")
+    assert statuses(checked_home, shared_folder) == {"configuration": "fail"}
 
 
 def statuses(checked_home: CheckedHome, folder: Path) -> dict[str, str]:

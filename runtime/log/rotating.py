@@ -168,7 +168,7 @@ class RotatingLog(logging.Handler):
     def _lock(self) -> Iterator[None]:
         folder, name = os.path.split(self._path)
         try:
-            lock = _open(os.path.join(folder, f".{name}.lock"), os.O_RDONLY, 0o644)
+            lock = _open(os.path.join(folder, f".{name}.lock"), os.O_RDONLY, 0o600)
         except OSError as error:
             raise RotationRefused(f"The log cannot be locked: {error}") from error
         try:

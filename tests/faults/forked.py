@@ -97,9 +97,9 @@ def run_pair(home: Home, simulator: Simulator, moment: datetime, user: int | Non
 
 
 def waiting(home: Home) -> list[tuple[str, datetime]]:
-    """Read the waiting cycles from the spool without the program."""
-    journals = home.data / "spool.journal", home.config.with_name("waiting.journal")
-    found = [match for path in journals if path.exists() for match in WAITING.findall(path.read_bytes())]
+    """Read the waiting cycles from both spools without the program."""
+    spools = home.data / "spool.journal", home.config.with_name("waiting.journal")
+    found = [match for path in spools if path.exists() for match in WAITING.findall(path.read_bytes())]
     return [(collector.decode(), datetime.fromisoformat(moment.decode())) for collector, moment in found]
 
 

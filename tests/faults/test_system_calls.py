@@ -64,7 +64,7 @@ def calls(trace: str, data: Path) -> list[Call]:
         numbers[name] += 1
         path = re.search(rf'[<"]({re.escape(str(data))}[^">]*)[>"]', line)
         if name in CALLS and path:
-            file = re.sub(r"[0-9a-f]{8}\.tmp", "tmp", path[1].removeprefix(str(data)).strip("/")) or "."
+            file = re.sub(r"\d+-[0-9a-f]{8}\.tmp", "tmp", path[1].removeprefix(str(data)).strip("/")) or "."
             call = Call(name, numbers[name], file, not LOOKS_ONLY.search(line), dict(before))
             before[name] += call.has_known_name
             result.append(call)

@@ -136,7 +136,9 @@ def test_a_database_that_is_held_costs_a_retry_and_no_reading(home: Home, simula
     releasing.join()
     assert code == 0
     assert len(home.rows()) == 10
-    assert [row["outcome"] for row in home.rows("SELECT * FROM retry_events")][:1] == ["retrying"]
+    *failed, recovered = home.rows("SELECT * FROM retry_events ORDER BY id")
+    assert {row["outcome"] for row in failed} == {"retrying"} and home.cycles()[-1]["retries"] == len(failed)
+    assert (recovered["outcome"], recovered["attempt"]) == ("recovered", len(failed) + 1)
 
 
 def test_a_file_that_is_not_a_database_needs_a_human_and_the_readings_wait(home: Home, simulator: Simulator) -> None:

@@ -141,7 +141,7 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
             signal.pause()
     holder = start(hold)
     assert holding.wait(10)
-    with pytest.raises(Busy), locked(tmp_path / "hue.lock", 0):
+    with pytest.raises(Busy, match=f"it is process {holder.pid}, since 20"), locked(tmp_path / "hue.lock", 0):
         pass
     holder.kill()
     holder.join()
@@ -166,14 +166,20 @@ def test_a_locks_handle_is_not_inherited_and_may_write(tmp_path: Path) -> None:
         assert not os.get_inheritable(fd) and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
 
 
-def mode_of_a_new_lock(path: Path) -> int:
+def mode_of_lock(path: Path) -> int:
     os.umask(0)
     with locked(path, 0):
         return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_lock_file_is_readable_by_others(tmp_path: Path) -> None:
-    assert in_a_process(lambda: mode_of_a_new_lock(tmp_path / "x.lock")) == 0o644
+@pytest.mark.parametrize("former", [None, 0o644])
+def test_a_lock_file_is_private_to_the_account(former: int | None, tmp_path: Path) -> None:
+    """Who may read the file may hold the lock, and stop all collection."""
+    path = tmp_path / "x.lock"
+    if former is not None:
+        path.touch()
+        path.chmod(former)
+    assert in_a_process(lambda: mode_of_lock(path)) == 0o600
 
 
 def test_a_read_only_lock_file_keeps_others_out(shared_folder: Path) -> None:
@@ -202,7 +208,7 @@ def test_an_errno_becomes_unavailable_or_unusable(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     full = translate(OSError(errno.ENOSPC, "No space left on device"), path)
     readonly = translate(OSError(errno.EROFS, "Read-only file system"), path)
-    assert type(full) is Unavailable and full.remedy == "" and "No space left" in str(full)
+    assert type(full) is Unavailable and f"du -ax {tmp_path}" in full.remedy and "No space left" in str(full)
     assert type(readonly) is Unusable and str(path) in readonly.remedy
 
 
@@ -221,8 +227,9 @@ def test_a_file_system_without_locks_needs_a_human(tmp_path: Path, monkeypatch: 
     def refuse(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(Unusable, match="No locks available"), locked(tmp_path / "x.lock", 1):
+    with pytest.raises(Unusable, match="No locks available") as caught, locked(tmp_path / "x.lock", 1):
         pass
+    assert caught.value.remedy.startswith("move this program to a disk of this machine")
 
 
 def test_the_remedys_command_is_quoted(tmp_path: Path) -> None:

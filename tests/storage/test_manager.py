@@ -291,7 +291,7 @@ def test_a_lock_file_that_root_made_does_not_lock_the_cron_user_out(shared_folde
     with locked(manager.lock_path(path), 0):
         pass
     assert in_a_process(lambda: store(path, a_cycle(a_reading())), user=NOBODY) == [(1, 0)]
-    manager.lock_path(path).chmod(0o600)
+    os.chown(manager.lock_path(path), 0, 0)
     kind, text, remedy = in_a_process(lambda: store(path), user=NOBODY)
     assert kind == "Unusable" and "readings.db.lock" in text and remedy.startswith(f"sudo chown {NOBODY} ")
 
@@ -309,4 +309,4 @@ def test_errors_are_translated_by_their_code_and_never_by_their_text(tmp_path: P
     error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
     named = sqlite_errors.translate(error, tmp_path / "readings.db")
     assert type(named) is kind and name in str(named) and str(tmp_path / "readings.db") in str(named)
-    assert bool(named.remedy) == issubclass(kind, Unusable)
+    assert bool(named.remedy) == (issubclass(kind, Unusable) or name == "SQLITE_READONLY")

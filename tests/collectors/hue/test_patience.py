@@ -85,3 +85,15 @@ def test_a_bridge_without_power_is_tried_three_times(home: Home, simulator: Simu
     assert outcome.code == 1
     assert "connection refused" in outcome.err
     assert [event["attempt"] for event in home.rows("SELECT attempt FROM retry_events ORDER BY id")] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_a_bridge_that_answers_503_has_power_even_if_time_runs_out(home: Home, simulator: Simulator) -> None:
+    """The last request gets no answer before the cycle's end; the row has what it answered before."""
+    home.point_at(simulator, timeout_seconds=300)
+    home.write_config(collection={"cycle_deadline_seconds": 10})
+    simulator.faults.add("503", times=2)
+    simulator.faults.add("silence", seconds=20)
+    outcome = home.run()
+    assert outcome.code == 1 and "server error (HTTP 503)" in outcome.err and "power" not in outcome.err
+    assert home.cycles()[0]["error_type"] == "BadAnswer"
