@@ -25,6 +25,7 @@ def accept_new_database(command: CommandContext) -> None:
             is_gone, had_data = lost_database.is_gone(database), witness.has_record(record, configured)
             moved = lost_database.set_aside(database, f"{command.now:%Y%m%dT%H%M%SZ}", lambda: manager.examine(database))
             if moved or is_gone:
+                line = record.line(configured)
                 witness.forget(record, configured)
         if not (moved or is_gone):
             with manager.reading(database) as connection:
@@ -36,9 +37,20 @@ def accept_new_database(command: CommandContext) -> None:
     if not (moved or is_gone):
         click.echo(f"{database} is in order and was left as it is.")
         return
-    click.echo("The next cycle makes a new database and stores the readings that wait in the spool.")
+    if line is not None:
+        _begin(command, line.record_id)
+    click.echo("The next cycle stores the readings that wait in the spool.")
     if moved or had_data:
         _explain_losses(command, map(lost_database.registry_query, lost_database.older_databases(database)))
+
+
+def _begin(command: CommandContext, replaced: str) -> None:
+    """Make a new database that names the lost one, so that publishers go on."""
+    from jobs.persist import writer
+    from runtime.streams import show_progress
+    from storage import record
+    with writer(command.configuration, command.witness, show_progress)() as connection:
+        record.continue_lost(connection, replaced)
 
 
 def _explain_losses(command: CommandContext, queries: Iterable[str]) -> None:

@@ -1,6 +1,5 @@
 """Times as people type and read them, in the time zone of `--tz`, else of config.yaml, else of the machine."""
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import click
 
 from cli.context import CommandContext
+from runtime import time_zones
 from runtime.errors import Unusable
 from runtime.formats import parse_time
 
@@ -26,14 +26,11 @@ def span(default: str | None) -> Callable[[Any], Any]:
 
 
 def zone_of(command: CommandContext, name: str | None) -> tzinfo:
-    from zoneinfo import ZoneInfo
     wanted = name or command.configuration.display.time_zone
     try:
-        if wanted:
-            return ZoneInfo(wanted)
+        return time_zones.find_zone(wanted)
     except (KeyError, ValueError, OSError):
         raise Unusable(f"there is no time zone {wanted!r}", "give one such as Europe/London, or UTC") from None
-    return _machine_zone()
 
 
 def range_of(command: CommandContext, zone: tzinfo, since: str | None,
@@ -84,14 +81,3 @@ def _local(local: datetime, zone: tzinfo, text: str, is_exact: bool = False) -> 
         raise Unusable(f"{text} was skipped when the clocks went forward in {zone}",
                        "give a time an hour earlier or later, or one with its offset, such as +01:00")
     return utc
-
-
-def _machine_zone() -> tzinfo:
-    from zoneinfo import ZoneInfo
-    try:
-        if name := os.environ.get("TZ", "").removeprefix(":"):
-            return ZoneInfo(name)
-        with open("/etc/localtime", "rb") as file:
-            return ZoneInfo.from_file(file, "local time")
-    except (KeyError, ValueError, OSError):
-        return timezone.utc

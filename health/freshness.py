@@ -11,8 +11,8 @@ from runtime.commands import command
 from runtime.errors import StorageError, Unfinished
 from runtime.formats import parse_time, pluralize
 from storage import inspection
+from storage.overview import AT_LEAST, stale_after
 
-INTERVALS, AT_LEAST = 3, timedelta(minutes=15)
 TOLERANCE = timedelta(minutes=5)  # of a timestamp in the future; beyond it a clock is wrong
 
 
@@ -64,7 +64,7 @@ def _without_values(devices: list[inspection.DeviceReading], installation: Insta
 
 def _judge(devices: list[inspection.DeviceReading], newest: str, installation: Installation) -> Findings:
     now = installation.request.now
-    limit = max(INTERVALS * timedelta(seconds=installation.configuration.collection.interval_seconds), AT_LEAST)
+    limit = stale_after(installation.configuration.collection.interval_seconds)
     age = now - parse_time(newest)
     figures = (f"'newest_reading'={age.total_seconds():.0f}s;;{limit.total_seconds():.0f}",)
     if age < -TOLERANCE:

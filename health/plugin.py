@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from collectors import CollectorSettings
 from health.finding import Finding, Findings, failure
 from health.setup import Installation
 from jobs import cooldown
-from publishers import PUBLISHED_AT, PublisherSettings
+from publishers import PUBLISHED_AT, PublisherSettings, Run
 from runtime.commands import command
 from runtime.errors import HomeMonitorError, Questionable, RemoteError, Throttled
 from runtime.formats import parse_time
 from runtime.retry import retry_policy
 from storage.state import State
+
+if TYPE_CHECKING:
+    from runtime.http_client import HttpClient
 
 LATE = timedelta(hours=1)  # since a publisher's last success
 REPORTING_SECONDS = 0.5  # of a source's time are left to report the outcome
@@ -54,9 +58,17 @@ def _last_success(name: str, state: State, installation: Installation) -> Findin
 
 def _ask_destination(name: str, state: State, installation: Installation) -> Finding:
     again = f"wait until it has recovered, then: {command('healthcheck.py', '--only', name)}"
+    request, deadline = installation.request, installation.request.deadline.earlier(REPORTING_SECONDS)
+    retry = retry_policy(installation.configuration.retry).using(deadline=deadline)
+
+    def open_http() -> "HttpClient":
+        from runtime.http_client import HttpClient  # imports requests, which --offline does not need
+        return HttpClient(deadline, retry, installation.redact.learn)
+
     try:
         return Finding("pass", installation.plugins.publishers[name].probe(
-            installation.configuration.publishers[name], installation.secrets.sections.get(name), state))
+            installation.configuration.publishers[name], installation.secrets.sections.get(name), state,
+            Run(request.now, deadline, retry, open_http, lambda name, subject, error: None)))
     except HomeMonitorError as error:
         return failure("fail", error, again)
     except OSError as error:

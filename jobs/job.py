@@ -147,7 +147,7 @@ class Job:
 
     def _begin(self) -> bool:
         configuration = self.configuration
-        self.end = Deadline(configuration.collection.cycle_deadline_seconds)
+        self.end = Deadline(self.settings.time_limit_seconds(configuration.collection.cycle_deadline_seconds))
         self.deadline = self.end.earlier(WATCHDOG_SECONDS)
         self._watchdog.move(self.deadline.remaining())
         if not self.settings.enabled:

@@ -2,19 +2,28 @@
 
 import gc
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import collectors
 import config
 import publishers
-from jobs.job import Job, catch_all, prints_text
+from jobs.job import RESERVED_SECONDS, Job, catch_all, prints_text
+from jobs.persist import RetryRecorder
 from runtime import startup
-from runtime.errors import CannotReach, ConfigurationError, NotAuthorised, Unusable, describe
+from runtime.errors import CannotReach, ConfigurationError, HomeMonitorError, NotAuthorised, Unusable, describe
 from runtime.formats import format_time
+from runtime.retry import RetryPolicy
 from runtime.startup import interruptible, parse_options
 from storage.changes import Changes
+from storage.overview import Home
+
+if TYPE_CHECKING:
+    from runtime.http_client import HttpClient
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +55,9 @@ def run_all(arguments: Sequence[str]) -> int:
     """Run every enabled publisher in its own process, so that none stops the others; return the worst exit code."""
     codes = set()
     with _AllPublishers(arguments) as job:
-        codes = {_run_process(name, arguments) for name in job.enabled()}
+        names = job.enabled()
+        job.leave_time_to_others()
+        codes = {_run_process(name, arguments) for name in names}
     codes.add(job.exit_code)
     return 2 if 2 in codes else int(any(codes))
 
@@ -67,18 +78,44 @@ class _PublisherRun(Job):
     def publish(self) -> Exception | None:
         """Publish new readings, or in a dry run only ask the destination; return the error, if any."""
         storage, secrets = self.configuration.storage, self.secrets.sections.get(self.name)
-        changes = Changes(storage.database_path, busy_timeout_ms=storage.busy_timeout_ms,
+        changes = Changes(storage.database_path, self._describe_home, busy_timeout_ms=storage.busy_timeout_ms,
                           witness=self.witness)
         with catch_all() as caught:
             try:
                 if self.is_dry_run:
-                    self.message = self._module.probe(self.settings, secrets, self.state)
+                    self.message = self._module.probe(self.settings, secrets, self.state, self._tools())
                 else:
-                    self.message = self._module.publish(self.settings, secrets, changes, self.state, self.now)
+                    self.message = self._module.publish(self.settings, secrets, changes, self.state, self._tools())
                     self.state[publishers.PUBLISHED_AT] = format_time(self.now)
             except OSError as error:
                 raise CannotReach(f"{type(error).__name__}: {error}") from error
         return caught.error
+
+    def _tools(self) -> publishers.Run:
+        recorder = RetryRecorder(self.name, self.now, self.stopwatch, self.redact)
+        retry = self.retry.using(deadline=self.end.earlier(RESERVED_SECONDS), listener=recorder.record)
+        return publishers.Run(self.now, self.end.earlier(RESERVED_SECONDS), retry, partial(self._open_http, retry),
+                              self._alert)
+
+    def _open_http(self, retry: RetryPolicy) -> "HttpClient":
+        from runtime.http_client import HttpClient
+        return HttpClient(self.end.earlier(RESERVED_SECONDS), retry, self.redact.learn)
+
+    def _alert(self, name: str, subject: str, error: HomeMonitorError | None) -> None:
+        self.update_alert((f"ALERT_{name.upper()}.txt", ""), subject, error, HomeMonitorError)
+
+    def _describe_home(self) -> Home:
+        """A collector's wrong section counts as its default, as everywhere but in that collector."""
+        modules = {name: collectors.load(name).Settings for name in collectors.names()}
+        configuration, _ = config.survey(self.path, modules)
+        sections, display = configuration.collectors, configuration.display
+        return Home(
+            data=self.data, name=display.house or os.uname().nodename, time_zone=display.time_zone,
+            interval_seconds=configuration.collection.interval_seconds,
+            cycle_seconds=configuration.collection.cycle_deadline_seconds,
+            keep_days=configuration.storage.keep_cycles_days,
+            places={device: place for section in sections.values() for device, place in section.places.items()},
+            stopped=[name for name, section in sections.items() if not section.enabled])
 
     def report_result(self, error: Exception | None) -> None:
         if error is None:
@@ -120,6 +157,10 @@ class _AllPublishers(Job):
         if isinstance(error, ConfigurationError) and not names:
             self._report_configuration(error, configuration.logging)
         return names
+
+    def leave_time_to_others(self) -> None:
+        """Each publisher's run has a time limit of its own, which may be hours."""
+        self._watchdog.stand_down()
 
 
 def _run_process(name: str, arguments: Sequence[str]) -> int:

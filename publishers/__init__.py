@@ -3,19 +3,23 @@
 A module's name is its section in config.yaml and secrets.yaml; `python -m publishers.<name>` runs it.
 """
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
 from runtime import plugins
 from runtime.plugins import JobSettings, NoSecrets
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from runtime.deadline import Deadline
+    from runtime.errors import HomeMonitorError
+    from runtime.http_client import HttpClient
+    from runtime.retry import RetryPolicy
     from storage.changes import Changes
     from storage.state import State
 
-__all__ = ["PUBLISHED_AT", "NoSecrets", "Publisher", "PublisherSettings", "load", "names"]
+__all__ = ["PUBLISHED_AT", "NoSecrets", "Publisher", "PublisherSettings", "Run", "load", "names"]
 
 PUBLISHED_AT = "published_at"  # in the publisher's state: when its last successful run began
 
@@ -24,6 +28,20 @@ class PublisherSettings(JobSettings):
     """The base of every publisher's `Settings`: its section of config.yaml, with the defaults."""
 
     enabled: bool = False
+
+
+class Run(NamedTuple):
+    """What one run may use: `now` is its time, and it has to end before `deadline`.
+
+    `open_http` gives a client within both. `alert(name, subject, error)` raises the alert `ALERT_<NAME>.txt`, or without an
+    error clears it; the health check's probe alerts nobody.
+    """
+
+    now: datetime
+    deadline: "Deadline"
+    retry: "RetryPolicy"
+    open_http: "Callable[[], HttpClient]"
+    alert: "Callable[[str, str, HomeMonitorError | None], None]"
 
 
 class Publisher(Protocol):
@@ -35,13 +53,13 @@ class Publisher(Protocol):
     @property
     def Secrets(self) -> type[NoSecrets]: ...
 
-    def publish(self, settings: Any, secrets: Any, changes: "Changes", state: "State", now: "datetime") -> str:
+    def publish(self, settings: Any, secrets: Any, changes: "Changes", state: "State", run: Run) -> str:
         """Send new readings; return the result as a sentence. Raise a RemoteError or an OSError.
 
-        Keep the id of the last reading sent in `state`, once the destination has confirmed it.
+        Keep in `state` what the destination has confirmed.
         """
 
-    def probe(self, settings: Any, secrets: Any, state: "State") -> str:
+    def probe(self, settings: Any, secrets: Any, state: "State", run: Run) -> str:
         """Make one cheap real request; return the result as a sentence. Raise a RemoteError or an OSError."""
 
 

@@ -26,6 +26,10 @@ class JobSettings(Section):
     enabled: bool
     alert: ClassVar[tuple[str, str] | None] = None
 
+    def time_limit_seconds(self, cycle_seconds: float) -> float:
+        """Return how long a run may take, by default as long as a collection cycle."""
+        return cycle_seconds
+
 
 class NoSecrets(Section):
     """Base of a plug-in's `Secrets`; itself for one that needs none."""

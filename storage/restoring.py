@@ -10,7 +10,7 @@ from typing import NamedTuple
 from runtime.errors import Damaged, Unusable
 from runtime.files import sync
 from runtime.formats import format_time
-from storage import backup, lost_database, manager, schema, sqlite_errors
+from storage import backup, lost_database, manager, record, schema, sqlite_errors
 from storage.state import Line, Witness
 from storage.witness import renew_or_log
 
@@ -38,7 +38,7 @@ def restore(source: Path, configured: Path, witness: Witness, now: datetime, pro
     try:
         _examine(source, database)
         backup.copy(source, new, progress)
-        _name_predecessor(new, line)
+        _identify_anew(new, line)
         readings, newest = _count(new)
     except sqlite3.Error as error:
         raise sqlite_errors.translate(error, source) from error
@@ -47,7 +47,7 @@ def restore(source: Path, configured: Path, witness: Witness, now: datetime, pro
     os.rename(new, database)
     sync(database.parent)
     with closing(sqlite3.connect(backup.readable(database), uri=True)) as connection:
-        if manager.record_id(connection) is not None:  # else the next cycle's migration gives it the witness's
+        if manager.record_id(connection) is not None:
             renew_or_log(witness, connection, configured, format_time(now))
     return Restored(readings, newest, set_aside, only_old)
 
@@ -66,11 +66,11 @@ def _examine(source: Path, database: Path) -> None:
             raise Damaged(f"{source} is damaged: {result}", "take another backup")
 
 
-def _name_predecessor(new: Path, line: Line | None) -> None:
-    """Let the record name the one that was in its place."""
+def _identify_anew(new: Path, line: Line | None) -> None:
+    """Give the record a new id, so that publishers send all of it again; it names those that it continues."""
     with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-        if line is not None and manager.record_id(connection) not in (None, line.record_id):
-            connection.execute("INSERT OR REPLACE INTO record VALUES ('predecessor', ?)", (line.record_id,))
+        if manager.record_id(connection) is not None:  # else the next cycle's migration gives it the witness's
+            record.continue_others(connection, [line.record_id] if line else [])
 
 
 def _count(new: Path) -> tuple[int, str | None]:

@@ -27,7 +27,7 @@ class Settings(PublisherSettings):
 def publish(settings, secrets, changes, state, now):
     return "published"
 
-def probe(settings, secrets, state):
+def probe(settings, secrets, state, run):
     if settings.answer == "refused":
         raise NotAuthorised("the shelf refuses us", "unlock the shelf")
     if settings.answer == "gone":

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from runtime.commands import update_command
-from storage import spool
+from storage import manager, record, spool
 from tests.home import Home, as_printed
 from tests.simulator.server import Simulator
 from tests.storage.samples import a_cycle, a_reading, at, in_a_process
@@ -81,9 +81,19 @@ def test_a_new_database_gets_the_readings_that_waited(used_home: Home) -> None:
     remove(used_home)
     assert used_home.run().code == 2
     accepted = used_home.devices("accept-new-database")
-    assert (accepted.code, accepted.err) == (0, "") and not used_home.database.exists()
+    assert (accepted.code, accepted.err, used_home.rows()) == (0, "", [])
     assert used_home.run().code == 0 and waiting(used_home) == [5, 0]
     assert (used_home.data / "readings.stored").exists() and not (used_home.data / ALERT).exists()
+
+
+def test_a_new_database_names_the_one_that_it_continues(used_home: Home) -> None:
+    with manager.reading(used_home.database) as connection:
+        lost = record.identify(connection)
+    remove(used_home)
+    assert used_home.devices("accept-new-database").code == 0
+    with manager.reading(used_home.database) as connection:
+        new = record.identify(connection)
+    assert new.predecessors == [lost.record_id] and new.record_id != lost.record_id
 
 
 def test_a_good_database_is_never_set_aside(used_home: Home) -> None:

@@ -17,17 +17,18 @@ import pytest
 
 from runtime.formats import parse_time
 from storage import manager
-from storage.changes import Changes
+from storage.changes import Cursor
 from tests.benchmarks import years
 from tests.checkout import CHECKOUT
 from tests.health import checks
 from tests.home import Home
 from tests.simulator.server import Simulator
+from tests.storage.test_changes import changes
 
 FEW, MANY = 6_000, 60_000  # readings; of five sensors the fewer last for four days, the more for six weeks
 STEPS = 20  # of the virtual machine between two counts
 ONCE_IN_A_LIFE = ("legacy_database.py", "backup.py", "restoring.py", "schema.py", "witness.py")  # may scan whole tables
-BY_RANGE = ("past.py", "statistics.py", "importing.py", "views.py")  # for people, who ask for ranges
+BY_RANGE = ("past.py", "statistics.py", "importing.py", "views.py", "snapshots.py")  # for people, who ask for ranges
 ABOUT_READINGS = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+readings\b")
 PARAMETER = re.compile(r"[?]|:\w+")
 
@@ -109,7 +110,7 @@ def executed(home: Home, simulator: Simulator, connections: list[Callable[[sqlit
         act(home)
     assert checks.findings("database_write", checks.read(home))
     manager.examine(home.database)
-    assert list(Changes(home.database).after(0))
+    assert list(changes(home.database).batches(Cursor()))
     unseen = "hue:00:17:88:01:00:00:00:01-02-0402"
     assert [home.desk("set-name", unseen, "Shed").code, home.desk("forget", unseen).code] == [0, 0]
     assert home.desk("amend-name", device, "Attic", "--recursive").code == 0

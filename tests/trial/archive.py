@@ -7,13 +7,12 @@ import ctypes
 import json
 import sys
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import jobs.publish
 from publishers import NoSecrets as Secrets
-from publishers import PublisherSettings
+from publishers import PublisherSettings, Run
 from runtime.errors import NotAuthorised
-from storage.changes import Changes
+from storage.changes import Changes, Cursor
 from storage.state import State
 
 
@@ -27,7 +26,7 @@ class Settings(PublisherSettings):
     how: str = ""
 
 
-def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State, now: datetime) -> str:
+def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State, run: Run) -> str:
     """Append the new readings to the file."""
     if settings.how == "refuse":
         raise NotAuthorised("the archive refused us", "unlock the archive")
@@ -35,15 +34,15 @@ def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State
         raise ZeroDivisionError("a mistake of ours")
     if settings.how == "crash":
         ctypes.string_at(0)
-    count, cursor = 0, state.get("cursor", 0)
+    count, cursor = 0, Cursor.load(state.get("cursor"))
     with open(settings.path, "a", encoding="utf-8") as file:
-        for rows in changes.after(cursor if isinstance(cursor, int) else 0, settings.batch_rows):
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-            count, state["cursor"] = count + len(rows), rows[-1]["id"]
+        for batch in changes.batches(cursor, settings.batch_rows):
+            file.writelines(json.dumps(row) + "\n" for row in batch.rows)
+            count, state["cursor"] = count + len(batch.rows), batch.cursor
     return f"archived {count} readings"
 
 
-def probe(settings: Settings, secrets: Secrets, state: State) -> str:
+def probe(settings: Settings, secrets: Secrets, state: State, run: Run) -> str:
     """Open the file."""
     with open(settings.path, "a", encoding="utf-8"):
         return "the archive can be written"
