@@ -22,7 +22,7 @@ def check(installation: Installation) -> Findings:
                           f"{alert.get('remedy')}; the next successful cycle removes the file")
         else:
             yield Finding("fail", f"{path.name} is empty: the disk was full when it was raised",
-                          "make room on the disk; the next successful cycle removes or completes the file")
+                          "delete what is not needed on the disk; the next successful cycle removes or completes the file")
     for label, failed in entries(State(data / NOTIFICATIONS), FAILED).items():
         if label.partition("[")[0] in installation.secrets.notifiers:
             yield Finding("warn", f"{label} could not deliver a message at {failed.get('at')}: {failed.get('error')}",

@@ -41,9 +41,9 @@ def test_a_parent_that_ignores_children_changes_nothing(checked_home: CheckedHom
 
 def test_a_blocked_alarm_ends_it_in_time(checked_home: CheckedHome) -> None:
     """Nothing reads its output, and the parent process has blocked SIGALRM."""
-    with full_pipe() as pipe, start(checked_home, "--offline", "--timeout", "2", stdout=pipe, preexec_fn=lambda: (
+    with full_pipe() as pipe, start(checked_home, "--offline", "--timeout", "8", stdout=pipe, preexec_fn=lambda: (
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]))) as run:
-        assert run.wait(timeout=10) == 0
+        assert run.wait(timeout=30) == 0
 
 
 BROKEN = "raise ImportError('no _sqlite3')"

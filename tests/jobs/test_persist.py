@@ -221,7 +221,7 @@ def test_no_room_for_the_spool_needs_a_human_though_the_database_took_all(home: 
             (home.data / "filling").write_bytes(bytes(100_000))
         run = home.run("--json")
         assert run.code == 2 and run.json["stored"] == 5 and "No space left on device" in run.err
-        assert run.err.count("\n") == 1 and "Remedy: " in run.err and "df -h" in run.err
+        assert run.err.count("\n") == 1 and "Remedy: " in run.err and "du -ax" in run.err
         (home.data / "filling").unlink()
         assert home.run().code == 0, "the room there is suffices"
     finally:

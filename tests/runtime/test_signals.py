@@ -44,12 +44,18 @@ raise SystemExit(run(module, ["--config", sys.argv[1]]))
 """
 
 
+def listen() -> None:
+    """Undo what a shell does to programs in the background."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def run(home: Home, when: str, number: str = "SIGTERM", what: str = "reading") -> tuple[int, str]:
     """Return the exit code and stderr of a run that gets the signal then."""
     home.write_config()
     script = SCRIPT.format(when=when, number=number, what=what)
     done = subprocess.run([sys.executable, "-c", script, str(home.config)], cwd=CHECKOUT, capture_output=True,
-                          text=True, timeout=60)
+                          text=True, timeout=60, preexec_fn=listen)
     return done.returncode, done.stderr
 
 
