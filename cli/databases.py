@@ -15,8 +15,11 @@ from runtime.formats import format_time
 @click.pass_obj
 def accept_new_database(command: CommandContext) -> None:
     """Allow a new database in place of one that is gone or damaged, which is set aside, not deleted."""
+    from jobs.persist import writer
     from runtime.files import drop_to_owner, locked
+    from runtime.streams import show_progress
     from storage import lost_database, manager, witness
+    from storage import record as identity
     settings, record, configured = command.configuration, command.witness, command.configuration.storage.database_path
     drop_to_owner(settings.data)
     database = Path(os.path.realpath(configured))
@@ -38,19 +41,11 @@ def accept_new_database(command: CommandContext) -> None:
         click.echo(f"{database} is in order and was left as it is.")
         return
     if line is not None:
-        _begin(command, line.record_id)
+        with writer(settings, record, show_progress)() as connection:
+            identity.continue_lost(connection, line.record_id)
     click.echo("The next cycle stores the readings that wait in the spool.")
     if moved or had_data:
         _explain_losses(command, map(lost_database.registry_query, lost_database.older_databases(database)))
-
-
-def _begin(command: CommandContext, replaced: str) -> None:
-    """Make a new database that names the lost one, so that publishers go on."""
-    from jobs.persist import writer
-    from runtime.streams import show_progress
-    from storage import record
-    with writer(command.configuration, command.witness, show_progress)() as connection:
-        record.continue_lost(connection, replaced)
 
 
 def _explain_losses(command: CommandContext, queries: Iterable[str]) -> None:

@@ -82,8 +82,9 @@ def carry_out(home: Home, remedy: str) -> None:
         (tools / name).write_text(f"#!/bin/sh\n{does}\n")
         (tools / name).chmod(0o755)
     command = remedy if remedy.startswith("sudo ") else remedy.rpartition(": ")[2]
-    subprocess.run(["sh", "-c", command], check=True, cwd=CHECKOUT, capture_output=True, timeout=60, env={
+    done = subprocess.run(["sh", "-c", command], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, env={
         **os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "HOME_MONITOR_CONFIG": str(home.config)})
+    assert done.returncode == 0, done.stderr
 
 
 def expect_well(home: Home, simulator: Simulator, turn: int) -> None:
