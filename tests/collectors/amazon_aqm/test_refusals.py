@@ -86,6 +86,15 @@ def test_an_answer_without_data_fails_the_cycle_and_no_more(content: str, reques
     assert settled.run("--json").json["requests"] == 1
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_firewalls_page_is_no_sign_of_a_dead_login(status: int, settled: Household) -> None:
+    page = "<html><title>Request blocked</title></html>"
+    settled.faults.add("body", face="alexa", paths=["/nexus"], content=page, status=status)
+    outcome = settled.run("--json")
+    assert (outcome.code, outcome.json["outcome"], outcome.json["requests"]) == (1, "unreachable", 3)
+    assert "exchange" not in settled.asked() and not list(settled.home.data.glob("ALERT_*"))
+
+
 def test_an_empty_answer_is_no_sign_of_a_dead_login(settled: Household) -> None:
     settled.faults.add("body", face="alexa", content="", status=202, paths=["/nexus"])
     assert settled.run("--json").json["outcome"] == "unreachable"
