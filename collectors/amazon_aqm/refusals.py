@@ -4,11 +4,12 @@ A refusing status alone, 401 or 403, is one of our login. With a web page it is 
 """
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 from collectors.amazon_aqm.queries import part
-from runtime.errors import BadAnswer, NotAuthorised
+from runtime.errors import BadAnswer, NotAuthorised, Throttled
 
 if TYPE_CHECKING:
     from runtime.http_client import JsonResponse
@@ -36,6 +37,17 @@ def check_refusing_page(status: int, answer: "JsonResponse") -> None:
     if status in (401, 403) and answer.page:
         check_page(answer.page)
         raise BadAnswer(f"Amazon answered with a web page that is no sign-in (HTTP {status})")
+
+
+def check_query_refusal(is_proven: bool) -> "Callable[[int, JsonResponse], None]":
+    """Return a check that raises Throttled for a 400 that means it, as that for a query that has worked here."""
+    def check(status: int, answer: "JsonResponse") -> None:
+        check_refusing_page(status, answer)
+        if status == 400 and THROTTLED.search(str(answer.document)):
+            raise Throttled("the Alexa cloud is rate-limiting us (HTTP 400)")
+        if status == 400 and is_proven:
+            raise Throttled("the Alexa cloud rejects a query that is right (HTTP 400), as if to slow us down")
+    return check
 
 
 def check_token_refusal(status: int, answer: "JsonResponse") -> None:
