@@ -133,10 +133,10 @@ def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
     cached = Discovery.load(state)
     by_id = {monitor.endpoint_id: monitor for monitor in cached.monitors}
     monitors: dict[str, Monitor] = {}
-    for result in parts(answer.document, "listEndpoints"):
+    for is_echo, result in _results(answer.document):
         for endpoint in objects(result, "endpoints"):
-            monitor = _parse(endpoint, by_id)
-            if monitor is not None and (not monitor.is_echo or cloud.include_echo):
+            monitor = _parse(endpoint, by_id, is_echo)
+            if monitor is not None:
                 monitors.setdefault(monitor.serial, monitor)
         if result.get("completeResult") is False:
             monitors = {monitor.serial: monitor for monitor in cached.monitors} | monitors
@@ -151,7 +151,13 @@ def _no_monitor(cloud: Cloud) -> NotUnderstood:
     return NotUnderstood(f"there is no monitor in this account on {cloud.hosts.site}: is the domain right?", OTHER_SITE)
 
 
-def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
+def _results(document: object) -> Iterator[tuple[bool, Part]]:
+    """Yield the lists of the operations, and whether each is that of the Echo devices, which is the second."""
+    for position, answer in enumerate(document if isinstance(document, list) else [document]):
+        yield position > 0, part(part(answer, "data"), "listEndpoints")
+
+
+def _parse(endpoint: Part, cached: dict[str, Monitor], is_echo: bool) -> Monitor | None:
     endpoint_id = endpoint.get("endpointId")
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
@@ -162,11 +168,10 @@ def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
     if not maker.casefold().startswith("amazon") or not serial:
         log.info("ignoring a monitor that is not Amazon's own, or has no serial number: %s", name)
         return None
-    features = {feature.get("name") for feature in objects(endpoint, "features")}  # asked for of Echo devices only
-    if features and "temperatureSensor" not in features:
+    has_thermometer = "temperatureSensor" in [feature.get("name") for feature in objects(endpoint, "features")]
+    if is_echo and not has_thermometer and (endpoint.get("features") is not None or not previous.is_echo):
         return None
-    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room,
-                   bool(features))
+    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room, is_echo)
 
 
 def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:

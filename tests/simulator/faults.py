@@ -70,6 +70,7 @@ IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
     "incomplete": {"operation": None, "kept": 0},
     "empty": {"operation": None},
     "groupless": {},
+    "unlisted-features": {},  # null in the list of Echo devices
     "offline": {"monitor": None, "features": None, "frozen": False, "seconds": 18_000},  # frozen: old values stay
     "old-samples": {"monitor": None, "features": None, "seconds": 172_800},
     "properties-null": {"monitor": None, "features": None},  # features: names or instances; None for all that measure

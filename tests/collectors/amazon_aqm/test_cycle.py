@@ -165,20 +165,6 @@ def test_a_name_changed_in_the_app_shows_at_the_next_cycle(settled: Household) -
     assert settled.asked() == ["state"]
 
 
-def test_thermometers_of_echo_devices_take_no_request_more(household: Household) -> None:
-    """One Echo of the house has a thermometer, the other is left out."""
-    household.configure(include_echo=True)
-    assert household.run().code == 0
-    assert household.asked().count("state") == 1
-    assert [household.run().code, household.asked()] == [0, ["state"]]
-    rows = household.home.rows("SELECT DISTINCT device_type, name FROM readings")
-    assert sorted((row["device_type"], row["name"]) for row in rows) == [
-        ("alexa_aqm", "Air quality monitor"), ("alexa_echo", "Hall Echo")]
-    household.configure(include_echo=False)
-    household.run(hours=24)
-    assert household.home.rows("SELECT COUNT(*) AS n FROM readings WHERE device_type = 'alexa_echo'") == [{"n": 2}]
-
-
 @pytest.mark.parametrize("domain", ["amazon.cm", "amazon.co", "amazon.com.de", "amazon.example.com"])
 def test_nobody_but_amazon_is_sent_the_token(domain: str, household: Household) -> None:
     household.configure(domain=domain)
