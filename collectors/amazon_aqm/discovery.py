@@ -64,6 +64,7 @@ class Discovery:
     was_empty: bool = False  # the last list, perhaps by a fault of the cloud
     query_form: int = 0  # the index in LABELS that the cloud understands
     has_worked: bool = False  # that form, here
+    with_echo: bool = False  # the Echo devices were listed, too
 
     @classmethod
     def load(cls, state: State) -> "Discovery":
@@ -73,14 +74,18 @@ class Discovery:
             monitors=tuple(_load_monitors(stored)), discovered_at=moment(stored.get("discovered_at")),
             searched_at=moment(stored.get("searched_at")), was_empty=stored.get("was_empty") is True,
             query_form=form if type(form) is int and 0 <= form < len(LABELS) else 0,
-            has_worked=stored.get("has_worked") is True)
+            has_worked=stored.get("has_worked") is True, with_echo=stored.get("with_echo") is True)
 
     def save(self, state: State) -> None:
         state[DISCOVERED] = {
             "found": [monitor._asdict() for monitor in self.monitors],
             "discovered_at": self.discovered_at and format_time(self.discovered_at),
             "searched_at": self.searched_at and format_time(self.searched_at),
-            "was_empty": self.was_empty, "query_form": self.query_form, "has_worked": self.has_worked}
+            "was_empty": self.was_empty, "query_form": self.query_form, "has_worked": self.has_worked,
+            "with_echo": self.with_echo}
+
+    def wanted(self, cloud: Cloud) -> tuple[Monitor, ...]:
+        return tuple(monitor for monitor in self.monitors if cloud.include_echo or not monitor.is_echo)
 
     def may_search(self, now: datetime) -> bool:
         """Return whether to search for a missing monitor: at most hourly, and not right after the daily discovery."""
@@ -88,13 +93,14 @@ class Discovery:
 
 
 def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor, ...]:
-    """Return the account's monitors, fetched once a day; if that fails, the cached list."""
+    """Return the account's monitors, fetched once a day, and when `include_echo` changes; if that fails, the cached list."""
     cached = Discovery.load(state)
+    is_other = cached.with_echo != cloud.include_echo
     if not cached.monitors:
-        if cached.was_empty and _is_recent(cached.searched_at, now, SEARCH_AFTER):
+        if cached.was_empty and not is_other and _is_recent(cached.searched_at, now, SEARCH_AFTER):
             raise _no_monitor(cloud)
         return discover(cloud, state, now)
-    if _is_recent(cached.discovered_at, now, REFRESH_AFTER):
+    if not is_other and _is_recent(cached.discovered_at, now, REFRESH_AFTER):
         return cached.monitors
     try:
         return discover(cloud, state, now, share=0.5)
@@ -102,8 +108,13 @@ def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor
         raise
     except RemoteError as error:
         log.warning("discovery failed, using the cached monitor list: %s", error)
-        replace(Discovery.load(state), discovered_at=now, query_form=0, has_worked=False).save(state)
-        return cached.monitors
+        tried_at = now - REFRESH_AFTER + SEARCH_AFTER if is_other else now  # a changed setting gets another try in an hour
+        kept = Discovery.load(state)
+        replace(kept, monitors=kept.wanted(cloud), discovered_at=tried_at, query_form=0, has_worked=False,
+                with_echo=cloud.include_echo).save(state)
+        if not cached.wanted(cloud):
+            raise
+        return cached.wanted(cloud)
 
 
 def discover(cloud: Cloud, state: State, now: datetime | None, share: float = 1.0) -> tuple[Monitor, ...]:
@@ -111,7 +122,7 @@ def discover(cloud: Cloud, state: State, now: datetime | None, share: float = 1.
     answer, monitors = list_monitors(cloud, state, now, share)
     cached = Discovery.load(state)
     result = replace(cached, monitors=tuple(monitors), discovered_at=now or answer.date, was_empty=False, query_form=0,
-                     has_worked=False)
+                     has_worked=False, with_echo=cloud.include_echo)
     result.save(state)
     rooms = _fetch_rooms(cloud, share)
     if rooms is not None:
@@ -139,10 +150,10 @@ def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
             if monitor is not None:
                 monitors.setdefault(monitor.serial, monitor)
         if result.get("completeResult") is False:
-            monitors = {monitor.serial: monitor for monitor in cached.monitors} | monitors
+            monitors = {monitor.serial: monitor for monitor in cached.wanted(cloud)} | monitors
     if not monitors:
         replace(cached, monitors=() if cached.was_empty else cached.monitors, was_empty=True,
-                searched_at=now or cached.searched_at).save(state)
+                searched_at=now or cached.searched_at, with_echo=cloud.include_echo).save(state)
         raise _no_monitor(cloud)
     return answer, list(monitors.values())
 

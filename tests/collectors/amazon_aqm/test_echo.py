@@ -47,3 +47,36 @@ def test_a_thermometer_is_kept_while_its_echo_lists_no_features(household: House
     household.faults.add("unlisted-features")
     household.run(hours=25)
     assert echo_rows(household.home) == 2
+
+
+def test_the_setting_acts_at_the_next_cycle(settled: Household) -> None:
+    settled.configure(include_echo=True)
+    assert [settled.run().code, settled.asked(), echo_rows(settled.home)] == [0, ["discovery", "groups", "state"], 1]
+    assert [settled.run().code, settled.asked(), echo_rows(settled.home)] == [0, ["state"], 2]
+    settled.configure(include_echo=False)
+    assert [settled.run().code, settled.asked(), echo_rows(settled.home)] == [0, ["discovery", "groups", "state"], 2]
+
+
+@pytest.mark.parametrize("include_echo", [True, False])
+def test_a_discovery_that_fails_when_the_setting_changes_is_repeated_in_an_hour(
+        include_echo: bool, household: Household) -> None:
+    household.configure(include_echo=not include_echo)
+    household.run()
+    before = echo_rows(household.home)
+    household.configure(include_echo=include_echo)
+    household.faults.add("bad-request", operation="discovery", partial=False)
+    household.faults.add("bad-request", operation="echoes", partial=False)
+    household.run()
+    assert echo_rows(household.home) == before
+    household.faults.clear()
+    household.asked()
+    asked = [household.asked() for _ in range(13) if household.run().code == 0]
+    assert [turn for turn, names in enumerate(asked) if "discovery" in names] == [11]
+    assert echo_rows(household.home) == 2 * include_echo + before
+
+
+def test_an_account_without_a_monitor_is_searched_at_once_for_echo_devices(household: Household) -> None:
+    household.faults.add("vanished", replaced=False)
+    assert household.run().code == 1
+    household.configure(include_echo=True)
+    assert household.run().code == 0 and echo_rows(household.home) == 1
