@@ -144,13 +144,15 @@ def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
     cached = Discovery.load(state)
     by_id = {monitor.endpoint_id: monitor for monitor in cached.monitors}
     monitors: dict[str, Monitor] = {}
+    left_out: list[str] = []
     for is_echo, result in _results(answer.document):
         for endpoint in objects(result, "endpoints"):
-            monitor = _parse(endpoint, by_id, is_echo)
+            monitor = _parse(endpoint, by_id, is_echo, left_out)
             if monitor is not None:
                 monitors.setdefault(monitor.serial, monitor)
         if result.get("completeResult") is False:
             monitors = {monitor.serial: monitor for monitor in cached.wanted(cloud)} | monitors
+    _log_left_out(sorted(left_out), state)
     if not monitors:
         replace(cached, monitors=() if cached.was_empty else cached.monitors, was_empty=True,
                 searched_at=now or cached.searched_at, with_echo=cloud.include_echo).save(state)
@@ -168,7 +170,15 @@ def _results(document: object) -> Iterator[tuple[bool, Part]]:
         yield position > 0, part(part(answer, "data"), "listEndpoints")
 
 
-def _parse(endpoint: Part, cached: dict[str, Monitor], is_echo: bool) -> Monitor | None:
+def _log_left_out(names: list[str], state: State) -> None:
+    """Log the names once until they change."""
+    if names != state.get("left_out", []):
+        state["left_out"] = names
+        listed = ", ".join(names) or "none any more"
+        log.info("ignoring monitors that are not Amazon's own, or have no serial number: %s", listed)
+
+
+def _parse(endpoint: Part, cached: dict[str, Monitor], is_echo: bool, left_out: list[str]) -> Monitor | None:
     endpoint_id = endpoint.get("endpointId")
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
@@ -177,7 +187,7 @@ def _parse(endpoint: Part, cached: dict[str, Monitor], is_echo: bool) -> Monitor
     serial = one_line(text(endpoint, "serialNumber")) or previous.serial
     name = one_line(text(endpoint, "friendlyNameObject")) or previous.name
     if not maker.casefold().startswith("amazon") or not serial:
-        log.info("ignoring a monitor that is not Amazon's own, or has no serial number: %s", name)
+        left_out.append(name or "one without a name")
         return None
     has_thermometer = "temperatureSensor" in [feature.get("name") for feature in objects(endpoint, "features")]
     if is_echo and not has_thermometer and (endpoint.get("features") is not None or not previous.is_echo):

@@ -35,7 +35,7 @@ DOUBTFUL_WAITS = (300.0, 900.0, 3600.0)
 DOUBTFUL_FOR = timedelta(hours=1)  # then a human is needed
 RENEWAL_WAITS = (900.0, 1800.0, 3600.0)
 COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
-ACCOUNT_STATE = ("session", DISCOVERED, "unknown_instances", "throttled", "refusals", "renewals", "has_read")
+ACCOUNT_STATE = ("session", DISCOVERED, "unknown_instances", "left_out", "throttled", "refusals", "renewals", "has_read")
 
 
 class Login:
