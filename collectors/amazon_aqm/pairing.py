@@ -70,7 +70,7 @@ def pair(settings: "Settings", secrets: "Secrets", http: HttpClient, state: Stat
     human.keep(values)
     if secrets.refresh_token and not secrets.device_serial:  # registered under another serial number
         with suppress(RemoteError):
-            human.tell(f"The former device: {deregister(settings, secrets.refresh_token, http)}")
+            human.tell(f"The former device: {deregister(settings, secrets, http)}")
     site = _find_site(settings, secrets, token, http, state, human)
     if site is not None and settings.domain is None:
         values["domain"] = site

@@ -24,6 +24,10 @@ VERIFICATION_FORM = re.compile(rf"<form[^<>]{{0,500}}?(?:{VERIFICATION.pattern})
 SEARCHED_CHARACTERS = 65_536  # of a page
 
 
+class DeadToken(NotAuthorised):
+    """The refresh token has expired or was revoked."""
+
+
 def check_page(page: str) -> None:
     """Raise NotAuthorised for a page that asks people something; others, such as for maintenance, are no refusal."""
     if SIGN_IN.search(page, 0, SEARCHED_CHARACTERS):
@@ -51,13 +55,15 @@ def check_query_refusal(is_proven: bool) -> "Callable[[int, JsonResponse], None]
 
 
 def check_token_refusal(status: int, answer: "JsonResponse") -> None:
-    """Raise BadAnswer unless it is the token that was refused, and NotAuthorised for a 400 that blames it."""
+    """Raise DeadToken if the refresh token is blamed, BadAnswer if something else failed."""
     check_refusing_page(status, answer)
+    if status not in (400, 401, 403):
+        return
     code, message = error_words(answer.document)
-    if status in (400, 401, 403) and TRANSIENT.search(code):
+    if TRANSIENT.search(code):
         raise BadAnswer(f"Amazon reports an internal error (HTTP {status})")
-    if status == 400 and DEAD_TOKEN.search(f"{code} {message}"):
-        raise NotAuthorised("the refresh token was rejected (HTTP 400): it has expired or was revoked")
+    if DEAD_TOKEN.search(f"{code} {message}"):
+        raise DeadToken(f"the refresh token was rejected (HTTP {status}): it has expired or was revoked")
 
 
 def error_words(document: object) -> tuple[str, str]:

@@ -74,6 +74,20 @@ def test_a_refusal_shows_where_to_do_it_by_hand_and_keeps_the_credentials(
     assert simulator.key not in done.err + done.out and simulator.alexa.refresh_token not in done.err + done.out
 
 
+@pytest.mark.parametrize(("status", "content", "code"), [
+    (400, '{"error": "invalid_token"}', 0), (401, '{"response": {"error": {"code": "InvalidToken"}}}', 0),
+    (400, '{"error": "invalid_request"}', 2), (400, "", 2), (401, "", 2), (200, "{}", 2),
+    (403, "<html>Request blocked</html>", 1), (400, '{"response": {"error": {"code": "InternalError"}}}', 1)])
+def test_only_a_token_that_amazon_calls_invalid_was_revoked_before(
+        status: int, content: str, code: int, paired: tuple[Home, Simulator]) -> None:
+    home, simulator = paired
+    home.secrets.write_text(home.secrets.read_text().replace("amazon_aqm:\n", "amazon_aqm:\n  domain: amazon.de\n"))
+    simulator.faults.add("body", face="alexa", paths=["/auth/token"], status=status, content=content)
+    done = home.devices("unpair", "amazon_aqm")
+    assert done.code == code and ("https://www.amazon.de/mycd" in done.err) == (code == 2), done
+    assert (keys(home)["amazon_aqm"]["refresh_token"] is None) == (code == 0)
+
+
 def test_a_bridge_that_has_moved_is_found_by_its_id(paired: tuple[Home, Simulator]) -> None:
     home, simulator = paired
     home.configure_hue(bridge_ip="https://127.0.0.1:9")
