@@ -62,7 +62,7 @@ def test_what_was_revoked_elsewhere_is_only_removed_here(paired: tuple[Home, Sim
     ("hue", "keys-kept", "hue", 2, "https://account.meethue.com/apps"),
     ("amazon_aqm", "still-registered", "alexa", 2, "https://www.amazon.co.uk/mycd"),
     ("hue", "503", "hue", 1, ""), ("amazon_aqm", "503", "alexa", 1, ""),
-    ("hue", "wrong-bridge", "hue", 2, "")])
+    ("hue", "wrong-bridge", "hue", 2, "https://account.meethue.com/apps")])
 def test_a_refusal_shows_where_to_do_it_by_hand_and_keeps_the_credentials(
         source: str, kind: str, face: str, code: int, place: str, paired: tuple[Home, Simulator]) -> None:
     home, simulator = paired
@@ -72,6 +72,17 @@ def test_a_refusal_shows_where_to_do_it_by_hand_and_keeps_the_credentials(
     assert done.code == code and place in done.err and "Traceback" not in done.err, done
     assert home.secrets.read_text() == before
     assert simulator.key not in done.err + done.out and simulator.alexa.refresh_token not in done.err + done.out
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_bridge_that_refuses_the_deletion_but_not_the_key_still_has_it(
+        scheme: str, paired: tuple[Home, Simulator]) -> None:
+    home, simulator = paired
+    home.point_at(simulator, scheme=scheme)
+    simulator.faults.add("keys-kept", error=1)
+    done = home.devices("unpair", "hue")
+    assert done.code == 2 and "https://account.meethue.com/apps" in done.err, done
+    assert keys(home)["hue"]["api_key"] == simulator.key
 
 
 @pytest.mark.parametrize(("status", "content", "code"), [

@@ -36,7 +36,7 @@ IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "key-refused": {},
     "pairing-403": {},  # errors of pairing come with this status, as from deCONZ
     "entries": {"entries": []},  # further entries in the answer to /sensors
-    "keys-kept": {},  # it lets no program delete a key, as newer bridges do
+    "keys-kept": {"error": 4},  # it lets no program delete a key, as newer bridges do
     "wrong-bridge": {"accepts_key": False},  # another bridge answers, with its certificate and house
     "restarted": {"sensor": None},  # null and "none" until the sensors report again
     "off": {"sensor": None, "frozen": False},  # config.on is false; frozen: the last value stays, else null
