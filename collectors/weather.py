@@ -166,13 +166,16 @@ def _fetch(settings: Settings, secrets: Secrets, http: "HttpClient") -> "JsonRes
 
 
 def _check_refusal(status: int, answer: "JsonResponse") -> None:
-    """Raise the error that `{"error": true, "reason": "..."}` means with HTTP 400, 401, 403 and 429."""
-    from runtime.errors import NotAuthorised, Throttled
+    """Raise the error that `{"error": true, "reason": "..."}` means, BadAnswer for a refusal without a reason."""
+    from runtime.errors import BadAnswer, NotAuthorised, Throttled
     from runtime.formats import one_line
     given = answer.document.get("reason") if isinstance(answer.document, dict) else None
-    reason = one_line(given) or f"HTTP {status}"
+    reason = one_line(given)
     if status == 429:
-        raise Throttled(f"Open-Meteo is rate-limiting us: {reason}", retry_after=_seconds_left(reason, answer.date))
+        raise Throttled(f"Open-Meteo is rate-limiting us: {reason or 'HTTP 429'}",
+                        retry_after=_seconds_left(reason or "", answer.date))
+    if status in (400, 401, 403) and not reason:
+        raise BadAnswer(f"a refusal without a reason came in Open-Meteo's place (HTTP {status})")
     if status in (400, 401, 403):
         raise NotAuthorised(f"Open-Meteo rejects our request: {reason}",
                             "correct latitude, longitude or base_url of collectors.weather in config.yaml, or "

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.errors import CannotReach, NotAuthorised, RemoteError, Throttled
+from runtime.errors import BadAnswer, CannotReach, NotAuthorised, RemoteError, Throttled
 from runtime.formats import format_time, parse_time
 from storage.state import State
 
@@ -25,27 +25,30 @@ class Cooldown(NamedTuple):
     remedy: str
     is_refusal: bool
     modified: object
+    is_throttling: bool = True
 
     @classmethod
     def load(cls, state: State) -> "Cooldown | None":
         match state.get("pause"):
             case {"until": str(until), "error": str(error), "remedy": str(remedy), "refused": bool(is_refusal),
-                  "written": modified}:
+                  "written": modified, **rest}:
                 try:
-                    return cls(parse_time(until), error, remedy, is_refusal, modified)
+                    return cls(parse_time(until), error, remedy, is_refusal, modified, rest.get("throttled") is not False)
                 except (ValueError, OverflowError):
                     return None
         return None
 
 
 def active(state: State, now: datetime, *files: Path) -> RemoteError | None:
-    """Return the error for this cycle if the source must not be asked now, else None."""
+    """Return the error for this cycle if the source must not be asked now, else None; its cause is a server error."""
     pause = Cooldown.load(state)
     if pause is None or not now < pause.until <= now + (LONGEST_REFUSAL if pause.is_refusal else LONGEST_WAIT):
         return None
     if pause.is_refusal:
         return NotAuthorised(pause.error, pause.remedy) if pause.modified == _modified(files) else None
-    return Throttled(f"not asked until {format_time(pause.until)}, as it requested ({pause.error})", pause.remedy)
+    waiting = Throttled(f"not asked until {format_time(pause.until)} ({pause.error})", pause.remedy)
+    waiting.__cause__ = None if pause.is_throttling else BadAnswer(pause.error)
+    return waiting
 
 
 def record(state: State, error: Exception | None, now: datetime, *files: Path) -> None:
@@ -56,7 +59,7 @@ def record(state: State, error: Exception | None, now: datetime, *files: Path) -
         longest = LONGEST_REFUSAL if is_refusal else LONGEST_WAIT
         until = now + timedelta(seconds=min(error.retry_after, longest.total_seconds()))
         state["pause"] = {"until": format_time(until), "error": str(error), "remedy": error.remedy,
-                          "refused": is_refusal, "written": _modified(files)}
+                          "refused": is_refusal, "written": _modified(files), "throttled": isinstance(error, Throttled)}
 
 
 def _modified(files: tuple[Path, ...]) -> list[int]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runtime import log as log_file
-from runtime.errors import ConfigurationError, Throttled, describe
+from runtime.errors import BadAnswer, ConfigurationError, Throttled, describe
 from runtime.formats import format_time, parse_time
 from runtime.redaction import Redactor, escape_unprintable
 from runtime.streams import is_terminal, write_line
@@ -50,8 +50,9 @@ class Problems:
         """Return what identifies a problem: its message without the numbers, addresses and times in it."""
         if isinstance(error, ConfigurationError):
             return str(error)
-        if isinstance(error, Throttled):  # the refusal and the cycles that wait because of it
+        if isinstance(error, Throttled) and error.__cause__ is None:  # the refusal and the cycles that wait because of it
             return type(error).__name__
+        error = error.__cause__ if isinstance(error.__cause__, BadAnswer) else error
         words = self._redact(f"{type(error).__name__}: {error}").split()
         return " ".join("#" if VARIABLE.search(word) else word for word in words)[:LONGEST_KIND]
 

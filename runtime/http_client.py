@@ -7,7 +7,6 @@ address, and a Hue bridge's address holds the key.
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -47,10 +46,11 @@ TRANSIENT_STATUSES = (408, 425)
 
 
 class JsonResponse(NamedTuple):
-    """A JSON document, and the server's clock (aware UTC) from its Date header."""
+    """A JSON document, and the server's clock (aware UTC) from its Date header; a refusal may have a web page instead."""
 
     document: object
     date: datetime | None
+    page: str = ""
 
 
 class Request(NamedTuple):
@@ -153,10 +153,14 @@ class HttpClient:
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding, **(request.headers or {})})
 
     def _refusal(self, request: Request, response: requests.Response) -> JsonResponse:
-        content, document = self._read(request, response), None
-        with suppress(BadAnswer, NotUnderstood):
+        content, document, page = self._read(request, response), None, ""
+        try:
             document = _parse(content, request.host)
-        return JsonResponse(document, _date(response.headers.get("Date")))
+        except WebPage as error:
+            page = error.page
+        except (BadAnswer, NotUnderstood):
+            pass
+        return JsonResponse(document, _date(response.headers.get("Date")), page)
 
     def _mount(self, origin: str, trust: "Trust") -> None:
         from runtime.tls import PrivateTrust

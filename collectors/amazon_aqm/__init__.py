@@ -128,4 +128,4 @@ def pair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State
 def unpair(settings: Settings, secrets: Secrets, http: "HttpClient", state: "State") -> str:
     """Deregister our device in the Amazon account."""
     from collectors.amazon_aqm import unpairing
-    return unpairing.deregister(settings, secrets.refresh_token or "", http)
+    return unpairing.deregister(settings, secrets, http)

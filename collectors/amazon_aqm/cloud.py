@@ -5,15 +5,15 @@ answer, `{"errors": [{"message": ..., "extensions": {"errorCode": "FORBIDDEN"}}]
 authenticate; an app's User-Agent avoids throttling (homebridge-alexa-smarthome issue 129).
 """
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from collectors.amazon_aqm.addresses import COMMON_SITES, HEADERS, WITHOUT_ALEXA, Hosts, hosts
-from collectors.amazon_aqm.login import Login, raise_refusal
+from collectors.amazon_aqm.login import Login
 from collectors.amazon_aqm.queries import Part, answers, objects, part, parts, short_message
+from collectors.amazon_aqm.refusals import THROTTLED, check_page, check_query_refusal, raise_refusal
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotUnderstood, Throttled
 from runtime.http_client import HttpClient, JsonResponse, Request
 from storage.state import State
@@ -21,10 +21,6 @@ from storage.state import State
 if TYPE_CHECKING:
     from collectors.amazon_aqm import Secrets, Settings
 
-THROTTLED = re.compile(r"TOO_MANY_REQUESTS|ThrottlingException|rate exceeded|too many requests", re.IGNORECASE)
-SIGN_IN = re.compile(r"<form[^<>]{0,500}?(?:/ap/signin|sign-?in)|id=[\"']?ap_email|<title>[^<]{0,200}sign[ -]?in",
-                     re.IGNORECASE)
-SEARCHED_CHARACTERS = 65_536  # of a page
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 900.0, 14_400.0
 
 
@@ -44,23 +40,26 @@ class Cloud(NamedTuple):
     is_throttled: bool = False  # after a pause, one single request shows whether it is over
     include_echo: bool = False
 
-    def fetch(self, body: object, name: str, items: str, share: float = 1.0) -> JsonResponse:
-        """Return the answer to operations for the list `items` of the field `name`, renewing refused cookies once."""
+    def fetch(self, body: object, name: str, items: str, share: float = 1.0, is_proven: bool = False) -> JsonResponse:
+        """Return the answer to operations for the list `items` of the field `name`, renewing refused cookies once.
+
+        The query of the operations `is_proven` if nothing can be wrong with it.
+        """
         cookies = self.login.cookies()
         while True:
             try:
-                return self.send(body, name, items, cookies, share=share)
+                return self.send(body, name, items, cookies, share=share, is_proven=is_proven)
             except NotAuthorised as error:
                 cookies = self.login.renew_after(error)
 
     def send(self, body: object, name: str, items: str, cookies: str, *, once: bool = False,
-             share: float = 1.0) -> JsonResponse:
+             share: float = 1.0, is_proven: bool = False) -> JsonResponse:
         try:
             return self.http.fetch_json(Request(
                 f"{self.hosts.alexa}/nexus/v1/graphql", self.timeout_seconds, method="POST", body=body,
                 headers={**HEADERS, "Cookie": cookies}, compressed=True, share=share, endpoint=name,
                 retry_on=() if once else (CannotReach,) if self.is_throttled else (CannotReach, Throttled),
-                check=_check(name, items), check_page=_check_page))
+                check=_check(name, items), check_page=check_page, check_refusal=check_query_refusal(is_proven)))
         except NotAuthorised as error:
             raise_refusal(error)
         except CannotReach as error:
@@ -121,9 +120,3 @@ def _raise_for(errors: list[Part]) -> NoReturn:
     if first.get("isRetryable") is True:
         raise BadAnswer(f"the Alexa cloud reports an internal error ({reason})")
     raise NotUnderstood(f"the Alexa cloud answers with an error ({reason})")
-
-
-def _check_page(page: str) -> None:
-    """Raise NotAuthorised for the sign-in page; other pages, such as for maintenance, are no refusal."""
-    if SIGN_IN.search(page, 0, SEARCHED_CHARACTERS):
-        raise NotAuthorised("the Alexa cloud answered with the sign-in page")

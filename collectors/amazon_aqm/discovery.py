@@ -64,6 +64,7 @@ class Discovery:
     was_empty: bool = False  # the last list, perhaps by a fault of the cloud
     query_form: int = 0  # the index in LABELS that the cloud understands
     has_worked: bool = False  # that form, here
+    with_echo: bool = False  # the Echo devices were listed, too
 
     @classmethod
     def load(cls, state: State) -> "Discovery":
@@ -73,14 +74,18 @@ class Discovery:
             monitors=tuple(_load_monitors(stored)), discovered_at=moment(stored.get("discovered_at")),
             searched_at=moment(stored.get("searched_at")), was_empty=stored.get("was_empty") is True,
             query_form=form if type(form) is int and 0 <= form < len(LABELS) else 0,
-            has_worked=stored.get("has_worked") is True)
+            has_worked=stored.get("has_worked") is True, with_echo=stored.get("with_echo") is True)
 
     def save(self, state: State) -> None:
         state[DISCOVERED] = {
             "found": [monitor._asdict() for monitor in self.monitors],
             "discovered_at": self.discovered_at and format_time(self.discovered_at),
             "searched_at": self.searched_at and format_time(self.searched_at),
-            "was_empty": self.was_empty, "query_form": self.query_form, "has_worked": self.has_worked}
+            "was_empty": self.was_empty, "query_form": self.query_form, "has_worked": self.has_worked,
+            "with_echo": self.with_echo}
+
+    def wanted(self, cloud: Cloud) -> tuple[Monitor, ...]:
+        return tuple(monitor for monitor in self.monitors if cloud.include_echo or not monitor.is_echo)
 
     def may_search(self, now: datetime) -> bool:
         """Return whether to search for a missing monitor: at most hourly, and not right after the daily discovery."""
@@ -88,13 +93,14 @@ class Discovery:
 
 
 def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor, ...]:
-    """Return the account's monitors, fetched once a day; if that fails, the cached list."""
+    """Return the account's monitors, fetched once a day, and when `include_echo` changes; if that fails, the cached list."""
     cached = Discovery.load(state)
+    is_other = cached.with_echo != cloud.include_echo
     if not cached.monitors:
-        if cached.was_empty and _is_recent(cached.searched_at, now, SEARCH_AFTER):
+        if cached.was_empty and not is_other and _is_recent(cached.searched_at, now, SEARCH_AFTER):
             raise _no_monitor(cloud)
         return discover(cloud, state, now)
-    if _is_recent(cached.discovered_at, now, REFRESH_AFTER):
+    if not is_other and _is_recent(cached.discovered_at, now, REFRESH_AFTER):
         return cached.monitors
     try:
         return discover(cloud, state, now, share=0.5)
@@ -102,8 +108,13 @@ def current_monitors(cloud: Cloud, state: State, now: datetime) -> tuple[Monitor
         raise
     except RemoteError as error:
         log.warning("discovery failed, using the cached monitor list: %s", error)
-        replace(Discovery.load(state), discovered_at=now, query_form=0, has_worked=False).save(state)
-        return cached.monitors
+        tried_at = now - REFRESH_AFTER + SEARCH_AFTER if is_other else now  # a changed setting gets another try in an hour
+        kept = Discovery.load(state)
+        replace(kept, monitors=kept.wanted(cloud), discovered_at=tried_at, query_form=0, has_worked=False,
+                with_echo=cloud.include_echo).save(state)
+        if not cached.wanted(cloud):
+            raise
+        return cached.wanted(cloud)
 
 
 def discover(cloud: Cloud, state: State, now: datetime | None, share: float = 1.0) -> tuple[Monitor, ...]:
@@ -111,7 +122,7 @@ def discover(cloud: Cloud, state: State, now: datetime | None, share: float = 1.
     answer, monitors = list_monitors(cloud, state, now, share)
     cached = Discovery.load(state)
     result = replace(cached, monitors=tuple(monitors), discovered_at=now or answer.date, was_empty=False, query_form=0,
-                     has_worked=False)
+                     has_worked=False, with_echo=cloud.include_echo)
     result.save(state)
     rooms = _fetch_rooms(cloud, share)
     if rooms is not None:
@@ -133,16 +144,18 @@ def list_monitors(cloud: Cloud, state: State, now: datetime | None = None,
     cached = Discovery.load(state)
     by_id = {monitor.endpoint_id: monitor for monitor in cached.monitors}
     monitors: dict[str, Monitor] = {}
-    for result in parts(answer.document, "listEndpoints"):
+    left_out: list[str] = []
+    for is_echo, result in _results(answer.document):
         for endpoint in objects(result, "endpoints"):
-            monitor = _parse(endpoint, by_id)
-            if monitor is not None and (not monitor.is_echo or cloud.include_echo):
+            monitor = _parse(endpoint, by_id, is_echo, left_out)
+            if monitor is not None:
                 monitors.setdefault(monitor.serial, monitor)
         if result.get("completeResult") is False:
-            monitors = {monitor.serial: monitor for monitor in cached.monitors} | monitors
+            monitors = {monitor.serial: monitor for monitor in cached.wanted(cloud)} | monitors
+    _log_left_out(sorted(left_out), state)
     if not monitors:
         replace(cached, monitors=() if cached.was_empty else cached.monitors, was_empty=True,
-                searched_at=now or cached.searched_at).save(state)
+                searched_at=now or cached.searched_at, with_echo=cloud.include_echo).save(state)
         raise _no_monitor(cloud)
     return answer, list(monitors.values())
 
@@ -151,7 +164,21 @@ def _no_monitor(cloud: Cloud) -> NotUnderstood:
     return NotUnderstood(f"there is no monitor in this account on {cloud.hosts.site}: is the domain right?", OTHER_SITE)
 
 
-def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
+def _results(document: object) -> Iterator[tuple[bool, Part]]:
+    """Yield the lists of the operations, and whether each is that of the Echo devices, which is the second."""
+    for position, answer in enumerate(document if isinstance(document, list) else [document]):
+        yield position > 0, part(part(answer, "data"), "listEndpoints")
+
+
+def _log_left_out(names: list[str], state: State) -> None:
+    """Log the names once until they change."""
+    if names != state.get("left_out", []):
+        state["left_out"] = names
+        listed = ", ".join(names) or "none any more"
+        log.info("ignoring monitors that are not Amazon's own, or have no serial number: %s", listed)
+
+
+def _parse(endpoint: Part, cached: dict[str, Monitor], is_echo: bool, left_out: list[str]) -> Monitor | None:
     endpoint_id = endpoint.get("endpointId")
     if not isinstance(endpoint_id, str) or not endpoint_id:
         return None
@@ -160,13 +187,12 @@ def _parse(endpoint: Part, cached: dict[str, Monitor]) -> Monitor | None:
     serial = one_line(text(endpoint, "serialNumber")) or previous.serial
     name = one_line(text(endpoint, "friendlyNameObject")) or previous.name
     if not maker.casefold().startswith("amazon") or not serial:
-        log.info("ignoring a monitor that is not Amazon's own, or has no serial number: %s", name)
+        left_out.append(name or "one without a name")
         return None
-    features = {feature.get("name") for feature in objects(endpoint, "features")}  # asked for of Echo devices only
-    if features and "temperatureSensor" not in features:
+    has_thermometer = "temperatureSensor" in [feature.get("name") for feature in objects(endpoint, "features")]
+    if is_echo and not has_thermometer and (endpoint.get("features") is not None or not previous.is_echo):
         return None
-    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room,
-                   bool(features))
+    return Monitor(endpoint_id, serial, name, one_line(text(endpoint, "model")) or previous.model, previous.room, is_echo)
 
 
 def _fetch_rooms(cloud: Cloud, share: float) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 A refresh token, which lives until the account's password changes, is exchanged for new ones as the Alexa app does: form
 and answer as in alexa-cookie-cli (adn77, README, 2026-08) and thorsten-gehrig/alexa-remote-control. How Amazon answers
-a dead token is undocumented; a refusing status or an answer without cookies is taken for that.
+a dead token is undocumented; 401, 403, a 400 that names the token, or an answer without cookies is taken for that.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from collectors import DISCOVERED
 from collectors.amazon_aqm.addresses import HEADERS, Hosts
 from collectors.amazon_aqm.queries import moment, objects, part, short_message
+from collectors.amazon_aqm.refusals import TRANSIENT, check_page, check_token_refusal, raise_refusal
 from runtime.errors import BadAnswer, CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError
 from runtime.formats import format_time
 from runtime.http_client import HttpClient, JsonResponse, Request
@@ -34,9 +34,8 @@ REFUSED_WAITS = (900.0, 3600.0, 14_400.0, 86_400.0)  # seconds after the first, 
 DOUBTFUL_WAITS = (300.0, 900.0, 3600.0)
 DOUBTFUL_FOR = timedelta(hours=1)  # then a human is needed
 RENEWAL_WAITS = (900.0, 1800.0, 3600.0)
-TRANSIENT = re.compile(r"server|internal|unavailable|throttl", re.IGNORECASE)  # error codes of an exchange
 COOKIE = re.compile(r"[\w!#$%&'*+.^`|~-]+=[!-:<-~]*", re.ASCII)
-ACCOUNT_STATE = ("session", DISCOVERED, "unknown_instances", "throttled", "refusals", "renewals", "has_read")
+ACCOUNT_STATE = ("session", DISCOVERED, "unknown_instances", "left_out", "throttled", "refusals", "renewals", "has_read")
 
 
 class Login:
@@ -168,25 +167,10 @@ class Login:
                 f"{self._hosts.www}/ap/exchangetoken/cookies", self._timeout_seconds, method="POST", form=form,
                 headers={**HEADERS, "x-amzn-identity-auth-domain": f"api.{site}"}, compressed=True, share=share,
                 retry_on=(CannotReach,), operation="exchange", endpoint="exchangetoken",
-                check=lambda document: _check(document, site)))
-        except NotUnderstood as error:
-            if error.status != 400:
-                raise
-            raise NotAuthorised("the refresh token was rejected (HTTP 400): it has expired or was revoked") from None
+                check=lambda document: _check(document, site), check_page=check_page,
+                check_refusal=check_token_refusal))
         except NotAuthorised as error:
             raise_refusal(error)
-
-
-def raise_refusal(error: NotAuthorised) -> NoReturn:
-    """Raise BadAnswer for a redirect elsewhere than to the sign-in, else the refusal."""
-    if error.location is None:
-        raise error
-    if "signin" in error.location.casefold():
-        raise NotAuthorised(str(error)) from None
-    if re.search(r"/ap/(?:cvf|mfa|captcha)|validateCaptcha", error.location, re.IGNORECASE):
-        host = urlsplit(error.location).netloc or "www.amazon.com"
-        raise NotAuthorised("Amazon asks for a verification", f"sign in once at {host} in a browser") from None
-    raise BadAnswer(str(error), error.remedy) from None
 
 
 def issued_cookies(document: object, site: str) -> dict[str, str]:

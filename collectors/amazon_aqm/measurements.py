@@ -62,7 +62,7 @@ def parse(monitor: Monitor, endpoint: Part, settings: "Settings", now: datetime,
     if "OK" not in _reachability(endpoint):
         longest = min(longest, UNCONFIRMED_SECONDS)
     newest = max((sample.at for sample in samples.values() if sample.at is not None), default=None)
-    oldest = clock - max(LONGEST_AGE, timedelta(seconds=longest))
+    oldest = clock - LONGEST_AGE
     is_alive = newest is not None and clock - newest <= timedelta(seconds=longest)
     fresh = {quantity: sample for quantity, sample in samples.items()
              if is_alive and sample.at is not None and sample.at >= oldest}

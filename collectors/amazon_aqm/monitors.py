@@ -10,7 +10,7 @@ from collectors.amazon_aqm.cloud import Cloud, InvalidQuery, UnknownEndpoint
 from collectors.amazon_aqm.discovery import Discovery, Monitor, current_monitors, discover, list_monitors
 from collectors.amazon_aqm.measurements import log_unknown_instances, parse
 from collectors.amazon_aqm.queries import LABELS, Part, objects, parts, state_operation
-from runtime.errors import NotUnderstood, Questionable, Throttled
+from runtime.errors import NotUnderstood, Questionable
 from runtime.formats import pluralize
 from runtime.http_client import JsonResponse
 from storage.reading import Reading, Sighting
@@ -111,10 +111,8 @@ def _fetch(cloud: Cloud, batches: Sequence[Sequence[str]], state: State) -> Json
     while True:
         body = [state_operation(ids, LABELS[form]) for ids in batches]
         try:
-            answer = cloud.fetch(body, "listEndpoints", "endpoints")
+            answer = cloud.fetch(body, "listEndpoints", "endpoints", is_proven=cached.has_worked or not LABELS[form])
         except NotUnderstood as error:
-            if error.status == 400 and (cached.has_worked or not LABELS[form]):
-                raise Throttled("the Alexa cloud rejects a query that is right (HTTP 400), as if to slow us down") from None
             if not LABELS[form] or not (isinstance(error, InvalidQuery) or error.status == 400):
                 raise
             log.warning("retrying with a simpler query: %s", error)

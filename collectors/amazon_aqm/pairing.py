@@ -37,8 +37,12 @@ LANDING = "https://www.amazon.com/ap/maplanding"  # for every country; it shows 
 HANDLE = "amzn_dp_project_dee_ios"
 IDENTITY = "http://specs.openid.net/auth/2.0/identifier_select"
 TRIES = 3
-CODE = re.compile(r"authorization_code=([\w-]+)")
+MOST_LINES = 100  # of one address
+CODE = re.compile(r"authorization_code=(?P<code>[^&#\s]+)(?P<end>[&#])?")
 BARE_CODE = re.compile(r"([A-Za-z0-9_-]{16,})")
+ADDRESS = re.compile(r"https?:|www\.", re.IGNORECASE)
+NO_CODE = "That contains no openid.oa2.authorization_code: paste the rest, or sign in and copy the whole address."
+CUT = "That ends within the code, or right after it: paste the rest, or press Enter if it was the whole address."
 
 
 class _Device(NamedTuple):
@@ -66,7 +70,7 @@ def pair(settings: "Settings", secrets: "Secrets", http: HttpClient, state: Stat
     human.keep(values)
     if secrets.refresh_token and not secrets.device_serial:  # registered under another serial number
         with suppress(RemoteError):
-            human.tell(f"The former device: {deregister(settings, secrets.refresh_token, http)}")
+            human.tell(f"The former device: {deregister(settings, secrets, http)}")
     site = _find_site(settings, secrets, token, http, state, human)
     if site is not None and settings.domain is None:
         values["domain"] = site
@@ -136,15 +140,20 @@ def _sign_in_url(settings: "Settings", device: _Device) -> str:
 
 
 def _ask_for_code(human: "Human") -> str:
-    pasted = ""
-    for _ in range(TRIES):
+    """Return the code of a pasted address, which may be broken over several lines, within the code too."""
+    pasted, tries = "", 0
+    for _ in range(MOST_LINES):
         answer = human.ask("Paste it here: ").strip()
-        if not answer:
+        if not pasted and (bare := BARE_CODE.fullmatch(answer)):
+            return bare[1]
+        is_continued = ADDRESS.match(pasted) is not None and not ADDRESS.match(answer)
+        pasted, tries = (pasted + answer, tries) if is_continued else (answer, tries + 1)
+        match = CODE.search(unquote(pasted.replace("&amp;", "&")))
+        if match and (match["end"] or not answer):
+            return match["code"]
+        if not answer or tries >= TRIES:
             break
-        pasted += unquote(answer.replace("&amp;", "&"))  # which may be broken over several lines
-        if match := CODE.search(pasted) or BARE_CODE.fullmatch(answer):
-            return match[1]
-        human.tell("That address contains no openid.oa2.authorization_code: sign in, then copy the whole address.")
+        human.tell(CUT if match else NO_CODE)
     raise NotUnderstood("the address of the page after signing in was not given", pair_command())
 
 

@@ -9,34 +9,37 @@ from typing import TYPE_CHECKING
 from collectors.amazon_aqm.addresses import HEADERS, Hosts, hosts
 from collectors.amazon_aqm.login import APP
 from collectors.amazon_aqm.queries import part
+from collectors.amazon_aqm.refusals import DeadToken, check_refusing_page, check_token_refusal
 from runtime.errors import NotAuthorised, NotTrusted, NotUnderstood
 from runtime.http_client import HttpClient, Request
 
 if TYPE_CHECKING:
-    from collectors.amazon_aqm import Settings
+    from collectors.amazon_aqm import Secrets, Settings
 
 DEVICE = "Home temperature monitoring"
 GONE = "Amazon had revoked our login before."
 
 
-def deregister(settings: "Settings", refresh_token: str, http: HttpClient) -> str:
+def deregister(settings: "Settings", secrets: "Secrets", http: HttpClient) -> str:
     """Deregister our device; return the result. Raise NotAuthorised if Amazon refuses."""
-    account = hosts(settings)
+    if not secrets.refresh_token:
+        return "Amazon has no device to deregister; the cookies expire within a day."
+    account = hosts(settings, secrets.domain)
     try:
-        token = _access_token(account, refresh_token, http, settings.timeout_seconds)
+        token = _access_token(account, secrets.refresh_token, http, settings.timeout_seconds)
+    except DeadToken:
+        return GONE
     except NotTrusted:
         raise
     except (NotAuthorised, NotUnderstood) as error:
-        if isinstance(error, NotUnderstood) and error.status != 400:
-            raise
-        return GONE
+        raise NotAuthorised(f"Amazon does not let us deregister our device ({error})", _by_hand(account)) from None
     http.learn_secrets([token])
     try:
         answer = http.fetch_json(Request(
             f"{account.api}/auth/deregister", settings.timeout_seconds, method="POST",
             body={"deregister_all_existing_accounts": False},
             headers={**HEADERS, "Authorization": f"Bearer {token}", "x-amz-access-token": token},
-            operation="deregister", endpoint="deregister"))
+            operation="deregister", endpoint="deregister", check_refusal=check_refusing_page))
     except NotTrusted:
         raise
     except (NotAuthorised, NotUnderstood) as error:
@@ -51,7 +54,7 @@ def _access_token(account: Hosts, refresh_token: str, http: HttpClient, timeout_
             "source_token_type": "refresh_token", "requested_token_type": "access_token"}
     answer = http.fetch_json(Request(
         f"{account.api}/auth/token", timeout_seconds, method="POST", form=form, headers=HEADERS,
-        operation="exchange", endpoint="token"))
+        operation="exchange", endpoint="token", check_refusal=check_token_refusal))
     token = answer.document.get("access_token") if isinstance(answer.document, dict) else None
     if not isinstance(token, str) or not token:
         raise NotAuthorised("Amazon sent no access token")
@@ -59,4 +62,5 @@ def _access_token(account: Hosts, refresh_token: str, http: HttpClient, timeout_
 
 
 def _by_hand(account: Hosts) -> str:
-    return f"at https://www.{account.site}/mycd open Devices, choose {DEVICE!r} and deregister it"
+    return (f"at https://www.{account.site}/mycd open Devices, choose {DEVICE!r} and deregister it; "
+            "then remove amazon_aqm from secrets.yaml")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from collectors.hue.bridge import Bridge, ButtonNotPressed, base_address, is_address, pair_command
 from collectors.hue.lookup import certificate_fingerprint, discover_bridges, remember
 from runtime.deadline import Deadline
-from runtime.errors import CannotReach, NotAuthorised, NotUnderstood, RemoteError, Throttled
+from runtime.errors import CannotReach, NotAuthorised, NotTrusted, NotUnderstood, RemoteError, Throttled
 from runtime.http_client import HttpClient
 from runtime.tls import Trust
 from storage.state import State
@@ -32,6 +32,8 @@ def pair(settings: "Settings", secrets: "Secrets", http: HttpClient, state: Stat
     """Wait for the button; return api_key, bridge_id, bridge_ip and, over https, certificate_fingerprint."""
     address = _address(settings, secrets.bridge_ip, http, human)
     fingerprint = certificate_fingerprint(address, settings.timeout_seconds) if address.startswith("https://") else None
+    if fingerprint and not os.path.exists(settings.ca_file):
+        _check_configured(settings, fingerprint, address)
     trust = Trust(fingerprint=fingerprint) if fingerprint else None
     bridge = Bridge(http, address, "", None, trust, settings.timeout_seconds)
     identity = bridge.fetch_id()
@@ -48,6 +50,14 @@ def pair(settings: "Settings", secrets: "Secrets", http: HttpClient, state: Stat
     values |= {"certificate_fingerprint": fingerprint} if fingerprint else {}
     human.keep(values)
     return values
+
+
+def _check_configured(settings: "Settings", fingerprint: str, address: str) -> None:
+    """Raise NotTrusted for another fingerprint in config.yaml, which would win over the one that pairing keeps."""
+    configured = (settings.certificate_fingerprint or fingerprint).replace(":", "").lower()
+    if configured != fingerprint:
+        raise NotTrusted(f"{address} presents another certificate than collectors.hue.certificate_fingerprint in config.yaml",
+                         f"if it is your bridge, remove that line there, then {pair_command('--bridge', address)}")
 
 
 def _address(settings: "Settings", last: str | None, http: HttpClient, human: "Human") -> str:

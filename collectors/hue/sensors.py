@@ -118,11 +118,10 @@ class _Sensor:
         return updated != NEVER and (age is None or age.total_seconds() <= self._settings.stale_after_seconds)
 
     def _age(self, updated: datetime) -> timedelta | None:
-        """Return a value's age, None if the bridge's clock cannot be right."""
-        age = self._bridge_now - updated
-        if updated == NEVER or age < -FUTURE or age > YEARS and self._clocks_differ_by_years():
-            return None
-        return age
+        """Return a value's age, None if the bridge's clock cannot be right: years ahead while ours calls it fresh."""
+        age, age_by_ours = self._bridge_now - updated, self._now - updated
+        is_fresh_by_ours = -FUTURE <= age_by_ours <= timedelta(seconds=self._settings.stale_after_seconds)
+        return None if updated == NEVER or age < -FUTURE or age > YEARS and is_fresh_by_ours else age
 
     def _measured_at(self) -> datetime | None:
         is_absurd = abs(self._now - self._updated) > YEARS and self._clocks_differ_by_years()
@@ -137,7 +136,6 @@ class _Sensor:
         if level is None or not 0 <= level < INVALID_LIGHT or not self._is_fresh(_updated(light)):
             return None
         return round(10 ** ((level - 1) / 10_000), 2) if level else 0.0
-
 
     def _humidity(self, humidity: Entry) -> float | None:
         """Return the relative humidity in percent; the gateway reports hundredths."""

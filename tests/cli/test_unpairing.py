@@ -62,7 +62,7 @@ def test_what_was_revoked_elsewhere_is_only_removed_here(paired: tuple[Home, Sim
     ("hue", "keys-kept", "hue", 2, "https://account.meethue.com/apps"),
     ("amazon_aqm", "still-registered", "alexa", 2, "https://www.amazon.co.uk/mycd"),
     ("hue", "503", "hue", 1, ""), ("amazon_aqm", "503", "alexa", 1, ""),
-    ("hue", "wrong-bridge", "hue", 2, "")])
+    ("hue", "wrong-bridge", "hue", 2, "https://account.meethue.com/apps")])
 def test_a_refusal_shows_where_to_do_it_by_hand_and_keeps_the_credentials(
         source: str, kind: str, face: str, code: int, place: str, paired: tuple[Home, Simulator]) -> None:
     home, simulator = paired
@@ -72,6 +72,31 @@ def test_a_refusal_shows_where_to_do_it_by_hand_and_keeps_the_credentials(
     assert done.code == code and place in done.err and "Traceback" not in done.err, done
     assert home.secrets.read_text() == before
     assert simulator.key not in done.err + done.out and simulator.alexa.refresh_token not in done.err + done.out
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_bridge_that_refuses_the_deletion_but_not_the_key_still_has_it(
+        scheme: str, paired: tuple[Home, Simulator]) -> None:
+    home, simulator = paired
+    home.point_at(simulator, scheme=scheme)
+    simulator.faults.add("keys-kept", error=1)
+    done = home.devices("unpair", "hue")
+    assert done.code == 2 and "https://account.meethue.com/apps" in done.err, done
+    assert keys(home)["hue"]["api_key"] == simulator.key
+
+
+@pytest.mark.parametrize(("status", "content", "code"), [
+    (400, '{"error": "invalid_token"}', 0), (401, '{"response": {"error": {"code": "InvalidToken"}}}', 0),
+    (400, '{"error": "invalid_request"}', 2), (400, "", 2), (401, "", 2), (200, "{}", 2),
+    (403, "<html>Request blocked</html>", 1), (400, '{"response": {"error": {"code": "InternalError"}}}', 1)])
+def test_only_a_token_that_amazon_calls_invalid_was_revoked_before(
+        status: int, content: str, code: int, paired: tuple[Home, Simulator]) -> None:
+    home, simulator = paired
+    home.secrets.write_text(home.secrets.read_text().replace("amazon_aqm:\n", "amazon_aqm:\n  domain: amazon.de\n"))
+    simulator.faults.add("body", face="alexa", paths=["/auth/token"], status=status, content=content)
+    done = home.devices("unpair", "amazon_aqm")
+    assert done.code == code and ("https://www.amazon.de/mycd" in done.err) == (code == 2), done
+    assert (keys(home)["amazon_aqm"]["refresh_token"] is None) == (code == 0)
 
 
 def test_a_bridge_that_has_moved_is_found_by_its_id(paired: tuple[Home, Simulator]) -> None:

@@ -30,13 +30,16 @@ class Source:
     error: Exception | None
     asked: int = 0
     codes: list[int] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
 
     def cycle(self, hours: float) -> int:
         """Run a cycle at that hour; return how often the source has been asked until then."""
         module = source()
         module.collect = self._collect
         with at(hours):
-            self.codes.append(self.home.run(collector=module).code)
+            outcome = self.home.run(collector=module)
+        self.codes.append(outcome.code)
+        self.printed.append(outcome.err)
         return self.asked
 
     def _collect(self, _settings: Any, _secrets: Any, _http: Any, _state: Any, now: Any) -> Iterator[Reading]:
@@ -106,6 +109,17 @@ def test_a_requested_pause_is_kept_and_needs_no_human(written: Home, error: Exce
     assert "not asked until 2026-11-22T01:00:00+00:00" in written.log()
 
 
+def test_a_pause_is_the_same_trouble_as_the_error_that_began_it(written: Home) -> None:
+    """Another server error is another trouble."""
+    busy = Source(written, BadAnswer("HTTP 503 at the source", retry_after=3600))
+    for hours in (0, 0.5, 1.01, 1.5):
+        busy.cycle(hours)
+    busy.error = BadAnswer("HTTP 502 at its proxy", retry_after=3600)
+    for hours in (2.1, 2.5):
+        busy.cycle(hours)
+    assert [bool(text) for text in busy.printed] == [True, False, False, False, True, False]
+
+
 def test_changed_secrets_do_not_end_a_requested_pause(written: Home) -> None:
     busy = Source(written, Throttled("slower", retry_after=3600))
     busy.cycle(0)
@@ -163,8 +177,6 @@ def test_every_other_answer_ends_a_pause(tmp_path: Path, error: Exception | None
     assert cooldown.active(state, NOW, secrets) is not None
     cooldown.record(state, error, NOW, secrets)
     assert "pause" not in state and cooldown.active(state, NOW, secrets) is None
-
-
 
 
 @pytest.mark.parametrize(("seconds", "is_kept"), [(-1, False), (0, False), (1, True), (None, False)])

@@ -83,6 +83,8 @@ class Graph:
         bad = self._bad_ids(operation)
         chosen = [each for each in endpoints if each["endpointId"] not in bad
                   and (operation.kind in ("discovery", "echoes") or each["endpointId"] in operation.ids)]
+        if operation.kind == "echoes" and self._concerning(operation, "unlisted-features"):
+            chosen = [{**each, "features": None} for each in chosen]
         for fault in self._concerning(operation, "incomplete"):
             chosen = chosen[:fault.options["kept"]]
         return {"endpoints": chosen}

@@ -77,8 +77,9 @@ class Bridge:
         return json_answer(content)
 
     def _delete_key(self, keys: list[str], address: str, faults: list[Fault]) -> Answer:
-        if any(fault.kind == "keys-kept" for fault in faults) or not self.keys.pop("".join(keys), None):
-            return _error(4, address, f"method, DELETE, not available for resource, {address}")
+        kept = [fault.options["error"] for fault in faults if fault.kind == "keys-kept"]
+        if kept or not self.keys.pop("".join(keys), None):
+            return _error(kept[0] if kept else 4, address, f"method, DELETE, not available for resource, {address}")
         return json_answer([{"success": f"{address} deleted."}])
 
     def _sensors(self, now: datetime, faults: list[Fault]) -> dict[str, dict[str, Any]]:

@@ -36,7 +36,7 @@ IN_THE_CONTENT: Mapping[str, Mapping[str, Any]] = {
     "key-refused": {},
     "pairing-403": {},  # errors of pairing come with this status, as from deCONZ
     "entries": {"entries": []},  # further entries in the answer to /sensors
-    "keys-kept": {},  # it lets no program delete a key, as newer bridges do
+    "keys-kept": {"error": 4},  # it lets no program delete a key, as newer bridges do
     "wrong-bridge": {"accepts_key": False},  # another bridge answers, with its certificate and house
     "restarted": {"sensor": None},  # null and "none" until the sensors report again
     "off": {"sensor": None, "frozen": False},  # config.on is false; frozen: the last value stays, else null
@@ -70,6 +70,7 @@ IN_THE_CLOUD: Mapping[str, Mapping[str, Any]] = {
     "incomplete": {"operation": None, "kept": 0},
     "empty": {"operation": None},
     "groupless": {},
+    "unlisted-features": {},  # null in the list of Echo devices
     "offline": {"monitor": None, "features": None, "frozen": False, "seconds": 18_000},  # frozen: old values stay
     "old-samples": {"monitor": None, "features": None, "seconds": 172_800},
     "properties-null": {"monitor": None, "features": None},  # features: names or instances; None for all that measure

@@ -13,6 +13,7 @@ class Seen(NamedTuple):
     method: str
     path: str
     headers: dict[str, str]
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Request:
     query: str = ""
 
     def seen(self) -> Seen:
-        return Seen(self.method, self.path, self.headers)
+        return Seen(self.method, self.path, self.headers, self.query)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,13 @@ def test_a_monitor_with_old_values_only_is_stale() -> None:
     old = temperature(20, timeOfSample=stamp(timedelta(hours=30)))
     older = value("4", 45, timeOfSample=stamp(timedelta(hours=50)))
     assert trouble(old, older, reachable()) == trouble(old, reachable()) == "last heard of 30 h ago"
-    assert reading(old, reachable(), stale_after_seconds=604_800).temperature_celsius == 20
+
+
+@pytest.mark.parametrize("limit", [86_400, 604_800])
+def test_no_value_older_than_a_day_is_stored(limit: int) -> None:
+    old, new = (temperature(20, timeOfSample=stamp(timedelta(days=1, seconds=seconds))) for seconds in (1, 0))
+    assert trouble(old, reachable(), stale_after_seconds=limit) == "last heard of 24 h ago"
+    assert reading(new, reachable(), stale_after_seconds=limit).temperature_celsius == 20
 
 
 @pytest.mark.parametrize("connectivity", [[], [reachable(None)], [reachable(7)], [{"name": "connectivity"}]])

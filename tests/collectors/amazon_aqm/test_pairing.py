@@ -150,7 +150,9 @@ def test_the_accounts_site_is_found(configured: str | None, memory: State) -> No
 
 @pytest.mark.parametrize("spoil", [
     lambda url: url.replace("&", "&amp;"), lambda url: url.replace("?", "#"), lambda url: f"{url[:90]}\n{url[90:]}",
-    lambda url: re.search("authorization_code=([^&]+)", url)[1]])  # type: ignore[index]
+    lambda url: re.search("authorization_code=([^&]+)", url)[1],  # type: ignore[index]
+    lambda url: url.replace("SimulatedCode", "Simulated\nCode"), lambda url: "\n".join(re.findall(".{1,20}", url)),
+    lambda url: f"{url.partition('Code')[0]}\n{url}", lambda url: url.partition("&openid.oa2.scope")[0] + "\n"])
 def test_what_is_pasted_may_be_spoiled(spoil: Callable[[str], str], household: Household, memory: State) -> None:
     person = Person(household.alexa)
     ask, person.pasted = person.ask, []  # type: ignore[attr-defined]
@@ -197,7 +199,7 @@ def test_registration_is_tried_once_whatever_happens(
 
 def test_a_code_used_before_asks_for_another_sign_in(household: Household, memory: State) -> None:
     with pytest.raises(NotAuthorised, match="rejected the code") as refused:
-        introduce(Person(household.alexa, NOT_FOUND + "USED"), memory, household.simulator.cloud_url)
+        introduce(Person(household.alexa, NOT_FOUND + "USED&openid.oa2.scope=x"), memory, household.simulator.cloud_url)
     assert refused.value.remedy == as_printed("python devices.py pair amazon_aqm")
 
 

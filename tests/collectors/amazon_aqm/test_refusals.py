@@ -30,10 +30,14 @@ def test_throttling_is_known_by_its_words_too(message: str, settled: Household) 
     assert settled.run("--json").json["outcome"] == "throttled"
 
 
-def test_a_query_that_worked_and_is_rejected_is_throttling(settled: Household) -> None:
-    settled.faults.add("body", face="alexa", paths=["/nexus"], content='{"message": "Bad Request"}', status=400)
-    first, second = settled.run("--json"), settled.run("--json")
-    assert (first.json["outcome"], first.json["requests"], second.json["requests"]) == ("throttled", 1, 0)
+@pytest.mark.parametrize(("content", "operation"), [
+    ('{"message": "Bad Request"}', "state"), ('{"__type": "ThrottlingException"}', "state"),
+    ('{"message": "Rate exceeded"}', "discovery")])
+def test_a_400_that_means_throttling_is_retried_as_such(content: str, operation: str, settled: Household) -> None:
+    """So is any for a query that has worked here."""
+    settled.faults.add("body", face="alexa", paths=["/nexus"], content=content, status=400)
+    first, second = settled.run("--json", hours=25 if operation == "discovery" else 0), settled.run("--json")
+    assert (first.json["outcome"], first.json["retries"], second.json["requests"]) == ("throttled", 2, 0)
 
 
 def test_the_pause_grows_to_four_hours_and_ends_with_success(settled: Household) -> None:
@@ -84,6 +88,15 @@ def test_an_answer_without_data_fails_the_cycle_and_no_more(content: str, reques
     assert (outcome.code, outcome.json["requests"]) == (1, requests)
     settled.faults.clear()
     assert settled.run("--json").json["requests"] == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_firewalls_page_is_no_sign_of_a_dead_login(status: int, settled: Household) -> None:
+    page = "<html><title>Request blocked</title></html>"
+    settled.faults.add("body", face="alexa", paths=["/nexus"], content=page, status=status)
+    outcome = settled.run("--json")
+    assert (outcome.code, outcome.json["outcome"], outcome.json["requests"]) == (1, "unreachable", 3)
+    assert "exchange" not in settled.asked() and not list(settled.home.data.glob("ALERT_*"))
 
 
 def test_an_empty_answer_is_no_sign_of_a_dead_login(settled: Household) -> None:

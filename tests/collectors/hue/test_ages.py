@@ -77,6 +77,12 @@ def test_a_bridge_whose_clock_alone_is_years_ahead_makes_no_value_stale(years: i
     assert (found.temperature_celsius, found.measured_at) == (20.29, None)
 
 
+@pytest.mark.parametrize("years_behind", [2, 3.1, 56])
+def test_a_sensor_dead_for_years_is_stale_though_our_clock_is_years_behind(years_behind: float) -> None:
+    dead = updated(stamp(timedelta(days=1100)))
+    assert trouble(dead, now=NOW - timedelta(days=365.25 * years_behind)) == "last heard of 1100 days ago"
+
+
 def test_a_value_of_the_first_of_january_1970_is_stale_when_the_bridge_knows_better() -> None:
     assert (trouble(updated("1970-01-01T00:00:00")) or "").startswith("last heard of 20")
 

@@ -198,6 +198,18 @@ def test_a_bridge_given_by_hand_is_asked_though_the_configuration_names_another_
     assert unpaired.run().code == 0
 
 
+def test_another_certificate_in_the_configuration_is_named_before_the_button_is_pressed(
+        unpaired: Home, pressed: Simulator) -> None:
+    """It would win over the one that pairing keeps."""
+    unpaired.configure_hue(certificate_fingerprint="AB:" * 31 + "AB")
+    result = pair(unpaired, "--bridge", pressed.https_url)
+    assert result.exit_code == 2 and "collectors.hue.certificate_fingerprint in config.yaml. Remedy: if it" in result.output
+    assert as_printed(f"that line there, then python devices.py pair hue --bridge {pressed.https_url}") in result.output
+    assert registrations(pressed) == 0
+    unpaired.configure_hue(certificate_fingerprint=pressed.fingerprint.upper())
+    assert pair(unpaired, "--bridge", pressed.https_url).exit_code == 0
+
+
 def test_pairing_again_replaces_the_old_key(unpaired: Home, pressed: Simulator) -> None:
     keys = set()
     for _ in range(2):

@@ -34,7 +34,7 @@ def pointed(home: Home, simulator: Simulator) -> None:
     home.point_at(simulator)
 
 
-def test_02_null_and_none_after_a_restart_are_no_reading_and_no_failure(home: Home, simulator: Simulator) -> None:
+def test_null_and_none_after_a_restart_are_no_reading_and_no_failure(home: Home, simulator: Simulator) -> None:
     """home-assistant/core issue 43475."""
     simulator.faults.add("restarted", sensor=ROOM)
     assert home.run().code == 0
@@ -46,14 +46,14 @@ def test_02_null_and_none_after_a_restart_are_no_reading_and_no_failure(home: Ho
     assert len(rows_of(home)) == 1
 
 
-def test_05_what_old_firmware_leaves_out_is_not_missed(home: Home, simulator: Simulator) -> None:
+def test_what_old_firmware_leaves_out_is_not_missed(home: Home, simulator: Simulator) -> None:
     [old] = [entry for entry in entries(simulator, "ZLLTemperature") if "productname" not in entry]
     assert "capabilities" not in old
     home.run()
     assert f"hue:{old['uniqueid']}" in [row["device_id"] for row in home.rows()]
 
 
-def test_06_virtual_sensors_are_ignored(home: Home, simulator: Simulator) -> None:
+def test_virtual_sensors_are_ignored(home: Home, simulator: Simulator) -> None:
     assert [entry["uniqueid"] for entry in entries(simulator, "CLIPPresence")] == ["WA0001", "WA0001"]
     assert entries(simulator, "CLIPTemperature")
     home.run()
@@ -61,14 +61,14 @@ def test_06_virtual_sensors_are_ignored(home: Home, simulator: Simulator) -> Non
     assert {row["device_id"] for row in home.rows()} == real
 
 
-def test_07_a_sensor_heard_of_is_read_though_it_is_called_unreachable(home: Home, simulator: Simulator) -> None:
+def test_a_sensor_heard_of_is_read_though_it_is_called_unreachable(home: Home, simulator: Simulator) -> None:
     simulator.faults.add("unreachable", sensor=ROOM)
     home.run()
     assert len(rows_of(home)) == 1
 
 
 @pytest.mark.parametrize("off", [-UNFOUNDED, UNFOUNDED])
-def test_08_a_bridge_that_has_lost_its_clock_is_read_all_the_same(
+def test_a_bridge_that_has_lost_its_clock_is_read_all_the_same(
         off: timedelta, home: Home, simulator: Simulator) -> None:
     """After a power cut it may be 1980."""
     simulator.faults.add("clock", seconds=off.total_seconds())
@@ -78,7 +78,7 @@ def test_08_a_bridge_that_has_lost_its_clock_is_read_all_the_same(
     assert all(abs(now - datetime.fromisoformat(row["timestamp"])) < timedelta(minutes=1) for row in home.rows())
 
 
-def test_09_a_value_shown_twice_is_stored_with_the_time_it_was_measured(home: Home) -> None:
+def test_a_value_shown_twice_is_stored_with_the_time_it_was_measured(home: Home) -> None:
     """Sensors report every five minutes; more frequent requests get the same value, with the same measured_at."""
     moment = datetime.now(timezone.utc).replace(microsecond=0)
     with Simulator(clock=lambda: moment) as still:
@@ -92,7 +92,7 @@ def test_09_a_value_shown_twice_is_stored_with_the_time_it_was_measured(home: Ho
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_10_a_sensor_switched_off_in_the_app_is_stale(frozen: bool, home: Home, simulator: Simulator) -> None:
+def test_a_sensor_switched_off_in_the_app_is_stale(frozen: bool, home: Home, simulator: Simulator) -> None:
     """Its last value stays in the answer or becomes null, depending on the firmware."""
     simulator.faults.add("stale", sensor=ROOM)
     simulator.faults.add("off", sensor=ROOM, frozen=frozen)
@@ -101,7 +101,7 @@ def test_10_a_sensor_switched_off_in_the_app_is_stale(frozen: bool, home: Home, 
     assert f"{ROOM} (switched off in the app" in home.log()
 
 
-def test_12_a_newer_bridge_redirects_http_to_https_which_needs_a_human(home: Home, simulator: Simulator) -> None:
+def test_a_newer_bridge_redirects_http_to_https_which_needs_a_human(home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, scheme="http")
     simulator.faults.add("redirect", location=f"{simulator.https_url}/api/{simulator.key}/sensors")
     outcome = home.run()
@@ -111,7 +111,7 @@ def test_12_a_newer_bridge_redirects_http_to_https_which_needs_a_human(home: Hom
 
 
 @pytest.mark.parametrize("lingering", [False, True])
-def test_16_a_sensor_paired_again_is_the_same_device(lingering: bool, home: Home, simulator: Simulator) -> None:
+def test_a_sensor_paired_again_is_the_same_device(lingering: bool, home: Home, simulator: Simulator) -> None:
     home.run()
     simulator.faults.add("re-paired", sensor=ROOM, lingering=lingering)
     with freeze_time(datetime.now(timezone.utc) + timedelta(seconds=2), tick=True):
@@ -120,7 +120,7 @@ def test_16_a_sensor_paired_again_is_the_same_device(lingering: bool, home: Home
     assert len(rows_of(home)) == 2 and len(home.rows()) == 10
 
 
-def test_17_two_bridges_may_use_the_same_names(home: Home) -> None:
+def test_two_bridges_may_use_the_same_names(home: Home) -> None:
     home.run()
     with Simulator(seed=9) as other:
         home.point_at(other)
@@ -136,7 +136,7 @@ def test_17_two_bridges_may_use_the_same_names(home: Home) -> None:
     ("body", {"content": '[{"error": {"type": 901, "description": "KEY"}}]'}),
     ("body", {"content": "<html>KEY</html>"}), ("body", {"content": '{"KEY": 1}', "status": 404}),
 ])
-def test_19_the_key_is_in_no_output_log_or_file_whatever_goes_wrong(
+def test_the_key_is_in_no_output_log_or_file_whatever_goes_wrong(
         kind: str, options: dict[str, Any], home: Home, simulator: Simulator) -> None:
     home.point_at(simulator, scheme="http", collect_raw_response=True)
     named = json.loads(json.dumps(options).replace("KEY", simulator.key))
@@ -149,7 +149,7 @@ def test_19_the_key_is_in_no_output_log_or_file_whatever_goes_wrong(
     assert not any(simulator.key.encode() in content for content in kept)
 
 
-def test_19_not_even_a_fault_in_the_program_reveals_the_key(
+def test_not_even_a_fault_in_the_program_reveals_the_key(
         home: Home, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its traceback goes to the log, with the exception's message."""
     def fail(*_arguments: object, **_options: object) -> None:
@@ -162,7 +162,7 @@ def test_19_not_even_a_fault_in_the_program_reveals_the_key(
     assert simulator.key not in str(home.cycles())
 
 
-def test_21_emulators_have_nine_bytes_in_an_address() -> None:
+def test_emulators_have_nine_bytes_in_an_address() -> None:
     """diyHue imports sensors so: the first eight bytes are the same."""
     mac = "00:17:88:01:02:03:04:05"
     found = readings({**box(f"{mac}:a1", "Bath", 2100), **box(f"{mac}:a2", "Hall", 1900, first=7, light=1)})
@@ -171,7 +171,7 @@ def test_21_emulators_have_nine_bytes_in_an_address() -> None:
 
 
 @pytest.mark.parametrize("state", [{"lightlevel": 6000, "lastupdated": "none"}, {"lightlevel": 65_535}])
-def test_22_a_light_level_that_was_never_measured_is_none(
+def test_a_light_level_that_was_never_measured_is_none(
         state: dict[str, Any], home: Home, simulator: Simulator) -> None:
     simulator.faults.add("state", sensor=ROOM, quantity="light", state=state)
     home.run()
@@ -179,7 +179,7 @@ def test_22_a_light_level_that_was_never_measured_is_none(
 
 
 @pytest.mark.parametrize("hundredths", [-32_768, 32_767, -27_316, 20_001, 10**12])
-def test_23_an_invalid_temperature_is_reported_and_not_stored(
+def test_an_invalid_temperature_is_reported_and_not_stored(
         hundredths: int, home: Home, simulator: Simulator) -> None:
     """Zigbee's 0x8000 means "invalid"."""
     simulator.faults.add("state", sensor=ROOM, state={"temperature": hundredths})
@@ -187,7 +187,7 @@ def test_23_an_invalid_temperature_is_reported_and_not_stored(
     assert rows_of(home) == [] and f"{ROOM} (reports " in home.log()
 
 
-def test_24_a_gateway_of_the_zigbee_kind_is_read(home: Home, simulator: Simulator) -> None:
+def test_a_gateway_of_the_zigbee_kind_is_read(home: Home, simulator: Simulator) -> None:
     """https://dresden-elektronik.github.io/deconz-rest-doc/endpoints/sensors/"""
     state = {"lastupdated": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}.123"}
     config = {"on": True, "battery": 91, "reachable": True}
@@ -202,7 +202,7 @@ def test_24_a_gateway_of_the_zigbee_kind_is_read(home: Home, simulator: Simulato
         ("hue:00:15:8d:00:02:aa:bb:cc-01-0402", "zigbee_sensor", "Weather", 21.5, 43.21, 91)]
 
 
-def test_25_a_thermometer_of_a_type_that_is_not_read_is_named_once(home: Home, simulator: Simulator) -> None:
+def test_a_thermometer_of_a_type_that_is_not_read_is_named_once(home: Home, simulator: Simulator) -> None:
     simulator.faults.add("entries", entries=[{"type": "ZGPTemperature", "state": {"temperature": 2150}}])
     home.run()
     home.wait_for_the_next_second()
@@ -211,7 +211,7 @@ def test_25_a_thermometer_of_a_type_that_is_not_read_is_named_once(home: Home, s
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf%s", b"%s\0", b"%s\n"])
-def test_26_a_byte_order_mark_a_nul_or_a_broken_name_costs_no_cycle(
+def test_a_byte_order_mark_a_nul_or_a_broken_name_costs_no_cycle(
         content: bytes, home: Home, simulator: Simulator) -> None:
     shown = json.dumps(show_sensors(simulator.house, simulator.now()), ensure_ascii=False).encode()
     body = content % shown.replace(b'"Utility"', b'"Util\xe9"')
@@ -221,7 +221,7 @@ def test_26_a_byte_order_mark_a_nul_or_a_broken_name_costs_no_cycle(
         sensor.room.replace("Utility", "Util\ufffd") for sensor in simulator.house.sensors)
 
 
-def test_27_an_address_with_http_is_answered_with_https(home: Home, simulator: Simulator) -> None:
+def test_an_address_with_http_is_answered_with_https(home: Home, simulator: Simulator) -> None:
     """Newer firmware has closed port 80, the Bridge Pro never had it."""
     home.point_at(simulator, scheme="http")
     home.configure_hue(bridge_ip="http://127.0.0.1:9", discovery_url=None)
