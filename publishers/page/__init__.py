@@ -30,7 +30,7 @@ class Settings(PublisherSettings):
 
 def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State, run: Run) -> str:
     """Write the page beside the old one and put it in its place. Raise a StorageError."""
-    page = content.gather(changes, run.now, find_zone(changes.home.time_zone))
+    page = content.gather(changes, state, run.now, find_zone(changes.home.time_zone))
     text = document.compose(page, settings.title or changes.home.name)
     try:
         files.write_atomically(settings.path, text, MODE)

@@ -29,6 +29,8 @@ def encode(page: Page) -> str:
         "alphabet": series.ALPHABET,
         "zone": zone_name(page.zone),
         "axes": {axis.name: _axis(axis, page.zone) for axis in page.axes},
+        "now": int(page.now.timestamp()),
+        "oldAfter": int(page.old_after.total_seconds()),
         "since": int(since.timestamp()),
         "gaps": [[*_gaps(device, page, reasons)] for device in page.devices],
         "reasons": [*reasons],
@@ -61,7 +63,7 @@ def _chart(number: int, device: Device, column: str) -> dict[str, object]:
     quantity, look = BY_COLUMN[column], LOOKS[column]
     lines = {name: _parts(columns[column]) for name, columns in device.lines.items() if column in columns}
     return {"id": ident(number, column), "device": number, "unit": quantity.unit, "decimals": look.decimals,
-            "color": look.color, "least": look.least, "since": device.first_seen(),
+            "color": look.color, "least": look.least, "floor": look.floor, "since": device.first_seen(),
             "scale": scale(column), "lines": lines}
 
 

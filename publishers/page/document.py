@@ -68,7 +68,9 @@ def _tile(device: Device, page: Page) -> Values:
     if conditions := newest.get("weather_conditions"):
         rest.append({"name": "Weather", "value": str(conditions).replace("|", ", ")})
     at = device.overview.newest_at
-    return {"place": device.label, "class": "" if device.is_fresh else " old", "warning": _warning(device),
+    kinds = ("" if device.is_fresh else " old") + (" wide" if len(rest) > 2 else "")
+    return {"place": device.place, "detail": device.detail, "class": kinds, "has_values": "yes" if rest else "",
+            "warning": _warning(device),
             "value": _number(first, newest[first]) if first else "–", "unit": BY_COLUMN[first].unit if first else "",
             "spark": _spark(device.spark) if first == "temperature_celsius" else "", "values": rest,
             "time": format_time(datetime.fromtimestamp(at, page.now.tzinfo)) if at else "",
@@ -105,9 +107,10 @@ def _quantities(page: Page) -> Iterator[Values]:
                   if device.has(column)]
         if having:
             name, unit = _name(column), BY_COLUMN[column].unit
-            yield {"id": column, "name": name, "unit": unit, "spans": [{"title": axis.title} for axis in page.axes],
-                   "charts": [{"id": charts.ident(number, column), "place": device.label,
-                               "label": f"{name}, {device.label}"} for number, device in having],
+            yield {"id": column, "name": name, "class": " many" if len(having) > 1 else "",
+                   "unit": unit, "spans": [{"title": axis.title} for axis in page.axes],
+                   "charts": [{"id": charts.ident(number, column), "place": device.place,
+                               "detail": device.detail, "label": f"{name}, {device.label}"} for number, device in having],
                    "rows": [_row(device, column) for _, device in having]}
 
 
@@ -171,7 +174,8 @@ def _number(column: str, value: object) -> str:
 
 def _moment(moment: datetime, page: Page) -> str:
     local = moment.astimezone(page.zone)
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M}" if local.year != page.now.year else f"{local:%a} {local.day} {local:%b, %H:%M}"
+    year = "" if local.year == page.now.astimezone(page.zone).year else f" {local.year}"
+    return f"{local:%a} {local.day} {local:%b}{year}, {local:%H:%M}"
 
 
 def _stored(text: str | None, page: Page) -> str:

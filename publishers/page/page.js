@@ -133,8 +133,8 @@
   function ticks(range) {
     return (plot, axis, from, to) => {
       const narrow = plot.width < 420;
-      const wanted = { days: narrow ? 12 : 6, month: narrow ? 10 : 5, year: narrow ? 3 : 2 }[range];
-      return data.axes[range].ticks.filter((at, index) => at >= from && at <= to && index % wanted === 0);
+      const wanted = { days: narrow ? 2 : 1, month: narrow ? 7 : 4, year: narrow ? 3 : 2 }[range];
+      return data.axes[range].ticks.filter((at, index) => at >= from && at <= to - (to - from) / 30 && index % wanted === 0);
     };
   }
 
@@ -149,7 +149,7 @@
       cursor: { sync: { key: "time" }, points: { size: 7 }, drag: { x: false, y: false }, y: false },
       scales: {
         x: { time: false, range: [data.axes[range].start, data.axes[range].end] },
-        y: { range: (plot, low, high) => bounds(low, high, chart.least) },
+        y: { range: (plot, low, high) => bounds(low, high, chart) },
       },
       series: [{}, { stroke, width: 1.75, points: { show: false, filter: lonely, size: 4, fill: stroke } }, ...(band ? [edge, edge] : [])],
       bands: band ? [{ series: [3, 2], fill: `${stroke}33` }] : [],
@@ -164,10 +164,11 @@
     };
   }
 
-  function bounds(low, high, least) {
-    if (low === null || low === undefined) return [0, 1];
-    const room = Math.max((high - low) * 0.08, (least - (high - low)) / 2);
-    return [low - room, high + room];
+  function bounds(low, high, chart) {
+    if (low === null || low === undefined) return [0, chart.least];
+    const room = Math.max((high - low) * 0.08, (chart.least - (high - low)) / 2);
+    const lowest = chart.floor === null ? low - room : Math.max(chart.floor, low - room);
+    return [lowest, Math.max(high + room, lowest + chart.least)];
   }
 
   // A reading between two gaps is a point: a line has two ends.
@@ -181,7 +182,8 @@
   function report(chart, range, plot) {
     const index = plot.cursor.idx;
     const inside = plot.cursor.left >= 0 && index !== null && index !== undefined;
-    chart.output.textContent = inside ? describe(chart, range, plot.data, index) : summary(chart, plot.data);
+    chart.output.hidden = !inside;
+    chart.output.textContent = inside ? describe(chart, range, plot.data, index) : "";
   }
 
   function draw(chart) {
@@ -191,7 +193,8 @@
     plots.get(chart)?.destroy();
     plots.set(chart, new uPlot(options(chart, range, box.clientWidth), series, box));
     box.setAttribute("aria-label", `${chart.label}, ${data.axes[range].title}: ${summary(chart, series)}`);
-    chart.output.textContent = summary(chart, series);
+    chart.summary.textContent = summary(chart, series);
+    chart.output.hidden = true;
   }
 
   function move(chart, event) {
@@ -207,15 +210,22 @@
     plot.setCursor({ left: plot.valToPos(at, "x"), top: 10 });
   }
 
-  function ages() {
+  function age(seconds) {
     const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
-    const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+    const [unit, length] = units.find(([, size]) => Math.abs(seconds) >= size) || [];
+    return unit ? new Intl.RelativeTimeFormat("en").format(-Math.trunc(seconds / length), unit) : "just now";
+  }
+
+  function showAges() {
     for (const time of document.querySelectorAll("time[data-age]")) {
-      const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
-      const [unit, length] = units.find(([, size]) => Math.abs(seconds) >= size) || units[2];
-      time.dataset.text ||= time.textContent;
-      time.textContent = `${time.dataset.text}, ${relative.format(-Math.trunc(seconds / length), unit)}`.replace("this minute", "just now");
+      time.title ||= time.textContent;
+      time.textContent = age((Date.now() - Date.parse(time.dateTime)) / 1000);
     }
+    const old = Date.now() / 1000 - data.now;
+    if (old < data.oldAfter) return;
+    const status = document.getElementById("status");
+    status.className = "status warn";
+    status.textContent = `This page was made ${age(old)}: what came later is missing`;
   }
 
   for (const axis of Object.values(data.axes)) {
@@ -229,6 +239,7 @@
   for (const chart of data.charts) {
     chart.box = document.getElementById(chart.id);
     chart.output = document.getElementById(`${chart.id}-out`);
+    chart.summary = document.getElementById(`${chart.id}-range`);
     chart.label = chart.box.getAttribute("aria-label");
     chart.box.addEventListener("keydown", (event) => move(chart, event));
     chart.box.addEventListener("focus", () => chart.output.setAttribute("aria-live", "polite"));
@@ -243,6 +254,6 @@
     if (innerWidth !== width) requestAnimationFrame(all);
     width = innerWidth;
   });
-  ages();
-  setInterval(ages, 60000);
+  showAges();
+  setInterval(showAges, 60000);
 })();

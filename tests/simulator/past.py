@@ -14,13 +14,14 @@ from runtime.formats import format_time, parse_time
 from tests.simulator.house import House
 
 INTERVAL = timedelta(minutes=5)
-AIR = {"humidity_percent": "humidity", "pm25_ugm3": "pm25", "voc_index": "voc", "co_ppm": "co", "iaq_score": "iaq"}
+AIR = {"humidity_percent": "humidity", "pm25_ugm3": "pm25", "pm10_ugm3": "pm10", "voc_index": "voc", "co_ppm": "co",
+       "iaq_score": "iaq"}
 TIMES = ("timestamp", "measured_at", "created_at")
 Row = dict[str, Any]
 
 
 class Mishap(NamedTuple):
-    """What is missing: of a collector or a device, or of all. Without an outcome no cycle ran, with `ok` a device is silent."""
+    """What is missing of a collector, a place, or all. Without an outcome no cycle ran; with `ok` a device is silent."""
 
     hours_ago: float
     hours: float
