@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from itertools import groupby, pairwise
 
-from publishers.page import series
 from publishers.page.content import COLUMNS, LOOKS, Device, Page, scale
-from publishers.page.series import Axis
+from publishers.page.series import ALPHABET, Axis, Line, local_time
 from runtime.time_zones import zone_name
 from storage.quantities import BY_COLUMN
 
@@ -16,17 +15,17 @@ DETAILED = timedelta(days=2)
 MERGED = 3600  # seconds: the finest step of charts that show more than DETAILED
 
 
-def ident(device: int, column: str) -> str:
+def chart_id(device: int, column: str) -> str:
     """Return the id of a chart's element; devices are numbered, as their names may be anything."""
     return f"c{device}-{column}"
 
 
-def encode(page: Page) -> str:
+def encode_charts(page: Page) -> str:
     """Return the JSON, fit to stand in a script element."""
     reasons: dict[str, int] = {}
     since = page.now - timedelta(days=page.gap_days)
     text = json.dumps({
-        "alphabet": series.ALPHABET,
+        "alphabet": ALPHABET,
         "zone": zone_name(page.zone),
         "axes": {axis.name: _axis(axis, page.zone) for axis in page.axes},
         "now": int(page.now.timestamp()),
@@ -52,9 +51,9 @@ def _ticks(axis: Axis, zone: tzinfo) -> Iterator[datetime]:
     """Yield the round local times, from the last midnight before the axis begins: hours, days, or months."""
     start, end = axis.periods[0].start, axis.periods[-1].end
     for number in range((end - start).days + 2):
-        midnight = series.local_time(start, zone, number)
+        midnight = local_time(start, zone, number)
         if axis.name == "days":
-            yield from (series.local_time(start, zone, number, hour) for hour in HOURS)
+            yield from (local_time(start, zone, number, hour) for hour in HOURS)
         elif axis.name == "month" or midnight.astimezone(zone).day == 1:
             yield midnight
 
@@ -62,12 +61,12 @@ def _ticks(axis: Axis, zone: tzinfo) -> Iterator[datetime]:
 def _chart(number: int, device: Device, column: str) -> dict[str, object]:
     quantity, look = BY_COLUMN[column], LOOKS[column]
     lines = {name: _parts(columns[column]) for name, columns in device.lines.items() if column in columns}
-    return {"id": ident(number, column), "device": number, "unit": quantity.unit, "decimals": look.decimals,
+    return {"id": chart_id(number, column), "device": number, "unit": quantity.unit, "decimals": look.decimals,
             "color": look.color, "least": look.least, "floor": look.floor, "since": device.first_seen(),
             "scale": scale(column), "lines": lines}
 
 
-def _parts(line: series.Line) -> Sequence[str]:
+def _parts(line: Line) -> Sequence[str]:
     """Leave the lowest and highest values out where each step has one value."""
     return [line.means] if not line.is_band else [line.means, line.lows, line.highs]
 

@@ -1,6 +1,5 @@
 """Gathers what the page shows: devices, the series of their quantities, gaps, and alerts."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,14 +7,15 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
 import runtime
-from publishers.page import series
-from publishers.page.series import Axis, Line
+from publishers.page.series import Axis, Line, make_axes, make_line, read_steps
 from runtime.formats import format_time, parse_time
 from storage.changes import Changes, Cursor
 from storage.state import State
 from storage.statistics import Summary
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from storage.overview import DeviceOverview
 
 YEAR = "year"
@@ -86,7 +86,7 @@ def gather(changes: Changes, state: State, now: datetime, zone: tzinfo) -> Page:
     interval, gap_days = timedelta(seconds=home.interval_seconds), min(GAP_DAYS, home.keep_days)
     overview = changes.overview(now, now - timedelta(days=gap_days))
     newest = max((device.newest_at or 0 for device in overview.devices), default=0)
-    axes = series.axes(now, datetime.fromtimestamp(newest, timezone.utc) if newest else now, interval, zone)
+    axes = make_axes(now, datetime.fromtimestamp(newest, timezone.utc) if newest else now, interval, zone)
     places = _places(overview.devices)
     cursor, years = changes.newest(), _known_years(changes, state, axes[-1])
     with changes.reading() as connection:
@@ -97,21 +97,21 @@ def gather(changes: Changes, state: State, now: datetime, zone: tzinfo) -> Page:
     return Page(now, zone, interval, gap_days, max(MISSED * interval, OLD_AFTER), axes, devices, overview.alerts)
 
 
-def _device(connection: sqlite3.Connection, overview: "DeviceOverview", place: tuple[str, str], is_fresh: bool,
+def _device(connection: "Connection", overview: "DeviceOverview", place: tuple[str, str], is_fresh: bool,
             axes: list[Axis], years: Mapping[str, Lines]) -> Device:
     device_id, (days, month, year) = overview.device.device_id, axes
-    recent = series.read(connection, device_id, COLUMNS, month)
+    recent = read_steps(connection, device_id, COLUMNS, month)
     measured = [*recent] or COLUMNS
-    today = series.read(connection, device_id, measured, days)
+    today = read_steps(connection, device_id, measured, days)
     lines = {days.name: _lines(today), month.name: _lines(recent), YEAR: years.get(device_id) or _lines(
-        series.read(connection, device_id, measured, year))}
+        read_steps(connection, device_id, measured, year))}
     warmth = today.get("temperature_celsius", [])
     return Device(overview, *place, is_fresh, lines,
                   [part and part.mean for part in warmth[::max(1, len(warmth) // SPARK_STEPS)]])
 
 
 def _lines(columns: Mapping[str, list[Summary | None]]) -> Lines:
-    return {column: series.line(steps, scale(column)) for column, steps in columns.items()}
+    return {column: make_line(steps, scale(column)) for column, steps in columns.items()}
 
 
 def _known_years(changes: Changes, state: State, axis: Axis) -> Mapping[str, Lines]:

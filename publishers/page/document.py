@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import runtime
-from publishers.page import charts, template
+from publishers.page.charts import chart_id, encode_charts
 from publishers.page.content import COLUMNS, LOOKS, Device, Page
-from publishers.page.template import Values
+from publishers.page.template import Values, render
 from runtime.commands import command
 from runtime.formats import format_time, parse_time, pluralize
 from runtime.time_zones import zone_name
@@ -32,8 +32,8 @@ def compose(page: Page, title: str) -> str:
     style = texts.pop("uplot_css") + texts.pop("css")
     embedded = {**texts, "style": style}
     hashes = {f"{name}_hash": _hash(text) for name, text in embedded.items()}
-    return template.render((FOLDER / "template.html").read_text(encoding="utf-8"), {
-        **embedded, **hashes, **_header(page), **_tables(page), "title": title, "data": charts.encode(page),
+    return render((FOLDER / "template.html").read_text(encoding="utf-8"), {
+        **embedded, **hashes, **_header(page), **_tables(page), "title": title, "data": encode_charts(page),
         "tiles": [_tile(device, page) for device in page.devices if device.overview.device.is_active],
         "axes": [{"name": axis.name, "title": axis.title, "checked": "" if number else "yes"}
                  for number, axis in enumerate(page.axes)],
@@ -109,7 +109,7 @@ def _quantities(page: Page) -> Iterator[Values]:
             name, unit = _name(column), BY_COLUMN[column].unit
             yield {"id": column, "name": name, "class": " many" if len(having) > 1 else "",
                    "unit": unit, "spans": [{"title": axis.title} for axis in page.axes],
-                   "charts": [{"id": charts.ident(number, column), "place": device.place,
+                   "charts": [{"id": chart_id(number, column), "place": device.place,
                                "detail": device.detail, "label": f"{name}, {device.label}"} for number, device in having],
                    "rows": [_row(device, column) for _, device in having]}
 

@@ -1,12 +1,14 @@
 """The values of a chart in equal steps of time, as text that takes about one byte per value."""
 
 import math
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from storage.statistics import Period, Summary, periods, summarize
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 # Every printable ASCII character but those with a meaning here, in JSON, or in HTML. The page's script has them, too.
 ALPHABET = "".join(chr(code) for code in range(33, 127) if chr(code) not in "\"&'()./<>\\`")
@@ -38,7 +40,7 @@ class Line(NamedTuple):
     high: float
 
 
-def axes(now: datetime, newest: datetime, interval: timedelta, zone: tzinfo) -> list[Axis]:
+def make_axes(now: datetime, newest: datetime, interval: timedelta, zone: tzinfo) -> list[Axis]:
     """Return two days of single readings, thirty days of hours, and a year of complete days."""
     hours = periods(local_time(now, zone, -29), now, max(timedelta(hours=1), interval), zone)
     days = periods(local_time(now, zone, -365), local_time(now, zone), "day", zone)
@@ -60,7 +62,7 @@ def _slots(now: datetime, newest: datetime, step: timedelta) -> list[Period]:
     return [Period("", moment, moment + step) for moment in starts]
 
 
-def read(connection: sqlite3.Connection, device_id: str, columns: Sequence[str],
+def read_steps(connection: "Connection", device_id: str, columns: Sequence[str],
          axis: Axis) -> dict[str, list[Summary | None]]:
     """Return a summary, or None, per column and step; only columns with values."""
     steps = {period.start: summaries for period, _, summaries in summarize(connection, device_id, columns, axis.periods)}
@@ -69,7 +71,7 @@ def read(connection: sqlite3.Connection, device_id: str, columns: Sequence[str],
     return {column: row for column, row in rows.items() if any(row)}
 
 
-def line(steps: Sequence[Summary | None], scale: int) -> Line:
+def make_line(steps: Sequence[Summary | None], scale: int) -> Line:
     """Encode the values, rounded to 1/scale; the lowest and highest ones as distances from the mean."""
     parts = [part for part in steps if part]
     number = sum(part.number for part in parts)
