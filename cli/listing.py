@@ -25,13 +25,6 @@ HEADINGS = ("id", "name", "location", "type", "last reading (UTC)", "age", "batt
 # Shown below the row on a narrow terminal; 80 columns are then enough for both sources with their usual names.
 BELOW = tuple(map(HEADINGS.index, ("id", "type", "last reading (UTC)")))
 AGE_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-# What people read where the reason's own name would claim more than is certain (names: storage/gaps.py).
-REASONS = {
-    "computer_off": "computer off, or the run was killed: no collector left a trace",
-    "collector_not_run": "not started, or killed: others left a trace",
-    "deleted_since": "deleted since: the cycle had stored it",
-    "not_known": "not known: some readings of the cycle were deleted since",
-}
 Item = dict[str, Any]
 Rows = Sequence[Sequence[str]]
 
@@ -135,9 +128,7 @@ def gap_lines(coverages: "Iterable[Coverage]", window: "Window") -> Iterator[str
 
 def _span(span: "Span") -> tuple[str, ...]:
     end = f" to {_minute(span.end)}" if span.cycles > 1 else ""
-    reason = REASONS.get(span.reason) or span.reason.replace("_", " ")
-    return (f"{_minute(span.start)}{end}", pluralize(span.cycles, "cycle"),
-            f"{reason}: {span.error}" if span.error else reason)
+    return f"{_minute(span.start)}{end}", pluralize(span.cycles, "cycle"), span.explanation()
 
 
 def _minute(moment: datetime) -> str:

@@ -3,14 +3,19 @@
 import os
 from datetime import timezone, tzinfo
 
+from runtime.errors import Unusable
+
 LOCAL_TIME = "/etc/localtime"
 FOLDER = "zoneinfo/"  # Debian and macOS link LOCAL_TIME into it (man 5 localtime)
 
 
 def find_zone(name: str | None) -> tzinfo:
-    """Return the named zone, or without a name the machine's. Raise KeyError, ValueError or OSError if there is none."""
+    """Return the named zone, or without a name the machine's. Raise Unusable if there is none."""
     from zoneinfo import ZoneInfo
-    return ZoneInfo(name) if name else _machine_zone()
+    try:
+        return ZoneInfo(name) if name else _machine_zone()
+    except (KeyError, ValueError, OSError):
+        raise Unusable(f"there is no time zone {name!r}", "give one such as Europe/London, or UTC") from None
 
 
 def zone_name(zone: tzinfo) -> str | None:

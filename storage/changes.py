@@ -16,6 +16,7 @@ from storage import manager, record
 from storage.past import COLUMNS
 from storage.reading import Row
 from storage.state import Witness
+from storage.statistics import bound
 
 if TYPE_CHECKING:
     from storage.overview import Home, Overview, Present
@@ -84,6 +85,22 @@ class Changes:
                 cursor = batch.cursor
                 yield batch
 
+    def newest(self) -> Cursor:
+        """Return the cursor of who has everything."""
+        with self.reading() as connection, _snapshot(connection):
+            start = _valid(connection, Cursor())
+            rows = list(_rows(connection, "ORDER BY id DESC LIMIT ?", (1,)))
+            return _at(start, rows[0]) if rows else start
+
+    def are_unchanged(self, cursor: Cursor, before: datetime) -> bool:
+        """Return whether the readings from before a time are those that the cursor was made with."""
+        with self.reading() as connection, _snapshot(connection):
+            # The plus keeps SQLite from using the index on timestamp: only the rows since the cursor are to be read.
+            late = connection.execute("SELECT 1 FROM readings WHERE id > ? AND +timestamp < ? LIMIT 1",
+                                      (cursor.row_id, bound(before))).fetchone()
+            return (_valid(connection, cursor) == cursor and late is None
+                    and not _changed_days(connection, cursor.change_id, 1))
+
     def present(self, now: datetime) -> "Present":
         """Return the devices with their newest readings, the collectors' last successes, and the active alerts."""
         from storage import overview
@@ -115,9 +132,11 @@ def next_batch(connection: sqlite3.Connection, cursor: Cursor, batch_rows: int =
         new = list(_rows(connection, "WHERE id > ? ORDER BY id LIMIT ?", (valid.row_id, batch_rows)))
     if not new:
         return None
-    last = new[-1]
-    return Batch(new, [], valid._replace(row_id=int(last["id"] or 0), device_id=str(last["device_id"]),
-                                         timestamp=str(last["timestamp"])), valid.row_id < cursor.row_id)
+    return Batch(new, [], _at(valid, new[-1]), valid.row_id < cursor.row_id)
+
+
+def _at(cursor: Cursor, row: Row) -> Cursor:
+    return cursor._replace(row_id=int(row["id"] or 0), device_id=str(row["device_id"]), timestamp=str(row["timestamp"]))
 
 
 @contextmanager

@@ -22,6 +22,13 @@ from storage.readings import seconds
 from storage.registry import Device
 
 BLOCK = 4096  # readings that are compared at a time
+# What people read where the reason's own name would claim more than is certain.
+TEXTS = {
+    "computer_off": "computer off, or the run was killed: no collector left a trace",
+    "collector_not_run": "not started, or killed: others left a trace",
+    "deleted_since": "deleted since: the cycle had stored it",
+    "not_known": "not known: some readings of the cycle were deleted since",
+}
 
 
 class Span(NamedTuple):
@@ -32,6 +39,13 @@ class Span(NamedTuple):
     cycles: int
     reason: str
     error: str | None
+
+    def text(self) -> str:
+        """Return the reason for people."""
+        return TEXTS.get(self.reason) or self.reason.replace("_", " ")
+
+    def explanation(self) -> str:
+        return f"{self.text()}: {self.error}" if self.error else self.text()
 
 
 class Coverage(NamedTuple):
