@@ -23,7 +23,7 @@ def build(path: Path) -> Path:
     history.change("UPDATE readings SET humidity_percent = 43, pm25_ugm3 = 7, iaq_score = 90, voc_index = 3 "
                    "WHERE device_id = ?", MONITOR)
     for device_id, place in ((KITCHEN, "O'Brien's kitchen"), (GARDEN, "Garten"), (MONITOR, "Garten")):
-        history.change("UPDATE device_registry SET location = ?, device_name = location WHERE device_id = ?", place, device_id)
+        history.change("UPDATE device_registry SET location = ? WHERE device_id = ?", place, device_id)
     history.silent(KITCHEN, hour(5), hour(6))
     history.fail("unreachable", hour(10), hour(11))
     history.off(hour(20), hour(22))

@@ -1,7 +1,6 @@
 """The dashboards of contrib/grafana: each query runs on a real record, and has the columns that its panel shows."""
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
