@@ -1,0 +1,1 @@
+"""Tests of contrib: the files work with the record as it is."""
