@@ -1,4 +1,4 @@
-"""Shells complete the commands of devices.py with the lines in README.md, tried at a real prompt."""
+"""Shells complete the commands of devices.py with the lines in docs/commands.md, tried at a real prompt."""
 
 import os
 import pty
@@ -16,9 +16,9 @@ import pytest
 from tests.checkout import CHECKOUT
 from tests.home import unmeasured
 
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-BASH, = re.findall(r'^    (eval "\$\(_DEVICES_COMPLETE=bash_source devices\)")$', README, re.MULTILINE)
-FISH, = re.findall(r"In fish: `(.*?)`", README)
+PAGE = (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")
+BASH, = re.findall(r'^    (eval "\$\(_DEVICES_COMPLETE=bash_source devices\)")$', PAGE, re.MULTILINE)
+FISH, = re.findall(r"In fish: `(.*?)`", PAGE)
 TIMEOUT_SECONDS = 20
 
 
@@ -86,7 +86,7 @@ def test_bash_lists_the_choices(environment: dict[str, str]) -> None:
 @needs("zsh")
 def test_zsh_completes(environment: dict[str, str]) -> None:
     line_for_zsh = BASH.replace("bash_source", "zsh_source")
-    line = re.search(r"`(autoload [^`]*compinit)`", README)
+    line = re.search(r"`(autoload [^`]*compinit)`", PAGE)
     assert line is not None
     seen = at_a_prompt(["zsh", "-f", "-i"], environment, f"{line[1]} -u; {line_for_zsh}", "devices am\t", "amend-name ")
     assert "amend-name " in seen

@@ -1,4 +1,4 @@
-"""The commands of the README and the crontab for the health check and for alerts work as they are written."""
+"""The commands of docs/commands.md and the crontab for the health check and for alerts work as they are written."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from tests.checked_home import CheckedHome
 from tests.checkout import CHECKOUT, make_checkout
 
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+PAGE = (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_the_daily_line_of_the_crontab_mails_only_what_has_failed(checked_home: 
 
 @pytest.mark.parametrize("good", [True, False])
 def test_a_new_configuration_is_checked_before_it_is_used(good: bool, checked_home: CheckedHome, tmp_path: Path) -> None:
-    """As the README does it for CI: nothing exists yet except the two files."""
-    command, = re.findall(r"^    (python healthcheck\.py --offline .*)$", README, re.MULTILINE)
+    """As the page does it for CI: nothing exists yet except the two files."""
+    command, = re.findall(r"^    (python healthcheck\.py --offline .*)$", PAGE, re.MULTILINE)
     folder = tmp_path / "path" / "to" / "config"
     folder.mkdir(parents=True)
     shutil.copy(checked_home.config, folder)
@@ -62,7 +62,7 @@ def test_a_new_configuration_is_checked_before_it_is_used(good: bool, checked_ho
 
 
 def test_the_three_lines_that_watch_for_alerts_show_one_when_it_comes(checked_home: CheckedHome) -> None:
-    script = "\n".join(re.findall(r"^    (while sleep 60; do\n(?:    .*\n)*?    done)$", README, re.MULTILINE))
+    script = "\n".join(re.findall(r"^    (while sleep 60; do\n(?:    .*\n)*?    done)$", PAGE, re.MULTILINE))
     assert len(script.splitlines()) == 3
     script = script.replace("sleep 60", "sleep 0.1")
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, cwd=checked_home.folder) as watch:

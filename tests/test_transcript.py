@@ -1,4 +1,4 @@
-"""The first session in README.md is up to date."""
+"""The first session in docs/commands.md is up to date."""
 
 import re
 from pathlib import Path

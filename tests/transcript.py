@@ -1,6 +1,6 @@
-"""A new user's first session, for README.md: pairing with a simulated bridge, collecting, naming, listing.
+"""A new user's first session, for docs/commands.md: pairing with a simulated bridge, collecting, naming, listing.
 
-`python -m tests.transcript` writes it into README.md; tests/test_transcript.py checks that it is up to date.
+`python -m tests.transcript` writes it into docs/commands.md; tests/test_transcript.py checks that it is up to date.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.checkout import CHECKOUT, ROOMS, SETTINGS
 from tests.home import unmeasured
 from tests.simulator.server import Simulator
 
-README = CHECKOUT / "README.md"
+PAGE = CHECKOUT / "docs" / "commands.md"
 BLOCK = re.compile(r"(<!-- A first session, .*? -->\n\n)((?:    .*\n|\n(?=    ))+)")
 COLUMNS = "80"
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)  # of the house, which is then as warm in every session
@@ -63,9 +63,9 @@ def normalised(text: str) -> str:
 
 
 def documented() -> str:
-    """Return the transcript in README.md."""
-    match = BLOCK.search(README.read_text(encoding="utf-8"))
-    assert match, "README.md has no first session"
+    """Return the transcript in docs/commands.md."""
+    match = BLOCK.search(PAGE.read_text(encoding="utf-8"))
+    assert match, "docs/commands.md has no first session"
     return "".join(line.removeprefix("    ") for line in match[2].splitlines(keepends=True))
 
 
@@ -88,12 +88,12 @@ def _shown(typed: str, folder: Path, environment: Mapping[str, str]) -> str:
 
 
 def main() -> int:
-    """Write the session into README.md."""
+    """Write the session into docs/commands.md."""
     with tempfile.TemporaryDirectory() as folder:
         lines = record(Path(folder)).splitlines(keepends=True)
     block = "".join(f"    {line}" if line.strip() else line for line in lines)
-    text = BLOCK.sub(lambda match: match[1] + block, README.read_text(encoding="utf-8"))
-    README.write_text(text, encoding="utf-8")
+    text = BLOCK.sub(lambda match: match[1] + block, PAGE.read_text(encoding="utf-8"))
+    PAGE.write_text(text, encoding="utf-8")
     return 0
 
 
