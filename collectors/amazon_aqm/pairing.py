@@ -21,6 +21,7 @@ from collectors.amazon_aqm.cloud import Cloud, open_cloud
 from collectors.amazon_aqm.discovery import Monitor, discover
 from collectors.amazon_aqm.login import pair_command
 from collectors.amazon_aqm.queries import part, short_message
+from collectors.amazon_aqm.refusals import check_refusing_page
 from collectors.amazon_aqm.unpairing import deregister
 from runtime.errors import NotAuthorised, NotTrusted, NotUnderstood, RemoteError, describe
 from runtime.formats import pluralize
@@ -177,7 +178,8 @@ def _register(http: HttpClient, account_hosts: Hosts, device: _Device, code: str
     return token
 
 
-def _check_refusal(_status: int, answer: JsonResponse) -> None:
+def _check_refusal(status: int, answer: JsonResponse) -> None:
+    check_refusing_page(status, answer)
     error = part(part(answer.document, "response"), "error")
     if message := short_message(error.get("message")):
         raise NotAuthorised(message)

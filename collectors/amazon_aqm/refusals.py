@@ -1,7 +1,4 @@
-"""What Amazon's refusals mean: a dead login, a page for people, a firewall, throttling, or an internal error.
-
-A refusing status alone, 401 or 403, is one of our login. With a web page it is only if that page signs people in.
-"""
+"""What Amazon's refusals mean: a dead login, a page for people, a firewall, throttling, or an internal error."""
 
 import re
 from collections.abc import Callable
@@ -25,11 +22,11 @@ SEARCHED_CHARACTERS = 65_536  # of a page
 
 
 class DeadToken(NotAuthorised):
-    """The refresh token has expired or was revoked."""
+    pass
 
 
 def check_page(page: str) -> None:
-    """Raise NotAuthorised for a page that asks people something; others, such as for maintenance, are no refusal."""
+    """Raise NotAuthorised for a page that asks people something: others, as for maintenance, are no refusal."""
     if SIGN_IN.search(page, 0, SEARCHED_CHARACTERS):
         raise NotAuthorised("Amazon answered with the sign-in page")
     if VERIFICATION_FORM.search(page, 0, SEARCHED_CHARACTERS):
@@ -37,14 +34,14 @@ def check_page(page: str) -> None:
 
 
 def check_refusing_page(status: int, answer: "JsonResponse") -> None:
-    """Raise BadAnswer for a firewall's page with 401 or 403, NotAuthorised for the sign-in page."""
+    """Raise BadAnswer for a firewall's page."""
     if status in (401, 403) and answer.page:
         check_page(answer.page)
         raise BadAnswer(f"Amazon answered with a web page that is no sign-in (HTTP {status})")
 
 
 def check_query_refusal(is_proven: bool) -> "Callable[[int, JsonResponse], None]":
-    """Return a check that raises Throttled for a 400 that means it, as that for a query that has worked here."""
+    """Return a check that raises Throttled for a 400 that means it, as for a query that has worked here."""
     def check(status: int, answer: "JsonResponse") -> None:
         check_refusing_page(status, answer)
         if status == 400 and THROTTLED.search(str(answer.document)):
@@ -67,7 +64,7 @@ def check_token_refusal(status: int, answer: "JsonResponse") -> None:
 
 
 def error_words(document: object) -> tuple[str, str]:
-    """Return code and message of an error, in the form of the exchange or of OAuth 2 (RFC 6749, section 5.2)."""
+    """Return code and message, as the exchange has them or OAuth 2 (RFC 6749, section 5.2)."""
     flat = document if isinstance(document, dict) else {}
     error = part(part(flat, "response"), "error")
     return f"{error.get('code') or flat.get('error')}", f"{error.get('message') or flat.get('error_description')}"

@@ -186,6 +186,7 @@ def test_three_addresses_without_a_code_are_enough(household: Household, memory:
 
 @pytest.mark.parametrize(("fault", "options", "error"), [
     ("body", {"status": 400}, NotAuthorised), ("body", {"status": 401}, NotAuthorised), ("500", {}, BadAnswer),
+    ("body", {"status": 403, "content": "<html>blocked</html>"}, BadAnswer),
     ("429", {}, RemoteError), ("reset", {}, RemoteError), ("body", {"content": "{}"}, NotAuthorised),
     ("body", {"content": '{"response": {"success": {"tokens": {"bearer": {"refresh_token": 5}}}}}'}, NotAuthorised),
 ])

@@ -23,6 +23,7 @@ from freezegun import freeze_time
 from collectors import amazon_aqm, hue
 from tests.home import Home, Outcome
 from tests.mail_server import Mail, MailServer
+from tests.simulator.house import House
 from tests.simulator.server import Simulator
 
 MONDAY = datetime(2026, 11, 23, tzinfo=timezone.utc)
@@ -148,7 +149,15 @@ def troubled() -> dict[str, tuple[datetime, datetime]]:
     """Return the spans in which the house offers no reading, by what a cycle comes to."""
     return {"away": AWAY, "throttled": (THROTTLED[0], attempts()[-1]), "dead": DEAD,
             "refused": (REFUSED[0], attempts(REFUSED, (5, 15, 60))[-1]),
-            "throttled for a day": (THROTTLED_DAY[0], attempts(THROTTLED_DAY)[-1]), "frozen": FROZEN, "abroad": ABROAD}
+            "throttled for a day": (THROTTLED_DAY[0], attempts(THROTTLED_DAY)[-1]), "frozen": (stale(), FROZEN[1]),
+            "abroad": ABROAD}
+
+
+def stale() -> datetime:
+    """Return when the newest of the frozen samples becomes too old."""
+    house, froze = House(), FROZEN[0] - FRESH
+    newest = max(house.last_sample(house.monitors[0].serial, quantity, froze) for quantity in COLUMNS.values())
+    return newest + FRESH + timedelta(seconds=1)
 
 
 def is_readable(moment: datetime) -> bool:
