@@ -51,7 +51,7 @@ def panels(name: str) -> Iterator[Panel]:
 
 
 class Copy:
-    """The record itself, by the plug-in frser-sqlite-datasource."""
+    """The copy for other accounts, by the plug-in frser-sqlite-datasource."""
 
     file = "sqlite.json"
 

@@ -23,7 +23,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def copy(home: Home) -> Copy:
-    return Copy(home.database)
+    shared = home.folder / "shared.db"
+    home.write_config(publishers={"snapshot": {"enabled": True, "shared_copy": str(shared)}})
+    run = home.process(module="publishers.snapshot")
+    assert run.code == 0, run
+    return Copy(shared)
 
 
 @pytest.fixture(scope="module")
