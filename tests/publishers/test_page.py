@@ -27,7 +27,7 @@ EVERY_MISHAP = (
     Mishap(44, 1), Mishap(41, 1, "hue"), Mishap(38, 1, "hue", "unreachable", "the bridge did not answer"),
     Mishap(35, 1, "amazon_aqm", "throttled", "HTTP 429"), Mishap(32, 1, "hue", "not_authorised"),
     Mishap(29, 1, "hue", "not_understood"), Mishap(26, 1, "hue", "skipped"), Mishap(23, 1, "hue", "interrupted"),
-    Mishap(20, 1, "hue", "partial"), Mishap(17, 1, "Büro", "ok"), Mishap(11, 1, "Büro", "ok"), Mishap(8, 0.05, "hue"))
+    Mishap(20, 1, "hue", "partial"), Mishap(17, 1, "Büro", "ok"), Mishap(11, 1, "Büro", "ok"), Mishap(8, 1, "hue"))
 DELETED_HOURS_AGO = (14, 11)  # the later time, the cycle had stored one reading less than there are devices
 REASONS = {*TEXTS.values(), "source unreachable", "throttled", "not authorised", "not understood", "overlapping run",
            "run interrupted", "source broke off", "device stale or unreachable", "waiting in the spool"}
@@ -49,8 +49,9 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             connection.execute("DELETE FROM readings WHERE location = 'Utility' AND timestamp >= ? AND timestamp < ?", [
                 format_time(newest - timedelta(hours=hours - shift)) for shift in (0, 1)])
     utility = home.rows("SELECT device_id FROM device_registry WHERE device_name = 'Utility'")[0]["device_id"]
-    when = newest - timedelta(hours=8)
-    spool.append(home.data, a_cycle(a_reading(utility, at=when), at=when), 1.0)
+    for number in range(12):
+        when = newest - timedelta(hours=8) + number * past.INTERVAL
+        spool.append(home.data, a_cycle(a_reading(utility, at=when), at=when), 1.0)
     enable(home, "page")
     assert home.process(module="publishers.page").code == 0
     yield home
@@ -74,7 +75,7 @@ def test_it_names_the_reason_of_every_gap(eventful: Home) -> None:
     assert {row[4].partition(": the bridge")[0].partition(": HTTP")[0] for row in made.table("gaps")} == REASONS
     assert {*made.data["reasons"]} == REASONS
     counted = {row[0]: row[4] for row in made.table("coverage")}
-    assert counted["Küche"] == "97" and counted["Living room (Air quality monitor)"] == "24"
+    assert counted["Küche"] == "108" and counted["Living room (Air quality monitor)"] == "24"
 
 
 def test_it_is_open_to_web_servers_and_replaced_at_once(eventful: Home) -> None:
