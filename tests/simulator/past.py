@@ -84,7 +84,7 @@ def _readings(house: House, at: datetime, rows: list[Row], hours_ago: float,
 def _values(house: House, row: Row, at: datetime) -> Row:
     room = next((monitor.room for monitor in house.monitors if monitor.serial in row["device_id"]), None)
     if room is None:
-        degrees = house.temperature(row["location"], at)
+        degrees = house.temperature(row["location"] or row["device_id"], at)
         return {"temperature_celsius": degrees, "temperature_raw": degrees}
     degrees = house.air("temperature", room, at)
     return {"temperature_celsius": degrees, "temperature_raw": degrees} | {
