@@ -35,7 +35,8 @@ def draw(page: Path) -> bytes:
         both.set_content('<body style="margin:0;display:flex">' + "".join(
             f'<img src="data:image/png;base64,{half}">' for half in halves))
         both.wait_for_function("[...document.images].every((image) => image.complete)")
-        return both.screenshot()
+        picture: bytes = both.screenshot()
+        return picture
 
 
 if __name__ == "__main__":
