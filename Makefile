@@ -11,7 +11,7 @@ EDITABLE = --config-settings editable_mode=compat --editable
 ROOMS = cli collectors config health jobs notifiers publishers runtime storage
 
 .DEFAULT_GOAL := help
-.PHONY: help install update demo test newest matrix faults history bench mutants soak clean
+.PHONY: help install update demo picture uplot test newest matrix faults history bench mutants soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -29,6 +29,15 @@ update: ## fetch and install the newest version; your settings stay, and what fa
 demo: sound ## watch it work, in a simulated house
 	@$(MAKE) --no-print-directory .venv/installed-demo
 	@.venv/bin/python -m tests.demo
+
+picture: .venv/installed-dev demo ## draw docs/page.png, the page of the demo, with Chromium
+	@.venv/bin/python -m tests.picture
+
+UPLOT = 1.6.32
+uplot: ## renew the library that draws the charts of the page, at the version above
+	curl -fsS https://registry.npmjs.org/uplot/-/uplot-$(UPLOT).tgz | tar -xzO package/LICENSE > publishers/page/uplot/LICENSE
+	curl -fsS https://registry.npmjs.org/uplot/-/uplot-$(UPLOT).tgz | tar -xz -C publishers/page/uplot --strip-components=2 \
+		package/dist/uPlot.iife.min.js package/dist/uPlot.min.css
 
 # A stamp shows what make has done, not what has become of it since.
 .PHONY: sound

@@ -22,7 +22,6 @@ from storage.quantities import QUANTITIES, Quantity
 from storage.state import State
 
 NAME = "home_monitor.prom"
-READERS_UMASK = 0o022  # node_exporter has an account of its own
 
 
 @dataclass(frozen=True)
@@ -43,25 +42,14 @@ def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State
     """Replace the file. Raise a StorageError."""
     samples = list(_samples(changes, run))
     _check(settings.folder)
-    umask = os.umask(READERS_UMASK)
-    try:
-        files.write_atomically(settings.folder / NAME, _text(samples), 0o644)
-    except OSError as error:
-        raise files.translate(error, settings.folder / NAME) from error
-    finally:
-        os.umask(umask)
+    files.write_readable(settings.folder / NAME, _text(samples))
     return f"wrote {pluralize(len(samples), 'sample')} to {settings.folder / NAME}"
 
 
 def probe(settings: Settings, secrets: Secrets, state: State, run: Run) -> str:
-    """Make and remove a file beside the one to replace. Raise a StorageError."""
+    """Raise a StorageError if the file cannot be replaced."""
     _check(settings.folder)
-    beside = files.temporary(settings.folder / NAME)
-    try:
-        beside.touch(exist_ok=False)
-        beside.unlink()
-    except OSError as error:
-        raise files.translate(error, settings.folder / NAME) from error
+    files.check_replaceable(settings.folder / NAME)
     return f"{settings.folder} can be written"
 
 

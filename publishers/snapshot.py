@@ -46,45 +46,44 @@ def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State
     """Make the snapshot of the local day unless there is one. Raise a StorageError; then all others remain."""
     today = run.now.astimezone(find_zone(changes.home.time_zone)).date()
     target = settings.folder / f"readings-{today}.db"
-    try:
-        if files.exists(target):
-            made = f"the snapshot of {today} exists"
-        else:
-            settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for unfinished in settings.folder.glob(UNFINISHED):
-                unfinished.unlink()
-            with _replacing(target) as beside:
-                contents = changes.copy_to(beside)
-            made = f"{target} has {pluralize(contents.readings, 'reading')}"
-        removed = _remove_old(settings, today)
-        _share(settings.shared_copy, target)
-    except OSError as error:
-        raise files.translate(error, Path(error.filename or target)) from error
+    if files.exists(target):
+        made = f"the snapshot of {today} exists"
+    else:
+        if settings.folder.parent == changes.home.data:  # any other may be on a disk that is not mounted
+            settings.folder.mkdir(mode=0o700, exist_ok=True)
+        for unfinished in settings.folder.glob(UNFINISHED):
+            unfinished.unlink()
+        with _replacing(target) as beside:
+            contents = changes.copy_to(beside)
+        made = f"{target} has {pluralize(contents.readings, 'reading')}"
+    removed = _remove_old(settings, today)
+    _share(settings.shared_copy, target)
     return f"{made}; removed {pluralize(removed, 'older one')}" if removed else made
 
 
 def probe(settings: Settings, secrets: Secrets, state: State, run: Run) -> str:
-    """Return which snapshot is the newest. Raise OSError if none can be made."""
-    for folder in {settings.folder if files.exists(settings.folder) else settings.folder.parent,
-                   settings.shared_copy.parent if settings.shared_copy else settings.folder.parent}:
-        os.stat(folder)
-        if files.is_closed(folder):
-            raise PermissionError(f"{folder} is not open to this account")
-    days = [*_snapshots(settings.folder)] if files.exists(settings.folder) else []
+    """Return which snapshot is the newest. Raise a StorageError if none can be made."""
+    exists = files.exists(settings.folder)
+    for path in (settings.folder / "readings.db" if exists else settings.folder, settings.shared_copy):
+        if path is not None:
+            files.check_replaceable(path)
+    days = [*_snapshots(settings.folder)] if exists else []
     return f"{pluralize(len(days), 'snapshot')}, the newest of {max(days)}" if days else "no snapshot yet"
 
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
-    """Yield the name of a new file, which replaces the target unless there is an error."""
+    """Yield the name of a new file, which replaces the target unless there is an error. Raise a StorageError."""
     beside = files.temporary(target)
     try:
         yield beside
         os.replace(beside, target)
+        files.sync(target.parent)
+    except OSError as error:
+        raise files.translate(error, target) from error
     finally:
         for name in (beside.name, f"{beside.name}-journal"):  # SQLite's own
             beside.with_name(name).unlink(missing_ok=True)
-    files.sync(target.parent)
 
 
 def _share(shared: Path | None, target: Path) -> None:

@@ -42,6 +42,29 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     sync(target.parent)
 
 
+def write_readable(path: Path, text: str) -> None:
+    """Replace a file that other accounts read, whatever this one's umask is. Raise a StorageError."""
+    umask = os.umask(0o022)
+    try:
+        write_atomically(path, text, 0o644)
+    except OSError as error:
+        raise translate(error, path) from error
+    finally:
+        os.umask(umask)
+
+
+def check_replaceable(path: Path) -> None:
+    """Make and remove a file beside the one to replace. Raise a StorageError."""
+    beside = temporary(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        beside.touch(exist_ok=False)
+        beside.unlink()
+    except OSError as error:
+        raise translate(error, path) from error
+
+
 def temporary(target: Path) -> Path:
     """Return a new name beside the target, which `.gitignore` has; what a killed writer left there is removed."""
     remove_leftovers(target.parent, f".{target.name}.")

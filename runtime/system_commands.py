@@ -38,6 +38,10 @@ def remedy(number: int, path: Path) -> str:
         return "set a shorter path in config.yaml, or move this program to one"
     if number == errno.EPERM and os.access(path, os.W_OK):  # it can only be appended to
         return unprotect(path)
+    if number == errno.ENOENT and not path.parent.exists():
+        return f"is its disk mounted? If it is, create the folder: mkdir -p {_quoted(path.parent)}"
+    if number == errno.EISDIR:
+        return "set the path of a file in config.yaml: this is a folder"
     return open_file(path)
 
 

@@ -1,8 +1,8 @@
 """`make demo`: the monitor at work in a simulated house, with the commands that cron uses in a real one.
 
-Another process simulates a Hue bridge and the Alexa cloud; both collectors run twice, as cron would start them; then
-the devices and the stored rows are shown. All of it happens in data/demo, which is recreated each time, and on the
-loopback.
+Another process simulates a Hue bridge and the Alexa cloud; both collectors run twice, as cron would start them; the
+week before is filled in. Then the devices, the stored rows and the page are shown. All of it happens in data/demo, which
+is recreated each time, and on the loopback.
 """
 
 import argparse
@@ -16,8 +16,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import sleep
+from urllib.parse import quote
+
+from tests.simulator import past
+from tests.simulator.house import House
 
 FOLDER = Path("data/demo")
+PAGE = FOLDER / "page.html"
+SETTINGS = f"""publishers:
+  page:
+    enabled: true
+    path: {PAGE.name}
+    title: Simulated house
+"""
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 ROWS = """
@@ -32,8 +43,10 @@ ROWS = """
         coalesce(battery_level, '') AS "battery",
         device_id AS "device"
     FROM readings
+    WHERE timestamp >= ?
     ORDER BY timestamp, device_type DESC, location
 """
+FIRST = "SELECT MIN(timestamp) FROM readings"
 
 NEXT = """
 And now with your own devices:
@@ -76,20 +89,26 @@ def demonstrate(folder: Path, *options: str) -> None:
     say("First a simulated house: five motion sensors on a Hue bridge, and an Amazon air quality monitor in the Alexa\n"
         "cloud.\n")
     say(_typed(_house(folder, *options)))
+    database, with_config = folder / "data" / "readings.db", ("--config", str(folder / "config" / "config.yaml"))
     with simulated_house(folder, *options) as addresses:
         say(f"The bridge answers at {addresses['https_url']} and the cloud at {addresses['cloud_url']}\n")
         say("Now both collectors, twice. On a terminal they print their readings; under cron, only problems.\n")
         collect(folder)
+        first = add_past(database)
         sleep(1)  # times are stored in whole seconds
         collect(folder)
         say("\nIs all well? The health check looks at everything, and asks the bridge and the cloud.\n")
-        run([os.path.relpath(CHECKOUT / "healthcheck.py"), "--config", str(folder / "config" / "config.yaml")])
-    database = folder / "data" / "readings.db"
+        run([os.path.relpath(CHECKOUT / "healthcheck.py"), *with_config])
     say("\nThe simulated house is closed again. Its devices:\n")
-    run([os.path.relpath(CHECKOUT / "devices.py"), "--config", str(folder / "config" / "config.yaml"), "list"])
-    say("\nThe readings in the database:\n")
-    say(table(database))
+    run([os.path.relpath(CHECKOUT / "devices.py"), *with_config, "list"])
+    say("\nThe readings of now in the database, which also has those of a made-up week before:\n")
+    say(table(database, first))
     say(f"\nThe database is {database}. Any SQLite tool can read it.")
+    say("\nAt last the page, with the week and its gaps:\n")
+    with open(with_config[-1], "a", encoding="utf-8") as config:
+        config.write(SETTINGS)
+    run(["-m", "publishers.page", *with_config])
+    say(f"\nOpen {PAGE} in a browser: file://{quote(str((folder / PAGE.name).resolve()))}")
     say(NEXT.rstrip())
 
 
@@ -97,6 +116,15 @@ def collect(folder: Path) -> None:
     """Run one cycle of each collector, each as a process."""
     for name in ("hue", "amazon_aqm"):
         run(["-m", f"collectors.{name}", "--config", str(folder / "config" / "config.yaml")])
+
+
+def add_past(database: Path) -> str:
+    """Fill in the week before the first cycle, whose time is returned, empty if nothing was stored."""
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        first, = connection.execute(FIRST).fetchone()
+    if first is not None:
+        past.fill(database, House())
+    return first or ""
 
 
 @contextmanager
@@ -122,10 +150,10 @@ def run(arguments: Sequence[str]) -> None:
         raise Failed(f"python {shlex.join(arguments[:2])} ended with exit code {done.returncode}.")
 
 
-def table(database: Path) -> str:
-    """Return the stored readings as aligned text. Raise Failed if there are none."""
+def table(database: Path, first: str) -> str:
+    """Return the stored readings from a time on, as aligned text. Raise Failed if there are none."""
     with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        cursor = connection.execute(ROWS)
+        cursor = connection.execute(ROWS, (first,))
         rows = [tuple(column[0] for column in cursor.description), *cursor]
     if len(rows) == 1:
         raise Failed(f"there are no readings in {database}.")

@@ -55,15 +55,16 @@ def test_every_command_is_shown_as_one_would_type_it(demo: Done, folder: Path) -
     assert [line for line in demo.stdout.splitlines() if line.startswith("$")] == [
         "$ python -m tests.simulator --with-alexa --write-config data/demo", *collectors, *collectors,
         f"$ python {os.path.relpath(CHECKOUT / 'healthcheck.py', folder)} --config data/demo/config/config.yaml",
-        f"$ python {os.path.relpath(CHECKOUT / 'devices.py', folder)} --config data/demo/config/config.yaml list"]
+        f"$ python {os.path.relpath(CHECKOUT / 'devices.py', folder)} --config data/demo/config/config.yaml list",
+        "$ python -m publishers.page --config data/demo/config/config.yaml"]
 
 
 def test_what_is_stored_is_what_the_simulated_bridge_sent(demo: Done, folder: Path) -> None:
     house = House()
     stored = rows(folder, "SELECT device_id, temperature_raw, measured_at FROM readings WHERE device_id LIKE 'hue:%'")
-    assert len(stored) == 2 * len(house.sensors)
+    assert len(stored) > 5 * 7 * 24 * 10, "a week, every five minutes, with gaps"
     assert {device.removeprefix("hue:") for device, _, _ in stored} == {sensor.uniqueid() for sensor in house.sensors}
-    for device, celsius, measured_at in stored:
+    for device, celsius, measured_at in stored[-2 * len(house.sensors):]:
         assert house.truth(device.removeprefix("hue:"), datetime.fromisoformat(measured_at)) == celsius
 
 
@@ -73,8 +74,8 @@ def test_what_is_stored_is_what_the_simulated_cloud_sent(demo: Done, folder: Pat
                "voc_index": "voc"}
     stored = rows(folder, f"SELECT device_id, timestamp, {', '.join(columns)} FROM readings WHERE humidity_percent")
     serial = house.monitors[0].serial
-    assert [device for device, *_ in stored] == [f"alexa:{serial}"] * 2
-    for _, timestamp, *values in stored:
+    assert {device for device, *_ in stored} == {f"alexa:{serial}"}
+    for _, timestamp, *values in (stored[0], stored[-1]):
         moments = [house.last_sample(serial, quantity, datetime.fromisoformat(timestamp))
                    for quantity in columns.values()]
         assert values == [house.air_truth(serial, *asked) for asked in zip(columns.values(), moments)]
@@ -82,23 +83,24 @@ def test_what_is_stored_is_what_the_simulated_cloud_sent(demo: Done, folder: Pat
 
 def test_all_cycles_asked_their_source(demo: Done, folder: Path) -> None:
     cycles = "SELECT collector, outcome, requests, payload_bytes > 1000 FROM collection_cycles ORDER BY id"
-    assert rows(folder, cycles) == [("hue", "ok", 1, 1), ("amazon_aqm", "ok", 4, 1),
-                                    ("hue", "ok", 1, 1), ("amazon_aqm", "ok", 1, 1)]
+    stored = rows(folder, cycles)
+    assert stored[:2] + stored[-2:] == [("hue", "ok", 1, 1), ("amazon_aqm", "ok", 4, 1),
+                                        ("hue", "ok", 1, 1), ("amazon_aqm", "ok", 1, 1)]
 
 
-def test_each_stored_row_is_shown(demo: Done, folder: Path) -> None:
+def test_each_row_of_now_is_shown(demo: Done, folder: Path) -> None:
     shown = [line.split() for line in demo.stdout.splitlines() if line[:1].isdecimal()]
     values = "coalesce(humidity_percent, light_lux), coalesce(pm25_ugm3, battery_level)"
-    stored = rows(folder, f"SELECT substr(timestamp, 12, 8), location, temperature_celsius, {values}, device_id"
-                          " FROM readings ORDER BY device_id, timestamp")
+    stored = rows(folder, f"SELECT substr(timestamp, 12, 8), location, temperature_celsius, {values}, device_id FROM readings"
+                          " WHERE id <= 6 OR id > (SELECT MAX(id) - 6 FROM readings) ORDER BY device_id, timestamp")
     assert len(stored) == len(shown) == 12
     for (time, place, celsius, *numbers, device), cells in zip(stored, sorted(shown, key=lambda row: (row[-1], row))):
         assert [cells[0], cells[-1]] == [time, device]
         assert {*place.split(), f"{celsius:.2f}", *(str(int(number)) for number in numbers)} <= set(cells)
 
 
-def test_it_says_where_the_database_is_and_what_to_do_next(demo: Done) -> None:
-    steps = (str(DATABASE), "make install",
+def test_it_says_where_the_database_is_and_what_to_do_next(demo: Done, folder: Path) -> None:
+    steps = (str(DATABASE), (folder / "data" / "demo" / "page.html").as_uri(), "make install",
              "python devices.py pair hue", "python devices.py pair amazon_aqm", "python -m collectors.hue --dry-run",
              "python -m collectors.amazon_aqm --dry-run", "devices.py crontab --install")
     assert -1 not in (places := [demo.stdout.find(step) for step in steps])

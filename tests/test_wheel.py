@@ -51,7 +51,8 @@ def test_it_is_set_up_collects_lists_and_checks_in_its_own_folder(flat: Flat) ->
     checked = flat.run("check", "--json")
     assert checked.code == 0, checked
     assert {component["name"]: component["status"] for component in checked.json["components"]}["hue"] == "pass"
-    assert flat.run("publish").code == 0
+    flat.home.write_config(publishers={"page": {"enabled": True}})
+    assert flat.run("publish").code == 0 and (flat.home.data / "page.html").exists()
 
 
 @pytest.mark.parametrize(("arguments", "code", "text"), [

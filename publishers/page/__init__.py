@@ -3,7 +3,6 @@
 It draws with uPlot, whose files are in uplot/ (https://github.com/leeoniya/uPlot, MIT; `make uplot` renews them).
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from storage.state import State
 
 __all__ = ["Secrets", "Settings", "probe", "publish"]
 
-MODE = 0o644  # for web servers of other accounts
-
 
 @dataclass(frozen=True)
 class Settings(PublisherSettings):
@@ -32,16 +29,11 @@ def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State
     """Write the page beside the old one and put it in its place. Raise a StorageError."""
     page = content.gather(changes, state, run.now, find_zone(changes.home.time_zone))
     text = document.compose(page, settings.title or changes.home.name)
-    try:
-        files.write_atomically(settings.path, text, MODE)
-    except OSError as error:
-        raise files.translate(error, settings.path) from error
+    files.write_readable(settings.path, text)
     return f"wrote {settings.path} with {pluralize(len(page.devices), 'device')} ({len(text.encode()) / 1000:.0f} kB)"
 
 
 def probe(settings: Settings, secrets: Secrets, state: State, run: Run) -> str:
-    """Look whether the page can be replaced. Raise OSError."""
-    os.stat(settings.path.parent)
-    if files.is_closed(settings.path.parent):
-        raise PermissionError(f"{settings.path.parent} is not open to this account")
+    """Raise a StorageError if the page cannot be replaced."""
+    files.check_replaceable(settings.path)
     return f"{settings.path} can be written"

@@ -67,7 +67,7 @@ def _chart(number: int, device: Device, column: str) -> dict[str, object]:
 
 
 def _parts(line: Line) -> Sequence[str]:
-    """Leave the lowest and highest values out where each step has one value."""
+    """Leave the lowest and highest values out where they equal the means."""
     return [line.means] if not line.is_band else [line.means, line.lows, line.highs]
 
 

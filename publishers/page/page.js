@@ -203,11 +203,11 @@
     const index = plot.cursor.left >= 0 ? plot.cursor.idx ?? last : last + 1;
     const jump = event.shiftKey || event.ctrlKey ? Math.ceil(last / 24) : 1;
     const target = { ArrowLeft: index - jump, ArrowRight: index + jump, Home: 0, End: last }[event.key];
-    if (event.key === "Escape") plot.setCursor({ left: -10, top: -10 });
+    if (event.key === "Escape") plot.setCursor({ left: -10, top: -10 }, true, true);
     if (target === undefined) return;
     event.preventDefault();
     const at = plot.data[0][Math.min(Math.max(target, 0), last)];
-    plot.setCursor({ left: plot.valToPos(at, "x"), top: 10 });
+    plot.setCursor({ left: plot.valToPos(at, "x"), top: 10 }, true, true);
   }
 
   function age(seconds) {

@@ -28,7 +28,7 @@ class Axis(NamedTuple):
 class Line(NamedTuple):
     """One quantity of one device: encoded means, lowest and highest values, then those of the whole time.
 
-    Without `is_band` each step has one value.
+    Without `is_band` all values of a step are equal, if it has several.
     """
 
     means: str
@@ -78,7 +78,7 @@ def make_line(steps: Sequence[Summary | None], scale: int) -> Line:
     means = [part and round(part.mean * scale) for part in steps]
     lows = [part and (mean or 0) - round(part.low * scale) for part, mean in zip(steps, means)]
     highs = [part and round(part.high * scale) - (mean or 0) for part, mean in zip(steps, means)]
-    return Line(encode(differences(means)), encode(lows), encode(highs), number > len(parts),
+    return Line(encode(differences(means)), encode(lows), encode(highs), any(part.low < part.high for part in parts),
                 math.fsum(part.mean * part.number for part in parts) / number,
                 min(part.low for part in parts), max(part.high for part in parts))
 

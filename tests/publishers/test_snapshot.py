@@ -156,3 +156,13 @@ def test_a_full_disk_costs_no_snapshot(small_disk: Home) -> None:
     with at(1):
         assert run(small_disk, snapshot).code == 0
     assert [entry.name for entry in folder(small_disk).iterdir()] == [f"readings-{TODAY}.db"]
+
+
+@pytest.mark.parametrize("setting", [{"folder": "elsewhere/snapshots"}, {"shared_copy": "elsewhere/readings.db"}])
+def test_a_folder_that_may_be_on_a_missing_disk_is_not_made(filled: Home, setting: dict[str, str]) -> None:
+    enable(filled, "snapshot", **setting)
+    for arguments in ((), ("--dry-run",)):
+        with at(0):
+            outcome = run(filled, snapshot, *arguments)
+        assert outcome.code == 2 and "mkdir -p" in outcome.err
+    assert not (filled.folder / "elsewhere").exists() and path(filled).exists() == ("shared_copy" in setting)

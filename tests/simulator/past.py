@@ -40,16 +40,17 @@ MISHAPS = (
 )
 
 
-def fill(database: Path, house: House, length: timedelta = WEEK, mishaps: Sequence[Mishap] = MISHAPS) -> None:
+def fill(database: Path, house: House, length: timedelta = WEEK, mishaps: Sequence[Mishap] = MISHAPS,
+         every: timedelta = INTERVAL) -> None:
     """Add what was stored before the oldest cycle."""
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.row_factory = sqlite3.Row
         cycles = _templates(connection, "SELECT * FROM collection_cycles WHERE outcome = 'ok' GROUP BY collector")
         rows = _templates(connection, "SELECT * FROM readings GROUP BY device_id")
         collectors = dict(connection.execute("SELECT device_id, collector FROM device_registry"))
-        newest = parse_time(min(cycle["started_at"] for cycle in cycles))
-        for number in range(length // INTERVAL, 0, -1):
-            _add_cycle(connection, house, newest - number * INTERVAL, number * INTERVAL / timedelta(hours=1), (
+        newest = parse_time(connection.execute("SELECT MIN(started_at) FROM collection_cycles").fetchone()[0])
+        for number in range(length // every, 0, -1):
+            _add_cycle(connection, house, newest - number * every, number * every / timedelta(hours=1), (
                 cycles, rows, collectors), mishaps)
         connection.execute("UPDATE device_registry SET first_seen = ?", (format_time(newest - length),))
 
@@ -84,7 +85,7 @@ def _readings(house: House, at: datetime, rows: list[Row], hours_ago: float,
 def _values(house: House, row: Row, at: datetime) -> Row:
     room = next((monitor.room for monitor in house.monitors if monitor.serial in row["device_id"]), None)
     if room is None:
-        degrees = house.temperature(row["location"], at)
+        degrees = house.temperature(row["location"] or row["device_id"], at)
         return {"temperature_celsius": degrees, "temperature_raw": degrees}
     degrees = house.air("temperature", room, at)
     return {"temperature_celsius": degrees, "temperature_raw": degrees} | {
