@@ -66,7 +66,7 @@ def exit_code(error: Exception) -> int:
 
 def prints_text(options: Options) -> bool:
     """Return whether to print results as text; not under cron, which mails everything that is printed."""
-    return not options.quiet and (options.dry_run or options.verbose or is_terminal(sys.stdout))
+    return not options.quiet and (options.dry_run or options.is_by_hand or is_terminal(sys.stdout))
 
 
 class Job:
@@ -193,12 +193,12 @@ class Job:
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        """Hold the plug-in's lock, except in a dry run; yield False if another run holds it."""
+        """Hold the plug-in's lock, except in a dry run or for an action; yield False if another run holds it."""
         self._has_begun = True
         path = self.data / f"{self.name}.lock"
         with ExitStack() as stack:
             try:
-                if not self.is_dry_run:
+                if not self.is_dry_run and self.options.action is None:
                     stack.enter_context(locked(path, 0, since=format_time(self.now)))
             except Busy:
                 from jobs import overdue
@@ -222,7 +222,7 @@ class Job:
         if self._problems is None:
             from jobs.problems import Problems
             state = None if self.is_dry_run else self.state
-            self._problems = Problems(self.name, self.now, self.redact, state=state, always=self.options.verbose)
+            self._problems = Problems(self.name, self.now, self.redact, state=state, always=self.options.is_by_hand)
         return self._problems
 
     def report(self, error: Exception | None) -> None:

@@ -14,7 +14,9 @@ import config
 import publishers
 from jobs.job import RESERVED_SECONDS, Job, catch_all, prints_text
 from jobs.persist import RetryRecorder
+from publishers import HasActions
 from runtime import startup
+from runtime.deadline import Deadline
 from runtime.errors import CannotReach, ConfigurationError, HomeMonitorError, NotAuthorised, Unusable, describe
 from runtime.formats import format_time
 from runtime.retry import RetryPolicy
@@ -24,6 +26,8 @@ from storage.overview import Home
 
 if TYPE_CHECKING:
     from runtime.http_client import HttpClient
+
+BY_HAND_SECONDS = 6 * 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -69,27 +73,40 @@ class _PublisherRun(Job):
 
     def __init__(self, module: Any, arguments: Sequence[str] | None) -> None:
         name = module.__spec__.name.rpartition(".")[2]
+        actions = module.ACTIONS if isinstance(module, HasActions) else {}
         super().__init__(name, parse_options(
             arguments, f"python -m publishers.{name}", f"Send new readings to {name}.",
-            "A dry run asks the destination whether it answers, and sends nothing."))
+            "A dry run asks the destination whether it answers, and sends nothing.",
+            actions={option: action.help for option, action in actions.items()}))
         self.message = ""
+        self._action = actions.get(self.options.action or "")
         self._module = module
 
     def publish(self) -> Exception | None:
-        """Publish new readings, or in a dry run only ask the destination; return the error, if any."""
+        """Publish new readings or do what an option asks for, in a dry run only ask the destination; return the error."""
         storage, secrets = self.configuration.storage, self.secrets.sections.get(self.name)
         changes = Changes(storage.database_path, self._describe_home, busy_timeout_ms=storage.busy_timeout_ms,
                           witness=self.witness)
         with catch_all() as caught:
             try:
-                if self.is_dry_run:
+                if self.is_dry_run and self._action and self._action.preview:
+                    self.message = self._action.preview(self.settings)
+                elif self.is_dry_run:
                     self.message = self._module.probe(self.settings, secrets, self.state, self._tools())
+                elif self._action:
+                    self._take_time()
+                    self.message = self._action.act(self.settings, secrets, changes, self.state, self._tools())
                 else:
                     self.message = self._module.publish(self.settings, secrets, changes, self.state, self._tools())
                     self.state[publishers.PUBLISHED_AT] = format_time(self.now)
             except OSError as error:
                 raise CannotReach(f"{type(error).__name__}: {error}") from error
         return caught.error
+
+    def _take_time(self) -> None:
+        """A person waits, and can end it."""
+        self._watchdog.stand_down()
+        self.end = Deadline(BY_HAND_SECONDS)
 
     def _tools(self) -> publishers.Run:
         recorder = RetryRecorder(self.name, self.now, self.stopwatch, self.redact)
@@ -125,9 +142,11 @@ class _PublisherRun(Job):
         if self.options.json:
             self._print_json("ok" if error is None else "failed", None if error is None else describe(error))
         elif error is None and prints_text(self.options):
-            self._print_line(f"{self.name}: {self.message}")
+            lines = self.message.split("\n")
+            for line in lines if len(lines) > 1 else [f"{self.name}: {self.message}"]:
+                self._print_line(line)
         self.report(error)
-        if not self.is_dry_run:
+        if not self.is_dry_run and self._action is None:
             self.update_alert(self.alert, self.name, error, (NotAuthorised, Unusable, ConfigurationError))
 
     def print_skipped(self, reason: str) -> None:

@@ -3,9 +3,9 @@
 A module's name is its section in config.yaml and secrets.yaml; `python -m publishers.<name>` runs it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import runtime.interpreter  # noqa: F401 - first: it changes to another Python if this one cannot run the rest
 from runtime import plugins
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from storage.changes import Changes
     from storage.state import State
 
-__all__ = ["PUBLISHED_AT", "NoSecrets", "Publisher", "PublisherSettings", "Run", "load", "names"]
+__all__ = ["PUBLISHED_AT", "Action", "HasActions", "NoSecrets", "Publisher", "PublisherSettings", "Run", "load", "names"]
 
 PUBLISHED_AT = "published_at"  # in the publisher's state: when its last successful run began
 
@@ -42,6 +42,25 @@ class Run(NamedTuple):
     retry: "RetryPolicy"
     open_http: "Callable[[], HttpClient]"
     alert: "Callable[[str, str, HomeMonitorError | None], None]"
+
+
+class Action(NamedTuple):
+    """What an option of a publisher does in place of publishing; its errors and its sentence are as those of `publish`.
+
+    A dry run prints what `preview` returns for the settings, or asks the destination as without the option.
+    """
+
+    help: str
+    act: "Callable[[Any, Any, Changes, State, Run], str]"
+    preview: Callable[[Any], str] | None = None
+
+
+@runtime_checkable
+class HasActions(Protocol):
+    """A publisher with options of its own, by their names without dashes."""
+
+    @property
+    def ACTIONS(self) -> Mapping[str, Action]: ...
 
 
 class Publisher(Protocol):

@@ -11,9 +11,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType, ModuleType
+from types import FrameType, MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
 from runtime import VERSION
@@ -76,11 +76,18 @@ class Options:
     """What the command line asks for: nothing, if cron runs the script."""
 
     config: str | None = None
+    action: str | None = None
     dry_run = discover = json = verbose = quiet = False
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Return whether a person waits for the output, in any case."""
+        return self.verbose or self.action is not None
 
 
 def parse_options(arguments: Sequence[str] | None, prog: str, description: str, epilog: str | None = None, *,
-                  can_discover: bool = False) -> Options:
+                  can_discover: bool = False, actions: Mapping[str, str] = MappingProxyType({})) -> Options:
+    """Return what the arguments ask for; `actions` are further options, of which one may be given, with their help."""
     options, arguments = Options(), sys.argv[1:] if arguments is None else arguments
     if arguments:
         from argparse import ArgumentParser  # a hundredth of what a cycle costs
@@ -90,6 +97,9 @@ def parse_options(arguments: Sequence[str] | None, prog: str, description: str, 
         parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
         if can_discover:
             parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
+        choice = parser.add_mutually_exclusive_group()
+        for name, text in actions.items():
+            choice.add_argument(f"--{name}", dest="action", action="store_const", const=name, help=text)
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
         parser.add_argument("-v", "--verbose", action="store_true", help="print results and log lines in any case")
         parser.add_argument("-q", "--quiet", action="store_true", help="print no results, not even on a terminal")

@@ -135,6 +135,40 @@ def next_batch(connection: sqlite3.Connection, cursor: Cursor, batch_rows: int =
     return Batch(new, [], _at(valid, new[-1]), valid.row_id < cursor.row_id)
 
 
+def resume(connection: sqlite3.Connection, cursor: Cursor) -> Cursor | None:
+    """Return the cursor to go on from; None if this one is of a record that the present record does not continue."""
+    with _snapshot(connection):
+        present = record.identify(connection)
+        is_ours = cursor.record_id in (None, present.record_id, *present.predecessors)
+        return _valid(connection, cursor) if is_ours else None
+
+
+def cycles_after(connection: sqlite3.Connection, cycle_id: int, limit: int) -> list[Row]:
+    """Return the next cycles' rows; again from the first one if ids have begun again, after all rows were deleted."""
+    newest, = connection.execute("SELECT coalesce(MAX(id), 0) FROM collection_cycles").fetchone()
+    rows = connection.execute("SELECT * FROM collection_cycles WHERE id > ? ORDER BY id LIMIT ?",
+                              (cycle_id if cycle_id <= newest else 0, limit))
+    names = [column[0] for column in rows.description]
+    return [dict(zip(names, row)) for row in rows]
+
+
+def device_ids(connection: sqlite3.Connection) -> list[str]:
+    """Return the devices with readings."""
+    from storage import readings
+    return readings.device_ids(connection)
+
+
+def rows_by_time(connection: sqlite3.Connection, device_id: str) -> Iterator[Row]:
+    """Yield all rows of a device, in the order of their times as texts."""
+    return _rows(connection, "WHERE device_id = ? ORDER BY timestamp", (device_id,))
+
+
+def devices(connection: sqlite3.Connection) -> list[Row]:
+    """Return the registry's rows."""
+    from storage import registry
+    return [device._asdict() for device in registry.all_devices(connection)]
+
+
 def _at(cursor: Cursor, row: Row) -> Cursor:
     return cursor._replace(row_id=int(row["id"] or 0), device_id=str(row["device_id"]), timestamp=str(row["timestamp"]))
 

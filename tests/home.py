@@ -156,6 +156,12 @@ class Home:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(query)]
 
+    def execute(self, *statements: str) -> None:
+        """Change the database with SQL, as its owner may."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
     def cycles(self) -> list[dict[str, Any]]:
         """Return the rows of all cycles, oldest first."""
         return self.rows("SELECT * FROM collection_cycles ORDER BY id")
