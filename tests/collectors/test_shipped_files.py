@@ -1,4 +1,4 @@
-"""The configuration and the secrets' example that ship with the project, against what the collectors really take."""
+"""The configuration and the secrets' example that ship with the project, against what the plug-ins really take."""
 
 import dataclasses
 import re
@@ -6,12 +6,16 @@ from functools import partial
 from pathlib import Path
 
 import config
+import publishers
 from collectors import amazon_aqm, hue, weather
 from runtime import plugins
 
 COLLECTORS = {"amazon_aqm": amazon_aqm, "hue": hue, "weather": weather}
 SETTINGS = {name: module.Settings for name, module in COLLECTORS.items()}
+DESTINATIONS = {name: publishers.load(name) for name in publishers.names()}
+PUBLISHERS = {name: module.Settings for name, module in DESTINATIONS.items()}
 SECRETS = {name: module.Secrets for name, module in COLLECTORS.items()}
+SECRETS |= {name: module.Secrets for name, module in DESTINATIONS.items() if module.Secrets is not publishers.NoSecrets}
 EXAMPLE = config.DEFAULT_PATH.with_name("secrets.yaml.example")
 
 
@@ -26,10 +30,17 @@ def test_the_shipped_configuration_shows_the_defaults() -> None:
         "hue": hue.Settings(ca_file=shipped.root / "config" / "hue-bridge-ca.pem"), "weather": weather.Settings()}
 
 
+def test_the_shipped_configuration_shows_the_publishers_defaults(tmp_path: Path) -> None:
+    example, empty = tmp_path / "example.yaml", tmp_path / "empty.yaml"
+    example.write_bytes(config.EXAMPLE_PATH.read_bytes())
+    empty.touch()
+    assert config.load(example, {}, PUBLISHERS).publishers == config.load(empty, {}, PUBLISHERS).publishers
+
+
 def test_the_shipped_configuration_shows_every_key() -> None:
     """A key that the file left out would not be found by anyone who reads only the file."""
     text = config.EXAMPLE_PATH.read_text(encoding="utf-8")
-    names = [field.name for kind in SETTINGS.values() for field in dataclasses.fields(kind)]
+    names = [field.name for kind in (*SETTINGS.values(), *PUBLISHERS.values()) for field in dataclasses.fields(kind)]
     assert all(f"\n    {name}: " in text for name in names)
     shared = {f"\n{section}:" for section in (*config.SHARED, "collectors", "publishers")}
     kinds = config.Collection, config.Retry, config.Storage, config.Logging, config.Display
