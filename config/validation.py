@@ -2,7 +2,8 @@
 
 A field has a type (`X | None` if it is optional), a default (for a missing key or null), and in its metadata `range`
 (lowest, highest), `choices` and `key` (its name in the file, if Python cannot use that). A relative Path counts from
-the folder above config.yaml's. An empty text means None if the field is optional. "3" and 3.0 are no whole numbers.
+the folder above config.yaml's. A tuple is a list of texts or sections. An empty text means None if the field is
+optional. "3" and 3.0 are no whole numbers.
 """
 
 import dataclasses
@@ -124,13 +125,19 @@ class Validator:
         if get_origin(kind) is dict:
             return self._texts(given, where)
         if get_origin(kind) is tuple:
-            values = [self._value(str, item, rules, where) for item in (given if isinstance(given, list) else [given])]
-            return MISSING if MISSING in values else tuple(values)
+            return self._tuple(get_args(kind)[0], given if isinstance(given, list) else [given], rules, where)
         try:
             return self._root / _path(given) if kind is Path else _convert(kind, given, rules)
         except Unfit as unfit:
             self._report(where, f"{self._quoting.value(given)} {unfit}{_allowed(rules)}")
             return MISSING
+
+    def _tuple(self, kind: type, items: list[object], rules: Mapping[str, Any], where: str) -> object:
+        if issubclass(kind, Section):
+            values = [self.section(kind, item, f"{where}[{number}]") for number, item in enumerate(items, 1)]
+        else:
+            values = [self._value(kind, item, rules, where) for item in items]
+        return MISSING if None in values or MISSING in values else tuple(values)
 
     def _texts(self, given: object, where: str) -> dict[object, object]:
         texts = {}

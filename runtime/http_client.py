@@ -54,11 +54,12 @@ class JsonResponse(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One request for JSON, and how its answer is checked.
+    """One request, and how its answer is checked.
 
     One attempt takes at most `timeout_seconds` in all, all attempts at most that `share` of the run's remaining time.
-    The body is `body` as JSON, or `form`. `check` raises the error that a document reports, `check_page` the one that a
-    web page in its place means, `check_refusal` the one that a status from 400 means, given the document, if it is JSON.
+    The body is `body` as JSON, `form`, or `content` as it is. `check` raises the error that a document reports,
+    `check_page` the one that a web page in its place means, `check_refusal` the one that a status from 400 means, given
+    the document, if it is JSON.
     """
 
     url: str
@@ -66,6 +67,7 @@ class Request(NamedTuple):
     method: str = "GET"
     body: object = None
     form: Mapping[str, str] | None = None
+    content: bytes | None = None
     headers: Mapping[str, str] | None = None
     compressed: bool = False
     trust: "Trust | None" = None
@@ -76,6 +78,7 @@ class Request(NamedTuple):
     check: Callable[[object], None] | None = None
     check_page: Callable[[str], None] | None = None
     check_refusal: Callable[[int, JsonResponse], None] | None = None
+    expects_json: bool = True
 
     @property
     def host(self) -> str:
@@ -111,6 +114,10 @@ class HttpClient:
         retry = self._retry(on=request.retry_on, operation=request.operation, endpoint=request.endpoint,
                             deadline=deadline)
         return retry(self._attempt)(request, deadline)
+
+    def send(self, request: Request) -> None:
+        """Send what needs no JSON as an answer; `check` gets a text. Raise a RemoteError."""
+        self.fetch_json(request._replace(expects_json=False))
 
     def _attempt(self, request: Request, deadline: Deadline) -> JsonResponse:
         seconds = min(request.timeout_seconds, deadline.remaining())
@@ -148,8 +155,8 @@ class HttpClient:
             self._mount("https://" + urlsplit(request.url).netloc, request.trust)
         encoding = "gzip" if request.compressed else "identity"
         return self._requests.request(
-            request.method, request.url, json=request.body, data=request.form, timeout=seconds, stream=True,
-            allow_redirects=False, verify=request.trust is None or request.trust.ca_file is not None,
+            request.method, request.url, json=request.body, data=request.content or request.form, timeout=seconds,
+            stream=True, allow_redirects=False, verify=request.trust is None or request.trust.ca_file is not None,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": encoding, **(request.headers or {})})
 
     def _refusal(self, request: Request, response: requests.Response) -> JsonResponse:
@@ -185,7 +192,8 @@ class HttpClient:
 
 def _judge(request: Request, content: bytes, date: str | None) -> JsonResponse:
     try:
-        answer = JsonResponse(_parse(content, request.host), _date(date))
+        document = _parse(content, request.host) if request.expects_json else content.decode(errors="replace")
+        answer = JsonResponse(document, _date(date))
     except WebPage as error:
         if request.check_page is not None:
             request.check_page(error.page)

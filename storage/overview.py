@@ -28,6 +28,11 @@ class Home(NamedTuple):
     places: Mapping[str, str]
     stopped: Collection[str]
 
+    @property
+    def stale_after(self) -> timedelta:
+        """How old a device's newest reading may be."""
+        return stale_after(self.interval_seconds)
+
 
 class DeviceOverview(NamedTuple):
     """`newest_at` is the time of the newest reading, in seconds since 1970; without `coverage` none was expected."""
@@ -39,8 +44,7 @@ class DeviceOverview(NamedTuple):
 
     def is_fresh(self, home: Home, now: datetime) -> bool:
         """Return whether the newest reading still tells what the air is like, as the health check sees it."""
-        limit = stale_after(home.interval_seconds).total_seconds()
-        return self.newest_at is not None and now.timestamp() - self.newest_at <= limit
+        return self.newest_at is not None and now.timestamp() - self.newest_at <= home.stale_after.total_seconds()
 
 
 class Present(NamedTuple):

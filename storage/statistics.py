@@ -10,7 +10,8 @@ from contextlib import closing
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
-from runtime.formats import format_time
+from runtime.formats import finite_number, format_time
+from storage.readings import seconds
 
 STEPS = ("hour", "day", "night", "week", "month", "year")
 EVENING, MORNING = time(22), time(7)
@@ -72,6 +73,23 @@ def summarize(connection: sqlite3.Connection, device_id: str, columns: Sequence[
                         parts.setdefault(column, []).append(summary)
         if count:
             yield period, count, {column: _merged(summaries) for column, summaries in parts.items()}
+
+
+def values(connection: sqlite3.Connection, device_id: str, column: str, since: datetime,
+           until: datetime) -> list[tuple[int, float]]:
+    """Return the finite values of a column, oldest first, with their times in seconds since 1970. The index is used."""
+    rows = connection.execute(f"""
+        SELECT
+            timestamp,
+            {column}
+        FROM readings
+        WHERE device_id = ?
+            AND timestamp >= ?
+            AND timestamp < ?
+        ORDER BY timestamp
+    """, (device_id, bound(since), bound(until)))
+    return [(at, value) for timestamp, cell in rows
+            if (at := seconds(timestamp)) is not None and (value := finite_number(cell)) is not None]
 
 
 def bound(moment: datetime) -> str:
