@@ -66,6 +66,14 @@ matrix: ## run the tests on every Python of this machine, and on Debian's newest
 faults: .venv/installed-dev ## prove at length that nothing is lost: as root, with strace and loop devices
 	FAULTS=whole .venv/bin/python -m pytest -s tests/faults tests/test_healthcheck_hangs.py
 
+home-assistant: .venv/installed-dev .venv-home-assistant/bin/hass ## let a real Home Assistant find the rooms (needs mosquitto)
+	HOME_ASSISTANT=.venv-home-assistant/bin/hass .venv/bin/python -m pytest tests/publishers/test_home_assistant.py
+
+HOME_ASSISTANT_PYTHON = python3.13
+.venv-home-assistant/bin/hass:
+	$(HOME_ASSISTANT_PYTHON) -m venv .venv-home-assistant
+	.venv-home-assistant/bin/python -m pip install --quiet --prefer-binary homeassistant==2025.4.4 paho-mqtt==2.1.0
+
 history: .venv/installed-dev ## rename a device with a million readings while both collectors run
 	HISTORY=whole .venv/bin/python -m pytest -s tests/test_devices_history.py
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 LISTENER, LISTENERS_PASSWORD = "listener", "listen"
 PROGRAM = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/opt/homebrew/sbin")
 needs_mosquitto = pytest.mark.skipif(PROGRAM is None, reason="needs Debian's package mosquitto")
