@@ -22,7 +22,15 @@ from storage.reading import Reading, Sighting
 from tests.home import Home
 from tests.jobs.fake_source import source
 from tests.publishers.mosquitto import (
-    LISTENER, LISTENERS_PASSWORD, Message, Subscriber, broker, needs_mosquitto, sign_up, wait_for)
+    LISTENER,
+    LISTENERS_PASSWORD,
+    Message,
+    Subscriber,
+    broker,
+    needs_mosquitto,
+    sign_up,
+    wait_for,
+)
 from tests.publishers.test_mqtt import PASSWORD, configure, publish
 
 PROGRAM = os.environ.get("HOME_ASSISTANT")
