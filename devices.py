@@ -204,7 +204,8 @@ def replace(command: CommandContext, old: str, new: str) -> None:
 
 
 @main.command()
-@click.option("--since", type=duration_type, default="7d", show_default=True, help="How far back: 90m, 24h, 7d, 2w.")
+@click.option("--since", type=duration_type, metavar="DURATION", default="7d", show_default=True,
+              help="How far back: 90m, 24h, 7d, 2w.")
 @AS_JSON
 @click.pass_obj
 def gaps(command: CommandContext, since: timedelta, as_json: bool) -> None:

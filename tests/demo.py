@@ -1,8 +1,8 @@
 """`make demo`: the monitor at work in a simulated house, with the commands that cron uses in a real one.
 
 Another process simulates a Hue bridge and the Alexa cloud; both collectors run twice, as cron would start them; the
-week before is filled in. Then the devices, the stored rows and the page are shown. All of it happens in data/demo, which
-is recreated each time, and on the loopback.
+week before is filled in. Then the devices, their readings, a day with a gap, and the page are shown. All of it happens in
+data/demo, which is recreated each time, and on the loopback.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from tests.simulator import past
 from tests.simulator.house import House
 
 FOLDER = Path("data/demo")
+GAP_ROOM = "Büro"
 PAGE = FOLDER / "page.html"
 SETTINGS = f"""publishers:
   page:
@@ -30,23 +31,6 @@ SETTINGS = f"""publishers:
     title: Simulated house
 """
 CHECKOUT = Path(__file__).resolve().parent.parent
-
-ROWS = """
-    SELECT
-        substr(timestamp, 12, 8) AS "UTC",
-        location AS "room",
-        coalesce(printf('%.2f', temperature_celsius), '') AS "°C",
-        coalesce(CAST(humidity_percent AS INTEGER), '') AS "% RH",
-        coalesce(CAST(pm25_ugm3 AS INTEGER), '') AS "PM2.5",
-        coalesce(CAST(voc_index AS INTEGER), '') AS "VOC",
-        coalesce(CAST(light_lux AS INTEGER), '') AS "lux",
-        coalesce(battery_level, '') AS "battery",
-        device_id AS "device"
-    FROM readings
-    WHERE timestamp >= ?
-    ORDER BY timestamp, device_type DESC, location
-"""
-FIRST = "SELECT MIN(timestamp) FROM readings"
 
 NEXT = """
 And now with your own devices:
@@ -94,20 +78,22 @@ def demonstrate(folder: Path, *options: str) -> None:
         say(f"The bridge answers at {addresses['https_url']} and the cloud at {addresses['cloud_url']}\n")
         say("Now both collectors, twice. On a terminal they print their readings; under cron, only problems.\n")
         collect(folder)
-        first = add_past(database)
+        past.fill(database, House())
         sleep(1)  # times are stored in whole seconds
         collect(folder)
         say("\nIs all well? The health check looks at everything, and asks the bridge and the cloud.\n")
-        run([os.path.relpath(CHECKOUT / "healthcheck.py"), *with_config])
-    say("\nThe simulated house is closed again. Its devices:\n")
-    run([os.path.relpath(CHECKOUT / "devices.py"), *with_config, "list"])
-    say("\nThe readings of now in the database, which also has those of a made-up week before:\n")
-    say(table(database, first))
+        run("healthcheck.py", *with_config)
+    say("\nThe simulated house is closed again. Its devices, and their newest readings:\n")
+    run("devices.py", *with_config, "list")
+    run("readings.py", *with_config, "latest")
+    say("\nA made-up week lies before them. The last day in the office, and why readings are missing:\n")
+    run("readings.py", *with_config, "history", GAP_ROOM, "--every", "1h", "--quantity", "temperature_celsius")
+    run("devices.py", *with_config, "gaps", "--since", "1d")
     say(f"\nThe database is {database}. Any SQLite tool can read it.")
     say("\nAt last the page, with the week and its gaps:\n")
     with open(with_config[-1], "a", encoding="utf-8") as config:
         config.write(SETTINGS)
-    run(["-m", "publishers.page", *with_config])
+    run("-m", "publishers.page", *with_config)
     say(f"\nOpen {PAGE} in a browser: file://{quote(str((folder / PAGE.name).resolve()))}")
     say(NEXT.rstrip())
 
@@ -115,16 +101,7 @@ def demonstrate(folder: Path, *options: str) -> None:
 def collect(folder: Path) -> None:
     """Run one cycle of each collector, each as a process."""
     for name in ("hue", "amazon_aqm"):
-        run(["-m", f"collectors.{name}", "--config", str(folder / "config" / "config.yaml")])
-
-
-def add_past(database: Path) -> str:
-    """Fill in the week before the first cycle, whose time is returned, empty if nothing was stored."""
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        first, = connection.execute(FIRST).fetchone()
-    if first is not None:
-        past.fill(database, House())
-    return first or ""
+        run("-m", f"collectors.{name}", "--config", str(folder / "config" / "config.yaml"))
 
 
 @contextmanager
@@ -142,24 +119,13 @@ def simulated_house(folder: Path, *options: str) -> Iterator[dict[str, str]]:
             process.terminate()
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Show and run a Python command. Raise Failed if its exit code is not 0."""
+def run(*words: str) -> None:
+    """Show and run a Python command, whose script is in the checkout. Raise Failed if its exit code is not 0."""
+    arguments = [os.path.relpath(CHECKOUT / words[0]) if words[0].endswith(".py") else words[0], *words[1:]]
     say(_typed(arguments))
     done = subprocess.run([sys.executable, *arguments], check=False)
     if done.returncode != 0:
         raise Failed(f"python {shlex.join(arguments[:2])} ended with exit code {done.returncode}.")
-
-
-def table(database: Path, first: str) -> str:
-    """Return the stored readings from a time on, as aligned text. Raise Failed if there are none."""
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        cursor = connection.execute(ROWS, (first,))
-        rows = [tuple(column[0] for column in cursor.description), *cursor]
-    if len(rows) == 1:
-        raise Failed(f"there are no readings in {database}.")
-    texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in texts)
 
 
 def say(text: str) -> None:

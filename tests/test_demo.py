@@ -1,6 +1,7 @@
 """The demo, as `make demo` runs it, in a temporary folder."""
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -54,8 +55,9 @@ def test_every_command_is_shown_as_one_would_type_it(demo: Done, folder: Path) -
                   for name in ("hue", "amazon_aqm")]
     assert [line for line in demo.stdout.splitlines() if line.startswith("$")] == [
         "$ python -m tests.simulator --with-alexa --write-config data/demo", *collectors, *collectors,
-        f"$ python {os.path.relpath(CHECKOUT / 'healthcheck.py', folder)} --config data/demo/config/config.yaml",
-        f"$ python {os.path.relpath(CHECKOUT / 'devices.py', folder)} --config data/demo/config/config.yaml list",
+        *(f"$ python {os.path.relpath(CHECKOUT / script, folder)} --config data/demo/config/config.yaml{rest}" for script, rest in (
+            ("healthcheck.py", ""), ("devices.py", " list"), ("readings.py", " latest"),
+            ("readings.py", " history 'Büro' --every 1h --quantity temperature_celsius"), ("devices.py", " gaps --since 1d"))),
         "$ python -m publishers.page --config data/demo/config/config.yaml"]
 
 
@@ -88,15 +90,18 @@ def test_all_cycles_asked_their_source(demo: Done, folder: Path) -> None:
                                         ("hue", "ok", 1, 1), ("amazon_aqm", "ok", 1, 1)]
 
 
-def test_each_row_of_now_is_shown(demo: Done, folder: Path) -> None:
-    shown = [line.split() for line in demo.stdout.splitlines() if line[:1].isdecimal()]
-    values = "coalesce(humidity_percent, light_lux), coalesce(pm25_ugm3, battery_level)"
-    stored = rows(folder, f"SELECT substr(timestamp, 12, 8), location, temperature_celsius, {values}, device_id FROM readings"
-                          " WHERE id <= 6 OR id > (SELECT MAX(id) - 6 FROM readings) ORDER BY device_id, timestamp")
-    assert len(stored) == len(shown) == 12
-    for (time, place, celsius, *numbers, device), cells in zip(stored, sorted(shown, key=lambda row: (row[-1], row))):
-        assert [cells[0], cells[-1]] == [time, device]
-        assert {*place.split(), f"{celsius:.2f}", *(str(int(number)) for number in numbers)} <= set(cells)
+def test_the_newest_temperature_of_each_device_is_shown(demo: Done, folder: Path) -> None:
+    stored = rows(folder, "SELECT location, name, temperature_celsius FROM latest_readings")
+    assert len(stored) == 6
+    for place, name, celsius in stored:
+        assert re.search(rf"^{place} +{name} +{celsius:.2f}°C", demo.stdout, re.MULTILINE)
+
+
+def test_a_day_is_shown_with_a_gap_and_its_reason(demo: Done) -> None:
+    lines = demo.stdout.splitlines()
+    means = [line for line in lines if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d  [-\d.]+( °C)?", line)]
+    assert len(means) in (24, 25) and sum(line.endswith("  -") for line in means) >= 3
+    assert any(line.endswith("48 cycles  device stale or unreachable") for line in lines)
 
 
 def test_it_says_where_the_database_is_and_what_to_do_next(demo: Done, folder: Path) -> None:
