@@ -55,9 +55,11 @@ def test_every_command_is_shown_as_one_would_type_it(demo: Done, folder: Path) -
                   for name in ("hue", "amazon_aqm")]
     assert [line for line in demo.stdout.splitlines() if line.startswith("$")] == [
         "$ python -m tests.simulator --with-alexa --write-config data/demo", *collectors, *collectors,
-        *(f"$ python {os.path.relpath(CHECKOUT / script, folder)} --config data/demo/config/config.yaml{rest}" for script, rest in (
-            ("healthcheck.py", ""), ("devices.py", " list"), ("readings.py", " latest"),
-            ("readings.py", " history 'Büro' --every 1h --quantity temperature_celsius"), ("devices.py", " gaps --since 1d"))),
+        *(f"$ python {os.path.relpath(CHECKOUT / script, folder)} --config data/demo/config/config.yaml{rest}"
+          for script, rest in (
+              ("healthcheck.py", ""), ("devices.py", " list"), ("readings.py", " latest"),
+              ("readings.py", " history 'Büro' --every 1h --quantity temperature_celsius"),
+              ("devices.py", " gaps --since 1d"))),
         "$ python -m publishers.page --config data/demo/config/config.yaml"]
 
 
