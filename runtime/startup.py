@@ -97,7 +97,7 @@ def parse_options(arguments: Sequence[str] | None, prog: str, description: str, 
         parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
         if can_discover:
             parser.add_argument("--discover", action="store_true", help="the same, listing every device of the source")
-        choice = parser.add_mutually_exclusive_group()
+        choice = parser.add_mutually_exclusive_group() if actions else parser  # --help fails at an empty group
         for name, text in actions.items():
             choice.add_argument(f"--{name}", dest="action", action="store_const", const=name, help=text)
         parser.add_argument("--json", action="store_true", help="print the result as one JSON object")

@@ -24,6 +24,11 @@ pytest_plugins = ["tests.cron_house", "tests.checked_home"]
 ALONE = ("tests/faults/", "tests/test_crontab.py", "tests/test_devices_history.py", "tests/test_healthcheck_disks.py",
          "tests/test_healthcheck_hangs.py", "tests/test_unmounted.py", "tests/runtime/test_watchdog.py")
 
+# Processes count for the coverage in these tests only: with coverage a process takes twice as long.
+MEASURED = (
+    "tests/health/", "tests/publishers/", "tests/runtime/test_interpreter.py", "tests/storage/", "tests/test_devices",
+    "tests/test_healthcheck.py", "tests/test_healthcheck_scenarios.py", "tests/test_readings")
+
 real_connect = socket.socket.connect
 
 
@@ -46,6 +51,19 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setenv("HOME_MONITOR_CONFIG", str(tmp_path / "nowhere" / "config" / "config.yaml"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def of_coverage() -> dict[str, str]:
+    """Remove, and return, what coverage adds to the environment."""
+    return {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS")}
+
+
+@pytest.fixture(autouse=True)
+def measured(request: pytest.FixtureRequest, of_coverage: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.nodeid.startswith(MEASURED):
+        for name, value in of_coverage.items():
+            monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pkgutil
 import resource
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import publishers
 from tests.checked_home import CheckedHome, full_pipe
 from tests.checkout import CHECKOUT
 from tests.home import unmeasured
@@ -46,6 +48,7 @@ def test_a_blocked_alarm_ends_it_in_time(checked_home: CheckedHome) -> None:
         assert run.wait(timeout=30) == 0
 
 
+PUBLISHERS = [module.name for module in pkgutil.iter_modules(publishers.__path__)]
 BROKEN = "raise ImportError('no _sqlite3')"
 CRASHING = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 
@@ -53,9 +56,13 @@ CRASHING = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 @pytest.mark.parametrize("source, more", [(BROKEN, ()), (CRASHING, ("configuration", "spool"))], ids=["broken", "crashing"])
 def test_a_broken_sqlite_costs_no_other_answer(source: str, more: tuple[str, ...], checked_home: CheckedHome,
                                                shared_folder: Path) -> None:
-    """Also when it crashes in the process that reads the installation, which run by root imports all of the program."""
+    """Also when it crashes in the process that reads the installation, which run by root imports all of the program.
+
+    Most publishers import sqlite3.
+    """
     (shared_folder / "sqlite3.py").write_text(source, encoding="utf-8")
-    assert statuses(checked_home, shared_folder) == {
+    answers = statuses(checked_home, shared_folder)
+    assert {name: status for name, status in answers.items() if name not in PUBLISHERS} == {
         "configuration": "pass", "secrets": "pass", "log_rotation": "pass", "disk_space": "pass", "alerts": "pass",
         "database_wal": "fail", "database_write": "fail", "spool": "pass", "freshness": "fail", "clock": "fail",
         "batteries": "fail", "installation": "pass", "hue": "skipped", "amazon_aqm": "skipped", **dict.fromkeys(more, "fail")}

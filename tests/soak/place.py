@@ -28,7 +28,7 @@ class Place:
 
     def __init__(self, phase: Phase, home: Home, simulator: Simulator, mail: MailServer) -> None:
         self.phase, self.home, self.simulator, self.mail = phase, home, simulator, mail
-        self.crontab = _lines(edited_crontab(home.folder, phase.minutes))
+        self.crontab = _lines(edited_crontab(home.folder, phase.minutes).replace("sleep 40; ", ""))  # a cycle waits for all
         self.zone = ZoneInfo(phase.zone)
         self.be_at(phase.start)
         cloud = simulator.cloud_url

@@ -122,7 +122,7 @@ def _note(place: Place, diary: Diary) -> None:
 
 
 def _name(command: str) -> str:
-    found = re.search(r"-m collectors\.(\w+)", command)
+    found = re.search(r"-m (?:collectors\.)?(\w+)", command)
     return found[1] if found else "healthcheck"
 
 
