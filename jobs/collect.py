@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from collectors import DISCOVERED
-from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, Job, catch_all, clock, exit_code, prints_text
+from jobs.job import NOTIFY_SECONDS, RESERVED_SECONDS, STORAGE_ALERT, Job, catch_all, clock, exit_code, prints_text
 from jobs.persist import Persisted, Persister, RetryRecorder
 from runtime import startup
 from runtime.deadline import Tally
@@ -30,7 +30,6 @@ from storage.reading import CLOCK_TOLERANCE, Cycle, Reading, Sighting, clean
 log = logging.getLogger("jobs.cycle")  # the word in the log line of each cycle
 
 CLOCK_WARNED_AT = "said_of_clock"  # in the state
-STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
 
 
 def main(module: Any) -> NoReturn:

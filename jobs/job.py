@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STORAGE_ALERT = ("ALERT_STORAGE_FAILING.txt", "https://www.sqlite.org/howtocorrupt.html")
 WATCHDOG_SECONDS = 1.5  # before the deadline, the watchdog ends a run that hangs
 RESERVED_SECONDS = 6  # before the deadline, requests end: storing, alerts and notifiers need time
 NOTIFY_SECONDS = 4.0  # of these are reserved for notifiers

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import collectors
 import config
 import publishers
-from jobs.job import RESERVED_SECONDS, Job, catch_all, prints_text
+from jobs.job import RESERVED_SECONDS, STORAGE_ALERT, Job, catch_all, prints_text
 from jobs.persist import RetryRecorder
 from publishers import HasActions
 from runtime import startup
 from runtime.deadline import Deadline
-from runtime.errors import CannotReach, ConfigurationError, HomeMonitorError, NotAuthorised, Unusable, describe
+from runtime.errors import (
+    CannotReach,
+    ConfigurationError,
+    Damaged,
+    HomeMonitorError,
+    Missing,
+    NotAuthorised,
+    Unusable,
+    describe,
+)
 from runtime.formats import format_time
 from runtime.retry import RetryPolicy
 from runtime.startup import interruptible, parse_options
@@ -146,7 +155,11 @@ class _PublisherRun(Job):
             for line in lines if len(lines) > 1 else [f"{self.name}: {self.message}"]:
                 self._print_line(line)
         self.report(error)
-        if not self.is_dry_run and self._action is None:
+        if self.is_dry_run or self._action:
+            return
+        if isinstance(error, Missing | Damaged):  # one alert for all that need the database
+            self.update_alert(STORAGE_ALERT, "storage", error, Unusable)
+        else:
             self.update_alert(self.alert, self.name, error, (NotAuthorised, Unusable, ConfigurationError))
 
     def print_skipped(self, reason: str) -> None:

@@ -34,7 +34,7 @@ def broker(folder: Path, *lines: str) -> Iterator[int]:
     with open(folder / "mosquitto.log", "wb") as log, subprocess.Popen(
             [str(PROGRAM), "-c", str(configuration)], stdout=log, stderr=log) as process:
         try:
-            wait_for(lambda: process.poll() is not None or _answers(port))
+            wait_for(lambda: process.poll() is not None or answers(port))
             yield port
         finally:
             process.terminate()
@@ -102,7 +102,7 @@ class Subscriber:
         self._heard.append(Message(message.topic, message.payload.decode(), message.retain))
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     try:
         create_connection(("127.0.0.1", port), 1).close()
     except OSError:

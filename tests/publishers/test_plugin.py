@@ -111,7 +111,8 @@ def test_a_failure_exits_with_1_and_publishes_at_the_next_run(lived_in: Home, ch
 
 def test_a_lost_database_needs_a_human(lived_in: Home, checkout: Path) -> None:
     lived_in.database.unlink()
-    assert publish(lived_in, checkout).code == 2 and (lived_in.data / ALERT).exists()
+    assert publish(lived_in, checkout).code == 2
+    assert [path.name for path in lived_in.folder.rglob("ALERT_*")] == ["ALERT_STORAGE_FAILING.txt"], "the collectors' own"
 
 
 def test_a_second_run_leaves_it_to_the_first(lived_in: Home, checkout: Path) -> None:

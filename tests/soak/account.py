@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.simulator.weather import current
 from tests.soak.mishaps import KINDS, Lost, devices, lost, slack
 from tests.soak.place import Place
 from tests.soak.plan import COLLECTORS, Mishap
@@ -20,7 +21,6 @@ AIR = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "vo
        "pm10_ugm3": "pm10", "co_ppm": "co", "iaq_score": "iaq"}
 LONGEST_RUN = 31  # seconds after its start within which a run asks
 LOG_LIMIT = 60_000_000
-ALERT = "ALERT_TOKEN_REFRESH_NEEDED.txt"
 LOG_LINE = re.compile(r"(\S+) (ERROR|CRITICAL) (.*)")
 SILENT = ("sensor off", "monitor offline")
 HELD = ("database held", "network and database", "database held for seconds")
@@ -58,6 +58,9 @@ class _Settlement:
         counts = {"cycles": len(self.moments), "runs": dict(sorted(runs.items())),
                   "mishaps": dict(sorted(Counter(each.kind for each in self.schedule).items()))}
         counts |= self._readings() | self._runs() | self._alerts() | self._checks()
+        differences = list(self.place.destinations.differences(self.place.home, self.place.run))
+        self.problems += differences
+        counts["differences at the destinations"] = len(differences)
         measured = self._measures() | self._kills()
         counts |= self._locks(measured)
         return Account(counts, measured, self.problems)
@@ -85,7 +88,7 @@ class _Settlement:
         """Check exit codes and output: only a run with a mishap may fail or print."""
         codes: Counter[str] = Counter()
         lines = 0
-        for run in (run for run in self.diary.runs if run.what in COLLECTORS):
+        for run in (run for run in self.diary.runs if run.what != "healthcheck"):
             expected = self._may_print(run)
             if not self._is_to_be_killed(run):
                 codes[f"exit {run.code}"] += 1
@@ -99,19 +102,21 @@ class _Settlement:
                 "retries of requests": dict(sorted(retries.items()))}
 
     def _alerts(self) -> dict[str, Any]:
-        """The alert exists while the login is dead, and only then; there is a mail at either end."""
-        dead = [each for each in self.schedule if each.kind == "login revoked"]
+        """An alert exists while a human is needed, and only then; there is a mail and a call at either end."""
+        alerting = [each for each in self.schedule if KINDS[each.kind].alert]
         for moment, names in self.diary.alerts.items():
-            expected = [ALERT] if any(each.covers(datetime.fromisoformat(moment)) for each in dead) else []
+            expected = [KINDS[each.kind].alert for each in alerting if each.covers(datetime.fromisoformat(moment))]
             if names != expected:
                 self.problems.append(f"{moment} alerts {names}, not {expected}")
         standing = [bool(names) for names in self.diary.alerts.values()]
         raised = sum(later and not earlier for earlier, later in zip([False, *standing], standing))
         subjects = [mail.subject for mail in self.place.mail.mails]
-        if len(subjects) != 2 * len(dead):
-            self.problems.append(f"e-mails: {subjects}")
-        return {"alerts raised": raised, "alerts cleared": raised - standing[-1], "logins revoked": len(dead),
-                "e-mails": len(subjects)}
+        calls = self.place.destinations.calls()
+        if len(subjects) != 2 * len(alerting) or calls != ["raised", "cleared"] * len(alerting):
+            self.problems.append(f"e-mails: {subjects}, calls: {calls}")
+        return {"alerts raised": raised, "alerts cleared": raised - standing[-1],
+                "logins revoked": sum(each.kind == "login revoked" for each in alerting),
+                "e-mails": len(subjects), "calls of the webhook": len(calls)}
 
     def _checks(self) -> dict[str, Any]:
         runs = [run for run in self.diary.runs if run.what == "healthcheck"]
@@ -156,7 +161,7 @@ class _Settlement:
                                               for part in (0.5, 0.99, 1.0)]
             if seconds[-1] >= 30:
                 self.problems.append(f"a run of {name} took {seconds[-1]:.1f} s")
-        for what in (*COLLECTORS, "healthcheck"):
+        for what in (*COLLECTORS, "publishers", "healthcheck"):
             runs = [run for run in self.diary.runs if run.what == what] or [Run(what, self.phase.start)]
             measured[f"peak memory of {what}, kB"] = max(run.memory_kb for run in runs)
             measured[f"open files of {what}"] = max(run.files for run in runs)
@@ -184,6 +189,10 @@ class _Settlement:
         at, measured_at = (datetime.fromisoformat(row[name]) for name in ("timestamp", "measured_at"))
         whose, _, number = str(row["device_id"]).partition(":")
         instants = (at + timedelta(seconds=passed) for passed in range(LONGEST_RUN))
+        if whose == "weather":
+            return any((row["temperature_celsius"], row["humidity_percent"], measured_at.timestamp()) == tuple(
+                current(self.house, each)[name] for name in ("temperature_2m", "relative_humidity_2m", "time"))
+                for each in instants)
         if whose == "hue":
             return bool(row["temperature_celsius"] == self.house.truth(number, measured_at)
                         and any(self.house.last_report(number, each) == measured_at for each in instants))

@@ -12,9 +12,10 @@ from threading import Timer
 from tests.faults.disks import fill
 from tests.simulator.house import REPORT_SECONDS, House
 from tests.soak.place import Place
-from tests.soak.plan import COLLECTORS, Mishap, Phase, asked_while_throttled
+from tests.soak.plan import COLLECTORS, LEFT_ALONE, Mishap, Phase, asked_while_left_alone
 
-HUE, AMAZON, BOTH = ("hue",), ("amazon_aqm",), COLLECTORS
+HUE, AMAZON, BOTH = ("hue",), ("amazon_aqm",), ("hue", "amazon_aqm")
+ALL = (*COLLECTORS, "publishers")
 Play = Callable[[Place, Mishap], AbstractContextManager[None]]
 Lost = tuple[str, datetime]  # a device, and the cycle in which it has no reading
 
@@ -23,19 +24,22 @@ Lost = tuple[str, datetime]  # a device, and the cycle in which it has no readin
 class Kind:
     """`costs` are the collectors that lose readings, `prints` those that may fail although they lose none.
 
-    `alarms` says that the health check must report it; it may report any.
+    `alarms` says that the health check must report it; it may report any. `alert` is the file that stands meanwhile.
     """
 
     play: Play
     costs: tuple[str, ...] = ()
     prints: tuple[str, ...] = ()
     alarms: bool = False
+    alert: str | None = None
 
 
 def devices(house: House, collector: str) -> list[str]:
     if collector == "hue":
         return [f"hue:{sensor.uniqueid()}" for sensor in house.sensors]
-    return [f"alexa:{monitor.serial}" for monitor in house.monitors]
+    if collector == "amazon_aqm":
+        return [f"alexa:{monitor.serial}" for monitor in house.monitors]
+    return ["weather:outside"] if collector == "weather" else []
 
 
 def lost(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
@@ -46,15 +50,15 @@ def lost(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
     until = dict.fromkeys((each for name in KINDS[mishap.kind].costs for each in devices(house, name)), mishap.end)
     if mishap.kind == "bridge restarts":
         until = {each: _first_report(mishap, phase, house, each.removeprefix("hue:")) for each in devices(house, "hue")}
-    if mishap.kind == "cloud throttles":
-        until = dict.fromkeys(until, [*asked_while_throttled(mishap, phase.every)][-1])
+    if mishap.kind in LEFT_ALONE:
+        until = dict.fromkeys(until, [*asked_while_left_alone(mishap, phase.every)][-1])
     yield from ((each, moment) for each, end in until.items() for moment in moments if moment < end)
 
 
 def slack(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
     """Yield readings that may be lost: whether a pause ends before a cycle depends on the machine's speed."""
-    if mishap.kind == "cloud throttles":
-        for asked in asked_while_throttled(mishap, phase.every):
+    if mishap.kind in LEFT_ALONE:
+        for asked in asked_while_left_alone(mishap, phase.every):
             if asked >= mishap.end:
                 yield from ((each, asked) for each in devices(house, "amazon_aqm"))
 
@@ -77,7 +81,7 @@ def _throughout(kind: str, *faces: str) -> Play:
     return play
 
 
-_network_away = _throughout("reset", "hue", "discovery", "alexa")
+_network_away = _throughout("reset", "hue", "discovery", "alexa", "weather")
 
 
 @contextmanager
@@ -160,6 +164,27 @@ def _held_for_seconds(place: Place, mishap: Mishap) -> Iterator[None]:
 
 
 @contextmanager
+def _unmounted(place: Place, mishap: Mishap) -> Iterator[None]:
+    with place.without_data():
+        yield
+
+
+@contextmanager
+def _clock_behind(place: Place, mishap: Mishap) -> Iterator[None]:
+    """A computer whose clock stood still while it was off, as it starts before it has asked for the time."""
+    place.clock_error = timedelta(hours=-3)
+    yield
+    place.clock_error = timedelta()
+
+
+@contextmanager
+def _broker_down(place: Place, mishap: Mishap) -> Iterator[None]:
+    place.destinations.stop_broker()
+    yield
+    place.destinations.start_broker()
+
+
+@contextmanager
 def _full(place: Place, mishap: Mishap) -> Iterator[None]:
     bulk, rest = place.home.data / "ballast", place.home.data / "more-ballast"
     disk = os.statvfs(place.home.data)
@@ -173,9 +198,15 @@ def _full(place: Place, mishap: Mishap) -> Iterator[None]:
 
 
 KINDS: Mapping[str, Kind] = {
-    "computer off": Kind(_at_start(lambda place: None), costs=BOTH),
-    "network away": Kind(_network_away, costs=BOTH),
-    "network and database": Kind(_network_and_database, costs=BOTH),
+    "computer off": Kind(_at_start(lambda place: None), costs=COLLECTORS),
+    "clock behind": Kind(_clock_behind, prints=ALL),
+    "update": Kind(_at_start(lambda place: place.update())),
+    "broker down": Kind(_broker_down, prints=("publishers",)),
+    "disk unmounted": Kind(_unmounted, prints=ALL, alarms=True, alert="ALERT_STORAGE_FAILING.txt"),
+    "monitor frozen": Kind(_throughout("old-samples", "alexa"), costs=AMAZON),
+    "refused for a while": Kind(_throughout("403", "alexa"), costs=AMAZON),
+    "network away": Kind(_network_away, costs=COLLECTORS),
+    "network and database": Kind(_network_and_database, costs=COLLECTORS, prints=("publishers",)),
     "429": Kind(_once("429", 2, ("hue",))),  # the cloud's own is "cloud throttles"
     "429 with a time": Kind(_rate_limited, costs=HUE),
     "cloud throttles": Kind(_throughout("throttled", "alexa"), costs=AMAZON),
@@ -188,9 +219,9 @@ KINDS: Mapping[str, Kind] = {
     "sensor off": Kind(_sensor_is_off),
     "monitor offline": Kind(_throughout("offline", "alexa"), costs=AMAZON),
     "cookies expire": Kind(_at_start(lambda place: place.simulator.alexa.expire_cookies())),
-    "login revoked": Kind(_revoked, costs=AMAZON, alarms=True),
-    "database held": Kind(_held, prints=BOTH, alarms=True),
+    "login revoked": Kind(_revoked, costs=AMAZON, alarms=True, alert="ALERT_TOKEN_REFRESH_NEEDED.txt"),
+    "database held": Kind(_held, prints=ALL, alarms=True),
     "database held for seconds": Kind(_held_for_seconds),
-    "disk full": Kind(_full, prints=BOTH, alarms=True),
+    "disk full": Kind(_full, prints=ALL, alarms=True),
     "kill -9": Kind(_at_start(lambda place: None)),
 }

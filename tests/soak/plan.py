@@ -10,9 +10,10 @@ from datetime import datetime, timedelta, timezone
 from random import Random
 
 HARMED_IN_PASSING = ("disk full", "database held")  # mishaps during which a run may be killed, too
-COLLECTORS = ("hue", "amazon_aqm")
+COLLECTORS = ("hue", "amazon_aqm", "weather")
 LONGEST_PAUSE = timedelta(hours=4)  # the longest for which a throttling cloud is left alone
 ATTEMPTS = 100
+LEFT_ALONE = ("cloud throttles", "refused for a while")
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,22 @@ def _utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]  # mypy cannot count the parts
 
 
-PASSING = (*[("cookies expire", 1)] * 3, *[("503", 1)] * 3, *[("429", 1)] * 3, *[("bad answers", 1)] * 3,
+PASSING = (("update", 1), *[("cookies expire", 1)] * 3, *[("503", 1)] * 3, *[("429", 1)] * 3, *[("bad answers", 1)] * 3,
            *[("a drip", 1)] * 2, *[("bridge moves", 1)] * 2)
-HOUR = Phase("hour", _utc(2026, 10, 25, 5, 48), 1, 3, "Europe/Berlin", (
-    ("cookies expire", 1), ("503", 1), ("network away", 1), ("bridge moves", 1), ("login revoked", 2),
-    ("database held", 1)), 1, 1, busy_timeout_ms=500)
+HOUR = Phase("hour", _utc(2026, 10, 25, 5, 48), 1.5, 3, "Europe/Berlin", (
+    ("update", 1), ("cookies expire", 1), ("503", 1), ("network away", 1), ("bridge moves", 1), ("login revoked", 2),
+    ("database held", 1), ("disk unmounted", 2), ("clock behind", 1), ("broker down", 2)), 1, 1, busy_timeout_ms=500)
 DAY = Phase("day", _utc(2026, 10, 24, 12), 24, 1, "Europe/Berlin", (
     *PASSING, ("network away", 20), ("network and database", 2), ("429 with a time", 6), ("cloud throttles", 60),
     ("drips", 2), ("bridge restarts", 9), ("sensor off", 30), ("monitor offline", 30), ("database held", 5),
-    ("disk full", 60), ("login revoked", 180)), 60, 40, (9.0, 10.5), 400)
+    ("disk full", 60), ("login revoked", 180), ("clock behind", 5), ("refused for a while", 3),
+    ("disk unmounted", 60), ("broker down", 30), ("monitor frozen", 90)), 60, 40, (9.0, 10.5), 400)
 WEEK = Phase("week", _utc(2027, 3, 25), 168, 5, "Europe/Berlin", (
     *PASSING * 3, ("network away", 36), ("network away", 6), ("network and database", 2), ("429 with a time", 6),
     ("429 with a time", 4), ("cloud throttles", 24), ("drips", 2), ("drips", 2), ("bridge restarts", 4),
     ("bridge restarts", 4), ("sensor off", 144), ("monitor offline", 72), ("database held", 12), ("disk full", 12),
-    ("login revoked", 360)), 60, 40, (46.0, 53.75), 400)
+    ("login revoked", 360), ("clock behind", 5), ("refused for a while", 3),
+    ("disk unmounted", 12), ("broker down", 24), ("monitor frozen", 60)), 60, 40, (46.0, 53.75), 400)
 MONTH = Phase("month", _utc(2027, 1, 1), 720, 1, "Europe/Berlin", (), 0, 0)
 PHASES = {phase.name: phase for phase in (HOUR, DAY, WEEK)}
 
@@ -111,8 +114,8 @@ def _drawn(phase: Phase, chance: Random) -> list[Mishap]:
     return sorted(drawn, key=lambda mishap: (mishap.start, mishap.kind))
 
 
-def asked_while_throttled(mishap: Mishap, every: timedelta) -> Iterator[datetime]:
-    """Yield when a throttling cloud is asked: at the first cycle after 15, 30, 60, ... min; the last one succeeds."""
+def asked_while_left_alone(mishap: Mishap, every: timedelta) -> Iterator[datetime]:
+    """Yield when a cloud that throttles or refuses is asked: at once and after 15, 30, 60, ... min; the last one succeeds."""
     asked, pause = mishap.start, timedelta(minutes=15)
     yield asked
     while asked < mishap.end:
@@ -122,9 +125,9 @@ def asked_while_throttled(mishap: Mishap, every: timedelta) -> Iterator[datetime
 
 def _tail(phase: Phase, kind: str, cycles: int) -> int:
     """Return for how many cycles after its end a mishap has an effect."""
-    if kind == "cloud throttles":
+    if kind in LEFT_ALONE:
         mishap = Mishap(kind, phase.start, phase.start + phase.every * cycles)
-        return (list(asked_while_throttled(mishap, phase.every))[-1] - mishap.end) // phase.every + 2
+        return (list(asked_while_left_alone(mishap, phase.every))[-1] - mishap.end) // phase.every + 2
     return 0
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.soak.plan import COLLECTORS
+
 Result = Mapping[str, Any]
 Results = Mapping[str, Result]
 
@@ -13,6 +15,10 @@ PAGE = Path(__file__).with_name("page.md")
 WIDTH = 118
 TITLES = {"day": "24 hours, a cycle a minute", "week": "7 days, a cycle every 5 minutes"}
 MISHAPS = {
+    "clock behind": "this machine's clock is three hours behind, as after a power cut",
+    "update": "the program is replaced by another version", "broker down": "the MQTT broker is down",
+    "disk unmounted": "the disk of data/ is not mounted", "monitor frozen": "the air monitor's values are two days old",
+    "refused for a while": "the cloud refuses our login, which is good, and accepts it again",
     "computer off": "the computer is switched off", "network away": "each connection to either source is reset",
     "network and database": "the same, while another program holds the database",
     "429": "the bridge's first two answers of a cycle are 429", "503": "either source's first two answers are 503",
@@ -68,7 +74,8 @@ def _outcome(result: Result) -> dict[str, Any]:
     counts = result["counts"]
     runs, retries = counts["runs"], counts["retries of requests"]
     return {
-        "cycles": counts["cycles"], "runs of collectors": runs["hue"] + runs["amazon_aqm"],
+        "cycles": counts["cycles"], "runs of collectors": sum(runs[name] for name in COLLECTORS),
+        "runs of publishers": runs["publishers"],
         "readings that existed": counts["existed"],
         "of them left out (see the end of the page)": counts["left out of the counts"],
         "that could be read": counts["could be read"], "**stored**": counts["stored"],
@@ -83,6 +90,8 @@ def _outcome(result: Result) -> dict[str, Any]:
         "lines on stderr, all caused by a mishap": counts["lines on stderr"],
         "logins revoked": counts["logins revoked"], "alerts raised": counts["alerts raised"],
         "alerts cleared": counts["alerts cleared"], "e-mails": counts["e-mails"],
+        "calls of the webhook": counts["calls of the webhook"],
+        "**differences at PostgreSQL and the broker**": counts["differences at the destinations"],
         "health checks": counts["health checks"],
         "of them that reported a problem": counts["of them that found trouble"]}
 
@@ -98,9 +107,9 @@ def _with_total(missing: Mapping[str, int]) -> dict[str, int]:
 def _measured(result: Result) -> dict[str, Any]:
     measured = result["measured"]
     spans = {f"seconds of a run, {name}: p50, p99, longest": " / ".join(
-        f"{each:.2f}" for each in measured[f"seconds of {name}"]) for name in ("hue", "amazon_aqm")}
+        f"{each:.2f}" for each in measured[f"seconds of {name}"]) for name in COLLECTORS}
     whole = {f"{what} of {name}{unit}": measured[f"{what} of {name}{unit}"] for name in (
-        "hue", "amazon_aqm", "healthcheck") for what, unit in (("peak memory", ", kB"), ("open files", ""))}
+        *COLLECTORS, "publishers", "healthcheck") for what, unit in (("peak memory", ", kB"), ("open files", ""))}
     storing = measured["retries of storing"]
     return {"state of the program": result.get("commit") or "-", **spans, **whole,
             "attempts to store that were retried": storing.get("retrying", 0),

@@ -115,7 +115,8 @@ def _is_over(place: Place, process: "subprocess.Popen[bytes]", run: Run, kill_af
 
 def _note(place: Place, diary: Diary) -> None:
     data = place.home.data
-    diary.alerts[format_time(place.moment)] = sorted(path.name for path in data.glob("ALERT_*"))
+    diary.alerts[format_time(place.moment)] = sorted(
+        path.name for folder in (data, place.home.config.parent) for path in folder.glob("ALERT_*"))
     diary.log_bytes = max(diary.log_bytes, sum(path.stat().st_size for path in (data / "logs").glob("home_monitor.*")))
     ballast = [path for path in data.iterdir() if "ballast" not in path.name and path.is_file()]
     diary.disk_bytes = max(diary.disk_bytes, sum(path.stat().st_size for path in ballast))
