@@ -99,7 +99,8 @@ class Job:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         """Close the log. After a signal or a bug, save the collected items; print a bug on one line, redacted."""
         if isinstance(error, SystemExit):
-            log.warning("interrupted")
+            if self._has_begun:  # before, there is no log, and Python would print it
+                log.warning("interrupted")
             self._save(Interrupted("the run was asked to stop before it was complete"))
         if isinstance(error, Exception):
             self.exit_code = max(self.exit_code, 1)

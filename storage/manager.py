@@ -189,10 +189,11 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, witness: "Witness | None
         raise Unusable(f"there is no database {path}", lost_database.begin_remedy()) from error
     except OSError as error:
         raise files.translate(error, path) from error
+    seconds = busy_timeout_ms / 1000
     if has_wal(path) and not owns_wal:
         from storage import stale_wal
-        stale_wal.ensure_own(Path(os.path.realpath(path)), lock_path(path), busy_timeout_ms / 1000)
-    seconds = busy_timeout_ms / 1000
+        with _translated(path):
+            stale_wal.ensure_own(Path(os.path.realpath(path)), lock_path(path), seconds)
     with _translated(path), closing(
             sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")

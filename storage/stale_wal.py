@@ -39,10 +39,10 @@ def is_suspect(path: Path) -> bool:
 
 
 def ensure_own(path: Path, lock: Path, wait_seconds: float) -> None:
-    """Raise Unfinished for a reader if only a writer can decide whose the -wal is."""
+    """Raise Unfinished for a reader if a writer has to set the -wal aside."""
     if is_suspect(path):
         with files.locked(lock, wait_seconds):  # a writer changes the file, and notes it when it closes
-            if is_suspect(path):
+            if is_suspect(path) and _is_foreign(path):
                 raise Unfinished(f"{path} is not the file that was closed last, and its -wal may be another file's",
                                   lost_database.migrate_command())
 
@@ -52,9 +52,7 @@ def settle(path: Path, progress: Progress) -> str | None:
     if not is_suspect(path):
         return None
     progress("check", 0, 1)
-    belongs = _is_sound(path, "mode=ro") and _extends(path)
-    # Without its -wal: the file as it is on the disk. Nobody else writes now.
-    if belongs or not _is_sound(path, "immutable=1"):
+    if not _is_foreign(path):
         return None
     aside = next(path.with_name(f"{path.name}-wal.set-aside-{n}") for n in itertools.count(1)
                  if not os.path.lexists(f"{path}-wal.set-aside-{n}"))
@@ -65,6 +63,28 @@ def settle(path: Path, progress: Progress) -> str | None:
     with suppress(OSError, sqlite3.Error):  # a new file: a program that has the old one open may still write to it
         backup.copy(path, path, progress)
     return f"the -wal beside {path}, which is not the file that was closed last, does not fit it; set aside: {aside}"
+
+
+def _is_foreign(path: Path) -> bool:
+    """Return whether the -wal is another file's. Another program may have written its own to the file, or a part of it."""
+    if _is_in_file(path) or not _is_sound(path, "immutable=1"):  # without the -wal: the file as it is on the disk
+        return False
+    return not (_is_sound(path, "mode=ro") and _extends(path))
+
+
+def _is_in_file(path: Path) -> bool:
+    """Return whether the file has every committed page of the -wal (https://www.sqlite.org/fileformat2.html#walformat)."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # stays open: closing it releases the locks of SQLite in this process
+    with open(f"{path}-wal", "rb") as wal:
+        header = wal.read(32)
+        size, salts = int.from_bytes(header[8:12]), header[16:24]
+        places, committed = dict[int, int](), dict[int, int]()  # where the newest frame of a page begins, by its number
+        while len(frame := wal.read(24 + size)) == 24 + size and frame[8:16] == salts:
+            places[int.from_bytes(frame[:4])] = wal.tell() - size
+            if any(frame[4:8]):
+                committed |= places
+        return all(os.pread(wal.fileno(), size, place) == os.pread(file, size, (number - 1) * size)
+                   for number, place in committed.items())
 
 
 def _is_sound(path: Path, option: str) -> bool:

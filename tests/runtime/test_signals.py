@@ -94,3 +94,13 @@ def test_a_run_without_a_reading_leaves_no_row(home: Home) -> None:
 def test_a_signal_after_the_cycle_does_not_change_its_exit_code(home: Home) -> None:
     assert run(home, "when all is done") == (0, "")
     assert len(home.rows()) == 1
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_before_there_is_a_log_it_ends_without_a_word(home: Home, number: signal.Signals, code: int) -> None:
+    home.write_config()
+    script = f"import config, os\nconfig.load = lambda *_, **__: os.kill(os.getpid(), {int(number)})\n" \
+        "from collectors import hue\nfrom jobs.collect import run\nimport sys\nrun(hue, ['--config', sys.argv[1]])"
+    done = subprocess.run([sys.executable, "-c", script, str(home.config)], cwd=CHECKOUT, capture_output=True, text=True,
+                          timeout=60, preexec_fn=listen)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")

@@ -5,13 +5,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from storage import manager
+from storage import manager, stale_wal
 from tests.checkout import CHECKOUT
 from tests.home import Home
 from tests.simulator.server import Simulator
@@ -24,6 +25,13 @@ import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1])
 print(connection.execute("SELECT COUNT(*) FROM readings").fetchone(), flush=True)
 sys.stdin.read()
+"""
+
+
+CHECKPOINT = """
+import sqlite3, sys
+done, frames, written = sqlite3.connect(sys.argv[1]).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+assert 0 < written < frames
 """
 
 
@@ -94,6 +102,41 @@ def test_a_killed_runs_own_wal_is_used(tmp_path: Path) -> None:
             shutil.copy(tmp_path / name, kept / name)
     write(kept / "readings.db", range(3, 4))
     assert counts(kept / "readings.db") == ["ok", 12, 12] and not list(kept.glob("*set-aside*"))
+
+
+@pytest.mark.parametrize("mode", ["PASSIVE", "none"])
+def test_a_checkpoint_of_another_program_is_no_other_database(left_over: Path, mode: str,
+                                                              caplog: pytest.LogCaptureFixture) -> None:
+    """Readers go on, and writers set nothing aside, as beside a program such as Litestream."""
+    with closing(sqlite3.connect(left_over)) as other:
+        if mode != "none":
+            time.sleep(0.05)  # times of files are in steps of some milliseconds
+            assert other.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0] == 0
+        assert os.stat(f"{left_over}-wal").st_size and stale_wal.is_suspect(left_over) is (mode != "none")
+        with manager.reading(left_over) as connection:
+            assert connection.execute("SELECT COUNT(*) FROM readings").fetchone() == (3 * CYCLES,)
+        write(left_over, range(CYCLES, CYCLES + 1))
+    assert counts(left_over) == ["ok", 3 * (CYCLES + 1), 3 * (CYCLES + 1)]
+    assert not list(left_over.parent.glob("*set-aside*")) and "set aside" not in caplog.text
+
+
+def test_a_checkpoint_that_a_reader_holds_up_is_no_other_database(left_over: Path) -> None:
+    """Then a part of the -wal is in the file."""
+    with closing(sqlite3.connect(left_over)) as owner, owner:
+        owner.execute("CREATE TABLE owners_own AS SELECT zeroblob(100000) AS content")
+    hold = READER.replace("print", "connection.execute('BEGIN'); print")
+    with subprocess.Popen([sys.executable, "-c", hold, left_over], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdin and reader.stdout and reader.stdout.readline()
+        write(left_over, range(CYCLES, CYCLES + 2))
+        time.sleep(0.05)  # times of files are in steps of some milliseconds
+        subprocess.run([sys.executable, "-c", CHECKPOINT, left_over], check=True)
+        assert stale_wal.is_suspect(left_over)
+        with manager.reading(left_over) as connection:
+            assert connection.execute("SELECT COUNT(*) FROM readings").fetchone() == (3 * (CYCLES + 2),)
+        write(left_over, range(CYCLES + 2, CYCLES + 3))
+        assert counts(left_over) == ["ok", 3 * (CYCLES + 3), 3 * (CYCLES + 3)]
+        reader.stdin.close()
+    assert not list(left_over.parent.glob("*set-aside*"))
 
 
 def test_a_reader_leaves_the_decision_to_a_writer(left_over: Path, backups: Path) -> None:
