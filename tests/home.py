@@ -124,10 +124,12 @@ class Home:
         """Wait until the next cycle gets a new time: times are stored in whole seconds."""
         sleep(1.001 - time() % 1)
 
-    def process(self, *arguments: str, module: str = "collectors.hue", folder: Path = CHECKOUT) -> Outcome:
-        """Run one cycle as another process, from the checkout or a copy of it."""
+    def process(self, *arguments: str, module: str = "collectors.hue", folder: Path = CHECKOUT,
+                path: Path | None = None) -> Outcome:
+        """Run one cycle as another process, from the checkout or a copy of it; `path` has modules that come first."""
+        environment = {**os.environ, "PYTHONPATH": f"{path}:{folder}"} if path else None
         done = subprocess.run(self.command(*arguments, module=module), capture_output=True, text=True, cwd=folder,
-                              timeout=60)
+                              timeout=60, env=environment)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def command(self, *arguments: str, module: str = "collectors.hue") -> list[str]:

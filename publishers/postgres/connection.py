@@ -22,6 +22,7 @@ TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57014", "57P0", "25006")
 # While one connects there is no SQLSTATE, only a text (psycopg 3.3.9, PgBouncer 1.18).
 BUSY = ("too many", "slots are reserved", "starting up", "shutting down", "recovery", "not accepting", "no more connections",
         "timeout", "terminating", "server login", "cannot connect", "server conn crashed", "server closed")
+REFUSED = ("fatal", "no password supplied", "invalid sslmode", "invalid integer value", "invalid port number", "option value")
 
 T = TypeVar("T")
 
@@ -107,7 +108,7 @@ def _refusal(error: "psycopg.OperationalError", where: Where) -> HomeMonitorErro
     lower = text.lower()
     if "certificate" in lower or "does not support ssl" in lower:
         return NotTrusted(reason, "correct its certificate, or sslmode and sslrootcert of postgres.dsn in secrets.yaml")
-    is_refused = "FATAL" in text or "no password supplied" in lower or error.pgconn is not None and error.pgconn.used_password
+    is_refused = any(sign in lower for sign in REFUSED) or error.pgconn is not None and error.pgconn.used_password
     if is_refused and not any(sign in lower for sign in BUSY):
         return NotAuthorised(reason, f"{DSN}, or what the server permits this account")
     return CannotReach(reason)

@@ -34,7 +34,7 @@ class Server:
     """Runs as an ordinary account, which PostgreSQL demands."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, self._options = folder, options
+        self.folder, self.options = folder, options
         with create_server(("127.0.0.1", 0)) as unused:
             self.port = int(unused.getsockname()[1])
         self._account = ordinary_account()
@@ -50,7 +50,7 @@ class Server:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [f"{PROGRAMS}/postgres", "-D", self.folder / "data", "-p", str(self.port), "-h", "127.0.0.1",
-             "-k", self.folder, *QUIET, *self._options], user=self._account, cwd="/", stderr=subprocess.DEVNULL)
+             "-k", self.folder, *QUIET, *self.options], user=self._account, cwd="/", stderr=subprocess.DEVNULL)
         wait_for(self._answers)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
