@@ -11,7 +11,7 @@ EDITABLE = --config-settings editable_mode=compat --editable
 ROOMS = cli collectors config health jobs notifiers publishers runtime storage
 
 .DEFAULT_GOAL := help
-.PHONY: help install update demo picture uplot test newest matrix faults history bench mutants soak clean
+.PHONY: help install update demo picture uplot test newest matrix faults publishers history bench mutants soak clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' Makefile
@@ -74,6 +74,9 @@ HOME_ASSISTANT_PYTHON = python3.13
 	$(HOME_ASSISTANT_PYTHON) -m venv .venv-home-assistant
 	.venv-home-assistant/bin/python -m pip install --quiet --prefer-binary homeassistant==2025.4.4 paho-mqtt==2.1.0
 
+publishers: .venv/installed-dev ## prove the publishers at length: kills, crashes, a hundred houses, a year on the page
+	PUBLISHERS=whole PAGE=whole .venv/bin/python -m pytest -s tests/publishers
+
 history: .venv/installed-dev ## rename a device with a million readings while both collectors run
 	HISTORY=whole .venv/bin/python -m pytest -s tests/test_devices_history.py
 
@@ -82,6 +85,7 @@ bench: .venv/installed-dev ## measure what a cycle costs, also with ten million 
 	.venv/bin/python -m tests.benchmarks.health_check
 	.venv/bin/python -m tests.benchmarks.baseline
 	.venv/bin/python -m tests.benchmarks.scale
+	.venv/bin/python -m tests.benchmarks.postgres
 
 mutants: .venv/installed-dev ## put small faults into the source, one at a time, and list those that no test notices
 	.venv/bin/python -m tests.mutants

@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
     def arrays(self, rows: Sequence[Mapping[str, object]]) -> list[list[object]]:
         """Return the values by column, each column of one type."""
-        return [[convert(row[column]) for row in rows]
+        return [[None if (value := row[column]) is None else convert(value) for row in rows]
                 for column, convert in ((column, CONVERTERS[kind]) for column, kind in self.columns.items())]
 
 
@@ -91,7 +91,11 @@ def _number(value: object) -> float | None:
     return None if number is None else number + 0.0  # no -0.0, which PostgreSQL counts as equal to 0.0
 
 
-CONVERTERS: Mapping[str, Callable[[object], object]] = {TIME: _time, TEXT: _text, NUMBER: _number, FLAG: bool}
+def _flag(value: object) -> bool | None:
+    return None if value is None else bool(value)
+
+
+CONVERTERS: Mapping[str, Callable[[object], object]] = {TIME: _time, TEXT: _text, NUMBER: _number, FLAG: _flag}
 
 
 def upsert(schema: str, table: Table) -> bytes:
