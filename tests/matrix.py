@@ -21,7 +21,7 @@ from tests.checkout import CHECKOUT
 MATRIX = CHECKOUT / ".venv-matrix"
 PAGE = CHECKOUT / "docs" / "platforms.md"
 MINORS = range(11, 15)
-DEBIAN_PACKAGES = ("ca-certificates", "chromium", "cron", "e2fsprogs", "faketime", "git", "iproute2", "lsof", "make",
+DEBIAN_PACKAGES = ("ca-certificates", "chromium", "cron", "e2fsprogs", "faketime", "git", "influxdb", "iproute2", "lsof", "make",
                    "mosquitto", "mount", "postgresql", "procps", "prometheus", "prometheus-node-exporter", "psmisc",
                    "python3-venv", "strace")
 # What pip and the network need in there, if this machine has it.
