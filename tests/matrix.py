@@ -21,9 +21,10 @@ from tests.checkout import CHECKOUT
 MATRIX = CHECKOUT / ".venv-matrix"
 PAGE = CHECKOUT / "docs" / "platforms.md"
 MINORS = range(11, 15)
-DEBIAN_PACKAGES = ("ca-certificates", "chromium", "cron", "e2fsprogs", "faketime", "git", "influxdb", "iproute2", "lsof", "make",
-                   "mosquitto", "mount", "postgresql", "procps", "prometheus", "prometheus-node-exporter", "psmisc",
-                   "python3-venv", "strace")
+DEBIAN_PACKAGES = (
+    "ca-certificates", "chromium", "cron", "e2fsprogs", "faketime", "git", "influxdb", "iproute2", "lsof", "make",
+    "mosquitto", "mount", "postgresql", "procps", "prometheus", "prometheus-node-exporter", "psmisc", "python3-venv",
+    "strace")
 # What pip and the network need in there, if this machine has it.
 SHARED = ("etc/pip.conf", "etc/xdg/pip/*", "root/.config/pip/*", "etc/resolv.conf", "etc/hosts",
           "etc/ssl/certs/ca-certificates.crt", "etc/apt/apt.conf.d/*")

@@ -61,8 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def recording() -> Iterator[Recorder]:
-    recorder = Recorder()
+def recording(kind: type[Recorder] = Recorder) -> Iterator[Recorder]:
+    recorder = kind()
     thread = threading.Thread(target=recorder.server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
