@@ -127,7 +127,7 @@ def shown(terminal: int) -> str:
 
 
 def test_a_history_is_rewritten_beside_both_collectors_and_after_a_kill(old: Home) -> None:
-    """No cycle waits long, nothing but the name changes, and a second run completes what the first was killed in."""
+    """No cycle waits long, nothing but the name changes, and a second run completes what the first was killed in. US6-3."""
     last = old.rows("SELECT MAX(id) AS id FROM readings")[0]["id"]
     before = checksum(old.database, last)
     rename = "amend-name", "--recursive", UTILITY, "Larder"

@@ -43,6 +43,7 @@ def newest(home: Home, device_id: str = UTILITY) -> dict[str, Any]:
 
 
 def test_the_list_shows_each_device_with_its_newest_reading(used_home: Home) -> None:
+    """US6-1."""
     devices = listed(used_home)
     assert len(devices) == 6
     device, reading = devices["Utility"], newest(used_home)
@@ -60,6 +61,7 @@ def test_the_list_can_be_of_one_type(used_home: Home) -> None:
 
 
 def test_a_name_is_used_from_the_next_reading_on(used_home: Home) -> None:
+    """US6-2."""
     run = used_home.devices("set-name", "Utility", "Speisekammer 食品庫")
     assert (run.code, run.out) == (0, f"{UTILITY} (Utility) is now called Speisekammer 食品庫.\n")
     assert listed(used_home)["Speisekammer 食品庫"]["location"] == "Speisekammer 食品庫"
@@ -169,6 +171,7 @@ def test_a_place_can_be_given_to_past_readings(used_home: Home) -> None:
 
 
 def test_a_place_in_the_configuration_takes_precedence_with_a_hint(used_home: Home) -> None:
+    """US6-4."""
     used_home.configure_hue(sensor_locations={UTILITY.removeprefix("hue:"): "Attic"})
     run = used_home.desk("set-location", "utility", "Cellar")
     assert run.code == 0

@@ -29,6 +29,7 @@ def shared() -> Iterator[CheckedHome]:
 
 
 def test_the_text_has_a_line_for_each_component_and_a_remedy_below_it(checked_home: CheckedHome) -> None:
+    """FR-027."""
     checked_home.secrets.chmod(0o644)
     run = checked_home.check()
     lines = [line for line in run.out.splitlines() if not line.startswith(" ")]
@@ -133,6 +134,7 @@ def test_a_full_device_for_stdout_changes_nothing(shared: CheckedHome) -> None:
 
 
 def test_all_sources_failing_is_critical_and_one_is_not(checked_home: CheckedHome) -> None:
+    """FR-029, US4-4."""
     checked_home.simulator.bridge.keys.clear()
     assert checked_home.components()[0] == checked_home.components("--only", "hue")[0] == 1
     checked_home.configure("amazon_aqm", base_url="http://127.0.0.1:9", auth_url="http://127.0.0.1:9")
@@ -170,7 +172,7 @@ def test_a_pause_is_kept_unless_asked_for_by_name(checked_home: CheckedHome) -> 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--quiet"], ["--nagios"]], ids=" ".join)
 def test_no_secret_shows(arguments: list[str], checked_home: CheckedHome) -> None:
-    """Not even one that was pasted into config.yaml, or that a hostile bridge repeats."""
+    """Not even one that was pasted into config.yaml, or that a hostile bridge repeats. FR-030."""
     key, token = checked_home.simulator.key, checked_home.simulator.alexa.refresh_token
     checked_home.configure("hue", bridge_ip=f"https://127.0.0.1:9/{key}")
     checked_home.write_config(retry={"max_attempts": token}, logging={"level": "Canary Smtp Password"}, **{token: 1})

@@ -63,7 +63,7 @@ def test_the_page_has_a_row_for_each_scenario_and_no_other() -> None:
 
 
 def test_a_healthy_home_passes(checked_home: CheckedHome) -> None:
-    """SC-004: nothing timed out, whatever SQLite this Python links: what needs nothing is no warning."""
+    """SC-004: nothing timed out, whatever SQLite this Python links: what needs nothing is no warning. US4-1."""
     run = checked_home.check("--json")
     assert (run.code, run.json["status"] in ("pass", "warn"), run.err) == (0, True, "")
     statuses = {component["name"]: component["status"] for component in run.json["components"]}
@@ -72,7 +72,10 @@ def test_a_healthy_home_passes(checked_home: CheckedHome) -> None:
 
 @pytest.mark.parametrize("problem", SCENARIOS)
 def test_a_problem_is_reported_and_its_remedy_works(problem: str, checked_home: CheckedHome) -> None:
-    """FR-020 to FR-030: the right component, status and exit code; once the remedy is carried out, it passes."""
+    """The right component, status and exit code; once the remedy is carried out, it passes.
+
+    FR-020, FR-022, FR-024, FR-025, FR-026, FR-027, FR-029, US4-2, US4-3, EDGE-8.
+    """
     scenario, row = SCENARIOS[problem], runbook()[problem]
     if scenario.as_root_only and not IS_ROOT:
         pytest.skip("only root can take permissions from the user")

@@ -109,7 +109,7 @@ def test_without_processes_it_is_unknown(arguments: tuple[str, ...], code: int, 
 
 
 def test_the_time_limit_counts_from_the_start_of_the_process(checked_home: CheckedHome) -> None:
-    """What it waited for before its first line, such as a slow disk, counts as well."""
+    """What it waited for before its first line, such as a slow disk, counts as well. FR-028."""
     os.mkfifo(checked_home.data / "ALERT_X.txt")
     started = time.monotonic()
     with start(checked_home, "--offline", "--timeout", "3", prefix=["sh", "-c", 'sleep 1; exec "$0" "$@"']) as run:

@@ -38,7 +38,7 @@ def leave_wal(checked_home: CheckedHome) -> bytes:
 
 @pytest.mark.parametrize("arguments", [[], ["--offline", "--json"], ["--only", "amazon_aqm"]], ids=" ".join)
 def test_it_leaves_no_trace(arguments: list[str], checked_home: CheckedHome) -> None:
-    """FR-030: byte for byte, even if a -wal waits for the next writer to merge it, and cookies are renewed."""
+    """Byte for byte, even if a -wal waits for the next writer to merge it, and cookies are renewed."""
     checked_home.simulator.alexa.expire_cookies()
     wal, before = leave_wal(checked_home), fingerprints(checked_home)
     assert len(wal) > 0 and checked_home.check(*arguments).code == 0
@@ -69,6 +69,7 @@ def test_no_database_is_created(checked_home: CheckedHome) -> None:
 
 
 def test_it_works_while_collectors_write(checked_home: CheckedHome) -> None:
+    """EDGE-3."""
     checked_home.hand_over(os.geteuid())
     enough = threading.Event()
     codes: list[int] = []
@@ -89,7 +90,7 @@ def test_it_works_while_collectors_write(checked_home: CheckedHome) -> None:
 
 
 def test_a_long_transaction_is_reported_and_not_harmed(checked_home: CheckedHome) -> None:
-    """A connection in the middle of a transaction, such as a shell's."""
+    """A connection in the middle of a transaction, such as a shell's. FR-023."""
     with closing(sqlite3.connect(checked_home.database, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT INTO retry_events (collector, cycle_started_at, at) VALUES ('hue', '', '')")

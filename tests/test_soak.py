@@ -28,7 +28,10 @@ def hour() -> Account:
 
 @pytest.mark.slow
 def test_an_hour_of_mishaps_leaves_nothing_unexplained(hour: Account) -> None:
-    """SC-001, SC-002: real cron lines side by side, each at its time; all readings are stored, correct and once."""
+    """SC-001, SC-002: real cron lines side by side, each at its time; all readings are stored, correct and once.
+
+    SC-008, US1-4.
+    """
     assert hour.problems == []
     counts = hour.counts
     assert counts["stored"] == counts["could be read"] > 0.8 * DEVICES * counts["cycles"]

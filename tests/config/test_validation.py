@@ -87,6 +87,7 @@ def test_a_range_includes_both_ends(
     ("collectors.hue", "on", "true is not a mapping of keys to values"),
 ])
 def test_a_wrong_value_is_reported_with_its_path(path: str, written: str, sentence: str, problems: Problems) -> None:
+    """FR-021."""
     assert problems(line(path, written)) == (f"{path}: {sentence}",)
 
 

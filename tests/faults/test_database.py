@@ -114,6 +114,8 @@ def test_a_database_locked_for_a_minute_costs_no_reading(both: Home, simulator: 
     """Every cycle exits 1 in time, with one line the first time and no alert; then every reading is stored once.
 
     A whole minute with the shipped settings, or two cycles with shorter waits.
+
+    US1-3.
     """
     held_until, turn, errors = time.monotonic() + (60 if WHOLE else 1.2), 1, list[str]()
     with held(both):
@@ -146,6 +148,8 @@ def test_retries_survive_nearly_all_transient_locks(tmp_path: Path, simulator: S
 
     Many homes side by side; every other lock is held on the database by another program, the others on our lock file.
     The whole proof uses the shipped settings, the sample shorter waits.
+
+    FR-003.
     """
     prepare()
     chance, lengths, survived, retried, events = random.Random(2), list[float](), 0, 0, Counter[str]()
@@ -268,7 +272,7 @@ def test_a_data_folder_that_has_become_read_only_costs_no_reading(both: Home, si
 
 @pytest.mark.parametrize("name", ["locked", "garbage"])
 def test_network_and_database_failing_together_are_reported_separately(both: Home, simulator: Simulator, name: str) -> None:
-    """At most one line for each problem, and the worse exit code; later the cycles' rows show what happened."""
+    """At most one line for each problem, and the worse exit code; later the cycles' rows show what happened. EDGE-4."""
     both.write_config(storage={"busy_timeout_ms": 50})
     whole = both.database.read_bytes()
     for face in ("hue", "discovery", "alexa"):

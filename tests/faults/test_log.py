@@ -65,7 +65,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 def test_with_less_than_100_mb_free_nothing_is_rotated_until_there_is_room(both: Home, simulator: Simulator) -> None:
-    """A warning in the file from every process, nothing on stderr, and every line is kept."""
+    """A warning in the file from every process, nothing on stderr, and every line is kept. FR-018, EDGE-2."""
     both.settings["logging"].pop("min_free_mb")
     both.write_config()
     with small_disk(both.log_file.parent):

@@ -113,6 +113,8 @@ def test_collectors_a_reader_a_backup_and_checkpoints_do_not_disturb_each_other(
 
     Every cycle is a process (tests/faults/forked.py), and both start at the same moment, as under cron. The wait is
     measured from the moment when the readings are in the spool to the end of the run.
+
+    EDGE-1.
     """
     ended: list[Ended] = []
     with others_at_work(both, CYCLES) as ask:
@@ -132,7 +134,7 @@ def test_collectors_a_reader_a_backup_and_checkpoints_do_not_disturb_each_other(
 
 
 def test_the_commands_that_cron_starts_do_not_disturb_each_other(home: Home, simulator: Simulator) -> None:
-    """The same with whole processes by the real clock, both in the same second, as under cron."""
+    """The same with whole processes by the real clock, both in the same second, as under cron. US1-1."""
     prepare()
     home.introduce(simulator)
     assert run_commands(home) == [(0, ""), (0, "")]

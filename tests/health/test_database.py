@@ -27,7 +27,7 @@ def test_a_library_with_the_wal_reset_bug_is_named_and_passes(version: tuple[int
 
 @pytest.mark.parametrize(("configured", "reported"), [(0, 1000), (1, 1), (64, 64), (100_000, 100_000)])
 def test_the_checkpoint_interval_is_the_configured_one(configured: int, reported: int, written: Home) -> None:
-    """The interval belongs to a connection: that of the health check itself has SQLite's default of 1000."""
+    """The interval belongs to a connection: that of the health check itself has SQLite's default of 1000. FR-002, FR-020."""
     written.write_config(storage={"wal_checkpoint_interval": configured})
     store(written.database, a_cycle(a_reading()))
     findings = checks.findings("database_wal", checks.read(written))

@@ -63,6 +63,6 @@ def test_a_missing_secrets_file_is_critical_even_if_nothing_needs_it(home: Check
       "amazon_aqm": {"cookies": {"session-id": "1-2-3"}}}, "pass")])
 def test_a_missing_key_is_critical_if_every_source_lacks_one(
         secrets: dict[str, object], level: str, home: CheckedHome) -> None:
-    """Cookies of the predecessor are a login, too."""
+    """Cookies of the predecessor are a login, too. FR-022."""
     home.write_secrets(secrets)
     assert checks.worst("secrets", checks.read(home)).level == level

@@ -48,7 +48,7 @@ def story(home: Home, *items: object) -> list[tuple[int, bool]]:
 
 
 def test_an_alert_stands_while_a_human_is_needed(written: Home) -> None:
-    """An unreachable source does not show whether it would still refuse us."""
+    """An unreachable source does not show whether it would still refuse us. FR-011."""
     assert story(written, CannotReach("away"), REFUSED, CannotReach("away"), REFUSED, degrees(20), degrees(20)) == [
         (1, False), (2, True), (1, True), (2, True), (0, False), (0, False)]
 
@@ -69,7 +69,7 @@ def test_disabling_a_collector_clears_its_alert_but_not_in_a_dry_run(written: Ho
 
 
 def test_a_refused_key_needs_a_human_until_the_key_is_accepted(home: Home, simulator: Simulator) -> None:
-    """Each cycle makes one request with the key."""
+    """Each cycle makes one request with the key. FR-013, EDGE-9."""
     home.point_at(simulator)
     path = home.data / "ALERT_HUE_PAIRING_NEEDED.txt"
     simulator.faults.add("key-refused")

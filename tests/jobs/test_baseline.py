@@ -57,6 +57,8 @@ def pointed(home: Home, simulator: Simulator) -> Home:
 def test_a_cycle_is_faster_by_a_third_and_smaller_by_half_than_the_baseline(sensors: int, home: Home) -> None:
     """SC-005, SC-006. The bridge is half as fast as a real one, and the lowest figures are compared, so that other work
     on this machine does not decide; `make bench` uses the real pace, and medians as `compare` does.
+
+    FR-035, US5-2, US5-4.
     """
     with Simulator(sensors=sensors) as simulator:
         simulator.faults.add("pace", seconds=0.03, bytes_per_second=500_000)
@@ -73,7 +75,7 @@ def test_a_cycle_is_faster_by_a_third_and_smaller_by_half_than_the_baseline(sens
 
 @pytest.mark.parametrize("sensors", [3, 10, 50])
 def test_the_sensors_alone_are_less_than_half_of_the_full_configuration(sensors: int, home: Home) -> None:
-    """SC-006, by the strictest reading: against a single fetch of the full configuration."""
+    """SC-006, by the strictest reading: against a single fetch of the full configuration. FR-034."""
     with Simulator(sensors=sensors) as simulator:
         home.point_at(simulator)
         lean = home.process("--json").json["payload_bytes"]
@@ -83,6 +85,7 @@ def test_the_sensors_alone_are_less_than_half_of_the_full_configuration(sensors:
 
 
 def test_a_baseline_holds_all_that_a_comparison_needs(pointed: Home) -> None:
+    """FR-031, US5-1."""
     run = measure(pointed, "capture", "--cycles", "2")
     written = json.loads(kept(pointed).read_text())
     assert run.code == 0 and str(kept(pointed)) in run.out and "5 sensors" in run.out
@@ -120,6 +123,7 @@ def test_an_interrupted_measurement_leaves_nothing(pointed: Home, simulator: Sim
     ({"payload_bytes": {"median": 1e-3, "lowest": 1e-3, "highest": 1e-3}}, ["payload"]),
 ])
 def test_a_missed_target_is_reported_with_exit_1(changes: dict[str, Any], missed: list[str], pointed: Home) -> None:
+    """FR-033."""
     kept(pointed).write_text(json.dumps(baseline_of(**changes)))
     run = measure(pointed, "compare", "--cycles", "1")
     assert [line.partition(",")[0] for line in run.out.splitlines() if "missed" in line] == missed

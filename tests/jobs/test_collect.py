@@ -23,7 +23,7 @@ from tests.simulator.server import Simulator
 
 
 def test_a_cycle_stores_one_row_per_sensor_and_prints_nothing_under_cron(home: Home, simulator: Simulator) -> None:
-    """FR-001: what the bridge measured is in the database, with name and place; cron has nothing to mail."""
+    """What the bridge measured is in the database, with name and place; cron has nothing to mail."""
     home.point_at(simulator)
     outcome = home.run()
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
@@ -59,7 +59,7 @@ def test_a_clock_set_back_moves_the_cycle_on_to_the_next_free_second(written: Ho
 
 
 def test_the_row_of_a_cycle_holds_what_it_cost(home: Home, simulator: Simulator) -> None:
-    """FR-035: bytes on the wire and fetch time are stored for each cycle."""
+    """FR-033: bytes on the wire and fetch time are stored for each cycle."""
     home.point_at(simulator)
     home.run()
     row = home.cycles()[0]
@@ -115,7 +115,7 @@ def test_a_missing_configuration_needs_a_human(home: Home) -> None:
 
 
 def test_a_database_that_is_held_costs_a_retry_and_no_reading(home: Home, simulator: Simulator) -> None:
-    """FR-005, SC-002: another program holds the database for a moment; the cycle waits and stores."""
+    """FR-003, SC-002, US1-2: another program holds the database for a moment; the cycle waits and stores."""
     home.point_at(simulator)
     home.write_config(storage={"busy_timeout_ms": 100}, retry={"base_delay_seconds": 0.1, "max_attempts": 9})
     with at(0):
@@ -178,7 +178,7 @@ def test_a_signal_ends_a_cycle_cleanly(home: Home, simulator: Simulator, number:
 
 
 def test_retries_become_lines_in_the_log_and_rows(home: Home, simulator: Simulator) -> None:
-    """FR-009, SC-007: operation, endpoint, attempt, delay, error and outcome, in both places."""
+    """FR-004, SC-007: operation, endpoint, attempt, delay, error and outcome, in both places."""
     home.point_at(simulator)
     simulator.faults.add("503", times=2)
     assert home.run().code == 0
@@ -192,6 +192,7 @@ def test_retries_become_lines_in_the_log_and_rows(home: Home, simulator: Simulat
 
 
 def test_exhausted_retries_are_logged_with_attempts_and_time(home: Home, simulator: Simulator) -> None:
+    """FR-010."""
     home.point_at(simulator)
     simulator.faults.add("reset")
     simulator.faults.add("reset", face="discovery")

@@ -46,6 +46,7 @@ def held(home: Home) -> Iterator[None]:
 
 
 def test_readings_wait_for_a_locked_database_and_the_next_cycle_stores_them(lived_in: Home) -> None:
+    """FR-005."""
     with held(lived_in):
         first, second = (lived_in.run("--json") for _ in range(2))
     assert (first.code, second.code) == (1, 1)

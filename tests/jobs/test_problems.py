@@ -139,7 +139,7 @@ def test_a_device_without_a_fresh_value_is_no_failure_but_stands_in_the_log(writ
 
 
 def test_the_log_says_in_one_line_how_the_cycle_went(home: Home, simulator: Simulator) -> None:
-    """FR-014: `2026-11-22T00:55:00+0000 INFO hue cycle stored 5 readings in 212 ms (11.2 kB, 0 retries)`."""
+    """`2026-11-22T00:55:00+0000 INFO hue cycle stored 5 readings in 212 ms (11.2 kB, 0 retries)`."""
     home.point_at(simulator)
     home.run()
     line, = [line for line in home.log().splitlines() if " cycle " in line]

@@ -58,6 +58,7 @@ def failures(home: Home) -> list[str]:
 
 def test_one_mail_is_sent_when_an_alert_is_raised_and_one_when_it_clears(
         written: Home, server: MailServer) -> None:
+    """FR-012."""
     written.write_secrets({"email": server.section()})
     story = (REFUSED, REFUSED, CannotReach("away"), NotAuthorised("still no"), REFUSED, degrees(20), degrees(20))
     assert [cycle(written, item, hours=hours) for hours, item in enumerate(story)] == [2, 2, 1, 2, 2, 0, 0]
@@ -151,7 +152,7 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("to", ["you@example.org", "<", "you@", "you@[", "ü@example.org"])
 def test_a_dead_server_or_an_invalid_address_changes_nothing_else(written: Home, to: str) -> None:
-    """Neither the exit code, nor the rows, nor the alert; and one line is logged."""
+    """Neither the exit code, nor the rows, nor the alert; and one line is logged. FR-012."""
     written.write_secrets({"email": email_section(free_port(), to=to)})
     refused_after_one = (degrees(20), REFUSED)
     assert [cycle(written, *refused_after_one, hours=hours) for hours in (0, 1)] == [2, 2]

@@ -83,6 +83,7 @@ def test_without_settings_no_file_is_touched(path: Path, capsys: pytest.CaptureF
 
 
 def test_a_full_file_is_rotated_and_the_oldest_dropped(path: Path) -> None:
+    """FR-014, US3-1."""
     attach(path, backup_count=2)
     say_all(range(1000))
     assert [each.name for each in family(path)] == ["home_monitor.log", "home_monitor.log.1", "home_monitor.log.2"]
@@ -104,6 +105,7 @@ def test_without_backups_the_file_starts_again(path: Path) -> None:
 
 
 def test_backups_beyond_a_lowered_count_are_dropped(path: Path) -> None:
+    """FR-015."""
     for count in (5, 1):
         attach(path, backup_count=count)
         say_all(range(600))
@@ -125,6 +127,7 @@ def test_a_line_longer_than_the_file_is_written(path: Path) -> None:
 
 
 def test_processes_that_open_write_and_close_lose_no_line(tmp_path: Path) -> None:
+    """FR-016, US3-2."""
     result = log_handler.measure("ours", log_handler.open_ours, lines=8000, rotations=16)
     assert (result.lost, result.torn, result.doubled) == (0, 0, 0)
     assert result.rotations >= 16
@@ -170,6 +173,7 @@ def held(path: Path) -> int:
 
 
 def test_the_family_stays_within_its_bound_while_processes_write(path: Path) -> None:
+    """FR-017."""
     writers = started(path, backup_count=3)
     samples = []
     while any(writer.is_alive() for writer in writers):
@@ -180,6 +184,7 @@ def test_the_family_stays_within_its_bound_while_processes_write(path: Path) -> 
 
 
 def test_a_log_deleted_while_processes_write_comes_back(path: Path) -> None:
+    """EDGE-7."""
     writers = started(path, backup_count=100)
     while not path.with_name(f"{path.name}.1").exists() and writers[0].is_alive():
         time.sleep(0)

@@ -65,6 +65,7 @@ def run(path: Path, before: str = "") -> subprocess.CompletedProcess[str]:
 
 def test_a_refused_rotation_is_retried_and_then_the_file_goes_on(
         path: Path, blocked: Path, retry: RetryPolicy, waits: list[float]) -> None:
+    """FR-019, US3-4."""
     attach(path, backup_count=1, retry=retry)
     say_all(range(300))
     text = path.read_text()
@@ -95,6 +96,7 @@ def test_a_file_that_cannot_be_rotated_grows_by_two_megabytes_and_one_line_on_st
 
 def test_on_a_nearly_full_disk_one_warning_replaces_the_rotation(
         path: Path, retry: RetryPolicy, waits: list[float]) -> None:
+    """FR-018, US3-3."""
     attach(path, min_free_mb=10**9, retry=retry)
     say_all(range(300))
     assert numbers(path) == list(range(300)) and family(path) == [path] and waits == []
@@ -175,6 +177,7 @@ def test_without_stderr_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/ostype"), reason="needs a file that not even root may write")
 def test_a_log_without_write_permission_is_reported_with_a_command() -> None:
+    """FR-024."""
     ran = run(Path("/proc/sys/kernel/ostype"))
     assert ran.stdout == "done\n" and ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("The log cannot be opened: [Errno 13] Permission denied")

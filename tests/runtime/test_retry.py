@@ -68,7 +68,7 @@ def reports(function: Callable[[], str], **options: Any) -> list[Attempt]:
     (9, {"max_attempts": 4, "base_delay": 0.5, "multiplier": 3}, [0.5, 1.5, 4.5]),
 ])
 def test_the_waits_double_up_to_the_longest(failures: int, options: dict[str, Any], expected: list[float]) -> None:
-    """FR-004: the series is 1 s, 2 s, 4 s; three attempts use its first two."""
+    """FR-007: the series is 1 s, 2 s, 4 s; three attempts use its first two."""
     assert waits(failing(failures), **options) == expected
 
 
@@ -82,7 +82,7 @@ def test_a_recovered_call_returns_its_value() -> None:
 
 
 def test_the_last_exception_passes_through_unwrapped() -> None:
-    """FR-006: callers catch what was raised."""
+    """FR-010: callers catch what was raised."""
     error = Transient("still not")
     with pytest.raises(Transient) as caught:
         retry_with_backoff(on=Transient, sleep=lambda _: None)(failing(9, error))()
@@ -90,6 +90,7 @@ def test_the_last_exception_passes_through_unwrapped() -> None:
 
 
 def test_other_errors_pass_through_at_once() -> None:
+    """FR-008: they are permanent."""
     slept: list[float] = []
     with pytest.raises(KeyError):
         retry_with_backoff(on=Transient, sleep=slept.append)(failing(1, KeyError("no")))()
@@ -153,7 +154,7 @@ def test_a_wait_asked_for_beyond_the_deadline_ends_the_attempts() -> None:
 
 
 def test_the_listener_gets_each_failed_attempt_and_the_recovery() -> None:
-    """FR-008: one data object with operation, endpoint, attempt, delay, error and outcome."""
+    """FR-004: one data object with operation, endpoint, attempt, delay, error and outcome."""
     attempts = reports(failing(2))
     assert [(attempt.attempt, attempt.delay_seconds, attempt.outcome) for attempt in attempts] == [
         (1, 1.0, "retrying"), (2, 2.0, "retrying"), (3, 0.0, "recovered")]
@@ -169,6 +170,7 @@ def test_the_listener_gets_the_exhaustion_with_its_exception_and_the_time_it_too
 
 
 def test_a_policy_has_a_default_deadline_and_listener() -> None:
+    """FR-006: collectors, database and log share one."""
     attempts: list[Attempt] = []
     policy = RetryPolicy(sleep=lambda _: None).using(listener=attempts.append).using(deadline=Frozen(1.5))
     with pytest.raises(Transient):

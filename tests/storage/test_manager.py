@@ -22,6 +22,7 @@ NOBODY = 65534
 @pytest.mark.parametrize("configured, pages", [(0, 1000), (250, 250)])
 def test_every_opening_verifies_its_settings_and_logs_them(
         database: Path, caplog: pytest.LogCaptureFixture, configured: int, pages: int) -> None:
+    """FR-001."""
     caplog.set_level(logging.INFO, "storage")
     with manager.writing(database, checkpoint_pages=configured, busy_timeout_ms=1234) as connection:
         settings = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in (
@@ -34,6 +35,7 @@ def test_every_opening_verifies_its_settings_and_logs_them(
 
 def test_a_checkpoint_interval_that_sqlite_does_not_take_is_a_warning(
         database: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """FR-002."""
     with manager.writing(database, checkpoint_pages=2 ** 40):
         pass
     assert "checkpoint every" in caplog.messages[0] and f"instead of {2 ** 40}" in caplog.messages[0]
@@ -120,6 +122,7 @@ def test_a_reader_in_the_way_of_a_change_of_mode_does_not_stop_the_storing(
 
 
 def test_only_one_writer_has_the_database_open(database: Path, tmp_path: Path) -> None:
+    """FR-003."""
     (tmp_path / "link.db").symlink_to(database)
     with manager.writing(database):
         for name in (database, tmp_path / "link.db"):

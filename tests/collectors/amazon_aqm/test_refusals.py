@@ -17,7 +17,7 @@ def refused(code: object = "SOMETHING", retryable: object = False, data: object 
 
 @pytest.mark.parametrize(("fault", "options"), [("throttled", {}), ("429", {"face": "alexa", "paths": ["/nexus"]})])
 def test_throttling_is_retried_once_and_then_left_alone(fault: str, options: dict[str, Any], settled: Household) -> None:
-    """FR-009: the shared retry first; each pause ends with one single request."""
+    """FR-009: the shared retry first; each pause ends with one single request. US2-4."""
     settled.faults.add(fault, **options)
     outcomes = [settled.run("--json") for _ in range(4)]
     assert [(outcome.code, outcome.json["requests"]) for outcome in outcomes] == [(1, 3), (1, 0), (1, 0), (1, 1)]

@@ -193,6 +193,7 @@ def test_no_reading_of_the_air_is_false(week: Week) -> None:
 
 
 def test_each_death_of_the_cookies_costs_one_exchange_and_one_repeat(week: Week) -> None:
+    """US2-2, EDGE-5."""
     deaths = [visit for visit in week.visits if visit.asked == ["graphql", "cookies", "graphql"]]
     assert {next(moment for moment in readable() if moment >= expiry) for expiry in EXPIRIES} >= {
         visit.moment for visit in deaths if is_readable(visit.moment)}
@@ -242,6 +243,7 @@ def test_what_passes_raises_no_alert(
 
 
 def test_the_alert_stands_while_the_login_is_dead_and_at_no_other_time(week: Week) -> None:
+    """FR-011, US2-3."""
     assert [visit.moment for visit in week.visits if visit.alerted] == [visit.moment for visit in week.during(DEAD)]
     log = week.home.log()
     assert (log.count("alert raised"), log.count("alert cleared")) == (1, 1)
@@ -280,6 +282,7 @@ def test_the_cycles_rows_agree(week: Week) -> None:
 
 
 def test_the_hue_collector_has_noticed_nothing(week: Week) -> None:
+    """EDGE-5."""
     assert {visit.hue for visit in week.visits} == {Outcome(0, "", "")}
     cycles = week.home.rows("SELECT outcome, requests, retries FROM collection_cycles WHERE collector = 'hue'")
     assert cycles == [{"outcome": "ok", "requests": 1, "retries": 0}] * CYCLES

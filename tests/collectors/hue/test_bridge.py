@@ -29,6 +29,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_healthy_cycle_is_one_request(home: Home, simulator: Simulator, scheme: str) -> None:
+    """US5-3."""
     home.point_at(simulator, scheme)
     for _ in range(3):
         assert home.run().code == 0
@@ -38,7 +39,7 @@ def test_a_healthy_cycle_is_one_request(home: Home, simulator: Simulator, scheme
 
 
 def test_the_old_way_finds_the_same_by_three_requests(home: Home, simulator: Simulator) -> None:
-    """What the baseline measures is as good a cycle as today's: only dearer."""
+    """What the baseline measures is as good a cycle as today's: only dearer. FR-032."""
     home.point_at(simulator)
     module = SimpleNamespace(**{**vars(hue), "collect": hue.collect_unoptimised})
     lean = home.run("--json", "--dry-run").json["readings"]
@@ -145,6 +146,7 @@ def test_an_unknown_shape_leads_to_the_full_configuration(content: str, home: Ho
 ])
 def test_an_unusable_answer_for_the_sensors_is_made_good_by_the_full_configuration(
         kind: str, options: Mapping[str, Any], home: Home, simulator: Simulator) -> None:
+    """FR-036."""
     home.point_at(simulator, scheme="http")
     simulator.faults.add(kind, paths=["/sensors"], **options)
     assert home.run().code == 0
@@ -170,6 +172,7 @@ def test_the_full_configuration_is_never_asked_of_a_bridge_that_is_unreachable_o
 
 @pytest.mark.parametrize("kind", ["500", "502", "503", "not-json", "truncated", "reset", "429"])
 def test_one_bad_answer_is_made_good_by_asking_again(kind: str, home: Home, simulator: Simulator) -> None:
+    """US2-1."""
     home.point_at(simulator)
     simulator.faults.add(kind, times=1)
     assert home.run().code == 0
@@ -180,6 +183,7 @@ def test_one_bad_answer_is_made_good_by_asking_again(kind: str, home: Home, simu
 
 
 def test_when_nothing_helps_the_cycle_ends_with_1_and_the_reason(home: Home, simulator: Simulator) -> None:
+    """US2-5."""
     home.point_at(simulator, scheme="http")
     simulator.faults.add("502")
     outcome = home.run()

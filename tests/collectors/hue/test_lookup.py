@@ -50,6 +50,7 @@ def listing(bridge: Simulator, identity: str) -> list[dict[str, Any]]:
 
 
 def test_a_bridge_that_moved_is_found_and_from_then_on_asked_where_it_is(home: Home, bridge: Simulator) -> None:
+    """EDGE-6."""
     settle(home, bridge)
     bridge.move()
     assert home.run().code == 0
@@ -299,10 +300,12 @@ def probe(home: Home, simulator: Simulator) -> str:
 
 
 def test_the_probe_describes_the_bridge(home: Home, simulator: Simulator) -> None:
+    """FR-025."""
     assert probe(home, simulator) == f"bridge {simulator.bridge_id} at {simulator.http_url} knows 5 temperature sensors"
 
 
 def test_a_bridge_without_a_thermometer_that_is_read_is_a_warning(home: Home, simulator: Simulator) -> None:
+    """FR-026."""
     simulator.faults.add("gone", sensor=None)
     simulator.faults.add("entries", entries=[{"type": "ZGPTemperature", "state": {"temperature": 2150}}])
     with pytest.raises(Questionable, match="0 temperature sensors; of types that are not read: ZGPTemperature"):
