@@ -5,6 +5,7 @@ What it has made of our messages is read from its recorder and its registries.
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -84,6 +85,11 @@ class HomeAssistant:
         return {entity.removeprefix("sensor.kuche_"): (state, json.loads(attributes or "{}"))
                 for entity, state, attributes in rows}
 
+    def complaints(self) -> list[str]:
+        """Return what it has logged about messages and entities."""
+        lines = (self._folder / "log").read_text(encoding="utf-8").splitlines()
+        return [line for line in lines if re.search(r" (WARNING|ERROR) .*(mqtt|kuche|hall)", line, re.IGNORECASE)]
+
     def registry(self, name: str) -> dict[str, list[dict[str, Any]]]:
         document = json.loads((self._folder / ".storage" / f"core.{name}_registry").read_text())
         return dict(document["data"])
@@ -121,4 +127,5 @@ def test_it_shows_every_quantity_keeps_a_renamed_device_and_drops_a_forgotten_on
         device, = (device for device in assistant.registry("device")["devices"] if device["config_entries"] == ["ours"])
         assert (device["name"], device["model"], device["area_id"]) == ("Attic", "T-1000", "kuche")
         names = {entity["entity_id"] for entity in assistant.registry("entity")["entities"] if entity["platform"] == "mqtt"}
+        assert assistant.complaints() == []
         assert names == {f"sensor.kuche_{name}" for name in assistant.states()}
