@@ -69,10 +69,11 @@ faults: .venv/installed-dev ## prove at length that nothing is lost: as root, wi
 home-assistant: .venv/installed-dev .venv-home-assistant/bin/hass ## let a real Home Assistant find the rooms (needs mosquitto)
 	HOME_ASSISTANT=.venv-home-assistant/bin/hass .venv/bin/python -m pytest tests/publishers/test_home_assistant.py
 
-HOME_ASSISTANT_PYTHON = python3.13
+HOME_ASSISTANT_PYTHON ?= python3.14
+HOME_ASSISTANT_VERSION ?= 2026.11.0
 .venv-home-assistant/bin/hass:
 	$(HOME_ASSISTANT_PYTHON) -m venv .venv-home-assistant
-	.venv-home-assistant/bin/python -m pip install --quiet --prefer-binary homeassistant==2025.4.4 paho-mqtt==2.1.0
+	.venv-home-assistant/bin/python -m pip install --quiet --prefer-binary homeassistant==$(HOME_ASSISTANT_VERSION) "paho-mqtt>=2"
 
 publishers: .venv/installed-dev ## prove the publishers at length: kills, crashes, a hundred houses, a year on the page
 	PUBLISHERS=whole PAGE=whole .venv/bin/python -m pytest -s tests/publishers
