@@ -1,9 +1,10 @@
-"""readings.py import: readings from a CSV file that `export` wrote, or from another database of this program."""
+"""readings.py import: readings from a CSV file, another database of this program, or a Home Assistant's recorder."""
 
 import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from runtime.errors import Unusable
 from runtime.formats import finite_number, format_time, parse_time, pluralize
 from storage.past import COLUMNS
 from storage.reading import Row
+
+if TYPE_CHECKING:
+    from cli.home_assistant import Place
 
 PATH = click.argument("path", type=click.Path(path_type=Path))
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Read and check everything, store nothing.")
@@ -22,7 +26,7 @@ NEEDED = ("timestamp", "device_id", "device_type")
 
 @click.group("import")
 def main() -> None:
-    """Add readings from elsewhere. What is stored already stays as it is, so it may be repeated."""
+    """Add readings from elsewhere. Stored ones stay as they are, so it may be repeated."""
 
 
 @main.command("csv")
@@ -50,6 +54,48 @@ def from_database(command: CommandContext, path: Path, dry_run: bool) -> None:
         batches = past.batches(source, COLUMNS, (), None, None)
         rows = (dict(zip(COLUMNS, values)) for batch in batches for values in batch)
         _store(command, path, rows, total, dry_run)  # type: ignore[arg-type] # the columns are those of a Row
+
+
+@main.command("homeassistant")
+@PATH
+@click.option("--registry", type=click.Path(path_type=Path), metavar="FOLDER", help="Default: .storage beside the file.")
+@click.option("--map", "targets", multiple=True, metavar="ENTITY=ID", help="Give an entity's values to this device.")
+@DRY_RUN
+@click.pass_obj
+def from_home_assistant(command: CommandContext, path: Path, registry: Path | None, targets: tuple[str, ...],
+                        dry_run: bool) -> None:
+    """Add what a Home Assistant recorded: its home-assistant_v2.db, also while it runs.
+
+    Hours without states get their mean, which Home Assistant never deletes.
+    """
+    from cli import home_assistant as source
+    from storage import home_assistant
+    folder = registry or path.parent / ".storage"
+    is_grouped = registry is not None or folder.is_dir()
+    with home_assistant.opened(path.absolute()) as connection:
+        places = _places(command, path, home_assistant.entities(connection), targets)
+        recording = source.Recording(connection, source.Registries(folder if is_grouped else None), places, command.now)
+        total = sum(1 for _ in recording.rows())
+        if not is_grouped:
+            command.say(f"there is no folder {folder}: each entity is a device of its own. Remedy: name it with --registry",
+                        is_answer=False)
+        if skipped := source.skipped_text(recording.skipped):
+            command.say(skipped)
+        _store(command, path, recording.rows(), total, dry_run)
+
+
+def _places(command: CommandContext, path: Path, entities: set[str], targets: tuple[str, ...]) -> "dict[str, Place]":
+    from cli.home_assistant import Place
+    places, editor = {}, command.editor()
+    for target in targets:
+        entity, _, text = target.partition("=")
+        if not text:
+            raise Unusable(f"--map {target} names no device", "write --map ENTITY=ID, such as sensor.hall=hue:…")
+        if entity not in entities:
+            raise Unusable(f"{path} has no entity {entity!r}", "write it as Home Assistant does: sensor.hall_temperature")
+        device = editor.find(text)
+        places[entity] = Place(device.device_id, device.device_name, device.location)
+    return places
 
 
 def _store(command: CommandContext, path: Path, rows: Iterator[Row], total: int, dry_run: bool) -> None:
