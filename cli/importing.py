@@ -44,13 +44,17 @@ def from_csv(command: CommandContext, path: Path, dry_run: bool) -> None:
 @DRY_RUN
 @click.pass_obj
 def from_database(command: CommandContext, path: Path, dry_run: bool) -> None:
-    """Add the readings of another database of this program."""
-    from storage import manager, past
+    """Add the readings of another database of this program, of any age, or of its predecessor."""
+    from storage import importing, past
     own = command.configuration.storage.database_path
     if os.path.realpath(path) == os.path.realpath(own):
         raise Unusable(f"{path} is the database itself", "name another one")
-    with manager.reading(path.absolute()) as source:
+    with command.reading() as connection:  # raises if there is no record yet
+        past.extent(connection)
+    with importing.another_database(path.absolute(), Path(os.path.realpath(own)).parent) as source:
         total, _, _ = past.extent(source)
+        if rejected := importing.count_rejected(source):
+            command.say(f"{pluralize(rejected, 'reading')} not imported, as others have the same device and time.")
         batches = past.batches(source, COLUMNS, (), None, None)
         rows = (dict(zip(COLUMNS, values)) for batch in batches for values in batch)
         _store(command, path, rows, total, dry_run)  # type: ignore[arg-type] # the columns are those of a Row

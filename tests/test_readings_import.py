@@ -1,11 +1,16 @@
 """readings.py import, from what export wrote and from another database."""
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from storage import schema
 from tests.home import Home
+from tests.storage import legacy_databases
 from tests.storage.samples import a_cycle, a_reading, store
 from tests.test_readings import run
 
@@ -55,6 +60,40 @@ def test_an_overlapping_database_gives_the_union(written: Home, other: Home) -> 
     assert written.rows() == rows
 
 
+def older(path: Path) -> None:
+    """Write a database with two readings, as the second schema had it."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number in (1, 2):
+            schema.apply(connection, number, lambda step, done, total: None)
+        connection.executemany("INSERT INTO readings (timestamp, device_id, device_type, created_at) VALUES (?, ?, ?, ?)", [
+            (at, "hue:1", "hue_sensor", at) for at in ("2025-11-01T00:00:00+00:00", "2025-11-01T00:05:00+00:00")])
+
+
+def the_predecessors(path: Path) -> None:
+    legacy_databases.leave(path, legacy_databases.awkward_rows(), legacy_databases.NEWEST, legacy_databases.REGISTRY)
+
+
+def twice(path: Path) -> None:
+    rows = [row | {"id": number} for number, row in enumerate(2 * legacy_databases.awkward_rows())]
+    legacy_databases.leave(path, rows, legacy_databases.UNGUARDED)
+
+
+@pytest.mark.parametrize(("make", "count", "rejected"), [(older, 2, 0), (the_predecessors, 7, 0), (twice, 7, 7)])
+def test_a_database_of_any_age_is_imported_and_stays_as_it_is(
+        make: Callable[[Path], None], count: int, rejected: int, other: Home) -> None:
+    path, before, files = other.folder / "of old.db", other.rows(), {*other.data.iterdir()}
+    make(path)
+    content = path.read_bytes()
+    outcome = run(other, "import", "database", str(path))
+    assert (outcome.code, f"{count} of them new" in outcome.out) == (0, True), outcome.err
+    assert (f"{rejected} readings not imported" in outcome.out) == bool(rejected)
+    rows = other.rows()
+    assert (rows[:len(before)], len(rows)) == (before, len(before) + count)
+    assert "0 of them new" in run(other, "import", "database", str(path)).out
+    assert other.rows() == rows and path.read_bytes() == content
+    assert {file.name for file in {*other.data.iterdir()} - files} <= {"readings.db-wal", "readings.db-shm", "logs"}
+
+
 HEAD = b"timestamp,device_id,device_type,temperature_celsius\n"
 GOOD = b"2026-11-01T00:00:00+00:00,hue:a,hue_sensor,20.5\n"
 
@@ -72,8 +111,16 @@ def test_a_file_that_is_wrong_anywhere_changes_nothing(content: bytes, named: st
     assert other.rows() == before
 
 
-@pytest.mark.parametrize("name", ["data/readings.db", "config/config.yaml", "nowhere.db", "data"])
+@pytest.mark.parametrize("name", ["data/readings.db", "config/config.yaml", "nowhere.db", "data", "empty.db", "half.db",
+                                  "foreign.db", "strange.db"])
 def test_what_is_not_another_database_is_refused(name: str, other: Home) -> None:
+    (other.folder / "empty.db").touch()
+    (other.folder / "half.db").write_bytes(other.database.read_bytes()[:20_000])
+    for file, table in (("foreign.db", "states"), ("strange.db", "readings")):
+        with closing(sqlite3.connect(other.folder / file)) as connection:
+            connection.execute(f"CREATE TABLE {table} (value)")
     before = other.rows()
-    assert run(other, "import", "database", name).code == 2
+    outcome = run(other, "import", "database", name)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert "accept-new-database" not in outcome.err and "name another" in outcome.err  # it is not about our own database
     assert other.rows() == before
