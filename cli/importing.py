@@ -1,6 +1,5 @@
 """readings.py import: readings from a CSV file, another database of this program, or a Home Assistant's recorder."""
 
-import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import CommandContext
+from cli.times import TIMEZONE, zone_of
 from runtime.errors import Unusable
-from runtime.formats import finite_number, format_time, parse_time, pluralize
+from runtime.formats import format_time, pluralize
 from storage.past import COLUMNS
 from storage.reading import Row
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 PATH = click.argument("path", type=click.Path(path_type=Path))
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Read and check everything, store nothing.")
-TIMES = ("timestamp", "measured_at", "created_at")
-WHOLE = ("battery_level", "signal_strength", "is_anomalous")
-NEEDED = ("timestamp", "device_id", "device_type")
 
 
 @click.group("import")
@@ -31,12 +28,25 @@ def main() -> None:
 
 @main.command("csv")
 @PATH
+@click.option("--map", "names", multiple=True, metavar="COLUMN=FIELD", help="What a column of another program is.")
+@TIMEZONE
 @DRY_RUN
 @click.pass_obj
-def from_csv(command: CommandContext, path: Path, dry_run: bool) -> None:
-    """Add the readings of a CSV file that `export` wrote."""
-    total = sum(1 for _ in _csv_rows(command, path))  # all of it is valid, or nothing is stored
-    _store(command, path, _csv_rows(command, path), total, dry_run)
+def from_csv(command: CommandContext, path: Path, names: tuple[str, ...], zone_name: str | None, dry_run: bool) -> None:
+    """Add the readings of a CSV file that `export` wrote, or of another table with --map.
+
+    A FIELD is a column that `export` writes; at least timestamp, device_id and a quantity. Other columns are left out.
+    """
+    from cli import csv_reading
+    from storage import registry
+    with command.reading() as connection:
+        devices = registry.all_devices(connection)
+    zone, created = zone_of(command, zone_name), format_time(command.now)
+    table = csv_reading.Table(path, csv_reading.mapping(names), zone, devices, created)
+    total = sum(1 for _ in table.rows())  # all of it is valid, or nothing is stored
+    if table.left_out:
+        command.say(f"Not imported: {', '.join(table.left_out)}.")
+    _store(command, path, table.rows(), total, dry_run)
 
 
 @main.command("database")
@@ -110,57 +120,3 @@ def _store(command: CommandContext, path: Path, rows: Iterator[Row], total: int,
     work = Import(rows, total)
     command.editor().run(work, "Importing")
     command.say(f"{path}: {pluralize(total, 'reading')}, {work.added} of them new.")
-
-
-def _csv_rows(command: CommandContext, path: Path) -> Iterator[Row]:
-    created = format_time(command.now)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            lines = csv.reader(stream, delimiter=";" if ";" in stream.readline() else ",")
-            stream.seek(0)
-            columns = next(lines, [])
-            _check_columns(path, columns)
-            for cells in lines:
-                yield _row(f"line {lines.line_num} of {path}", columns, cells, created)
-    except OSError as error:
-        raise Unusable(f"{path} cannot be read: {error.strerror}", "name a CSV file") from error
-    except UnicodeDecodeError as error:
-        raise Unusable(f"{path} is not UTF-8", "save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise Unusable(f"{path} is not CSV: {error}", "name a file that readings.py export wrote") from error
-
-
-def _check_columns(path: Path, columns: list[str]) -> None:
-    problems = [f"no column {name!r}" for name in NEEDED if name not in columns]
-    problems += [f"an unknown column {name[:40]!r}" for name in columns if name not in COLUMNS]
-    if problems:
-        raise Unusable(f"{path} has {problems[0]}", f"its first line has to name columns of {', '.join(COLUMNS)}")
-
-
-def _row(where: str, columns: list[str], cells: list[str], created: str) -> Row:
-    if len(cells) != len(columns):
-        raise Unusable(f"{where} has {len(cells)} cells in place of {len(columns)}; nothing was stored", "correct it")
-    row: Row = dict.fromkeys(COLUMNS) | {"is_anomalous": 0, "created_at": created}
-    for column, cell in zip(columns, cells):
-        try:
-            if cell:
-                row[column] = _value(column, cell)
-        except (ValueError, OverflowError):
-            raise Unusable(f"{where} has {cell[:40]!r} as {column}; nothing was stored", "correct it") from None
-    if not row["timestamp"] or not row["device_id"] or not row["device_type"]:
-        raise Unusable(f"{where} lacks a time, a device or its type; nothing was stored", "correct it")
-    return row
-
-
-def _value(column: str, cell: str) -> str | float | int:
-    from cli.formats import TEXT_COLUMNS, plain
-    if column in TEXT_COLUMNS:
-        return plain(cell)
-    if column in TIMES:
-        return parse_time(cell).isoformat()
-    if column in WHOLE:
-        return int(cell)
-    number = finite_number(float(cell.replace(",", ".")))
-    if number is None:
-        raise ValueError(cell)
-    return number

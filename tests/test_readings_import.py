@@ -101,13 +101,43 @@ GOOD = b"2026-11-01T00:00:00+00:00,hue:a,hue_sensor,20.5\n"
 @pytest.mark.parametrize(("content", "named"), [
     (b"", "timestamp"), (b"SQLite format 3\0\xff\xfe", "UTF-8"), (HEAD.decode().encode("utf-16"), "UTF-8"),
     (HEAD + GOOD * 5 + b"soon,hue:a,hue_sensor,20\n", "line 7"), (HEAD + GOOD + b"2026-11-01T00:05", "line 3"),
+    (HEAD + GOOD + b'2026-11-01T00:05:00Z,"hue:a,hue_sensor,20\n', "line 3"), (HEAD + GOOD + b"\0" * 4096, "line 3"),
+    (HEAD + GOOD.replace(b"2026-11-01T00:00:00+00:00", b"2026-03-29T01:30"), "line 2"),
+    (HEAD + GOOD + GOOD.replace(b"hue:a", b"HUE:1"), "hue:1"), (HEAD + GOOD.replace(b"hue:a", b"@Y"), "hue:0"),
+    (HEAD.replace(b"device_type", b"timestamp") + GOOD, "device_type"),
     (HEAD + GOOD + GOOD.replace(b"20.5", b"nan"), "line 3"), (HEAD + GOOD.replace(b"hue:a", b""), "line 2"),
     (b"when,who\n1,2\n", "timestamp"), (HEAD.replace(b"celsius", b"kelvin"), "temperature_kelvin")])
 def test_a_file_that_is_wrong_anywhere_changes_nothing(content: bytes, named: str, other: Home) -> None:
     path, before = other.folder / "wrong.csv", other.rows()
     path.write_bytes(content)
-    outcome = run(other, "import", "csv", str(path))
+    outcome = run(other, "import", "csv", str(path), "--tz", "Europe/London")
     assert (outcome.code, outcome.out, outcome.err.count("\n"), named in outcome.err) == (2, "", 1, True)
+    assert other.rows() == before
+
+
+FOREIGN = "Time;Sensor;Temp;Note\n2026-07-01 14:00;cellar;12,5;\n2026-07-01T15:00:00Z;cellar;-0,25;dry\n"
+MAPPED = ("--map", "Time=timestamp", "--map", "Sensor=device_id", "--map", "Temp=temperature_celsius")
+
+
+def test_a_table_of_another_program_is_mapped(other: Home) -> None:
+    path, before = other.folder / "foreign.csv", len(other.rows())
+    path.write_text(FOREIGN)
+    outcome = run(other, "import", "csv", str(path), *MAPPED, "--tz", "Europe/Berlin")
+    assert (outcome.code, "2 of them new" in outcome.out, "Not imported: Note." in outcome.out) == (0, True, True)
+    assert [(row["timestamp"], row["device_id"], row["device_type"], row["temperature_celsius"])
+            for row in other.rows()[before:]] == [("2026-07-01T12:00:00+00:00", "cellar", "csv_import", 12.5),
+                                                  ("2026-07-01T15:00:00+00:00", "cellar", "csv_import", -0.25)]
+
+
+@pytest.mark.parametrize(("options", "named"), [
+    (MAPPED[:4], "temperature_celsius"), (MAPPED[:2], "device_id"), ((*MAPPED, "--map", "Dew=humidity_percent"), "Dew"),
+    ((*MAPPED, "--map", "Note=happiness"), "happiness"), ((*MAPPED, "--map", "Note"), "Note"), ((), "--map"),
+    ((*MAPPED, "--map", "Note=temperature_celsius"), "several"), ((*MAPPED, "--map", "Note=humidity_percent"), "line 3")])
+def test_a_wrong_mapping_changes_nothing(options: tuple[str, ...], named: str, other: Home) -> None:
+    path, before = other.folder / "foreign.csv", other.rows()
+    path.write_text(FOREIGN)
+    outcome = run(other, "import", "csv", str(path), *options)
+    assert (outcome.code, outcome.out, outcome.err.count("\n"), named in outcome.err) == (2, "", 1, True), outcome.err
     assert other.rows() == before
 
 
