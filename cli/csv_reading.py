@@ -6,7 +6,7 @@ from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 
 from cli.arguments import named_device
-from cli.formats import TEXT_COLUMNS, plain
+from cli.formats import TEXT_COLUMNS, TIMES, plain
 from cli.times import from_local
 from runtime.errors import Unusable
 from runtime.formats import finite_number
@@ -15,7 +15,6 @@ from storage.quantities import BY_COLUMN
 from storage.reading import Row
 from storage.registry import Device
 
-TIMES = ("timestamp", "measured_at", "created_at")
 WHOLE = ("battery_level", "signal_strength", "is_anomalous")
 NEEDED = ("timestamp", "device_id", "device_type")
 FOREIGN_TYPE = "csv_import"
