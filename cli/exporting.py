@@ -168,11 +168,15 @@ def _target(command: CommandContext, output: Path | None, overwrite: bool, encod
 
 
 def _ensure_writable(command: CommandContext, output: Path, overwrite: bool) -> None:
-    database = command.configuration.storage.database_path
-    own = [Path(f"{os.path.realpath(database)}{end}") for end in ("", "-wal", "-shm", ".lock")]
-    if Path(os.path.realpath(output)) in own:
-        raise Unusable(f"{output} belongs to the database itself", "choose another place with --output")
+    from storage import spool
+    settings, database = command.configuration, command.configuration.storage.database_path
+    own = [f"{os.path.realpath(database)}{end}" for end in ("", "-wal", "-shm", ".lock")]
+    own += map(os.path.realpath, (settings.data / spool.NAME, settings.path, settings.secrets_path))
+    if os.path.realpath(output) in own:
+        raise Unusable(f"{output} belongs to this program", "choose another place with --output")
     if output.is_dir():
         raise Unusable(f"{output} is a folder", "add a file name to it")
+    if output.exists() and not output.is_file():
+        raise Unusable(f"{output} is not a file", "for a pipe or a device, leave out --output and write > before its name")
     if os.path.lexists(output) and not overwrite:
         raise Unusable(f"{output} exists already and was left as it is", "add --overwrite to replace it")

@@ -94,3 +94,34 @@ def test_a_wrong_request_leaves_no_file(arguments: tuple[str, ...], filled: Home
     outcome = run(filled, "export", "-o", "out.csv", *arguments)
     assert (outcome.code, outcome.out) == (2, "") and "Traceback" not in outcome.err
     assert not list(filled.folder.glob("*out.csv*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to mount a disk")
+@pytest.mark.parametrize(("options", "code"), [("size=8k", 1), ("size=64k,ro", 2)])
+def test_a_disk_that_cannot_take_the_file_keeps_the_former_one(options: str, code: int, filled: Home) -> None:
+    disk = filled.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options.removesuffix(",ro"), "tmpfs", disk], check=True)
+    try:
+        (disk / "out.csv").write_text("the former one")
+        if options.endswith("ro"):
+            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        outcome = run(filled, "export", "--overwrite", "-o", str(disk / "out.csv"))
+        assert (outcome.code, outcome.out, outcome.err.count("\n"), "Remedy: " in outcome.err) == (code, "", 1, True)
+        assert [(file.name, file.read_text()) for file in disk.iterdir()] == [("out.csv", "the former one")]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("target", ["data/spool.journal", "config/config.yaml", "config/secrets.yaml", "data/linked.db",
+                                    "pipe"])
+def test_what_is_not_a_file_of_the_persons_is_never_replaced(target: str, filled: Home) -> None:
+    filled.write_secrets({})
+    (filled.data / "spool.journal").write_bytes(b"waiting")
+    (filled.data / "linked.db").symlink_to(filled.database)
+    os.mkfifo(filled.folder / "pipe")
+    path = filled.folder / target
+    before = path.lstat()
+    outcome = run(filled, "export", "--overwrite", "-o", target)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert (path.lstat().st_ino, path.lstat().st_size) == (before.st_ino, before.st_size)
