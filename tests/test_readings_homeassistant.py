@@ -124,6 +124,15 @@ def test_without_its_registry_an_entity_is_a_device(recorder: Path, written: Hom
     assert hall in imported(written)
 
 
+def test_a_young_home_assistant_has_no_registry_of_areas_and_devices(recorder: Path, written: Home) -> None:
+    write_registries(recorder.parent / ".storage")
+    for kind in ("area", "device"):
+        (recorder.parent / ".storage" / f"core.{kind}_registry").unlink()
+    store(written.database, a_cycle(outcome="unreachable"))
+    assert run(written, "import", "homeassistant", str(recorder)).code == 0
+    assert ("homeassistant:hall", "12:00:00", "temperature", 22.5, 43.0, "import") in imported(written)
+
+
 def test_a_mapped_entity_belongs_to_a_device_of_ours_and_makes_no_gap(recorder: Path, written: Home) -> None:
     store(written.database, a_cycle(a_reading("hue:a", name="Hall")), a_cycle(a_reading("hue:b")))
     assert run(written, "import", "homeassistant", str(recorder), "--map", "sensor.hall_temperature=hue:a").code == 0
