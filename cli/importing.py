@@ -39,6 +39,7 @@ def from_csv(command: CommandContext, path: Path, names: tuple[str, ...], zone_n
     """
     from cli import csv_reading
     from storage import registry
+    _begin(command)
     with command.reading() as connection:
         devices = registry.all_devices(connection)
     zone, created = zone_of(command, zone_name), format_time(command.now)
@@ -59,8 +60,7 @@ def from_database(command: CommandContext, path: Path, dry_run: bool) -> None:
     own = command.configuration.storage.database_path
     if os.path.realpath(path) == os.path.realpath(own):
         raise Unusable(f"{path} is the database itself", "name another one")
-    with command.reading() as connection:  # raises if there is no record yet
-        past.extent(connection)
+    _begin(command)
     with importing.another_database(path.absolute(), Path(os.path.realpath(own)).parent) as source:
         total, _, _ = past.extent(source)
         if rejected := importing.count_rejected(source):
@@ -84,6 +84,7 @@ def from_home_assistant(command: CommandContext, path: Path, registry: Path | No
     """
     from cli import home_assistant as source
     from storage import home_assistant
+    _begin(command)
     folder = registry or path.parent / ".storage"
     is_grouped = registry is not None or folder.is_dir()
     with home_assistant.opened(path.absolute()) as connection:
@@ -112,11 +113,24 @@ def _places(command: CommandContext, path: Path, entities: set[str], targets: tu
     return places
 
 
+def _begin(command: CommandContext) -> None:
+    """Make the database if nothing was ever stored. Raise Missing if it is gone."""
+    command.editor()
+    if not os.path.exists(command.configuration.storage.database_path):
+        from jobs.persist import writer
+        from runtime.streams import show_progress
+        with writer(command.configuration, command.witness, show_progress)():
+            pass
+
+
 def _store(command: CommandContext, path: Path, rows: Iterator[Row], total: int, dry_run: bool) -> None:
     if dry_run:
         command.say(f"{path} has {pluralize(total, 'reading')}; nothing was stored.")
         return
     from storage.importing import Import
+    from storage.witness import renew_or_log
+    with command.reading() as connection:
+        renew_or_log(command.witness, connection, command.configuration.storage.database_path, format_time(command.now))
     work = Import(rows, total)
     command.editor().run(work, "Importing")
     command.say(f"{path}: {pluralize(total, 'reading')}, {work.added} of them new.")

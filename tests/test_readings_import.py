@@ -48,6 +48,13 @@ def test_what_was_exported_comes_back_equal(options: tuple[str, ...], written: H
     assert "0 of them new" in run(written, "import", "csv", str(first)).out
 
 
+def test_the_first_thing_to_do_may_be_an_import(home: Home, other: Home) -> None:
+    home.write_config()
+    assert "21 of them new" in run(home, "import", "database", str(other.database)).out
+    home.database.unlink()
+    assert run(home, "import", "database", str(other.database)).code == 2 and not home.database.exists()
+
+
 def test_an_overlapping_database_gives_the_union(written: Home, other: Home) -> None:
     moment = START + timedelta(minutes=20)
     store(written.database, a_cycle(a_reading("hue:1", moment, temperature_celsius=9.0), at=moment))
@@ -93,7 +100,8 @@ def test_a_database_of_any_age_is_imported_and_stays_as_it_is(
     assert (rows[:len(before)], len(rows)) == (before, len(before) + count)
     assert "0 of them new" in run(other, "import", "database", str(path)).out
     assert other.rows() == rows and path.read_bytes() == content
-    assert {file.name for file in {*other.data.iterdir()} - files} <= {"readings.db-wal", "readings.db-shm", "logs"}
+    assert {file.name for file in {*other.data.iterdir()} - files} <= {
+        "readings.db-wal", "readings.db-shm", "readings.stored", "logs"}
 
 
 HEAD = b"timestamp,device_id,device_type,temperature_celsius\n"
