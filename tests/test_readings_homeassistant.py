@@ -122,6 +122,8 @@ def test_without_its_registry_an_entity_is_a_device(recorder: Path, written: Hom
     assert (outcome.code, "--registry" in outcome.err) == (0, True)
     hall = ("homeassistant:sensor.hall_temperature", "12:00:00", "hall temperature", 22.5, None, "import")
     assert hall in imported(written)
+    stats = json.loads(run(written, "stats", "homeassistant:sensor.hall_temperature", "--by", "day", "--json").out)
+    assert [(item["count"], item["coverage_percent"]) for item in stats] == [(4, None)]
 
 
 def test_a_young_home_assistant_has_no_registry_of_areas_and_devices(recorder: Path, written: Home) -> None:
