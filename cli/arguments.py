@@ -3,7 +3,7 @@
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import click
@@ -79,6 +79,12 @@ def find_device(text: str, devices: list[Device], full_id: FullId | None = None)
         names = ", ".join(map(Device.label, candidates[:CANDIDATE_LIMIT])) + (f" and {more} more" if more > 0 else "")
         raise Unusable(f"{text!r} may be {names}", "give more of the id, or of the name")
     return candidates[0]
+
+
+def named_device(text: str, devices: Iterable[Device]) -> Device | None:
+    """Return the device with this name, or with this id in other letters."""
+    wanted = _folded(text)
+    return next((device for device in devices if wanted in _labels(device)), None)
 
 
 def _labels(device: Device) -> list[str]:

@@ -1,15 +1,16 @@
-"""readings.py export: readings as CSV or JSON, in constant memory."""
+"""readings.py export: readings, or means per step, as CSV, JSON or Parquet, in constant memory."""
 
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timezone, tzinfo
+from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
+from cli.arguments import duration_type
 from cli.context import CommandContext
 from cli.times import TIMEZONE, range_of, span, zone_of
 from runtime.errors import Unavailable, Unusable
@@ -18,6 +19,8 @@ from storage.past import COLUMNS
 
 if TYPE_CHECKING:
     from cli.formats import CsvWriter, JsonWriter
+    from cli.parquet import ParquetWriter
+    from storage.manager import Connection
 
 
 class Options(NamedTuple):
@@ -25,7 +28,8 @@ class Options(NamedTuple):
     since: str | None
     until: str | None
     devices: str | None
-    columns: list[str]
+    columns: list[str] | None
+    every: timedelta | None
     is_utc: bool
     excel: bool
     output: Path | None
@@ -41,10 +45,11 @@ def columns_type(text: str) -> list[str]:
 
 
 @click.command("export")
-@click.option("--format", "form", type=click.Choice(["csv", "json", "ndjson"]), default="csv", show_default=True)
+@click.option("--format", "form", type=click.Choice(["csv", "json", "ndjson", "parquet"]), default="csv", show_default=True)
 @span(None)
 @click.option("--devices", metavar="ID,ID", help="Only these devices.")
-@click.option("--columns", type=columns_type, default=",".join(COLUMNS), metavar="NAME,NAME", help="Default: all but id.")
+@click.option("--columns", type=columns_type, metavar="NAME,NAME", help="Default: all but id.")
+@click.option("--every", type=duration_type, metavar="STEP", help="Means per step, such as 1h, in place of readings.")
 @click.option("--utc", "is_utc", is_flag=True, help="Times in UTC.")
 @click.option("--excel", is_flag=True, help="CSV for Excel: a byte order mark, and semicolons where commas are decimal.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="In place of standard output.")
@@ -52,39 +57,66 @@ def columns_type(text: str) -> list[str]:
 @TIMEZONE
 @click.pass_obj
 def main(command: CommandContext, /, **options: Any) -> None:
-    """Write readings as CSV (RFC 4180), JSON or a line of JSON each, with local times and their offsets.
+    """Write readings as CSV (RFC 4180), JSON, a line of JSON each, or Parquet, with local times and their offsets.
 
     In CSV, a text that begins with = + - @ ' or a tab gets a ' before it, so that no spreadsheet takes it for a formula.
     """
     wanted = Options(**options)
+    columns = _columns(wanted)
     zone = timezone.utc if wanted.is_utc else zone_of(command, wanted.zone_name)
     start, end = range_of(command, zone, wanted.since, wanted.until)
     with _target(command, wanted.output, wanted.overwrite, "utf-8-sig" if wanted.excel else "utf-8") as stream:
-        writer, count = _writer(wanted, stream), 0
-        with command.reading() as connection:
-            from storage import past
+        count = 0
+        with _writer(wanted, columns, stream) as writer, command.reading() as connection:
             chosen = _device_ids(connection, wanted.devices)
-            for batch in _localized(past.batches(connection, wanted.columns, chosen, start, end), wanted.columns, zone):
+            if wanted.every is None:
+                from storage import past
+                batches = past.batches(connection, columns, chosen, start, end)
+            else:
+                from cli import means
+                batches = means.batches(connection, columns, chosen, start, end or command.now, wanted.every, zone)
+            for batch in _localized(batches, columns, zone):
                 writer.write(batch)
                 count += len(batch)
                 _progress(count)
-        writer.close()
     _progress(count, is_last=True)
 
 
-def _writer(wanted: Options, stream: TextIO) -> "CsvWriter | JsonWriter":
+def _columns(wanted: Options) -> Sequence[str]:
+    if wanted.every is None:
+        return wanted.columns or COLUMNS
+    from cli import means
+    columns = wanted.columns or means.COLUMNS
+    means.check(wanted.every, columns)
+    return columns
+
+
+@contextmanager
+def _writer(wanted: Options, columns: Sequence[str],
+            stream: TextIO) -> "Iterator[CsvWriter | JsonWriter | ParquetWriter]":
+    """Yield the writer; end the document unless there was an error."""
+    if wanted.form == "parquet":
+        from cli.parquet import ParquetWriter
+        parquet = ParquetWriter(stream.buffer, columns)
+        try:
+            yield parquet
+            parquet.close()
+        finally:
+            parquet.abandon()
+        return
     from cli import formats
-    if wanted.form == "csv":
-        return formats.CsvWriter(stream, wanted.columns, wanted.excel and formats.has_decimal_comma())
-    return formats.JsonWriter(stream, wanted.columns, as_list=wanted.form == "json")
+    writer = formats.CsvWriter(stream, columns, wanted.excel and formats.has_decimal_comma()) if (
+        wanted.form == "csv") else formats.JsonWriter(stream, columns, as_list=wanted.form == "json")
+    yield writer
+    writer.close()
 
 
-def _device_ids(connection: object, text: str | None) -> list[str]:
+def _device_ids(connection: "Connection", text: str | None) -> list[str]:
     from cli.arguments import find_device
     from storage import registry
     if not text:
         return []
-    registered = registry.all_devices(connection)  # type: ignore[arg-type] # only storage names its type
+    registered = registry.all_devices(connection)
     return [find_device(part.strip(), registered).device_id for part in text.split(",")]
 
 
@@ -93,9 +125,10 @@ def _localized(batches: Iterator[list[tuple[object, ...]]], columns: Sequence[st
     """Replace the times, each once: all devices of a cycle have the same."""
     from functools import lru_cache
 
+    from cli.formats import TIMES
     from cli.times import iso
     local = lru_cache(4096)(lambda stored: iso(stored, zone))
-    at = [place for place, name in enumerate(columns) if name in ("timestamp", "measured_at", "created_at")]
+    at = [place for place, name in enumerate(columns) if name in TIMES]
     for batch in batches:
         rows = [list(row) for row in batch]
         for row in rows:
@@ -135,11 +168,15 @@ def _target(command: CommandContext, output: Path | None, overwrite: bool, encod
 
 
 def _ensure_writable(command: CommandContext, output: Path, overwrite: bool) -> None:
-    database = command.configuration.storage.database_path
-    own = [Path(f"{os.path.realpath(database)}{end}") for end in ("", "-wal", "-shm", ".lock")]
-    if Path(os.path.realpath(output)) in own:
-        raise Unusable(f"{output} belongs to the database itself", "choose another place with --output")
+    from storage import spool
+    settings, database = command.configuration, command.configuration.storage.database_path
+    own = [f"{os.path.realpath(database)}{end}" for end in ("", "-wal", "-shm", ".lock")]
+    own += map(os.path.realpath, (settings.data / spool.NAME, settings.path, settings.secrets_path))
+    if os.path.realpath(output) in own:
+        raise Unusable(f"{output} belongs to this program", "choose another place with --output")
     if output.is_dir():
         raise Unusable(f"{output} is a folder", "add a file name to it")
+    if output.exists() and not output.is_file():
+        raise Unusable(f"{output} is not a file", "for a pipe or a device, leave out --output and write > before its name")
     if os.path.lexists(output) and not overwrite:
         raise Unusable(f"{output} exists already and was left as it is", "add --overwrite to replace it")

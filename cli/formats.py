@@ -7,6 +7,7 @@ from typing import TextIO
 
 TEXT_COLUMNS = ("device_id", "device_type", "name", "location", "thermostat_mode", "thermostat_state", "day_night",
                 "weather_conditions", "raw_response")
+TIMES = ("timestamp", "measured_at", "created_at")
 FORMULA = ("=", "+", "-", "@", "\t", "'")  # https://owasp.org/www-community/attacks/CSV_Injection, 2026-11
 
 

@@ -61,10 +61,10 @@ def _items(command: CommandContext, connection: Any, device: Device, columns: li
     if first is None:
         return
     interval = command.configuration.collection.interval_seconds
-    seen = parse_time(device.first_seen) if device.first_seen else first
+    seen = parse_time(device.first_seen) if device.first_seen else None
     start, end = between[0] or first, between[1] or command.now
     for period, readings, summaries in summarize(connection, device.device_id, columns, periods(start, end, step, zone)):
-        due = period.due(seen, command.now, interval)
+        due = period.due(seen, command.now, interval) if seen else 0  # of an imported device no reading is due
         for column, summary in summaries.items():
             yield {"device_id": device.device_id, "name": device.device_name, "location": device.location,
                    "period": period.name, "from": iso(period.start.isoformat(), zone),

@@ -43,14 +43,14 @@ def moment(text: str, now: datetime, zone: tzinfo, is_end: bool = False) -> date
     from cli.arguments import duration_type
     today = now.astimezone(zone).replace(hour=0, minute=0, second=0, tzinfo=None)
     if text in ("today", "yesterday"):
-        return _local(today + timedelta(days=is_end - (text == "yesterday")), zone, text)
+        return _local(today + timedelta(days=is_end - (text == "yesterday")), zone)
     if text[-1:] in "mhdw" and text[:1].isdigit():
         return now - duration_type(text)
     try:
         local = datetime.fromisoformat(text)
         if len(text) == 10:
-            return _local(local + timedelta(days=is_end), zone, text)
-        return local.astimezone(timezone.utc) if local.tzinfo else _local(local, zone, text, is_exact=True)
+            return _local(local + timedelta(days=is_end), zone)
+        return local.astimezone(timezone.utc) if local.tzinfo else from_local(local, zone, text)
     except (ValueError, OverflowError):
         raise Unusable(f"{text!r} is not a time", f"write it as {FORMS}") from None
 
@@ -71,9 +71,14 @@ def iso(stored: object, zone: tzinfo) -> str | None:
         return str(stored)
 
 
-def _local(local: datetime, zone: tzinfo, text: str, is_exact: bool = False) -> datetime:
-    utc = local.replace(tzinfo=zone).astimezone(timezone.utc)
-    if is_exact and utc.astimezone(zone).replace(tzinfo=None) != local:
+def from_local(local: datetime, zone: tzinfo, text: str) -> datetime:
+    """Return a local time as UTC. Raise Unusable if there was none."""
+    utc = _local(local, zone)
+    if utc.astimezone(zone).replace(tzinfo=None) != local:
         raise Unusable(f"{text} was skipped when the clocks went forward in {zone}",
                        "give a time an hour earlier or later, or one with its offset, such as +01:00")
     return utc
+
+
+def _local(local: datetime, zone: tzinfo) -> datetime:
+    return local.replace(tzinfo=zone).astimezone(timezone.utc)

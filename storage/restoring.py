@@ -14,6 +14,7 @@ from storage import backup, lost_database, manager, record, schema, sqlite_error
 from storage.state import Line, Witness
 from storage.witness import renew_or_log
 
+ANOTHER = "take another backup"
 ONLY_OLD = """
     SELECT COUNT(*)
     FROM old.readings
@@ -41,7 +42,10 @@ def restore(source: Path, configured: Path, witness: Witness, now: datetime, pro
         _identify_anew(new, line)
         readings, newest = _count(new)
     except sqlite3.Error as error:
-        raise sqlite_errors.translate(error, source) from error
+        explained = sqlite_errors.translate(error, source)
+        if isinstance(explained, Damaged):  # its remedy is about the database, which is as it was
+            raise Damaged(str(explained), ANOTHER) from error
+        raise explained from error
     only_old = 0 if lost_database.is_gone(database) else _only_old(new, database)
     set_aside = lost_database.move_aside(database, f"{now:%Y%m%dT%H%M%SZ}")
     os.rename(new, database)
@@ -63,7 +67,7 @@ def _examine(source: Path, database: Path) -> None:
             raise Unusable(f"{source} holds no readings", "give the path of a backup")
         result, = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if result != "ok":
-            raise Damaged(f"{source} is damaged: {result}", "take another backup")
+            raise Damaged(f"{source} is damaged: {result}", ANOTHER)
 
 
 def _identify_anew(new: Path, line: Line | None) -> None:

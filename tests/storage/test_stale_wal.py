@@ -200,6 +200,18 @@ def test_restore_refuses_what_is_no_backup(lived_in: Home, content: bytes | None
     assert lived_in.rows() == before and not list(lived_in.data.glob("*set-aside*"))
 
 
+def test_restore_refuses_a_damaged_snapshot(lived_in: Home) -> None:
+    path = lived_in.folder / "backup.db"
+    content, before, names = path.read_bytes(), lived_in.rows(), {file.name for file in lived_in.data.iterdir()}
+    for damaged in (content[:len(content) // 2], content[:8192] + bytes(len(content) - 8192),
+                    content.replace(b"CREATE TABLE readings", b"CREATE TABLE headings")):
+        path.write_bytes(damaged)
+        refused = restore(lived_in, path)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+        assert "accept-new-database" not in refused.stderr
+        assert lived_in.rows() == before and not {file.name for file in lived_in.data.iterdir()} - names
+
+
 def test_restore_refuses_the_database_itself(lived_in: Home) -> None:
     assert restore(lived_in, lived_in.database).returncode == 2
 
