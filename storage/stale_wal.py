@@ -66,10 +66,18 @@ def settle(path: Path, progress: Progress) -> str | None:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Return whether the -wal is another file's. Another program may have written its own to the file, or a part of it."""
-    if _is_in_file(path) or not _is_sound(path, "immutable=1"):  # without the -wal: the file as it is on the disk
+    """Return whether the -wal is another file's.
+
+    Another program may have written its own to the file, or a part of it; one that does so just now uses it as its own.
+    """
+    try:
+        before = identity(path), identity(wal := path.with_name(f"{path.name}-wal"))
+        if _is_in_file(path) or not _is_sound(path, "immutable=1"):  # without the -wal: the file as it is on the disk
+            return False
+        is_own = _is_sound(path, "mode=ro") and _extends(path)
+        return not is_own and before == (identity(path), identity(wal))
+    except FileNotFoundError:
         return False
-    return not (_is_sound(path, "mode=ro") and _extends(path))
 
 
 def _is_in_file(path: Path) -> bool:

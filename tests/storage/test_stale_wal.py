@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from runtime.errors import Unfinished
 from storage import manager, stale_wal
 from tests.checkout import CHECKOUT
 from tests.home import Home
@@ -137,6 +138,24 @@ def test_a_checkpoint_that_a_reader_holds_up_is_no_other_database(left_over: Pat
         assert counts(left_over) == ["ok", 3 * (CYCLES + 3), 3 * (CYCLES + 3)]
         reader.stdin.close()
     assert not list(left_over.parent.glob("*set-aside*"))
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_file_that_is_written_while_we_look_is_in_use(left_over: Path, is_written: bool,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen of it is of two moments, and proves nothing."""
+    def look(path: Path) -> bool:
+        if is_written:
+            os.utime(path)
+        return False
+    time.sleep(0.05)  # times of files are in steps of some milliseconds
+    os.utime(left_over)
+    time.sleep(0.05)
+    monkeypatch.setattr(stale_wal, "_extends", look)
+    with ExitStack() as stack:
+        if not is_written:
+            stack.enter_context(pytest.raises(Unfinished))
+        stack.enter_context(manager.reading(left_over))
 
 
 def test_a_reader_leaves_the_decision_to_a_writer(left_over: Path, backups: Path) -> None:
