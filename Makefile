@@ -86,6 +86,7 @@ bench: .venv/installed-dev ## measure what a cycle costs, also with ten million 
 	.venv/bin/python -m tests.benchmarks.health_check
 	.venv/bin/python -m tests.benchmarks.baseline
 	.venv/bin/python -m tests.benchmarks.scale
+	.venv/bin/python -m tests.benchmarks.readings
 	.venv/bin/python -m tests.benchmarks.postgres
 
 mutants: .venv/installed-dev ## put small faults into the source, one at a time, and list those that no test notices

@@ -77,7 +77,7 @@ def main(command: CommandContext, /, **options: Any) -> None:
                 batches = means.batches(connection, columns, chosen, start, end or command.now, wanted.every, zone)
             for batch in _localized(batches, columns, zone):
                 writer.write(batch)
-                count += len(batch)
+                count += len(batch[0])
                 _progress(count)
     _progress(count, is_last=True)
 
@@ -121,8 +121,8 @@ def _device_ids(connection: "Connection", text: str | None) -> list[str]:
 
 
 def _localized(batches: Iterator[list[tuple[object, ...]]], columns: Sequence[str],
-               zone: tzinfo) -> Iterator[list[list[object]]]:
-    """Replace the times, each once: all devices of a cycle have the same."""
+               zone: tzinfo) -> Iterator[list[Sequence[object]]]:
+    """Yield each batch by columns, its times replaced, each once: all devices of a cycle have the same."""
     from functools import lru_cache
 
     from cli.formats import TIMES
@@ -130,11 +130,10 @@ def _localized(batches: Iterator[list[tuple[object, ...]]], columns: Sequence[st
     local = lru_cache(4096)(lambda stored: iso(stored, zone))
     at = [place for place, name in enumerate(columns) if name in TIMES]
     for batch in batches:
-        rows = [list(row) for row in batch]
-        for row in rows:
-            for place in at:
-                row[place] = local(row[place])
-        yield rows
+        values: list[Sequence[object]] = list(zip(*batch))
+        for place in at:
+            values[place] = [local(stored) for stored in values[place]]
+        yield values
 
 
 def _progress(count: int, is_last: bool = False) -> None:

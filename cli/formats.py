@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TextIO
 
 TEXT_COLUMNS = ("device_id", "device_type", "name", "location", "thermostat_mode", "thermostat_state", "day_night",
@@ -20,15 +20,17 @@ class CsvWriter:
         self._decimal_comma = decimal_comma
         self._writer.writerow(columns)
 
-    def write(self, rows: Iterable[list[object]]) -> None:
-        for row in rows:
-            for place in self._texts:
-                value = row[place]
-                if isinstance(value, str) and (not value or value[0] in FORMULA):
-                    row[place] = f"'{value}"
-            if self._decimal_comma:
-                row[:] = [str(value).replace(".", ",") if isinstance(value, float) else value for value in row]
-            self._writer.writerow(row)
+    def write(self, columns: list[Sequence[object]]) -> None:
+        for place in self._texts:
+            marked: dict[object, str] = {
+                value: f"'{value}" for value in set(columns[place])
+                if isinstance(value, str) and (not value or value[0] in FORMULA)}
+            if marked:
+                columns[place] = [marked.get(value, value) for value in columns[place]]
+        if self._decimal_comma:
+            columns = [[str(value).replace(".", ",") if isinstance(value, float) else value for value in column]
+                       for column in columns]
+        self._writer.writerows(zip(*columns))
 
     def close(self) -> None:
         """CSV has no end."""
@@ -37,12 +39,12 @@ class CsvWriter:
 class JsonWriter:
     def __init__(self, stream: TextIO, columns: Sequence[str], as_list: bool) -> None:
         self._stream, self._columns, self._as_list, self._between = stream, columns, as_list, ""
+        self._encode = json.JSONEncoder(ensure_ascii=False, default=_text).encode
         stream.write("[\n" if as_list else "")
 
-    def write(self, rows: Iterable[list[object]]) -> None:
-        for row in rows:
-            text = json.dumps(dict(zip(self._columns, row)), ensure_ascii=False, default=_text)
-            self._stream.write(f"{self._between}{text}")
+    def write(self, columns: list[Sequence[object]]) -> None:
+        for row in zip(*columns):
+            self._stream.write(f"{self._between}{self._encode(dict(zip(self._columns, row)))}")
             self._between = ",\n" if self._as_list else "\n"
 
     def close(self) -> None:

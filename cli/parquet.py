@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import BinaryIO
 
@@ -27,11 +27,11 @@ class ParquetWriter:
         types = {name: pyarrow.timestamp("us", tz="UTC") if name in TIMES else pyarrow.string() if name in TEXT_COLUMNS
                  else pyarrow.float64() for name in columns}
         self._schema = pyarrow.schema(list(types.items()))
-        self._writer, self._waiting = parquet.ParquetWriter(stream, self._schema), list[list[object]]()
+        self._writer, self._waiting = parquet.ParquetWriter(stream, self._schema), list[list[Sequence[object]]]()
 
-    def write(self, rows: Iterable[list[object]]) -> None:
-        self._waiting += rows
-        if len(self._waiting) >= ROWS_IN_A_GROUP:
+    def write(self, columns: list[Sequence[object]]) -> None:
+        self._waiting.append(columns)
+        if sum(len(batch[0]) for batch in self._waiting) >= ROWS_IN_A_GROUP:
             self._write_group()
 
     def close(self) -> None:
@@ -43,8 +43,9 @@ class ParquetWriter:
         self._writer.is_open = False
 
     def _write_group(self) -> None:
-        rows, self._waiting = self._waiting, []
-        arrays = [self._array(field, [row[place] for row in rows]) for place, field in enumerate(self._columns)]
+        batches, self._waiting = self._waiting, []
+        arrays = [self._array(field, [value for batch in batches for value in batch[place]])
+                  for place, field in enumerate(self._columns)]
         self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
 
     def _array(self, column: str, values: list[object]) -> object:

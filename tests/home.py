@@ -33,10 +33,11 @@ def unmeasured() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
-# Python options that run a command, print the most memory that it had, in kB, and its seconds of processor time. The
-# process between is small: Linux counts the memory of the process that starts another one, too.
-MEASURE = ("-c", "import resource as r, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
-           "used = r.getrusage(r.RUSAGE_CHILDREN); print(used.ru_maxrss, used.ru_utime + used.ru_stime); sys.exit(code)")
+# Python options that run a command, print the most memory that it had, in kB, and its seconds of processor time and in all.
+# The process between is small: Linux counts the memory of the process that starts another one, too.
+MEASURE = ("-c", "import resource as r, subprocess, sys, time; at = time.perf_counter(); "
+           "code = subprocess.run(sys.argv[1:]).returncode; took = time.perf_counter() - at; "
+           "of = r.getrusage(r.RUSAGE_CHILDREN); print(of.ru_maxrss, of.ru_utime + of.ru_stime, took); sys.exit(code)")
 
 
 @dataclass(frozen=True)

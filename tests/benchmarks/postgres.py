@@ -59,7 +59,7 @@ def spent(command: list[str]) -> tuple[float, float]:
     """Run a command; return its processor seconds and MB of memory."""
     done = subprocess.run([sys.executable, *MEASURE, *command], cwd=CHECKOUT, env=unmeasured(), check=True,
                           capture_output=True, text=True)
-    kilobytes, seconds = map(float, done.stdout.splitlines()[-1].split())
+    kilobytes, seconds, _ = map(float, done.stdout.splitlines()[-1].split())
     return seconds, kilobytes * 1024 / 1e6
 
 

@@ -36,7 +36,7 @@ def test_a_year_of_ten_devices_is_small_and_quickly_drawn(tmp_path: Path) -> Non
             past.fill(home.database, simulator.house, YEAR - DETAILED, (), timedelta(hours=12))
     done = subprocess.run([sys.executable, *MEASURE, *home.command(module="publishers.page")], cwd=CHECKOUT, env=unmeasured(),
                           capture_output=True, text=True)
-    kilobytes, seconds = map(float, done.stdout.splitlines()[-1].split())
+    kilobytes, seconds, _ = map(float, done.stdout.splitlines()[-1].split())
     size, memory = (home.data / "page.html").stat().st_size / 1000, kilobytes * 1024 / 1e6
     print(f"{home.rows('SELECT COUNT(*) AS count FROM readings')[0]['count']} readings of 10 devices: {size:.0f} kB, "
           f"{seconds:.1f} s of processor time, {memory:.0f} MB")
