@@ -20,7 +20,7 @@ from tests.storage.samples import NOW, a_cycle, a_reading, store
 
 RUNS, DEVICES = 3, 10
 OPEN = """
-import csv, sqlite3, sys
+import click, csv, sqlite3, sys, yaml, zoneinfo  # what readings.py needs, too
 connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
 device, = connection.execute("SELECT MIN(device_id) FROM readings").fetchone()
 """
