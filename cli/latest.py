@@ -34,8 +34,11 @@ def main(command: CommandContext, device: str | None, zone_name: str | None, as_
     if as_json:
         items = [_item(command, each, row, zone) for each, row in newest]
         click.echo(json.dumps(items[0] if device else items, indent=2, ensure_ascii=False))
-    else:
+    elif newest:
         _show(command, newest, zone)
+    else:
+        from runtime.commands import command as run_command
+        click.echo(f"There are no readings yet: run a collector, such as {run_command('collectors.hue')}", err=True)
 
 
 def _item(command: CommandContext, device: Device, row: Row | None, zone: tzinfo) -> Item:

@@ -28,7 +28,8 @@ def main(command: CommandContext, file: str) -> None:
             restored = restoring.restore(source, configured, command.witness, command.now, show_progress)
     except OSError as error:
         raise Unusable(f"{error.filename} cannot be changed: {error.strerror}") from error
-    command.say(f"Restored {source}: {pluralize(restored.readings, 'reading')}, the newest of {restored.newest}.")
+    newest = f", the newest of {restored.newest}" if restored.newest else ""
+    command.say(f"Restored {source}: {pluralize(restored.readings, 'reading')}{newest}.")
     for path in restored.set_aside:
         command.say(f"Set aside: {path}")
     if restored.only_old is None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import manager
 from storage.reading import Sighting
 from storage.statistics import STEPS
 from tests.checkout import CHECKOUT
@@ -137,3 +139,14 @@ def test_a_backup_is_checked(filled: Home, tmp_path: Path) -> None:
     damaged[8192:-4096] = b"x" * len(damaged[8192:-4096])
     backup.write_bytes(damaged)
     assert run(filled, "check", str(backup)).code == 2
+
+
+def test_an_empty_record_is_no_empty_table(home: Home) -> None:
+    home.write_config()
+    with manager.writing(home.database):
+        pass
+    shown = home.process("latest", module="readings")
+    assert (shown.code, shown.out) == (0, "") and "There are no readings yet: run a collector" in shown.err
+    copy = home.folder / "copy.db"
+    shutil.copy(home.database, copy)
+    assert home.process("restore", str(copy), module="readings").out.startswith(f"Restored {copy}: 0 readings.\n")
