@@ -4,6 +4,7 @@ Once readings have been stored, a missing or empty database is an unmounted disk
 years that the old one is lost.
 """
 
+import itertools
 import logging
 import os
 import shlex
@@ -77,8 +78,11 @@ def set_aside(database: Path, stamp: str, examine: Callable[[], None]) -> list[P
 
 
 def move_aside(database: Path, stamp: str) -> list[Path]:
-    """Rename the database and SQLite's files beside it; return their new paths."""
-    moved = {Path(f"{database}{suffix}"): Path(f"{database}.set-aside-{stamp}{suffix}") for suffix in SUFFIXES}
+    """Rename the database and SQLite's files beside it, replacing none; return their new paths."""
+    base = f"{database}.set-aside-{stamp}"
+    names = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+    name = next(name for name in names if not any(os.path.lexists(f"{name}{suffix}") for suffix in SUFFIXES))
+    moved = {Path(f"{database}{suffix}"): Path(f"{name}{suffix}") for suffix in SUFFIXES}
     renamed = [path.rename(target) for path, target in moved.items() if path.exists()]
     files.sync(database.parent)
     return renamed
