@@ -81,9 +81,11 @@ def _is_foreign(path: Path) -> bool:
 
 
 def _is_in_file(path: Path) -> bool:
-    """Return whether the file has every committed page of the -wal (https://www.sqlite.org/fileformat2.html#walformat)."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # stays open: closing it releases the locks of SQLite in this process
-    with open(f"{path}-wal", "rb") as wal:
+    """Return whether the file has every committed page of the -wal (https://www.sqlite.org/fileformat2.html#walformat).
+
+    Closing the file would release the locks of another connection of this process: there must be none.
+    """
+    with open(f"{path}-wal", "rb") as wal, open(path, "rb") as file:
         header = wal.read(32)
         size, salts = int.from_bytes(header[8:12]), header[16:24]
         places, committed = dict[int, int](), dict[int, int]()  # where the newest frame of a page begins, by its number
@@ -91,7 +93,7 @@ def _is_in_file(path: Path) -> bool:
             places[int.from_bytes(frame[:4])] = wal.tell() - size
             if any(frame[4:8]):
                 committed |= places
-        return all(os.pread(wal.fileno(), size, place) == os.pread(file, size, (number - 1) * size)
+        return all(os.pread(wal.fileno(), size, place) == os.pread(file.fileno(), size, (number - 1) * size)
                    for number, place in committed.items())
 
 

@@ -54,10 +54,10 @@ def renew(witness: Witness, connection: sqlite3.Connection, database: Path, now:
         return
     since, = connection.execute("SELECT MIN(timestamp) FROM readings").fetchone()
     try:
+        lost_database.mark_has_data(witness.marker, row[0])  # first: with a line only, data/ would not be the record's own
+    finally:
         if line is None or line.record_id != row[0] or witness.content[1]:
             _write(witness, database, Line(escape(database), row[0], str(since or now)))
-    finally:
-        lost_database.mark_has_data(witness.marker, row[0])
 
 
 def renew_or_log(witness: Witness, connection: sqlite3.Connection, database: Path, now: str) -> None:
