@@ -12,17 +12,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.simulator.weather import current
-from tests.soak.mishaps import KINDS, Lost, devices, lost, slack
+from tests.soak.mishaps import AIR, KINDS, Lost, devices, lost, slack
 from tests.soak.place import Place
 from tests.soak.plan import COLLECTORS, Mishap
 from tests.soak.workload import Diary, Run
 
-AIR = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "voc_index": "voc", "pm25_ugm3": "pm25",
-       "pm10_ugm3": "pm10", "co_ppm": "co", "iaq_score": "iaq"}
 LONGEST_RUN = 31  # seconds after its start within which a run asks
 LOG_LIMIT = 60_000_000
 LOG_LINE = re.compile(r"(\S+) (ERROR|CRITICAL) (.*)")
-SILENT = ("sensor off", "monitor offline")
+SILENT = ("sensor off", "monitor offline", "monitor frozen")
 HELD = ("database held", "network and database", "database held for seconds")
 LOCK = re.compile(r"Busy|database is locked|holds the database", re.IGNORECASE)
 
@@ -188,7 +186,8 @@ class _Settlement:
             return False
         at, measured_at = (datetime.fromisoformat(row[name]) for name in ("timestamp", "measured_at"))
         whose, _, number = str(row["device_id"]).partition(":")
-        instants = (at + timedelta(seconds=passed) for passed in range(LONGEST_RUN))
+        instants = [at + timedelta(seconds=passed) for passed in range(LONGEST_RUN)]
+        instants += [each.start for each in self.schedule if each.kind == "monitor frozen" and each.covers(at)]
         if whose == "weather":
             return any((row["temperature_celsius"], row["humidity_percent"], measured_at.timestamp()) == tuple(
                 current(self.house, each)[name] for name in ("temperature_2m", "relative_humidity_2m", "time"))

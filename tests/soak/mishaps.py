@@ -16,6 +16,9 @@ from tests.soak.plan import COLLECTORS, LEFT_ALONE, Mishap, Phase, asked_while_l
 
 HUE, AMAZON, BOTH = ("hue",), ("amazon_aqm",), ("hue", "amazon_aqm")
 ALL = (*COLLECTORS, "publishers")
+STALE_AFTER = timedelta(seconds=10_800)  # as shipped: older values of a monitor are not stored
+AIR = {"temperature_celsius": "temperature", "humidity_percent": "humidity", "voc_index": "voc", "pm25_ugm3": "pm25",
+       "pm10_ugm3": "pm10", "co_ppm": "co", "iaq_score": "iaq"}
 Play = Callable[[Place, Mishap], AbstractContextManager[None]]
 Lost = tuple[str, datetime]  # a device, and the cycle in which it has no reading
 
@@ -47,6 +50,10 @@ def lost(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
     if mishap.kind == "sensor off":
         yield from ((_sensor_off(mishap, house), moment) for moment in moments if moment < mishap.end)
         return
+    if mishap.kind == "monitor frozen":
+        yield from ((f"alexa:{serial}", moment) for serial, old in _frozen(mishap, house)
+                    for moment in moments if old + STALE_AFTER < moment < mishap.end)
+        return
     until = dict.fromkeys((each for name in KINDS[mishap.kind].costs for each in devices(house, name)), mishap.end)
     if mishap.kind == "bridge restarts":
         until = {each: _first_report(mishap, phase, house, each.removeprefix("hue:")) for each in devices(house, "hue")}
@@ -56,11 +63,22 @@ def lost(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
 
 
 def slack(mishap: Mishap, phase: Phase, house: House) -> Iterator[Lost]:
-    """Yield readings that may be lost: whether a pause ends before a cycle depends on the machine's speed."""
+    """Yield readings that may be lost: whether a pause ends before a cycle, or a value becomes too old in it, depends on the
+    machine's speed.
+    """
+    if mishap.kind == "monitor frozen":
+        yield from ((f"alexa:{serial}", phase.cycle_of((old + STALE_AFTER).isoformat()))
+                    for serial, old in _frozen(mishap, house))
     if mishap.kind in LEFT_ALONE:
         for asked in asked_while_left_alone(mishap, phase.every):
             if asked >= mishap.end:
                 yield from ((each, asked) for each in devices(house, "amazon_aqm"))
+
+
+def _frozen(mishap: Mishap, house: House) -> Iterator[tuple[str, datetime]]:
+    """Yield each monitor's serial number, and the time of its newest value."""
+    for monitor in house.monitors:
+        yield monitor.serial, max(house.last_sample(monitor.serial, quantity, mishap.start) for quantity in AIR.values())
 
 
 def _at_start(act: Callable[[Place], object]) -> Play:
@@ -203,7 +221,7 @@ KINDS: Mapping[str, Kind] = {
     "update": Kind(_at_start(lambda place: place.update())),
     "broker down": Kind(_broker_down, prints=("publishers",)),
     "disk unmounted": Kind(_unmounted, prints=ALL, alarms=True, alert="ALERT_STORAGE_FAILING.txt"),
-    "monitor frozen": Kind(_throughout("old-samples", "alexa"), costs=AMAZON),
+    "monitor frozen": Kind(_throughout("old-samples", "alexa")),
     "refused for a while": Kind(_throughout("403", "alexa"), costs=AMAZON),
     "network away": Kind(_network_away, costs=COLLECTORS),
     "network and database": Kind(_network_and_database, costs=COLLECTORS, prints=("publishers",)),

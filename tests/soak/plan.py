@@ -75,7 +75,7 @@ DAY = Phase("day", _utc(2026, 10, 24, 12), 24, 1, "Europe/Berlin", (
     *PASSING, ("network away", 20), ("network and database", 2), ("429 with a time", 6), ("cloud throttles", 60),
     ("drips", 2), ("bridge restarts", 9), ("sensor off", 30), ("monitor offline", 30), ("database held", 5),
     ("disk full", 60), ("login revoked", 180), ("clock behind", 5), ("refused for a while", 3),
-    ("disk unmounted", 60), ("broker down", 30), ("monitor frozen", 90)), 60, 40, (9.0, 10.5), 400)
+    ("disk unmounted", 60), ("broker down", 30), ("monitor frozen", 240)), 60, 40, (9.0, 10.5), 400)
 WEEK = Phase("week", _utc(2027, 3, 25), 168, 5, "Europe/Berlin", (
     *PASSING * 3, ("network away", 36), ("network away", 6), ("network and database", 2), ("429 with a time", 6),
     ("429 with a time", 4), ("cloud throttles", 24), ("drips", 2), ("drips", 2), ("bridge restarts", 4),

@@ -17,7 +17,7 @@ TITLES = {"day": "24 hours, a cycle a minute", "week": "7 days, a cycle every 5 
 MISHAPS = {
     "clock behind": "this machine's clock is three hours behind, as after a power cut",
     "update": "the program is replaced by another version", "broker down": "the MQTT broker is down",
-    "disk unmounted": "the disk of data/ is not mounted", "monitor frozen": "the air monitor's values are two days old",
+    "disk unmounted": "the disk of data/ is not mounted", "monitor frozen": "the air monitor measures nothing new, for hours",
     "refused for a while": "the cloud refuses our login, which is good, and accepts it again",
     "computer off": "the computer is switched off", "network away": "each connection to either source is reset",
     "network and database": "the same, while another program holds the database",
