@@ -195,7 +195,7 @@ def reading(path: Path, *, busy_timeout_ms: int = 5000, witness: "Witness | None
         with _translated(path):
             stale_wal.ensure_own(Path(os.path.realpath(path)), lock_path(path), seconds)
     with _translated(path), closing(
-            sqlite3.connect(read_only(path), seconds, isolation_level=None, uri=True)) as connection:
+            sqlite3.connect(read_only(path), timeout=seconds, isolation_level=None, uri=True)) as connection:
         connection.execute("PRAGMA query_only = ON")
         missing = _missing_migrations(connection, path)
         check_record(connection, path, witness)
