@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cli.context import CommandContext
+from runtime.errors import Unusable
 
 
 @click.command("check")
@@ -16,7 +17,12 @@ def main(command: CommandContext, file: Path | None, deep: bool) -> None:
     from runtime.formats import pluralize
     from storage import manager, past
     path = file.absolute() if file else command.configuration.storage.database_path
-    manager.check_soundness(path, deep)
+    try:
+        manager.check_soundness(path, deep)
+    except Unusable as error:
+        if file is None:
+            raise
+        raise type(error)(str(error), "take another backup") from error
     with manager.reading(path) as connection:
         count, first, last = past.extent(connection)
     command.say(f"{path} is sound: {pluralize(count, 'reading')}" + (f", from {first} to {last}." if count else "."))

@@ -2,14 +2,14 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
 from cli.arguments import named_device
 from cli.formats import TEXT_COLUMNS, TIMES, plain
 from cli.times import from_local
 from runtime.errors import Unusable
-from runtime.formats import finite_number
+from runtime.formats import finite_number, parse_time
 from storage.past import COLUMNS
 from storage.quantities import BY_COLUMN
 from storage.reading import Row
@@ -37,6 +37,7 @@ class Table:
     def __init__(self, path: Path, fields: Mapping[str, str], zone: tzinfo, devices: Sequence[Device], created: str) -> None:
         self._path, self._fields, self._zone, self._devices = path, fields, zone, devices
         self._ids = {device.device_id for device in devices}
+        self._latest = parse_time(created) + timedelta(days=1)
         self._blank = dict.fromkeys(COLUMNS) | {
             "is_anomalous": 0, "created_at": created, "device_type": FOREIGN_TYPE if fields else None}
         self.left_out: list[str] = []
@@ -52,7 +53,7 @@ class Table:
                 for cells in lines:
                     yield self._row(f"line {lines.line_num} of {path}", fields, cells)
         except OSError as error:
-            raise Unusable(f"{path} cannot be read: {error.strerror}", "name a CSV file") from error
+            raise Unusable(f"{path} cannot be read: {error.strerror or 'it is no file'}", "name a CSV file") from error
         except UnicodeDecodeError as error:
             raise Unusable(f"{path} is not UTF-8", "save it as CSV in UTF-8") from error
         except csv.Error as error:
@@ -105,6 +106,8 @@ class Table:
         if field in TIMES:
             moment = datetime.fromisoformat(cell)
             utc = from_local(moment, self._zone, cell) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+            if utc > self._latest:
+                raise Unusable(f"{cell} is a time to come", "correct it, or the clock of this machine")
             return utc.isoformat()
         if field in WHOLE:
             return int(cell)

@@ -167,12 +167,11 @@ def _target(command: CommandContext, output: Path | None, overwrite: bool, encod
 
 
 def _ensure_writable(command: CommandContext, output: Path, overwrite: bool) -> None:
-    from storage import spool
-    settings, database = command.configuration, command.configuration.storage.database_path
-    own = [f"{os.path.realpath(database)}{end}" for end in ("", "-wal", "-shm", ".lock")]
-    own += map(os.path.realpath, (settings.data / spool.NAME, settings.path, settings.secrets_path))
-    if os.path.realpath(output) in own:
-        raise Unusable(f"{output} belongs to this program", "choose another place with --output")
+    settings = command.configuration
+    own = settings.storage.database_path, settings.path, settings.secrets_path
+    folders = {os.path.realpath(path.parent) for path in own}
+    if folders & {*map(str, Path(os.path.realpath(output)).parents)}:
+        raise Unusable(f"{output} is among the files of this program", "choose another place with --output")
     if output.is_dir():
         raise Unusable(f"{output} is a folder", "add a file name to it")
     if output.exists() and not output.is_file():

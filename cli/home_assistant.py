@@ -4,6 +4,7 @@ Its files in .storage: https://github.com/home-assistant/core, homeassistant/hel
 """
 
 import json
+import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +25,7 @@ from storage.reading import Row
 Items = dict[str, dict[str, object]]
 
 STATE, MEAN = "homeassistant_import", "homeassistant_statistics"  # device types
-LAST_SECOND = 4_102_444_800  # the year 2100: what is later is an error
+A_DAY = 86_400  # seconds: what is later than tomorrow is an error
 TEMPERATURE = {"°C": (1.0, 0.0), "°F": (5 / 9, 32.0), "K": (1.0, 273.15)}
 # "µ" is the micro sign until Home Assistant 2025.7, then the Greek letter: core#144853, 2025-05.
 UNITS = {quantity.device_class: {unicodedata.normalize("NFKC", quantity.unit): (1.0, 0.0)} for quantity in QUANTITIES}
@@ -132,7 +133,7 @@ class Recording:
 
     def _value(self, at: float, entity: str, measure: Measure, state: object) -> Iterator[Value]:
         number = _number(state)
-        if number is None or not 0 < at < LAST_SECOND:
+        if number is None or not 0 < at < time.time() + A_DAY:
             self.skipped["state without a number"] += 1
         else:
             yield Value(int(at), entity, measure.column, measure.value(number))

@@ -29,7 +29,8 @@ def main(command: CommandContext, device: str | None, zone_name: str | None, as_
     zone = zone_of(command, zone_name)
     with command.reading() as connection:
         devices = by_room(registry.all_devices(connection), command.places)
-        devices = [find_device(device, devices)] if device else [each for each in devices if each.is_active]
+        active = [each for each in devices if each.is_active] or devices  # after an import none may be
+        devices = [find_device(device, devices)] if device else active
         newest = [(each, past.newest_row(connection, each.device_id)) for each in devices]
     if as_json:
         items = [_item(command, each, row, zone) for each, row in newest]
@@ -49,7 +50,7 @@ def _item(command: CommandContext, device: Device, row: Row | None, zone: tzinfo
     return {"device_id": device.device_id, "name": device.device_name, "location": device.location, **values,
             "is_anomalous": bool(row and row["is_anomalous"]), "timestamp": iso(row["timestamp"], zone) if row else None,
             "measured_at": iso(row["measured_at"], zone) if row else None,
-            "age_seconds": age, "is_stale": age is None or age > limit}
+            "age_seconds": age, "is_stale": age is None or abs(age) > limit}
 
 
 def _show(command: CommandContext, newest: list[tuple[Device, Row | None]], zone: tzinfo) -> None:

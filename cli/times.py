@@ -13,6 +13,7 @@ from runtime.formats import parse_time
 
 TIMEZONE = click.option("--tz", "zone_name", metavar="ZONE", help="A time zone such as Europe/London.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 FORMS = "24h, 7d, yesterday, 2026-11-01 or 2026-11-01T06:00"
 
 
@@ -48,11 +49,13 @@ def moment(text: str, now: datetime, zone: tzinfo, is_end: bool = False) -> date
         return now - duration_type(text)
     try:
         local = datetime.fromisoformat(text)
-        if len(text) == 10:
+        if not FIRST_YEAR <= local.year <= LAST_YEAR:
+            raise ValueError(text)
+        if "T" not in text and " " not in text:
             return _local(local + timedelta(days=is_end), zone)
         return local.astimezone(timezone.utc) if local.tzinfo else from_local(local, zone, text)
     except (ValueError, OverflowError):
-        raise Unusable(f"{text!r} is not a time", f"write it as {FORMS}") from None
+        raise Unusable(f"{text!r} is not a time of the years {FIRST_YEAR} to {LAST_YEAR}", f"write it as {FORMS}") from None
 
 
 def shown(stored: object, zone: tzinfo) -> str:

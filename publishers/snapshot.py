@@ -46,7 +46,7 @@ def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State
     """Make the snapshot of the local day unless there is one. Raise a StorageError; then all others remain."""
     today = run.now.astimezone(find_zone(changes.home.time_zone)).date()
     target = settings.folder / f"readings-{today}.db"
-    if files.exists(target):
+    if _is_whole(target, state):
         made = f"the snapshot of {today} exists"
     else:
         if settings.folder.parent == changes.home.data:  # any other may be on a disk that is not mounted
@@ -55,10 +55,16 @@ def publish(settings: Settings, secrets: Secrets, changes: Changes, state: State
             unfinished.unlink()
         with _replacing(target) as beside:
             contents = changes.copy_to(beside)
+        state["made"] = [target.name, target.stat().st_size]
         made = f"{target} has {pluralize(contents.readings, 'reading')}"
     removed = _remove_old(settings, today)
     _share(settings.shared_copy, target)
     return f"{made}; removed {pluralize(removed, 'older one')}" if removed else made
+
+
+def _is_whole(target: Path, state: State) -> bool:
+    """Return whether the day's snapshot is there as it was made."""
+    return files.exists(target) and state.get("made") in (None, [target.name, target.stat().st_size])
 
 
 def probe(settings: Settings, secrets: Secrets, state: State, run: Run) -> str:

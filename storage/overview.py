@@ -44,7 +44,8 @@ class DeviceOverview(NamedTuple):
 
     def is_fresh(self, home: Home, now: datetime) -> bool:
         """Return whether the newest reading still tells what the air is like, as the health check sees it."""
-        return self.newest_at is not None and now.timestamp() - self.newest_at <= home.stale_after.total_seconds()
+        limit = home.stale_after.total_seconds()
+        return self.newest_at is not None and -limit <= now.timestamp() - self.newest_at <= limit
 
 
 class Present(NamedTuple):

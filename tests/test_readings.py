@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.history import sparkline
 from storage import manager
 from storage.reading import Sighting
 from storage.statistics import STEPS
@@ -150,3 +151,40 @@ def test_an_empty_record_is_no_empty_table(home: Home) -> None:
     copy = home.folder / "copy.db"
     shutil.copy(home.database, copy)
     assert home.process("restore", str(copy), module="readings").out.startswith(f"Restored {copy}: 0 readings.\n")
+
+
+@pytest.mark.parametrize("name", ["data/readings.stored", "config/record.id", "data/snapshots/readings-2026-11-01.db",
+                                  "config/new.csv"])
+def test_an_export_replaces_none_of_our_files(filled: Home, name: str) -> None:
+    refused = run(filled, "export", "-o", str(filled.folder / name), "--overwrite")
+    assert refused.code == 2 and "is among the files of this program" in refused.err
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    (("stats", "--since", "0001-01-01"), "is not a time of the years 1970 to 2999"),
+    (("history", "küche", "--every", "7d"), "a step of 7 days is too long")])
+def test_a_request_beyond_all_limits_is_one_sentence(filled: Home, arguments: tuple[str, ...], sentence: str) -> None:
+    refused = run(filled, *arguments)
+    assert refused.code == 2 and sentence in refused.err and refused.err.count("\n") == 1
+
+
+def test_a_reading_of_a_time_to_come_is_not_fresh(filled: Home) -> None:
+    filled.execute("UPDATE readings SET timestamp = '2036' || substr(timestamp, 5) WHERE id = (SELECT MAX(id) FROM readings)")
+    items = json.loads(run(filled, "latest", "--json").out)
+    assert any(item["is_stale"] and item["age_seconds"] < 0 for item in items)
+
+
+def test_a_sparkline_has_a_blank_where_nothing_was_stored() -> None:
+    start = datetime(2026, 11, 22, tzinfo=timezone.utc)
+    points = [((start + timedelta(hours=hour)).isoformat(), float(hour)) for hour in range(24) if not 8 <= hour < 14]
+    line = sparkline([*points, ("2026-11-22T09:00:00+00:00", None)], start, start + timedelta(days=1))
+    assert line[0] == "▁" and line.rstrip()[-1] == "█" and " " * 16 in line
+
+
+def test_a_damaged_backup_has_its_own_remedy(filled: Home) -> None:
+    copy = filled.folder / "copy.db"
+    shutil.copy(filled.database, copy)
+    with open(copy, "r+b") as file:
+        file.write(b"no database")
+    checked = run(filled, "check", str(copy))
+    assert checked.code == 2 and checked.err.endswith("Remedy: take another backup\n")

@@ -164,3 +164,13 @@ def test_what_is_not_another_database_is_refused(name: str, other: Home) -> None
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
     assert "accept-new-database" not in outcome.err and "name another" in outcome.err  # it is not about our own database
     assert other.rows() == before
+
+
+def test_a_time_to_come_is_refused(other: Home) -> None:
+    """One such row would hide that a sensor is silent."""
+    table = other.folder / "table.csv"
+    table.write_text("timestamp,device_id,device_type,created_at,temperature_celsius\n2036-01-01T00:00:00Z,a:1,x,"
+                     "2026-11-01T00:00:00Z,20\n", encoding="utf-8")
+    refused = run(other, "import", "csv", str(table))
+    assert refused.code == 2 and "line 2 of" in refused.err and "is a time to come" in refused.err
+    assert not other.rows("SELECT 1 FROM readings WHERE device_id = 'a:1'")

@@ -104,7 +104,7 @@ def _device(connection: "Connection", overview: "DeviceOverview", place: tuple[s
     measured = [*recent] or COLUMNS
     today = read_steps(connection, device_id, measured, days)
     lines = {days.name: _lines(today), month.name: _lines(recent), YEAR: years.get(device_id) or _lines(
-        read_steps(connection, device_id, measured, year))}
+        read_steps(connection, device_id, COLUMNS, year))}
     warmth = today.get("temperature_celsius", [])
     return Device(overview, *place, is_fresh, lines,
                   [part and part.mean for part in warmth[::max(1, len(warmth) // SPARK_STEPS)]])

@@ -166,3 +166,11 @@ def test_a_folder_that_may_be_on_a_missing_disk_is_not_made(filled: Home, settin
             outcome = run(filled, snapshot, *arguments)
         assert outcome.code == 2 and "mkdir -p" in outcome.err
     assert not (filled.folder / "elsewhere").exists() and path(filled).exists() == ("shared_copy" in setting)
+
+
+def test_a_snapshot_that_was_cut_off_is_made_again(filled: Home) -> None:
+    assert run(filled, snapshot).code == 0
+    made, = folder(filled).iterdir()
+    size = made.stat().st_size
+    os.truncate(made, 5000)
+    assert run(filled, snapshot).code == 0 and made.stat().st_size == size
