@@ -22,7 +22,7 @@ MATRIX = CHECKOUT / ".venv-matrix"
 PAGE = CHECKOUT / "docs" / "platforms.md"
 MINORS = range(11, 15)
 DEBIAN_PACKAGES = (
-    "ca-certificates", "chromium", "cron", "e2fsprogs", "faketime", "git", "influxdb", "iproute2", "lsof", "make",
+    "ca-certificates", "chromium", "cron", "curl", "e2fsprogs", "faketime", "git", "influxdb", "iproute2", "lsof", "make",
     "mosquitto", "mount", "postgresql", "procps", "prometheus", "prometheus-node-exporter", "psmisc", "python3-venv",
     "strace")
 # What pip and the network need in there, if this machine has it.

@@ -1,6 +1,7 @@
 """InfluxDB and VictoriaMetrics have every reading once, however often it was sent."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -118,6 +119,7 @@ def test_a_wrong_login_needs_a_human_until_it_is_right(house: Home, database: In
     assert publish(house).code == 0 and not (house.data / ALERT).exists()
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the remedy needs curl")
 def test_a_missing_database_has_a_remedy_that_works(house: Home, database: Influx) -> None:
     database.execute('DROP DATABASE "other"')
     settle(house, database.url, database="other")

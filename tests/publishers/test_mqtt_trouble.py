@@ -29,7 +29,7 @@ from tests.publishers.mosquitto import broker, needs_mosquitto, sign_up
 from tests.publishers.test_mqtt import PASSWORD, configure, publish
 
 pytest.importorskip("paho.mqtt.client", reason="needs the extra mqtt")
-LEAKED = "ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning"
+LEAKED = "ignore:Exception ignored (in.|while finalizing socket) <s:pytest.PytestUnraisableExceptionWarning"
 pytestmark = [needs_mosquitto, pytest.mark.filterwarnings(LEAKED)]
 ALERT = "ALERT_MQTT_NEEDS_YOU.txt"
 

@@ -249,5 +249,6 @@ def test_a_deep_check_finds_damage_of_an_index(lived_in: Home) -> None:
             INSERT INTO sqlite_master SELECT * FROM lost;
         """)
     seen = [script(lived_in, "healthcheck.py", "--offline", "--only", "database_write", *deep) for deep in ((), ("--deep",))]
-    assert [outcome.returncode for outcome in seen] == [0, 2]
-    assert "(quick_check)" in seen[0].stdout and "readings_timestamp" in seen[1].stdout
+    quick, deep = (outcome.returncode for outcome in seen)
+    assert deep == 2 and quick == (2 if sqlite3.sqlite_version_info >= (3, 53) else 0)  # quick_check counts rows, since then
+    assert (quick or "(quick_check)" in seen[0].stdout) and "readings_timestamp" in seen[1].stdout
