@@ -13,7 +13,7 @@ HARMED_IN_PASSING = ("disk full", "database held")  # mishaps during which a run
 COLLECTORS = ("hue", "amazon_aqm", "weather")
 LONGEST_PAUSE = timedelta(hours=4)  # the longest for which a throttling cloud is left alone
 ATTEMPTS = 100
-LEFT_ALONE = ("cloud throttles", "refused for a while")
+LEFT_ALONE = {"cloud throttles": (15, 2), "refused for a while": (5, 3)}  # minutes of the first pause, and the factor
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,12 @@ def _drawn(phase: Phase, chance: Random) -> list[Mishap]:
 
 
 def asked_while_left_alone(mishap: Mishap, every: timedelta) -> Iterator[datetime]:
-    """Yield when a cloud that throttles or refuses is asked: at once and after 15, 30, 60, ... min; the last one succeeds."""
-    asked, pause = mishap.start, timedelta(minutes=15)
+    """Yield when a cloud is asked: at once, then after 15, 30, 60, ... min (a refusal: 5, 15, ...); the last one succeeds."""
+    asked, (minutes, factor) = mishap.start, LEFT_ALONE[mishap.kind]
+    pause = timedelta(minutes=minutes)
     yield asked
     while asked < mishap.end:
-        asked, pause = mishap.start - (mishap.start - asked - pause) // every * every, min(2 * pause, LONGEST_PAUSE)
+        asked, pause = mishap.start - (mishap.start - asked - pause) // every * every, min(factor * pause, LONGEST_PAUSE)
         yield asked
 
 
