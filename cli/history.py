@@ -1,7 +1,6 @@
 """readings.py history: the readings of a device, or their means per step."""
 
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -104,6 +103,7 @@ def _plain(value: object) -> object:
 
 def sparkline(points: Iterable[tuple[str, float | None]], since: datetime, until: datetime) -> str:
     """Return a bar for each part of the time; a blank where there is no value."""
+    import shutil  # slow to import
     width = min(WIDTH, shutil.get_terminal_size().columns)
     parts: list[list[float]] = [[] for _ in range(width)]
     for timestamp, value in points:

@@ -4,7 +4,6 @@ Its files in .storage: https://github.com/home-assistant/core, homeassistant/hel
 """
 
 import json
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -98,6 +97,7 @@ class Recording:
 
     def __init__(self, connection: Connection, registries: Registries, places: Mapping[str, Place], now: datetime) -> None:
         self._connection, self._registries, self._created = connection, registries, format_time(now)
+        self._latest = now.timestamp() + A_DAY
         self._places, self._classes = dict(places), dict[str, str | None]()
         self._measures = dict(_measures(home_assistant.attributes(connection)))
         self.skipped, self._others = Counter[str](), set[str]()
@@ -133,7 +133,7 @@ class Recording:
 
     def _value(self, at: float, entity: str, measure: Measure, state: object) -> Iterator[Value]:
         number = _number(state)
-        if number is None or not 0 < at < time.time() + A_DAY:
+        if number is None or not 0 < at < self._latest:
             self.skipped["state without a number"] += 1
         else:
             yield Value(int(at), entity, measure.column, measure.value(number))

@@ -53,9 +53,11 @@ class Place:
         self.simulator.clock = lambda: moment + timedelta(seconds=time.monotonic() - started)
 
     def due(self) -> list[str]:
+        """Return the commands of this minute; the publishers come after the first cycle, as they start later in it."""
         local = self.moment.astimezone(self.zone)
         return [command for minute, hour, command in self.crontab
-                if _matches(minute, local.minute) and _matches(hour, local.hour)]
+                if _matches(minute, local.minute) and _matches(hour, local.hour)
+                and (self.moment != self.phase.start or "publishers" not in command)]
 
     def start(self, command: str) -> "subprocess.Popen[bytes]":
         """Start a command as cron does, in a new session; its output goes into a nameless file."""
