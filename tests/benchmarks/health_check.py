@@ -1,9 +1,7 @@
 """What the health check costs: `python -m tests.benchmarks.health_check [RUNS]`.
 
-Alternates a check of a healthy home without its sources with an interpreter that imports PyYAML and sqlite3, so that
-other load of the machine affects both. Prints the medians in milliseconds and of the ratios of the pairs (the limit is 3.5
-times the time), and the medians of a check that asks both sources. Its processes run side by side, so that on busy
-processors the time says more about the other load; the processor time, of all of them, says less.
+Alternates it with an interpreter that imports PyYAML and sqlite3, and prints the medians and the ratios of the pairs (the
+limit is 3.5 times the time, with --offline). Its processes run side by side: compare times only on idle processors.
 """
 
 import os
@@ -22,7 +20,7 @@ RUNS = 25
 
 
 def milliseconds(command: Sequence[str]) -> tuple[float, float]:
-    """Return how long a process takes from its start to its end, and its processor time with that of its children."""
+    """Return the time of a process, and the processor time of it and its children."""
     used, started = _processor_seconds(), time.perf_counter()
     subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=True,
                    env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
