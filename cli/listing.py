@@ -3,7 +3,6 @@
 All times are UTC, as stored: in local time, one hour of each year would occur twice.
 """
 
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -54,7 +53,10 @@ def show(listed: Iterable[Item]) -> None:
 
 
 def print_table(table: Rows, below: Sequence[int] = ()) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = None
+    if sys.stdout.isatty():
+        import shutil  # slow to import
+        width = shutil.get_terminal_size().columns
     for line in fitted([[escape_unprintable(cell) for cell in row] for row in table], width, below):
         click.echo(line)
 

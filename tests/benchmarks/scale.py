@@ -24,6 +24,7 @@ from pathlib import Path
 
 from storage import readings
 from tests.benchmarks import years
+from tests.benchmarks.readings import spent as weighed
 from tests.checkout import CHECKOUT
 from tests.home import Home, unmeasured
 from tests.simulator.server import Simulator
@@ -48,15 +49,15 @@ NEWEST_BY_SCANNING = """
 """
 
 
-def spent(command: Sequence[str]) -> tuple[float, float, float]:
-    """Run a process that must exit with 0 or 1; return its wall and processor seconds, and its MiB."""
+def spent(command: Sequence[str]) -> tuple[float, float]:
+    """Run a process that must exit with 0 or 1; return its wall and processor seconds."""
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=CHECKOUT, env=unmeasured(), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1):
         print(f"  {' '.join(command[1:])} ended with {process.returncode}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime
 
 
 def furnish(folder: Path, simulator: Simulator, readings: int) -> Home:
@@ -126,7 +127,7 @@ def ask(home: Home) -> bool:
         missed |= seconds > limit
         verdict = ", missed" if seconds > limit else ""
         print(f"{what:<28} {seconds:.2f} s (median of {RUNS}, limit {limit:.1f}){verdict}")
-    _, processor, mebibytes = spent(on(home, GAPS_YEARS))
+    _, processor, mebibytes = weighed(on(home, GAPS_YEARS))
     print(f"{GAPS_YEARS:<28} {processor:.1f} s of processor time, {mebibytes:.0f} MiB (limit {GAPS_MIB})")
     return not missed and mebibytes <= GAPS_MIB
 
